@@ -1,0 +1,22 @@
+// What the head parsers fill in. One object per connection side, reused: all fields are set on every parse.
+
+/** Limits of a request head, from large_client_header_buffers, client_header_buffer_size and max_headers. */
+export interface HeadLimits {
+  /** Bytes of the request line. Beyond: 414. */
+  readonly lineMax: number
+  /** Bytes of one header field. Beyond: 494 (nginx's own code, sent as 400). */
+  readonly fieldMax: number
+  /** Bytes of the whole head. Beyond: 494. */
+  readonly headMax: number
+  /** Number of header fields. Beyond: 400. */
+  readonly fieldsMax: number
+  /** underscores_in_headers: a name with `_` is an invalid name when false. */
+  readonly underscores: boolean
+  /** ignore_invalid_headers: fields with invalid names are dropped when true, else 400. */
+  readonly ignoreInvalid: boolean
+}
+
+/** Answers of the parsers besides "bytes consumed": more bytes are wanted, or the message is refused. */
+export const MORE = 0
+
+export const NO_LENGTH = -1

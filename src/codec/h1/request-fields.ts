@@ -1,0 +1,229 @@
+// What a request's fields say to the server itself: which host, how the body is framed, whether the connection stays. All
+// that two readers could understand in two ways is refused here.
+
+import { hasToken, parseLength, SPAN } from './fields.ts'
+import { NO_LENGTH } from './head.ts'
+import { HostName, parseHost } from './host.ts'
+import {
+  ACCEPT_ENCODING,
+  AUTHORIZATION,
+  CONNECTION,
+  CONTENT_LENGTH,
+  CONTENT_RANGE,
+  CONTENT_TYPE,
+  COOKIE,
+  EXPECT,
+  HOST,
+  IF_MATCH,
+  IF_MODIFIED_SINCE,
+  IF_NONE_MATCH,
+  IF_RANGE,
+  IF_UNMODIFIED_SINCE,
+  MAX_FORWARDS,
+  PROXY_AUTHORIZATION,
+  RANGE,
+  REFERER,
+  TRANSFER_ENCODING,
+  UPGRADE,
+  USER_AGENT,
+  X_FORWARDED_FOR,
+} from './names.ts'
+import type { RequestHead } from './request-head.ts'
+
+export function forget(head: RequestHead): void {
+  head.contentLength = NO_LENGTH
+  head.chunked = false
+  head.keepAlive = false
+  head.expectContinue = false
+  head.upgrade = false
+  head.host = null
+  head.port = 0
+  head.close = false
+  head.persist = false
+  head.wantsUpgrade = false
+  head.hostIndex = -1
+  head.connectionIndex = -1
+  head.contentLengthIndex = -1
+  head.transferEncodingIndex = -1
+  head.expectIndex = -1
+  head.upgradeIndex = -1
+  head.userAgentIndex = -1
+  head.refererIndex = -1
+  head.cookieIndex = -1
+  head.ifModifiedSinceIndex = -1
+  head.ifNoneMatchIndex = -1
+  head.rangeIndex = -1
+  head.acceptEncodingIndex = -1
+  head.xForwardedForIndex = -1
+  head.authorizationIndex = -1
+  head.contentTypeIndex = -1
+}
+
+// Fields that may be there once (ngx_http_process_unique_header_line), as bits.
+const UNIQUE =
+  (1 << HOST) |
+  (1 << CONTENT_LENGTH) |
+  (1 << TRANSFER_ENCODING) |
+  (1 << EXPECT) |
+  (1 << IF_MODIFIED_SINCE) |
+  (1 << IF_UNMODIFIED_SINCE) |
+  (1 << IF_MATCH) |
+  (1 << IF_NONE_MATCH) |
+  (1 << IF_RANGE) |
+  (1 << CONTENT_RANGE) |
+  (1 << AUTHORIZATION) |
+  (1 << PROXY_AUTHORIZATION)
+
+/** Looks into the fields the server itself goes by. Answers 0 or a negative status. */
+export function interpret(head: RequestHead): number {
+  forget(head)
+  if (head.hostInTarget) takeHost(head)
+  const { spans, values, count } = head
+  let seen = 0
+  for (let i = 0, at = 0; i < count; i++, at += SPAN) {
+    const id = spans[at]!
+    if (id === 0 || id > MAX_FORWARDS) continue
+    const bit = 1 << id
+    if ((seen & bit) === 0) {
+      seen |= bit
+      note(head, id, i)
+    } else if ((UNIQUE & bit) !== 0) return refuseTwice(head, id, i)
+    if (id === CONNECTION) takeConnection(head, values[i]!)
+    else if (id === HOST) {
+      const status = takeHostField(head, i)
+      if (status !== 0) return status
+    }
+  }
+  const status = takeFraming(head)
+  if (status !== 0) return status
+  head.keepAlive = !head.close && (head.version === 11 || (head.version === 10 && head.persist))
+  head.upgrade = head.wantsUpgrade && head.upgradeIndex !== -1
+  return refuseMethod(head)
+}
+
+function note(head: RequestHead, id: number, i: number): void {
+  switch (id) {
+    case HOST:
+      head.hostIndex = i
+      break
+    case CONNECTION:
+      head.connectionIndex = i
+      break
+    case CONTENT_LENGTH:
+      head.contentLengthIndex = i
+      break
+    case TRANSFER_ENCODING:
+      head.transferEncodingIndex = i
+      break
+    case EXPECT:
+      head.expectIndex = i
+      break
+    case UPGRADE:
+      head.upgradeIndex = i
+      break
+    case USER_AGENT:
+      head.userAgentIndex = i
+      break
+    case REFERER:
+      head.refererIndex = i
+      break
+    case COOKIE:
+      head.cookieIndex = i
+      break
+    case IF_MODIFIED_SINCE:
+      head.ifModifiedSinceIndex = i
+      break
+    case IF_NONE_MATCH:
+      head.ifNoneMatchIndex = i
+      break
+    case RANGE:
+      head.rangeIndex = i
+      break
+    case ACCEPT_ENCODING:
+      head.acceptEncodingIndex = i
+      break
+    case X_FORWARDED_FOR:
+      head.xForwardedForIndex = i
+      break
+    case AUTHORIZATION:
+      head.authorizationIndex = i
+      break
+    case CONTENT_TYPE:
+      head.contentTypeIndex = i
+      break
+  }
+}
+
+function refuseTwice(head: RequestHead, id: number, i: number): number {
+  const before = head.find(head.names[i]!)
+  return head.refuse(
+    -400,
+    `client sent duplicate ${id === HOST ? 'host header' : 'header line'}: "${head.originalName(i)}: ${head.values[i]!}", ` +
+      `previous value: "${head.originalName(before)}: ${head.values[before]!}"`,
+  )
+}
+
+function takeHostField(head: RequestHead, i: number): number {
+  if (head.hostInTarget) {
+    // The target has named the host (RFC 9112, 3.2.2); the field must be sound all the same.
+    return parseHostField(head, i, new HostName()) ? 0 : head.refuse(-400, 'client sent invalid host header')
+  }
+  if (!parseHostField(head, i, head.hostName)) return head.refuse(-400, 'client sent invalid host header')
+  takeHost(head)
+  return 0
+}
+
+export function parseHostField(head: RequestHead, i: number, into: HostName): boolean {
+  return parseHost(head.text, head.spans[i * SPAN + 3]!, head.spans[i * SPAN + 4]!, into)
+}
+
+export function takeHost(head: RequestHead): void {
+  head.host = head.hostName.name
+  head.port = head.hostName.port
+}
+
+function takeConnection(head: RequestHead, value: string): void {
+  if (value === 'keep-alive' || value === 'Keep-Alive') head.persist = true
+  else if (value === 'close') head.close = true
+  else {
+    if (hasToken(value, 'close')) head.close = true
+    if (hasToken(value, 'keep-alive')) head.persist = true
+    if (hasToken(value, 'upgrade')) head.wantsUpgrade = true
+  }
+}
+
+// RFC 9112, 6.1 to 6.3, leaving out all that two readers could understand in two ways.
+function takeFraming(head: RequestHead): number {
+  if (head.version === 11 && head.hostIndex === -1) {
+    return head.refuse(-400, 'client sent HTTP/1.1 request without "Host" header')
+  }
+  if (head.contentLengthIndex !== -1) {
+    head.contentLength = parseLength(head.values[head.contentLengthIndex]!)
+    if (head.contentLength === -1) return head.refuse(-400, 'client sent invalid "Content-Length" header')
+  }
+  if (head.transferEncodingIndex !== -1) {
+    const coding = head.values[head.transferEncodingIndex]!
+    if (head.version < 11) {
+      return head.refuse(-400, 'client sent HTTP/1.0 request with "Transfer-Encoding" header')
+    }
+    if (coding.length !== 7 || coding.toLowerCase() !== 'chunked') {
+      return head.refuse(-501, `client sent unknown "Transfer-Encoding": "${coding}"`)
+    }
+    if (head.contentLengthIndex !== -1) {
+      return head.refuse(-400, 'client sent "Content-Length" and "Transfer-Encoding" headers at the same time')
+    }
+    head.chunked = true
+  }
+  if (head.expectIndex !== -1 && head.version === 11) {
+    head.expectContinue = head.values[head.expectIndex]!.toLowerCase() === '100-continue'
+  }
+  return 0
+}
+
+function refuseMethod(head: RequestHead): number {
+  if (head.method === 'CONNECT') {
+    if (head.version !== 11 || !head.tunnels) return head.refuse(-405, 'client sent CONNECT method')
+    if (head.contentLength > 0 || head.chunked) return head.refuse(-400, 'client sent CONNECT request with body')
+  }
+  return head.method === 'TRACE' ? head.refuse(-405, 'client sent TRACE method') : 0
+}
