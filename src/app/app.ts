@@ -1,0 +1,51 @@
+// An application as both halves know it: what an `app` block (or `portico serve`) says, and what master and front tell
+// each other about its workers. No I/O here.
+
+export type AppKind = 'sync' | 'threads' | 'gevent' | 'asgi' | 'node'
+
+/** One `app` block, all defaults filled in. Times in ms. JSON-able: it travels to the master and to the zygote. */
+export interface AppSettings {
+  readonly name: string
+  readonly kind: AppKind
+  /** Absolute folder the application runs in. */
+  readonly directory: string
+  /** `mysite.wsgi:application`, or for node `./server.ts`. */
+  readonly module: string
+  /** Interpreter; '' for the environment's python3. */
+  readonly python: string
+  readonly pythonPath: readonly string[]
+  readonly workers: number
+  readonly threads: number
+  readonly preload: boolean
+  readonly timeout: number
+  readonly gracefulTimeout: number
+  readonly maxRequests: number
+  readonly maxRequestsJitter: number
+  readonly queue: number
+  readonly queueTimeout: number
+  readonly environment: Readonly<Record<string, string>>
+  readonly user: string
+  readonly group: string
+  readonly umask: number
+  /** Where it was written, for messages. */
+  readonly place: string
+}
+
+/** Topic of the messages below (ThreadServices.toMaster, onMessage). */
+export const APP_TOPIC = 'app'
+
+/** Master → every thread. */
+export type AppNotice =
+  /** A worker listens on `path` and may be connected to. */
+  | { readonly type: 'worker'; readonly app: string; readonly slot: number; readonly pid: number; readonly path: string }
+  /** That worker is gone. */
+  | { readonly type: 'gone'; readonly app: string; readonly slot: number; readonly pid: number }
+  /** The application cannot be loaded: answer 502 until a worker comes. */
+  | { readonly type: 'failed'; readonly app: string; readonly error: string }
+
+/** Thread → master. */
+export type AppRequest =
+  /** The worker did not answer in time: stacks to the log, kill, replace. */
+  | { readonly type: 'hung'; readonly app: string; readonly slot: number; readonly pid: number }
+  /** It has served max_requests (or broke the protocol): replace it. */
+  | { readonly type: 'retire'; readonly app: string; readonly slot: number; readonly pid: number }

@@ -1,0 +1,184 @@
+// The last stage of an HTTP/1 response: builds the head, frames the body (length, chunked, until close) and hands both
+// to the connection in as few writes as there can be: the head waits for the first piece of body, and a short body
+// joins it in one string.
+
+import { chunkLine, httpDate, LAST_CHUNK, statusLine } from '../codec/h1/write.ts'
+import { ERR } from '../log/error-log.ts'
+import type { Connection } from '../net/connection.ts'
+import { BodyStage, EMPTY, LAST } from './output.ts'
+import type { HttpRequest } from './request.ts'
+
+/** Up to here a piece of body is copied into the head's string; beyond, two buffers in one writev are cheaper. */
+const JOIN_MAX = 4096
+
+/** What the writer tells the session. */
+export interface WriterOwner {
+  readonly connection: Connection
+  readonly requests: number
+  readonly draining: boolean
+  /** The response has been handed over; `complete` false: it is not whole, the connection must go. */
+  responseWritten(r: HttpRequest, complete: boolean): void
+  /** The client does not take what was written: send_timeout runs. */
+  clientSlow(r: HttpRequest): void
+}
+
+export class ClientWriter extends BodyStage {
+  private readonly owner: WriterOwner
+  private head = ''
+  private chunked = false
+  /** Body bytes that may still be sent, -1 without limit. */
+  private left = -1
+
+  constructor(owner: WriterOwner) {
+    super()
+    this.owner = owner
+  }
+
+  /** For the next request of the connection. */
+  reset(): void {
+    this.previous = null
+    this.head = ''
+  }
+
+  /** Builds the head; it leaves with the first write. */
+  begin(r: HttpRequest): void {
+    this.head = this.headText(r)
+  }
+
+  /** A whole response whose body is text. */
+  writeText(r: HttpRequest, body: string): void {
+    const head = this.headText(r)
+    if (r.bodiless) this.owner.connection.writeText(head)
+    else {
+      r.bodyBytesSent = body.length
+      this.owner.connection.writeText(head + body)
+    }
+    this.owner.responseWritten(r, true)
+  }
+
+  /** Sends a head that waits for its body, for streams whose first piece is late. */
+  flushHead(): void {
+    if (this.head === '') return
+    const head = this.head
+    this.head = ''
+    this.owner.connection.writeText(head)
+  }
+
+  write(r: HttpRequest, bytes: Buffer, flags: number): boolean {
+    return this.put(r, bytes, flags, false)
+  }
+
+  override writeVolatile(r: HttpRequest, chunk: Buffer, flags: number): boolean {
+    return this.put(r, chunk, flags, true)
+  }
+
+  private put(r: HttpRequest, given: Buffer, flags: number, volatile: boolean): boolean {
+    if (r.done) return false
+    const last = (flags & LAST) !== 0
+    const bytes = r.bodiless ? EMPTY : this.within(r, given)
+    r.bodyBytesSent += bytes.length
+    const ready = this.chunked ? this.putChunk(bytes, last, volatile) : this.putPlain(bytes, last, volatile)
+    if (last) this.owner.responseWritten(r, r.bodiless || this.left <= 0)
+    else if (!ready) this.owner.clientSlow(r)
+    return ready
+  }
+
+  private putPlain(bytes: Buffer, last: boolean, volatile: boolean): boolean {
+    const { connection } = this.owner
+    const { head } = this
+    this.head = ''
+    if (bytes.length === 0) return head === '' || (!last && this.holdHead(head)) ? connection.pending === 0 : connection.writeText(head)
+    if (head === '') return volatile ? connection.writeVolatile(bytes) : connection.write(bytes)
+    if (bytes.length <= JOIN_MAX) return connection.writeText(head + bytes.toString('latin1'))
+    return connection.writeAll(head, bytes, '', volatile)
+  }
+
+  private putChunk(bytes: Buffer, last: boolean, volatile: boolean): boolean {
+    const { connection } = this.owner
+    const tail = last ? LAST_CHUNK : ''
+    const { head } = this
+    if (bytes.length === 0) {
+      if (!last) return connection.pending === 0
+      this.head = ''
+      return connection.writeText(head + tail)
+    }
+    this.head = ''
+    const before = head + chunkLine(bytes.length)
+    if (bytes.length <= JOIN_MAX) return connection.writeText(`${before}${bytes.toString('latin1')}\r\n${tail}`)
+    return connection.writeAll(before, bytes, `\r\n${tail}`, volatile)
+  }
+
+  private holdHead(head: string): boolean {
+    this.head = head
+    return true
+  }
+
+  /** Never more than Content-Length promised. */
+  private within(r: HttpRequest, bytes: Buffer): Buffer {
+    if (this.left < 0) return bytes
+    if (bytes.length <= this.left) {
+      this.left -= bytes.length
+      return bytes
+    }
+    r.log(ERR, `response body is longer than its Content-Length ${r.contentLength}: the rest is dropped`)
+    const fitting = bytes.subarray(0, this.left)
+    this.left = 0
+    return fitting
+  }
+
+  private headText(r: HttpRequest): string {
+    const limit = r.location
+    this.left = r.contentLength
+    this.chunked = false
+    if (this.owner.draining || this.owner.requests >= limit.keepaliveRequests || limit.keepaliveTimeout === 0) r.keepAlive = false
+    // HTTP/0.9 has no heads.
+    if (r.version === 9) return ''
+    let framing = ''
+    if (r.contentLength >= 0) {
+      if (r.status !== 204 && r.status >= 200) framing = `Content-Length: ${r.contentLength}\r\n`
+    } else if (!r.bodiless || r.method === 'HEAD') {
+      if (r.version === 11) {
+        this.chunked = !r.bodiless
+        framing = 'Transfer-Encoding: chunked\r\n'
+      } else r.keepAlive = false
+    }
+    let text = this.firstLines(r)
+    if (r.contentType !== '' && r.status !== 204) text += `Content-Type: ${r.contentType}\r\n`
+    text += framing
+    if (r.lastModified !== '') text += `Last-Modified: ${r.lastModified}\r\n`
+    if (r.redirect !== '') text += `Location: ${r.redirect}\r\n`
+    if (r.status === 101) text += 'Connection: upgrade\r\n'
+    else text += r.keepAlive ? limit.keepaliveHeader : 'Connection: close\r\n'
+    if (r.etag !== '') text += `ETag: ${r.etag}\r\n`
+    const { outNames, outValues } = r
+    for (let i = 0; i < outNames.length; i++) text += `${outNames[i]}: ${outValues[i]}\r\n`
+    return `${text}\r\n`
+  }
+
+  /** Status line, Server, Date: the same text for every response of a kind within a second. */
+  private firstLines(r: HttpRequest): string {
+    const second = Math.floor(Date.now() / 1000)
+    if (r.statusLine === '' && r.serverHeader === '' && r.dateHeader === '') return commonLines(r.status, r.location.serverTokens, second)
+    const status = r.statusLine === '' ? statusLine(r.status) : `HTTP/1.1 ${r.statusLine}\r\n`
+    const server = r.serverHeader === '' ? r.location.serverTokens : `Server: ${r.serverHeader}\r\n`
+    return `${status}${server}Date: ${r.dateHeader === '' ? httpDate(second) : r.dateHeader}\r\n`
+  }
+}
+
+let linesSecond = 0
+const lines = new Map<number, string>()
+let linesTokens = ''
+
+function commonLines(status: number, tokens: string, second: number): string {
+  if (second !== linesSecond || tokens !== linesTokens) {
+    linesSecond = second
+    linesTokens = tokens
+    lines.clear()
+  }
+  let text = lines.get(status)
+  if (text === undefined) {
+    text = `${statusLine(status)}${tokens}Date: ${httpDate(second)}\r\n`
+    lines.set(status, text)
+  }
+  return text
+}

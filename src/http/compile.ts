@@ -1,0 +1,273 @@
+// An http block, read and checked, becomes what requests run through: servers by address and name, locations with flat
+// lists of steps, filters and log handlers. All work that can be done before the first request is done here. Compiling
+// opens nothing and starts nothing; start() does.
+
+import type { AppSettings } from '../app/app.ts'
+import { HTTP, type Place, type Scope, type Site } from '../config/directive.ts'
+import { ConfigError } from '../config/errors.ts'
+import { compileTemplate, type Template } from '../config/template.ts'
+import { listen, type Listener } from '../net/listener.ts'
+import { coreDirectives } from './core.ts'
+import { defaultAddress, type ListenDeclaration } from './listen.ts'
+import { compileServer } from './compile-server.ts'
+import type { HttpModule, Value, Variable } from './module.ts'
+import { ServerNames } from './server-names.ts'
+import type { ListenRuntime, LocationRuntime, ServerRuntime } from './runtime.ts'
+import { Sessions } from './sessions.ts'
+import { Registry, type HttpSetup, type RegistryKey, type ThreadServices } from './setup.ts'
+import { captureVariable, corePrefixVariables, coreVariables } from './variables.ts'
+
+export interface CompileOptions {
+  /** What relative paths are relative to, with its final slash. */
+  readonly prefix: string
+  /** May ports below 1024 be bound? It decides where a server without `listen` listens. */
+  readonly asRoot: boolean
+  readonly warn: (warning: ConfigError) => void
+}
+
+/** One socket to be bound by the master. */
+export interface ListenAddress {
+  readonly key: string
+  readonly host: string
+  readonly port: number
+  readonly path: string
+  readonly backlog: number
+  readonly ipv6only: boolean
+  /** `FILE:LINE` of the directive. */
+  readonly place: string
+}
+
+interface Address extends ListenAddress {
+  readonly runtime: ListenRuntime
+}
+
+/** Compiles the http block of a configuration (an empty one when there is none). Throws ConfigError. */
+export function compileHttp(main: Scope, modules: readonly HttpModule[], options: CompileOptions): CompiledHttp {
+  const http = main.children.find(scope => scope.context === HTTP)
+  const compiled = new CompiledHttp(http ?? null, modules, options)
+  if (http !== undefined) compiled.compile(http)
+  return compiled
+}
+
+export class CompiledHttp implements HttpSetup {
+  readonly scope: Scope
+  readonly folders: string[] = []
+  readonly logFiles: string[] = []
+  readonly shared: { key: string; bytes: number }[] = []
+  readonly apps: AppSettings[] = []
+  readonly listens: Address[] = []
+  readonly modules: readonly HttpModule[]
+  readonly options: CompileOptions
+  readonly locations: LocationRuntime[] = []
+  private readonly registries = new Map<RegistryKey<any>, Registry<any>>()
+  private readonly variables = new Map<string, Variable>(Object.entries(coreVariables))
+  private readonly prefixes = new Map(Object.entries(corePrefixVariables))
+  private readonly awaited: { name: string; template: Template }[] = []
+  private readonly starts: ((services: ThreadServices) => void)[] = []
+  private readonly stops: (() => void)[] = []
+  private listeners: Listener[] = []
+  private sessions: Sessions | null = null
+
+  constructor(scope: Scope | null, modules: readonly HttpModule[], options: CompileOptions) {
+    this.scope = scope as Scope
+    this.modules = modules
+    this.options = options
+    for (const module of modules) {
+      for (const [name, variable] of Object.entries(module.variables ?? {})) this.variables.set(name, variable)
+      for (const [prefix, make] of Object.entries(module.prefixVariables ?? {})) this.prefixes.set(prefix, make)
+    }
+  }
+
+  compile(http: Scope): void {
+    for (const module of this.modules) module.setup?.(http.conf(module.directives), this)
+    const servers = http.conf(coreDirectives).server.map(scope => ({ scope, runtime: compileServer(scope, this) }))
+    for (const { scope, runtime } of servers) this.listen(scope, runtime)
+    for (const { name, template } of this.awaited) {
+      if (this.lookup(name) === null) throw ConfigError.at(template.place, `unknown "${name}" variable`)
+    }
+  }
+
+  // ── what modules ask for (HttpSetup) ─────────────────────────────────────────────────────────────────────────────
+
+  registry<T>(key: RegistryKey<T>): Registry<T> {
+    let registry = this.registries.get(key) as Registry<T> | undefined
+    if (registry === undefined) {
+      registry = new Registry<T>(key.kind)
+      this.registries.set(key, registry)
+    }
+    return registry
+  }
+
+  define(name: string, variable: Variable, at: Site): void {
+    const present = this.variables.get(name)
+    if (present !== undefined && coreVariables[name] !== undefined && present.set === undefined) {
+      at.fail(`the duplicate "${name}" variable`)
+    }
+    this.variables.set(name, variable)
+  }
+
+  value(template: Template): Value {
+    return compileTemplate(template, name => {
+      const variable = this.lookup(name)
+      if (variable !== null) return r => variable.get(r) ?? ''
+      // A map or set further down may define it; checked when all modules have spoken.
+      this.awaited.push({ name, template })
+      let late: Variable | null = null
+      return r => (late ??= this.lookup(name))?.get(r) ?? ''
+    })
+  }
+
+  variable(name: string, at: Place): Variable {
+    const variable = this.lookup(name)
+    if (variable !== null) return variable
+    throw ConfigError.at(at, `unknown "${name}" variable`)
+  }
+
+  private lookup(name: string): Variable | null {
+    const known = this.variables.get(name)
+    if (known !== undefined) return known
+    if (/^[1-9]$/.test(name)) return captureVariable(Number(name))
+    for (const [prefix, make] of this.prefixes) {
+      if (name.startsWith(prefix) && name.length > prefix.length) {
+        const made = make(name.slice(prefix.length))
+        this.variables.set(name, made)
+        return made
+      }
+    }
+    return null
+  }
+
+  onStart(run: (services: ThreadServices) => void): void {
+    this.starts.push(run)
+  }
+
+  onStop(run: () => void): void {
+    this.stops.push(run)
+  }
+
+  sharedMemory(key: string, bytes: number): void {
+    this.shared.push({ key, bytes })
+  }
+
+  needsFolder(path: string): void {
+    if (!this.folders.includes(path)) this.folders.push(path)
+  }
+
+  needsLogFile(path: string): void {
+    if (!this.logFiles.includes(path)) this.logFiles.push(path)
+  }
+
+  needsApp(settings: AppSettings): void {
+    this.apps.push(settings)
+  }
+
+  // ── addresses ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private listen(scope: Scope, server: ServerRuntime): void {
+    const own = scope.conf(coreDirectives).listen
+    const names = scope.conf(coreDirectives).server_name
+    const seen = new Set<string>()
+    for (const declared of own.length > 0 ? own : [this.defaultListen(scope)]) {
+      if (seen.has(declared.key)) declared.site.fail(`a duplicate listen ${declared.key}`)
+      seen.add(declared.key)
+      this.addressFor(declared, server).addServer(declared, server, names, scope.site('server_name') ?? declared.site)
+    }
+  }
+
+  private defaultListen(scope: Scope): ListenDeclaration {
+    const { statement } = scope
+    const site = { ...statement, fail: (problem: string) => { throw new ConfigError(problem) } } as unknown as Site
+    return { ...defaultAddress(this.options.asRoot), isDefault: false, backlog: 511, ipv6only: true, site }
+  }
+
+  private addressFor(declared: ListenDeclaration, server: ServerRuntime): AddressServers {
+    const known = this.listens.find(address => address.key === declared.key)
+    if (known !== undefined) return known.runtime as AddressServers
+    const runtime = new AddressServers(declared.key, server)
+    const { key, host, port, path, backlog, ipv6only, site } = declared
+    this.listens.push({ key, host, port, path, backlog, ipv6only, place: `${site.file}:${site.line}`, runtime })
+    return runtime
+  }
+
+  // ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Puts the configuration into use in this thread; resolves when every address accepts.
+   * @param descriptors a descriptor of our own for each address's key
+   * @param connectionsMax worker_connections
+   */
+  async start(services: ThreadServices, descriptors: ReadonlyMap<string, number>, connectionsMax: number): Promise<void> {
+    const sessions = new Sessions(connectionsMax, services.errorLog)
+    this.sessions = sessions
+    for (const location of this.locations) location.errorLog = services.errorLog
+    for (const run of this.starts) run(services)
+    await Promise.all(
+      this.listens.map(
+        address =>
+          new Promise<void>((resolve, reject) => {
+            const fd = descriptors.get(address.key)!
+            const accept = (handle: unknown): void => sessions.add(handle, address.runtime)
+            this.listeners.push(listen({ fd }, address.backlog, accept, error => (error === null ? resolve() : reject(error))))
+          }),
+      ),
+    )
+  }
+
+  /** Client connections open now. */
+  get connections(): number {
+    return this.sessions?.size ?? 0
+  }
+
+  /** Accepts no more and calls `done` when the last connection has ended. `grace`: see Sessions.drain. */
+  retire(grace: boolean, done: () => void): void {
+    for (const listener of this.listeners) listener.close()
+    this.listeners = []
+    if (this.sessions === null) done()
+    else this.sessions.drain(grace, done)
+  }
+
+  /** Cuts what is left and lets go of everything. */
+  stop(): void {
+    for (const listener of this.listeners) listener.close()
+    this.listeners = []
+    this.sessions?.closeAll()
+    for (const run of this.stops) run()
+  }
+}
+
+/** The servers of one address. */
+class AddressServers implements ListenRuntime {
+  readonly address: string
+  defaultServer: ServerRuntime
+  readonly tcpNodelay = true
+  private explicitDefault = false
+  private readonly names: { name: string; server: ServerRuntime; site: Site }[] = []
+  private finder: ServerNames | null = null
+  private single = true
+
+  constructor(address: string, server: ServerRuntime) {
+    this.address = address
+    this.defaultServer = server
+  }
+
+  addServer(declared: ListenDeclaration, server: ServerRuntime, names: readonly string[], site: Site): void {
+    if (declared.isDefault) {
+      if (this.explicitDefault) declared.site.fail(`a duplicate default server for ${declared.key}`)
+      this.explicitDefault = true
+      this.defaultServer = server
+    }
+    if (server !== this.defaultServer || this.names.length > 0) this.single = false
+    const unnamed = names.length === 0 ? [''] : names
+    for (const name of unnamed) {
+      if (this.names.some(other => other.name.toLowerCase() === name.toLowerCase())) {
+        site.warn?.(`conflicting server name "${name}" on ${declared.key}, ignored`)
+      } else this.names.push({ name, server, site })
+    }
+    this.finder = new ServerNames(this.defaultServer)
+    for (const entry of this.names) this.finder.add(entry.name, entry.server, entry.site)
+  }
+
+  serverFor(host: string): ServerRuntime {
+    return this.single ? this.defaultServer : this.finder!.find(host)
+  }
+}

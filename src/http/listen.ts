@@ -1,0 +1,92 @@
+// `listen`: an address and what goes with its socket (ngx_http_core_listen).
+
+import { isIPv4, isIPv6 } from 'node:net'
+import type { Site } from '../config/directive.ts'
+import { parseSize } from '../config/units.ts'
+
+/** An address to listen on. Two with the same key are the same socket. */
+export interface ListenDeclaration {
+  readonly key: string
+  /** IP address ('' for Unix sockets); '0.0.0.0' and '::' are the wildcards. */
+  readonly host: string
+  readonly port: number
+  /** Path of a Unix socket, '' for TCP. */
+  readonly path: string
+  readonly isDefault: boolean
+  readonly backlog: number
+  readonly ipv6only: boolean
+  readonly site: Site
+}
+
+const BACKLOG = 511
+
+export function parseListen(args: readonly string[], at: Site): ListenDeclaration {
+  const address = parseAddress(args[0]!, at)
+  let isDefault = false
+  let backlog = BACKLOG
+  let ipv6only = true
+  for (const option of args.slice(1)) {
+    if (option === 'default_server' || option === 'default') isDefault = true
+    else if (option.startsWith('backlog=')) {
+      backlog = Number(option.slice(8))
+      if (!Number.isInteger(backlog) || backlog <= 0) at.fail(`invalid backlog "${option.slice(8)}"`)
+    } else if (option === 'ipv6only=on') ipv6only = true
+    else if (option === 'ipv6only=off') ipv6only = false
+    else if (option.startsWith('ipv6only=')) at.fail(`invalid ipv6only flags "${option.slice(9)}"`)
+    // Threads accept from one shared socket, and the kernel's buffers adjust themselves: asking for these changes nothing.
+    else if (option === 'reuseport' || option === 'bind' || option === 'deferred') continue
+    else if (option.startsWith('rcvbuf=') || option.startsWith('sndbuf=')) {
+      if (parseSize(option.slice(7)) === null) at.fail(`invalid ${option.slice(0, 6)} "${option.slice(7)}"`)
+    } else if (option.startsWith('so_keepalive=')) checkKeepalive(option.slice(13), at)
+    else if (option === 'ssl' || option === 'http2' || option === 'quic' || option === 'proxy_protocol') {
+      at.fail(`the "${option}" parameter of "listen" is not supported by this version`)
+    } else at.fail(`invalid parameter "${option}"`)
+  }
+  return { ...address, isDefault, backlog, ipv6only, site: at }
+}
+
+function checkKeepalive(value: string, at: Site): void {
+  if (value === 'on' || value === 'off') return
+  if (!/^[0-9smh]*:[0-9smh]*:[0-9]*$/.test(value)) at.fail(`invalid so_keepalive value: "${value}"`)
+}
+
+type ListenAddress = Pick<ListenDeclaration, 'key' | 'host' | 'port' | 'path'>
+
+/** The address nginx listens on where no `listen` is given. */
+export function defaultAddress(asRoot: boolean): ListenAddress {
+  return tcp('0.0.0.0', asRoot ? 80 : 8000)
+}
+
+function parseAddress(text: string, at: Site): ListenAddress {
+  if (text.startsWith('unix:')) {
+    const path = text.slice(5)
+    if (path === '') at.fail(`no path in unix domain socket "${text}" of the "listen" directive`)
+    const absolute = at.prefixPath(path)
+    if (absolute.length > 107) at.fail(`too long path in the unix domain socket "${text}" of the "listen" directive`)
+    return { key: `unix:${absolute}`, host: '', port: 0, path: absolute }
+  }
+  const v6 = /^\[([^\]]*)\](?::(\d+))?$/.exec(text)
+  if (v6 !== null) {
+    if (!isIPv6(v6[1]!)) at.fail(`invalid IPv6 address in "${text}" of the "listen" directive`)
+    return tcp(v6[1]!, portOf(v6[2], text, at))
+  }
+  if (/^\d+$/.test(text)) return tcp('0.0.0.0', portOf(text, text, at))
+  const colon = text.lastIndexOf(':')
+  const host = colon === -1 ? text : text.slice(0, colon)
+  const port = portOf(colon === -1 ? undefined : text.slice(colon + 1), text, at)
+  if (host === '*') return tcp('0.0.0.0', port)
+  if (host === 'localhost') return tcp('127.0.0.1', port)
+  if (!isIPv4(host)) at.fail(`host not found in "${text}" of the "listen" directive`)
+  return tcp(host, port)
+}
+
+function portOf(text: string | undefined, whole: string, at: Site): number {
+  if (text === undefined) return 80
+  const port = Number(text)
+  if (!/^\d+$/.test(text) || port < 1 || port > 65535) at.fail(`invalid port in "${whole}" of the "listen" directive`)
+  return port
+}
+
+function tcp(host: string, port: number): ListenAddress {
+  return { key: `${host.includes(':') ? `[${host}]` : host}:${port}`, host, port, path: '' }
+}

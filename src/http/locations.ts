@@ -1,0 +1,119 @@
+// Which location a URI belongs to, in nginx's order: exact; else the longest prefix, ended by `^~`; else the first
+// regular expression that matches; else that longest prefix. Nested locations are asked in the same way.
+//
+// Prefixes are sorted, longest first, within groups of equal length in a Map: a look-up costs one Map access per
+// distinct length of prefix, however many locations there are.
+
+import type { LocationFinder, LocationRuntime } from './runtime.ts'
+import type { HttpRequest } from './request.ts'
+import { Slot } from './module.ts'
+
+export interface LocationEntry {
+  readonly runtime: LocationRuntime
+  readonly pattern: RegExp | null
+  /** Locations inside this one, null when there are none. */
+  readonly inner: Locations | null
+  /** `/dir/` with a handler that passes requests on: `/dir` is redirected there (auto_redirect). */
+  readonly autoRedirect: boolean
+}
+
+/** Captures of the last regular expression that matched: `$1` … and named ones. */
+export const captures = new Slot<RegExpExecArray>()
+
+const NOTHING = 0
+const PROVISIONAL = 1
+const FINAL = 2
+/** The location is `uri` plus a slash: r.redirect says where to. */
+const REDIRECT = 3
+
+let found: LocationRuntime | null = null
+
+export class Locations implements LocationFinder {
+  private readonly exact = new Map<string, LocationRuntime>()
+  private readonly slashless = new Map<string, LocationRuntime>()
+  private readonly byLength: { length: number; entries: Map<string, LocationEntry> }[] = []
+  private readonly patterns: LocationEntry[] = []
+  /** `location / { }` alone is the commonest configuration of all. */
+  private readonly rootOnly: LocationRuntime | null
+
+  constructor(entries: readonly LocationEntry[]) {
+    for (const entry of entries) this.add(entry)
+    this.byLength.sort((a, b) => b.length - a.length)
+    this.rootOnly = this.findRootOnly(entries)
+  }
+
+  find(r: HttpRequest): LocationRuntime | null {
+    if (this.rootOnly !== null) return this.rootOnly
+    found = null
+    return this.search(r) === REDIRECT ? null : found
+  }
+
+  /** Leaves the location in `found`. A prefix is PROVISIONAL: an enclosing level's patterns may still win. */
+  private search(r: HttpRequest): number {
+    const { uri } = r
+    const exact = this.exact.get(uri)
+    if (exact !== undefined) {
+      found = exact
+      return FINAL
+    }
+    const prefix = this.longestPrefix(uri)
+    if ((prefix === null || prefix.runtime.name.length < uri.length) && this.redirects(r)) return REDIRECT
+    let answer = NOTHING
+    if (prefix !== null) {
+      found = prefix.runtime
+      answer = Math.max(PROVISIONAL, prefix.inner === null ? NOTHING : prefix.inner.search(r))
+      if (answer >= FINAL || prefix.runtime.modifier === '^~') return answer
+    }
+    return this.matches(r) ? FINAL : answer
+  }
+
+  private redirects(r: HttpRequest): boolean {
+    const location = this.slashless.get(r.uri)
+    if (location === undefined) return false
+    r.redirect = `${location.name}${r.args === '' ? '' : `?${r.args}`}`
+    return true
+  }
+
+  private matches(r: HttpRequest): boolean {
+    for (const { pattern, runtime, inner } of this.patterns) {
+      const match = pattern!.exec(r.uri)
+      if (match === null) continue
+      captures.set(r, match)
+      found = runtime
+      inner?.search(r)
+      return true
+    }
+    return false
+  }
+
+  private longestPrefix(uri: string): LocationEntry | null {
+    for (const { length, entries } of this.byLength) {
+      if (length > uri.length) continue
+      const entry = entries.get(length === uri.length ? uri : uri.slice(0, length))
+      if (entry !== undefined) return entry
+    }
+    return null
+  }
+
+  private add(entry: LocationEntry): void {
+    const { name, modifier } = entry.runtime
+    if (modifier === '@') return
+    if (entry.pattern !== null) this.patterns.push(entry)
+    else if (modifier === '=') this.exact.set(name, entry.runtime)
+    else {
+      let group = this.byLength.find(group => group.length === name.length)
+      if (group === undefined) {
+        group = { length: name.length, entries: new Map() }
+        this.byLength.push(group)
+      }
+      group.entries.set(name, entry)
+      if (entry.autoRedirect && name.endsWith('/')) this.slashless.set(name.slice(0, -1), entry.runtime)
+    }
+  }
+
+  private findRootOnly(entries: readonly LocationEntry[]): LocationRuntime | null {
+    const [only] = entries.filter(entry => entry.runtime.modifier !== '@')
+    const isRoot = entries.length === 1 && only !== undefined && only.pattern === null && only.runtime.modifier !== '='
+    return isRoot && only.runtime.name === '/' && only.inner === null ? only.runtime : null
+  }
+}

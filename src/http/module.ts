@@ -1,0 +1,99 @@
+// What a module is: directives, variables, and a compile() that adds steps, filters and log handlers to the locations
+// that need them. A feature nobody configured costs a request nothing, because it is in no list.
+
+import type { Conf, Directives, Scope, Site } from '../config/directive.ts'
+import type { Template } from '../config/template.ts'
+import type { HttpRequest } from './request.ts'
+import type { BodyStage } from './output.ts'
+import type { HttpSetup } from './setup.ts'
+
+// What a handler answers: a small integer, never a promise. 200 and above ends the request with that status.
+/** Not mine, or nothing to object: the following step. */
+export const NEXT = 0
+/** This phase is settled: the first step of the following phase. */
+export const SKIP = 1
+/** I hold the request and will call resume(r, answer) later, once, and not before I have returned. */
+export const WAIT = 2
+/** The response is mine from here on. */
+export const DONE = 3
+
+export type Handler<C> = (r: HttpRequest, conf: C) => number
+
+/** nginx's phases in the order they run; find-config and post-rewrite are the core's own (phases.ts). */
+export type Phase = 'post-read' | 'server-rewrite' | 'rewrite' | 'preaccess' | 'access' | 'precontent' | 'content'
+
+/** Looks at the response head when it is ready; answers a stage to sit in the body's path, or null, which costs nothing. */
+export type Filter<C> = (r: HttpRequest, conf: C) => BodyStage | null
+
+/** A variable is a getter; null is nginx's "not found" (empty in a string, `-` in a log). */
+export interface Variable {
+  readonly get: (r: HttpRequest) => string | null
+  /** May `set`, map and the like assign it? */
+  readonly set?: (r: HttpRequest, value: string) => void
+}
+
+/** Text with variables, bound to getters: `constant` is the text when it has none. */
+export interface Value {
+  readonly constant: string | null
+  get(r: HttpRequest): string
+}
+
+/** One location (or a server's own level) as a module sees it: once, after inheritance, while the configuration compiles. */
+export interface LocationBuilder {
+  /** 'server' for the level outside locations: its post-read and server-rewrite steps run for every request, those of the
+   *  other phases for a request that belongs to no location. */
+  readonly kind: 'server' | 'location'
+  /** The location's name as written (`/static/`), '' at server level. */
+  readonly name: string
+  /** `=`, `^~`, `~`, `~*`, `@` or '' (prefix). */
+  readonly modifier: string
+  readonly scope: Scope
+  step<C>(phase: Phase, run: Handler<C>, conf: C): void
+  /** The location's only content handler (proxy_pass, app_pass …); it comes before every step of the content phase. */
+  content<C>(run: Handler<C>, conf: C): void
+  filter<C>(run: Filter<C>, conf: C): void
+  log<C>(run: (r: HttpRequest, conf: C) => void, conf: C): void
+  /** Is the directive written in this very block, not inherited? */
+  has(directive: string): boolean
+  site(directive: string): Site | null
+  /** Binds a template's names to getters; refuses unknown variables at the template's place. */
+  value(template: Template): Value
+}
+
+export interface HttpModule<D extends Directives = any> {
+  /** The file's name, and its name in docs and logs. */
+  readonly name: string
+  /** Keys spelled as in nginx.conf. */
+  readonly directives: D
+  readonly variables?: Readonly<Record<string, Variable>>
+  /** Families such as `http_`: the getter for `$http_user_agent` is made from 'user_agent'. */
+  readonly prefixVariables?: Readonly<Record<string, (rest: string) => Variable>>
+  /** Once per http block, before any location: named groups (upstream, app), new variables (map), zones. */
+  setup?(conf: Conf<D>, http: HttpSetup): void
+  /** Once per location and once per server (kind 'server'): add steps only where this location needs them. No side effects. */
+  compile?(conf: Conf<D>, at: LocationBuilder, http: HttpSetup): void
+}
+
+export function httpModule<const D extends Directives>(module: HttpModule<D>): HttpModule<D> {
+  return module
+}
+
+let slotCount = 0
+
+/** Per-request state of a module. Numbered at load, so that all requests have one shape. */
+export class Slot<T> {
+  readonly index = slotCount++
+  get(r: HttpRequest): T | null {
+    return r.slots[this.index] as T | null
+  }
+  set(r: HttpRequest, value: T | null): void {
+    r.slots[this.index] = value
+  }
+}
+
+/** Slots for a new request. */
+export function freshSlots(): unknown[] {
+  const slots: unknown[] = []
+  for (let i = 0; i < slotCount; i++) slots.push(null)
+  return slots
+}

@@ -1,0 +1,111 @@
+// The response's way out: a content handler writes to `r.out`; stages that filters put in the path pass it on; the last
+// stage belongs to the client's connection and frames it.
+//
+//   source ──write()──▶ stage ──write()──▶ … ──▶ client writer ──▶ kernel
+//          ◀──drain()──       ◀──drain()──
+//
+// Backpressure is a return value: write() answers false when the client is slower than we are; then the source holds
+// until drain(). A source that must not hold (an upstream to be freed) puts a ResponseBuffer in between.
+
+import { CONTENT_TYPE_HTML, specialPage } from './special-response.ts'
+import { DONE } from './module.ts'
+import type { HttpRequest } from './request.ts'
+
+/** write()'s flags: nothing follows. */
+export const LAST = 1
+/** Do not hold the piece back to gather more. */
+export const FLUSH = 2
+
+/** What produces a body: told when the client can take more, and when it has left. */
+export interface Source {
+  drain(r: HttpRequest): void
+  /** The request ended early; produce nothing more and let go of what is held. */
+  abort(r: HttpRequest): void
+}
+
+export abstract class BodyStage {
+  /** Towards the client. */
+  next: BodyStage | null = null
+  /** Towards the source; null: the source itself. */
+  previous: BodyStage | null = null
+  /** False: hold until drain(). The bytes must stay unchanged until they are sent. */
+  abstract write(r: HttpRequest, bytes: Buffer, flags: number): boolean
+  /** As write() for a chunk of the read buffer (net/read-buffer.ts). A stage that keeps nothing of it need not override. */
+  writeVolatile(r: HttpRequest, chunk: Buffer, flags: number): boolean {
+    return this.write(r, Buffer.from(chunk), flags)
+  }
+  drain(r: HttpRequest): void {
+    if (this.previous !== null) this.previous.drain(r)
+    else if (r.source !== null) r.source.drain(r)
+  }
+  /** The request ended early. */
+  destroy(_r: HttpRequest): void {}
+}
+
+export const EMPTY = Buffer.alloc(0)
+
+/** Runs the location's filters over the finished head and hands it to the client's side. */
+export function sendHead(r: HttpRequest): void {
+  if (r.headSent) return
+  r.headSent = true
+  r.bodiless = r.method === 'HEAD' || r.status === 204 || r.status === 304
+  const filters = r.location.filters
+  for (let i = 0; i < filters.length; i++) {
+    const filter = filters[i]!
+    const stage = filter.run(r, filter.conf)
+    if (stage === null) continue
+    // The filter that is run last sits closest to the source.
+    stage.next = r.out
+    r.out.previous = stage
+    r.out = stage
+  }
+  r.stream.sendHead(r)
+}
+
+/** A complete response from memory. Strings are latin1. */
+export function respond(r: HttpRequest, status: number, contentType: string, body: string | Buffer): number {
+  r.status = status
+  r.contentType = contentType
+  r.contentLength = body.length
+  if (typeof body === 'string' && r.location.filters.length === 0) {
+    r.headSent = true
+    r.bodiless = r.method === 'HEAD' || status === 204 || status === 304
+    r.stream.sendText(r, body)
+    return DONE
+  }
+  sendHead(r)
+  r.out.write(r, typeof body === 'string' ? Buffer.from(body, 'latin1') : body, LAST)
+  return DONE
+}
+
+/** nginx's built-in page for a status (or the bare status), after dropping what the handler had prepared. */
+export function respondSpecial(r: HttpRequest, status: number): number {
+  if (r.headSent) {
+    // Too late for another status: the client must see that the response is not whole.
+    r.stream.abort(r)
+    return DONE
+  }
+  if (status === 444) {
+    r.status = 444
+    r.stream.abort(r)
+    return DONE
+  }
+  r.lastModified = ''
+  r.etag = ''
+  if (status < 301 || status > 308 || status === 304) r.redirect = ''
+  else if (r.redirect.startsWith('/') && r.location.absoluteRedirect) r.redirect = absolute(r) + r.redirect
+  const shown = status >= 494 && status <= 499 ? 400 : status
+  if (status === 413 || status === 400 || status === 414 || status === 408 || status >= 494) {
+    if (status < 500 || status === 501) r.keepAlive = false
+  }
+  r.statusLine = ''
+  return respond(r, shown, CONTENT_TYPE_HTML, shown === 204 || shown === 304 ? '' : specialPage(status))
+}
+
+/** `http://host:port` for redirects to this server (absolute_redirect and its relatives). */
+function absolute(r: HttpRequest): string {
+  const { portInRedirect, serverNameInRedirect } = r.location
+  const host = serverNameInRedirect ? r.server.name : r.host === '' ? r.stream.localAddress : r.host
+  const port = r.stream.localPort
+  return portInRedirect && port !== 80 && port !== 0 ? `http://${host}:${port}` : `http://${host}`
+}

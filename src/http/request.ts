@@ -1,0 +1,158 @@
+// One request, from its parsed head to the last byte of its answer. All fields are set in the constructor, so every
+// request has one shape; modules keep their own state in slots (module.ts).
+
+import type { RequestHead } from '../codec/h1/request-head.ts'
+import type { Connection, ConnectionHandler } from '../net/connection.ts'
+import { freshSlots } from './module.ts'
+import type { BodyStage, Source } from './output.ts'
+import type { Step } from './phases.ts'
+import type { RequestBody } from './request-body.ts'
+import type { LocationRuntime, ServerRuntime } from './runtime.ts'
+
+/** The client's side of a request: an HTTP/1 session, or one stream of an HTTP/2 one. */
+export interface ClientStream {
+  readonly connectionNumber: number
+  /** Requests begun on the connection, this one included. */
+  readonly requests: number
+  readonly localAddress: string
+  readonly localPort: number
+  /** The last stage of every response: frames the body for the client. */
+  readonly writer: BodyStage
+  /** Serialises the head; it leaves with the first piece of body, or alone on flush. */
+  sendHead(r: HttpRequest): void
+  /** An interim answer (100, 103) as latin1 text, its empty line included. */
+  sendInterim(text: string): void
+  /** Takes the connection over as a byte tunnel (101, CONNECT): the session reads and writes it no more. Answers the bytes
+   *  already received behind the head. The taker ends the request with stream.finish(). */
+  upgrade(r: HttpRequest, handler: ConnectionHandler): { connection: Connection; received: Buffer }
+  /** The response is complete, though nothing went through the writer (after upgrade). */
+  finish(r: HttpRequest): void
+  /** Whole short response whose body is latin1 text: head and body in one string. */
+  sendText(r: HttpRequest, body: string): void
+  /** Cuts the client off: the response cannot be completed. */
+  abort(r: HttpRequest): void
+  /** Lets more of the request body come; `false` holds the client back. */
+  readBody(wanted: boolean): void
+}
+
+export class HttpRequest {
+  readonly stream: ClientStream
+  readonly head: RequestHead
+  server: ServerRuntime
+  location: LocationRuntime
+  steps: readonly Step[]
+  cursor = 0
+
+  method: string
+  /** The path: decoded and normalised, one character per byte; what locations are matched against. */
+  uri = ''
+  /** Behind the `?`, as sent. */
+  args = ''
+  /** The request-target as sent ($request_uri). */
+  unparsedUri = ''
+  /** Is `unparsedUri`'s path the very same bytes as `uri` (nothing decoded, merged or rewritten)? */
+  uriIsRaw = true
+  /** Lower-case host without port: of the target, else of the Host field, else ''. */
+  host = ''
+  /** Host for variables and redirects, falling back to the server's name, as $host. */
+  version: number
+  internal = false
+  uriChanged = false
+  uriChanges = 11
+
+  clientAddress: string
+  clientPort: number
+
+  body: RequestBody | null = null
+
+  /** 0 until decided. */
+  status = 0
+  /** A status line of an upstream or application with its own reason; '' for the standard one. */
+  statusLine = ''
+  contentType = ''
+  /** Bytes of body, -1 when not known. */
+  contentLength = -1
+  /** Last-Modified as an HTTP date, '' for none. */
+  lastModified = ''
+  etag = ''
+  /** Server and Date of an upstream or application that is allowed to set them; '' for our own. */
+  serverHeader = ''
+  dateHeader = ''
+  /** Location as it will be sent: a path is made absolute where absolute_redirect says so. */
+  redirect = ''
+  readonly outNames: string[] = []
+  readonly outValues: string[] = []
+  /** The client gets a head and no body (HEAD, 204, 304). */
+  bodiless = false
+  /** Keep the connection after this request? Handlers may only clear it. */
+  keepAlive: boolean
+  headSent = false
+  out: BodyStage
+  source: Source | null = null
+  /** Runs when the request ends, whichever way (temp files, slots, counters). */
+  cleanups: (() => void)[] | null = null
+  done = false
+
+  /** Date.now() when the head was complete. */
+  readonly startMs: number
+  /** Bytes of this request received: head and body as they came. */
+  requestLength = 0
+  /** Bytes sent to the client: all, and of the body alone. */
+  bytesSent = 0
+  bodyBytesSent = 0
+  readonly slots: unknown[] = freshSlots()
+
+  constructor(stream: ClientStream, head: RequestHead, server: ServerRuntime, clientAddress: string, clientPort: number) {
+    this.stream = stream
+    this.head = head
+    this.server = server
+    this.location = server.outside
+    this.steps = server.outside.steps
+    this.method = head.method
+    this.version = head.version
+    this.keepAlive = head.keepAlive
+    this.clientAddress = clientAddress
+    this.clientPort = clientPort
+    this.out = stream.writer
+    this.startMs = Date.now()
+  }
+
+  /** First request header field of that (lower-case) name. */
+  header(name: string): string | null {
+    return this.head.get(name)
+  }
+
+  /** Adds a response header field. */
+  addHeader(name: string, value: string): void {
+    this.outNames.push(name)
+    this.outValues.push(value)
+  }
+
+  /** First of the added response header fields of that name, any case. */
+  responseHeader(name: string): string | null {
+    for (let i = 0; i < this.outNames.length; i++) {
+      if (this.outNames[i]!.length === name.length && this.outNames[i]!.toLowerCase() === name) return this.outValues[i]!
+    }
+    return null
+  }
+
+  onEnd(cleanup: () => void): void {
+    if (this.cleanups === null) this.cleanups = [cleanup]
+    else this.cleanups.push(cleanup)
+  }
+
+  /** Logs with nginx's context: client, server, request line, upstream, host. */
+  log(level: number, message: string): void {
+    const log = this.location.errorLog
+    if (level > log.level) return
+    const server = this.server.name
+    const version = this.version === 9 ? '' : this.version === 10 ? ' HTTP/1.0' : ' HTTP/1.1'
+    const host = this.header('host')
+    log.log(
+      level,
+      `${message}, client: ${this.clientAddress}, server: ${server}, request: "${this.method} ${this.unparsedUri}${version}"` +
+        (host === null ? '' : `, host: "${host}"`),
+      this.stream.connectionNumber,
+    )
+  }
+}

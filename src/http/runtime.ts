@@ -1,0 +1,74 @@
+// A compiled http block: frozen values and ready lists, as requests use them.
+
+import type { HeadLimits } from '../codec/h1/head.ts'
+import type { ErrorLog } from '../log/error-log.ts'
+import type { Filter, Value } from './module.ts'
+import type { Step } from './phases.ts'
+import type { HttpRequest } from './request.ts'
+
+export interface FilterEntry {
+  readonly run: Filter<any>
+  readonly conf: unknown
+}
+
+export interface LogEntry {
+  readonly run: (r: HttpRequest, conf: any) => void
+  readonly conf: unknown
+}
+
+/** What the core itself reads of a location, as plain fields. Times in ms, sizes in bytes. */
+export interface LocationRuntime {
+  /** As written: '/static/', '' for a server's own level. */
+  readonly name: string
+  readonly modifier: string
+  readonly steps: readonly Step[]
+  readonly filters: readonly FilterEntry[]
+  readonly logs: readonly LogEntry[]
+  errorLog: ErrorLog
+  readonly internal: boolean
+  /** Document root or alias, bound; `aliasLength` bytes of the URI are replaced by an alias, -1 for a root. */
+  readonly root: Value
+  readonly aliasLength: number
+  readonly clientMaxBodySize: number
+  readonly clientBodyBufferSize: number
+  readonly clientBodyTempPath: string
+  readonly clientBodyTimeout: number
+  readonly sendTimeout: number
+  readonly keepaliveTimeout: number
+  readonly keepaliveHeader: string
+  readonly keepaliveRequests: number
+  readonly lingeringTime: number
+  readonly lingeringTimeout: number
+  readonly resetTimedoutConnection: boolean
+  readonly defaultType: string
+  readonly types: ReadonlyMap<string, string>
+  readonly serverTokens: string
+  readonly absoluteRedirect: boolean
+  readonly portInRedirect: boolean
+  readonly serverNameInRedirect: boolean
+}
+
+export interface LocationFinder {
+  /** The location for `r.uri`; null when there is none, or when `r.redirect` was set to the same URI with a slash. */
+  find(r: HttpRequest): LocationRuntime | null
+}
+
+export interface ServerRuntime {
+  /** First server_name, for logs and $server_name. */
+  readonly name: string
+  /** The level outside locations: post-read and server-rewrite steps, then find-config. */
+  readonly outside: LocationRuntime
+  readonly locations: LocationFinder
+  readonly limits: HeadLimits
+  readonly clientHeaderTimeout: number
+  readonly mergeSlashes: boolean
+}
+
+/** One `listen` address with the servers that share it. */
+export interface ListenRuntime {
+  readonly address: string
+  readonly defaultServer: ServerRuntime
+  /** The server for a lower-case host without port. */
+  serverFor(host: string): ServerRuntime
+  readonly tcpNodelay: boolean
+}

@@ -1,0 +1,73 @@
+// Which server answers for a host: exact name, longest `*.name`, longest `name.*`, first regular expression, else the
+// address's default (ngx_http_find_virtual_server).
+
+import type { Site } from '../config/directive.ts'
+import { regex } from './location-name.ts'
+import type { ServerRuntime } from './runtime.ts'
+
+export class ServerNames {
+  private readonly exact = new Map<string, ServerRuntime>()
+  /** `.example.org` for `*.example.org`. */
+  private readonly suffixes = new Map<string, ServerRuntime>()
+  /** `www.example.` for `www.example.*`. */
+  private readonly prefixes = new Map<string, ServerRuntime>()
+  private readonly patterns: { pattern: RegExp; server: ServerRuntime }[] = []
+  private readonly fallback: ServerRuntime
+
+  constructor(fallback: ServerRuntime) {
+    this.fallback = fallback
+  }
+
+  add(name: string, server: ServerRuntime, at: Site): void {
+    if (name.startsWith('~')) {
+      this.patterns.push({ pattern: regex(name.slice(1), true, at), server })
+      return
+    }
+    const lower = name.toLowerCase()
+    if (!isName(lower)) at.fail(`invalid server name or wildcard "${name}" on ${at.file}`)
+    if (lower.startsWith('.')) {
+      setFirst(this.exact, lower.slice(1), server)
+      setFirst(this.suffixes, lower, server)
+    } else if (lower.startsWith('*.')) setFirst(this.suffixes, lower.slice(1), server)
+    else if (lower.endsWith('.*')) setFirst(this.prefixes, lower.slice(0, -1), server)
+    else setFirst(this.exact, lower, server)
+  }
+
+  find(host: string): ServerRuntime {
+    const exact = this.exact.get(host)
+    if (exact !== undefined) return exact
+    if (this.suffixes.size === 0 && this.prefixes.size === 0 && this.patterns.length === 0) return this.fallback
+    return this.bySuffix(host) ?? this.byPrefix(host) ?? this.byPattern(host) ?? this.fallback
+  }
+
+  private bySuffix(host: string): ServerRuntime | null {
+    for (let dot = host.indexOf('.'); dot !== -1; dot = host.indexOf('.', dot + 1)) {
+      const server = this.suffixes.get(host.slice(dot))
+      if (server !== undefined) return server
+    }
+    return null
+  }
+
+  private byPrefix(host: string): ServerRuntime | null {
+    for (let dot = host.lastIndexOf('.'); dot > 0; dot = host.lastIndexOf('.', dot - 1)) {
+      const server = this.prefixes.get(host.slice(0, dot + 1))
+      if (server !== undefined) return server
+    }
+    return null
+  }
+
+  private byPattern(host: string): ServerRuntime | null {
+    for (const { pattern, server } of this.patterns) if (pattern.test(host)) return server
+    return null
+  }
+}
+
+/** Wildcards stand only at one end, with a dot; `*` alone is no name. */
+function isName(name: string): boolean {
+  const inner = name.replace(/^\*\./, '').replace(/\.\*$/, '')
+  return !inner.includes('*') && !name.includes('..') && (name === '' || inner !== '')
+}
+
+function setFirst(map: Map<string, ServerRuntime>, name: string, server: ServerRuntime): void {
+  if (!map.has(name)) map.set(name, server)
+}

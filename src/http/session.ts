@@ -1,0 +1,524 @@
+// One HTTP/1 connection of a client: reads heads and bodies, runs one request after the other, and decides when the
+// connection ends. What it reads is parsed where it lies, in the thread's read buffer; only what is incomplete, or came
+// before its turn (pipelining), is copied.
+//
+//   IDLE ──bytes──▶ HEAD ──complete──▶ ACTIVE ──response and body done──▶ IDLE (keep-alive) or LINGER or closed
+//
+// LINGER: the answer is out and the connection will close, but the client still sends; reading on for a while keeps its
+// kernel from throwing the answer away (a close with unread data is a reset).
+
+import { ChunkedDecoder, type BodySink } from '../codec/h1/chunked.ts'
+import { parseRequestHead, RequestHead } from '../codec/h1/request-head.ts'
+import { parseUri, Uri } from '../codec/h1/uri.ts'
+import { Timer, timers } from '../lib/timer-wheel.ts'
+import { INFO } from '../log/error-log.ts'
+import { accepted, type Connection, type ConnectionHandler } from '../net/connection.ts'
+import { ClientWriter, type WriterOwner } from './client-writer.ts'
+import { respondSpecial, type BodyStage } from './output.ts'
+import { run } from './phases.ts'
+import { HttpRequest, type ClientStream } from './request.ts'
+import { RequestBody } from './request-body.ts'
+import type { ListenRuntime, LocationRuntime } from './runtime.ts'
+import { LAST_REQUEST_GRACE, type Sessions } from './sessions.ts'
+
+const IDLE = 0
+const HEAD = 1
+const ACTIVE = 2
+const LINGER = 3
+const TUNNEL = 4
+const CLOSED = 5
+
+/** Pipelined bytes kept while a request is served; beyond, the client is not read. */
+const PIPELINE_MAX = 65536
+const NONE = Buffer.alloc(0)
+
+const spareHeads: RequestHead[] = []
+const target = new Uri()
+
+export class Http1Session implements ConnectionHandler, ClientStream, WriterOwner, BodySink {
+  readonly connection: Connection
+  readonly connectionNumber: number
+  readonly listen: ListenRuntime
+  readonly writer: ClientWriter
+  /** Requests begun on this connection. */
+  requests = 0
+  private readonly sessions: Sessions
+  private readonly timer: Timer<Http1Session>
+  private readonly clientAddress: string
+  private readonly clientPort: number
+  private state = IDLE
+  private head: RequestHead | null = null
+  private request: HttpRequest | null = null
+  /** Bytes received and not yet used: an incomplete head, or requests that wait their turn. */
+  private input: Buffer = NONE
+  /** Body bytes still to come, -1 while a chunked body is decoded, 0 when there is none or it is complete. */
+  private bodyLeft = 0
+  private chunks: ChunkedDecoder | null = null
+  private expectsContinue = false
+  private responseDone = false
+  private responseWhole = true
+  private consuming = false
+  private clientEnded = false
+  private lingerUntil = 0
+  /** bytesIn and bytesOut of the connection when the request began. */
+  private inputBefore = 0
+  private outputBefore = 0
+  private queuedBefore = 0
+
+  constructor(handle: unknown, listen: ListenRuntime, sessions: Sessions, number: number) {
+    this.listen = listen
+    this.sessions = sessions
+    this.connectionNumber = number
+    this.timer = new Timer<Http1Session>(this, timedOut)
+    this.writer = new ClientWriter(this)
+    this.connection = accepted(handle, this)
+    const { socket } = this.connection
+    if (listen.tcpNodelay) socket.setNoDelay(true)
+    this.clientAddress = socket.remoteAddress ?? 'unix:'
+    this.clientPort = socket.remotePort ?? 0
+    timers.arm(this.timer, listen.defaultServer.clientHeaderTimeout)
+  }
+
+  /** Is the whole program on its way out, so that no connection may be kept? */
+  get draining(): boolean {
+    return this.sessions.draining
+  }
+
+  get idle(): boolean {
+    return this.state === IDLE
+  }
+
+  get localAddress(): string {
+    return this.connection.socket.localAddress ?? ''
+  }
+
+  get localPort(): number {
+    return this.connection.socket.localPort ?? 0
+  }
+
+  // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  onData(chunk: Buffer): void {
+    if (this.state === LINGER || this.state === CLOSED) return
+    if (this.input.length === 0) this.consume(chunk)
+    else {
+      const all = Buffer.concat([this.input, chunk])
+      this.input = NONE
+      this.consume(all)
+    }
+  }
+
+  /** Uses up the bytes as far as it can and keeps the rest. */
+  private consume(bytes: Buffer): void {
+    let at = 0
+    const end = bytes.length
+    this.consuming = true
+    while (at < end) {
+      if (this.state === IDLE || this.state === HEAD) {
+        const used = this.readHead(bytes, at, end)
+        if (used <= 0) break
+        at += used
+      } else if (this.state === ACTIVE && this.bodyLeft !== 0) at += this.readBodyBytes(bytes, at, end)
+      else break
+    }
+    this.consuming = false
+    if (at === end || this.state === LINGER || this.state === CLOSED) return
+    this.input = Buffer.from(bytes.subarray(at))
+    if (this.state === ACTIVE && this.input.length > PIPELINE_MAX) this.connection.pause()
+  }
+
+  /** @returns bytes used; 0: the head is not complete; -1: the connection's fate is sealed */
+  private readHead(bytes: Buffer, start: number, end: number): number {
+    const head = (this.head ??= spareHeads.pop() ?? new RequestHead())
+    const server = this.listen.defaultServer
+    if (this.state === IDLE) {
+      this.state = HEAD
+      this.inputBefore = this.connection.bytesIn - (end - start)
+      if (this.requests > 0) timers.arm(this.timer, server.clientHeaderTimeout)
+    }
+    const used = parseRequestHead(bytes, start, end, server.limits, head)
+    if (used === 0) return 0
+    this.state = ACTIVE
+    timers.disarm(this.timer)
+    const r = this.begin(head)
+    if (used < 0) {
+      r.keepAlive = false
+      r.uri = r.unparsedUri = head.target
+      r.log(INFO, head.error)
+      respondSpecial(r, -used)
+      return -1
+    }
+    this.prepareBody(r, head)
+    this.dispatch(r)
+    return used
+  }
+
+  private begin(head: RequestHead): HttpRequest {
+    this.requests++
+    this.responseDone = false
+    this.responseWhole = true
+    this.outputBefore = this.connection.bytesOut
+    this.writer.reset()
+    const server = head.host === null ? this.listen.defaultServer : this.listen.serverFor(head.host)
+    const r = new HttpRequest(this, head, server, this.clientAddress, this.clientPort)
+    this.request = r
+    return r
+  }
+
+  private prepareBody(r: HttpRequest, head: RequestHead): void {
+    this.expectsContinue = head.expectContinue && head.version === 11
+    if (head.chunked) {
+      this.chunks ??= new ChunkedDecoder('request')
+      this.chunks.restart()
+      this.bodyLeft = -1
+      r.body = new RequestBody(-1)
+    } else if (head.contentLength > 0) {
+      this.bodyLeft = head.contentLength
+      r.body = new RequestBody(head.contentLength)
+    } else this.bodyLeft = 0
+  }
+
+  private dispatch(r: HttpRequest): void {
+    const { head } = r
+    r.unparsedUri = head.target
+    r.host = head.host ?? ''
+    if (!parseUri(head.path, r.server.mergeSlashes, target)) {
+      r.log(INFO, `client sent invalid request: "${r.method} ${head.target}"`)
+      r.keepAlive = false
+      respondSpecial(r, 400)
+      return
+    }
+    r.uri = target.uri
+    r.args = target.args
+    r.uriIsRaw = !target.complex && head.path === head.target
+    run(r)
+  }
+
+  // ── the request body ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** @returns bytes used */
+  private readBodyBytes(bytes: Buffer, start: number, end: number): number {
+    const r = this.request!
+    if (this.bodyLeft > 0) {
+      const size = Math.min(this.bodyLeft, end - start)
+      this.bodyLeft -= size
+      this.onBody(bytes, start, start + size)
+      if (this.bodyLeft === 0) this.bodyComplete(r)
+      else this.expectMoreBody(r)
+      return size
+    }
+    const chunks = this.chunks!
+    const stop = chunks.feed(bytes, start, end, this)
+    if (stop < 0) {
+      r.log(INFO, `client sent invalid chunked body: ${chunks.error}`)
+      this.refuseBody(r)
+      return end - start
+    }
+    if (chunks.done) {
+      this.bodyLeft = 0
+      if (r.body !== null) r.body.trailers = chunks.trailers
+      this.bodyComplete(r)
+    } else this.expectMoreBody(r)
+    return stop - start
+  }
+
+  onBody(bytes: Buffer, start: number, end: number): void {
+    this.expectsContinue = false
+    const r = this.request
+    if (r === null || r.body === null || this.responseDone) return
+    if (!r.body.feed(r, bytes.subarray(start, end))) r.keepAlive = false
+  }
+
+  private expectMoreBody(r: HttpRequest): void {
+    if (this.state !== ACTIVE) return
+    if (!this.responseDone) timers.arm(this.timer, r.location.clientBodyTimeout)
+    else if (performance.now() < this.lingerUntil) timers.arm(this.timer, r.location.lingeringTimeout)
+    else this.close(r)
+  }
+
+  private bodyComplete(r: HttpRequest): void {
+    timers.disarm(this.timer)
+    if (this.responseDone) this.settle(r)
+    else r.body?.finish(r)
+  }
+
+  private refuseBody(r: HttpRequest): void {
+    r.keepAlive = false
+    if (this.responseDone) this.close(r)
+    else respondSpecial(r, 400)
+  }
+
+  readBody(wanted: boolean): void {
+    if (!wanted) {
+      this.connection.pause()
+      return
+    }
+    const r = this.request
+    if (r === null) return
+    this.connection.resume()
+    this.sayContinue(r)
+    this.expectMoreBody(r)
+    this.consumeLater()
+  }
+
+  private sayContinue(r: HttpRequest): void {
+    if (!this.expectsContinue) return
+    this.expectsContinue = false
+    if (this.bodyLeft !== 0) this.connection.writeText('HTTP/1.1 100 Continue\r\n\r\n')
+  }
+
+  /** Goes on with bytes that were kept, unless the loop that would use them is running already. */
+  private consumeLater(): void {
+    if (this.consuming || this.input.length === 0) return
+    const bytes = this.input
+    this.input = NONE
+    this.consume(bytes)
+  }
+
+  // ── the response (ClientStream) ──────────────────────────────────────────────────────────────────────────────────
+
+  sendHead(r: HttpRequest): void {
+    this.beforeHead(r)
+    this.writer.begin(r)
+  }
+
+  sendText(r: HttpRequest, body: string): void {
+    this.beforeHead(r)
+    this.writer.writeText(r, body)
+  }
+
+  sendInterim(text: string): void {
+    this.connection.writeText(text)
+  }
+
+  /** nginx asks for a body nobody reads when the answer is a good one: the connection can then be kept. */
+  private beforeHead(r: HttpRequest): void {
+    if (this.expectsContinue && r.status < 400) this.sayContinue(r)
+    if (this.expectsContinue && this.bodyLeft !== 0) r.keepAlive = false
+  }
+
+  responseWritten(r: HttpRequest, whole: boolean): void {
+    this.responseWhole = whole
+    this.responseDone = true
+    if (this.connection.pending === 0) this.settle(r)
+    else this.awaitClient(r)
+  }
+
+  clientSlow(r: HttpRequest): void {
+    if (!this.responseDone && !r.done) this.awaitClient(r)
+  }
+
+  private awaitClient(r: HttpRequest): void {
+    this.queuedBefore = this.connection.queued
+    timers.arm(this.timer, r.location.sendTimeout)
+  }
+
+  onDrain(): void {
+    const r = this.request
+    if (r === null || this.state !== ACTIVE) return
+    if (this.responseDone) this.settle(r)
+    else {
+      if (this.bodyLeft === 0) timers.disarm(this.timer)
+      this.writer.drain(r)
+    }
+  }
+
+  abort(r: HttpRequest): void {
+    if (r.done || r !== this.request) return
+    r.keepAlive = false
+    this.close(r)
+  }
+
+  upgrade(r: HttpRequest, handler: ConnectionHandler): { connection: Connection; received: Buffer } {
+    const received = this.input
+    this.input = NONE
+    this.state = TUNNEL
+    this.writer.flushHead()
+    timers.disarm(this.timer)
+    this.connection.handler = new Tunnel(this, r, handler)
+    return { connection: this.connection, received }
+  }
+
+  finish(r: HttpRequest): void {
+    r.keepAlive = false
+    this.endRequest(r)
+    this.connection.destroy()
+  }
+
+  // ── between requests ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The response has left; the request ends when its body is in too. */
+  private settle(r: HttpRequest): void {
+    if (r.done || r !== this.request) return
+    if (!this.responseWhole) {
+      this.close(r)
+      return
+    }
+    if (this.bodyLeft !== 0 && r.keepAlive && !this.clientEnded) {
+      // The rest of an unwanted body is read and dropped, within lingering_time.
+      this.lingerUntil = performance.now() + r.location.lingeringTime
+      timers.arm(this.timer, r.location.lingeringTimeout)
+      this.connection.resume()
+      return
+    }
+    const { location, keepAlive } = r
+    // After a refusal nobody knows what else is on its way.
+    const more = this.bodyLeft !== 0 || this.input.length > 0 || r.status >= 400
+    this.endRequest(r)
+    if (keepAlive && !this.clientEnded) this.keep(location)
+    else if (more && !this.clientEnded) this.linger(location)
+    else this.closeNow()
+  }
+
+  private keep(location: LocationRuntime): void {
+    this.state = IDLE
+    this.connection.resume()
+    timers.arm(this.timer, this.draining ? Math.min(location.keepaliveTimeout, LAST_REQUEST_GRACE) : location.keepaliveTimeout)
+    this.consumeLater()
+  }
+
+  /** Sends FIN and reads on until the client has seen it, or lingering_time is over. */
+  private linger(location: LocationRuntime): void {
+    this.state = LINGER
+    this.input = NONE
+    this.connection.shutdown()
+    this.connection.resume()
+    this.lingerUntil = performance.now() + location.lingeringTime
+    timers.arm(this.timer, Math.min(location.lingeringTimeout, location.lingeringTime))
+  }
+
+  private endRequest(r: HttpRequest): void {
+    r.requestLength = this.connection.bytesIn - this.inputBefore - this.input.length
+    this.inputBefore = this.connection.bytesIn - this.input.length
+    r.bytesSent = this.connection.bytesOut - this.outputBefore
+    this.request = null
+    endRequest(r)
+    const head = this.head
+    this.head = null
+    if (head !== null && spareHeads.length < 256) {
+      head.release()
+      spareHeads.push(head)
+    }
+  }
+
+  /** Ends a request that cannot be completed, and the connection with it. */
+  private close(r: HttpRequest): void {
+    this.endRequest(r)
+    this.closeNow()
+  }
+
+  closeNow(): void {
+    if (this.state === CLOSED) return
+    this.state = CLOSED
+    timers.disarm(this.timer)
+    this.connection.destroy()
+  }
+
+  onEnd(): void {
+    this.clientEnded = true
+    const r = this.request
+    if (r === null || this.state !== ACTIVE) {
+      if (r === null) this.closeNow()
+      return
+    }
+    // As nginx: a client that hangs up before it has an answer is gone; one that is being answered may have half-closed.
+    if (!r.headSent || this.bodyLeft !== 0) this.clientGone(r)
+  }
+
+  onClose(_error: NodeJS.ErrnoException | null): void {
+    const r = this.request
+    if (r !== null) this.clientGone(r)
+    this.state = CLOSED
+    timers.disarm(this.timer)
+    this.sessions.remove(this)
+  }
+
+  private clientGone(r: HttpRequest): void {
+    if (r.status === 0 || !r.headSent) r.status = this.bodyLeft !== 0 ? 400 : 499
+    r.log(INFO, this.bodyLeft !== 0 ? 'client prematurely closed connection' : 'client closed connection')
+    this.close(r)
+  }
+
+  /** For Timer. */
+  onTimeout(): void {
+    const r = this.request
+    if (this.state === ACTIVE && r !== null) this.requestTimedOut(r)
+    else if (this.state === HEAD) this.headTimedOut()
+    else if (this.state === LINGER && performance.now() < this.lingerUntil && this.connection.bytesIn !== this.inputBefore) {
+      // Still sending: it gets its time, up to lingering_time in all.
+      this.inputBefore = this.connection.bytesIn
+      timers.arm(this.timer, this.listen.defaultServer.outside.lingeringTimeout)
+    } else this.closeNow()
+  }
+
+  private requestTimedOut(r: HttpRequest): void {
+    const { connection } = this
+    if (connection.pending > 0) {
+      if (connection.queued !== this.queuedBefore) {
+        this.awaitClient(r)
+        return
+      }
+      r.log(INFO, 'client timed out (110: Connection timed out) while sending to client')
+    } else if (this.bodyLeft === 0) return
+    else if (!r.headSent) {
+      r.log(INFO, 'client timed out (110: Connection timed out) while reading client request body')
+      r.status = 408
+    }
+    if (r.location.resetTimedoutConnection) connection.reset()
+    this.close(r)
+  }
+
+  private headTimedOut(): void {
+    const head = this.head!
+    const r = this.begin(head)
+    r.status = 408
+    r.log(INFO, 'client timed out (110: Connection timed out) while reading client request headers')
+    this.close(r)
+  }
+}
+
+/** Lets the taker of an upgraded connection hear what happens, and the session of its end. */
+class Tunnel implements ConnectionHandler {
+  private readonly session: Http1Session
+  private readonly r: HttpRequest
+  private readonly taker: ConnectionHandler
+  constructor(session: Http1Session, r: HttpRequest, taker: ConnectionHandler) {
+    this.session = session
+    this.r = r
+    this.taker = taker
+  }
+  onData(chunk: Buffer): void {
+    this.taker.onData(chunk)
+  }
+  onEnd(): void {
+    this.taker.onEnd()
+  }
+  onDrain(): void {
+    this.taker.onDrain()
+  }
+  onClose(error: NodeJS.ErrnoException | null): void {
+    this.taker.onClose(error)
+    if (!this.r.done) this.session.finish(this.r)
+    this.session.onClose(error)
+  }
+}
+
+/** Everything that happens once at a request's end, whichever way it ended: log, then let go of what it held. */
+export function endRequest(r: HttpRequest): void {
+  if (r.done) return
+  r.done = true
+  const { logs } = r.location
+  for (let i = 0; i < logs.length; i++) logs[i]!.run(r, logs[i]!.conf)
+  if (r.source !== null) {
+    const { source } = r
+    r.source = null
+    source.abort(r)
+  }
+  for (let stage: BodyStage | null = r.out; stage !== null; stage = stage.next) stage.destroy(r)
+  if (r.cleanups !== null) for (const cleanup of r.cleanups) cleanup()
+  if (r.body !== null) r.body.release()
+}
+
+function timedOut(session: Http1Session): void {
+  session.onTimeout()
+}

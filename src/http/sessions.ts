@@ -1,0 +1,74 @@
+// All client connections of a thread: counted against worker_connections, and ended in good order when the thread retires.
+
+import { ALERT, type ErrorLog } from '../log/error-log.ts'
+import type { ListenRuntime } from './runtime.ts'
+import { Http1Session } from './session.ts'
+
+let connectionCount = 0
+
+/** Idle connections of a retired thread may still bring the request that is on its way. Milliseconds. */
+export const LAST_REQUEST_GRACE = 1000
+
+export class Sessions {
+  /** The thread takes no new connections and keeps none. */
+  draining = false
+  private readonly all = new Set<Http1Session>()
+  private readonly max: number
+  private readonly errorLog: ErrorLog
+  private emptied: (() => void) | null = null
+
+  constructor(max: number, errorLog: ErrorLog) {
+    this.max = max
+    this.errorLog = errorLog
+  }
+
+  get size(): number {
+    return this.all.size
+  }
+
+  /** A connection was accepted. */
+  add(handle: unknown, listen: ListenRuntime): void {
+    if (this.all.size >= this.max && !this.closeOldestIdle()) {
+      this.errorLog.log(ALERT, `${this.max} worker_connections are not enough`)
+      ;(handle as { close(): void }).close()
+      return
+    }
+    connectionCount++
+    this.all.add(new Http1Session(handle, listen, this, connectionCount))
+  }
+
+  remove(session: Http1Session): void {
+    this.all.delete(session)
+    if (this.draining && this.all.size === 0) this.emptied?.()
+  }
+
+  /**
+   * Ends connections as they become idle and calls `emptied` when none is left.
+   * @param grace true (reload): idle ones get a moment, in which a request that is under way is still answered
+   */
+  drain(grace: boolean, emptied: () => void): void {
+    this.draining = true
+    this.emptied = emptied
+    if (grace) setTimeout(() => this.closeIdle(), LAST_REQUEST_GRACE).unref()
+    else this.closeIdle()
+    if (this.all.size === 0) emptied()
+  }
+
+  closeIdle(): void {
+    for (const session of this.all) if (session.idle) session.closeNow()
+  }
+
+  closeAll(): void {
+    for (const session of this.all) session.closeNow()
+  }
+
+  /** nginx reuses the longest kept connection when the table is full. */
+  private closeOldestIdle(): boolean {
+    for (const session of this.all) {
+      if (!session.idle) continue
+      session.closeNow()
+      return true
+    }
+    return false
+  }
+}

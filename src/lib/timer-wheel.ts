@@ -1,0 +1,120 @@
+// One coarse clock for thousands of timeouts. Re-arming a timer writes a number; only when its old bucket comes round is
+// it looked at again and moved. Late by at most one tick, never early.
+//
+//   buckets   [ | | | |t1→t7| | |t3| … ]     one list each, TICK ms apart, wrapping round
+//                      ↑ now
+
+/** Milliseconds between two looks at the wheel. */
+export const TICK = 50
+const SIZE = 512
+
+export class Timer<T> {
+  readonly owner: T
+  readonly onTimeout: (owner: T) => void
+  /** Time in ms (TimerWheel.now) at which it is due; 0 when not armed. */
+  deadline = 0
+  /** Where it waits: the bucket's time, or 0 when it is in none. */
+  slotTime = 0
+  next: Timer<any> | null = null
+  constructor(owner: T, onTimeout: (owner: T) => void) {
+    this.owner = owner
+    this.onTimeout = onTimeout
+  }
+}
+
+export class TimerWheel {
+  private readonly buckets: (Timer<any> | null)[] = Array.from({ length: SIZE }, () => null)
+  private clock: NodeJS.Timeout | null = null
+  private turned: number
+  private count = 0
+
+  constructor() {
+    this.turned = Math.floor(performance.now() / TICK)
+  }
+
+  /** Arms or re-arms: due `ms` from now. */
+  arm(timer: Timer<any>, ms: number): void {
+    const deadline = performance.now() + ms
+    timer.deadline = deadline
+    if (timer.slotTime !== 0) {
+      if (timer.slotTime <= deadline + TICK) return
+      // Due earlier than the bucket it waits in: take it out and put it where it belongs.
+      this.remove(timer)
+    }
+    this.insert(timer)
+    if (this.clock === null) this.start()
+  }
+
+  /** Disarms; the timer leaves the wheel when its bucket comes round. */
+  disarm(timer: Timer<any>): void {
+    timer.deadline = 0
+  }
+
+  stop(): void {
+    if (this.clock !== null) clearInterval(this.clock)
+    this.clock = null
+  }
+
+  private start(): void {
+    this.turned = Math.floor(performance.now() / TICK)
+    this.clock = setInterval(() => this.turn(), TICK)
+    this.clock.unref()
+  }
+
+  private insert(timer: Timer<any>): void {
+    // Far deadlines wait in the last bucket of this round and are moved on from there.
+    const current = Math.floor(performance.now() / TICK)
+    const turn = Math.max(current + 1, Math.min(Math.ceil(timer.deadline / TICK), current + SIZE - 2))
+    timer.slotTime = turn * TICK
+    const index = turn % SIZE
+    timer.next = this.buckets[index] ?? null
+    this.buckets[index] = timer
+    this.count++
+  }
+
+  private remove(timer: Timer<any>): void {
+    const index = Math.round(timer.slotTime / TICK) % SIZE
+    let at = this.buckets[index] ?? null
+    if (at === timer) this.buckets[index] = timer.next
+    else {
+      while (at !== null && at.next !== timer) at = at.next
+      if (at !== null) at.next = timer.next
+    }
+    timer.next = null
+    timer.slotTime = 0
+    this.count--
+  }
+
+  private turn(): void {
+    const now = performance.now()
+    const until = Math.floor(now / TICK)
+    // After a long pause of the process one full round sees every timer.
+    if (until - this.turned > SIZE) this.turned = until - SIZE
+    while (this.turned < until) {
+      this.turned++
+      this.look(this.turned % SIZE, now)
+    }
+    if (this.count === 0) this.stop()
+  }
+
+  private look(index: number, now: number): void {
+    let timer = this.buckets[index] ?? null
+    this.buckets[index] = null
+    while (timer !== null) {
+      const next: Timer<any> | null = timer.next
+      timer.next = null
+      timer.slotTime = 0
+      this.count--
+      if (timer.deadline !== 0) {
+        if (timer.deadline <= now) {
+          timer.deadline = 0
+          timer.onTimeout(timer.owner)
+        } else this.insert(timer)
+      }
+      timer = next
+    }
+  }
+}
+
+/** The thread's wheel. */
+export const timers = new TimerWheel()

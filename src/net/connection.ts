@@ -1,0 +1,170 @@
+// A stream socket as the rest of the program sees it: chunks in, strings and buffers out, and one number that tells
+// whether the peer is slower than we are. Everything above knows only this class, so that another transport can take
+// node:net's place.
+//
+// Reading: node:net's `onread` hands us the thread's shared read buffer instead of pushing every chunk through a stream.
+// Writing: the stream's own queue; what the kernel takes at once (nearly always) costs no callback at all.
+
+import net from 'node:net'
+import { READ_SIZE, readBuffer, surrender } from './read-buffer.ts'
+
+/** What happens on a connection. `onData`'s chunk is valid only during the call (see read-buffer.ts). */
+export interface ConnectionHandler {
+  onData(chunk: Buffer): void
+  /** The peer will send no more; we still may. */
+  onEnd(): void
+  /** What was queued has gone to the kernel; called only after a write that left something queued. */
+  onDrain(): void
+  /** Once, last. `error` is null after an orderly close. */
+  onClose(error: NodeJS.ErrnoException | null): void
+}
+
+/** Where to connect to: a TCP address or the path of a Unix socket. */
+export type Address = { readonly host: string; readonly port: number } | { readonly path: string }
+
+type Handle = { writeQueueSize?: number; getAsyncId?: () => number; fd?: number }
+type SocketOptions = Omit<net.SocketConstructorOpts, 'handle'> & { readonly handle?: unknown }
+
+const NOTHING = Buffer.alloc(0)
+
+export class Connection {
+  handler: ConnectionHandler
+  readonly socket: net.Socket
+  bytesIn = 0
+  /** Bytes handed to the socket, whether the kernel has taken them yet or not. */
+  bytesOut = 0
+  closed = false
+  reading = true
+  private error: NodeJS.ErrnoException | null = null
+  private awaitingDrain = false
+  private readonly flushed: () => void
+
+  constructor(options: SocketOptions, handler: ConnectionHandler) {
+    this.handler = handler
+    this.flushed = () => this.onFlushed()
+    this.socket = new net.Socket({
+      ...options,
+      allowHalfOpen: true,
+      onread: {
+        buffer: readBuffer,
+        callback: (size: number, buffer: Uint8Array): boolean => {
+          this.bytesIn += size
+          this.handler.onData(size === READ_SIZE ? (buffer as Buffer) : (buffer as Buffer).subarray(0, size))
+          return this.reading
+        },
+      },
+    } as net.SocketConstructorOpts)
+    this.socket.on('end', () => this.handler.onEnd())
+    this.socket.on('error', error => {
+      this.error = error
+    })
+    this.socket.on('close', () => {
+      this.closed = true
+      this.handler.onClose(this.error)
+    })
+  }
+
+  /** Bytes written that the kernel has not taken yet. */
+  get pending(): number {
+    return this.socket.writableLength
+  }
+
+  /** As `pending`, but falling while a large write is under way: tells a slow peer from a dead one (send_timeout). */
+  get queued(): number {
+    return (this.socket as unknown as { _handle: Handle | null })._handle?.writeQueueSize ?? 0
+  }
+
+  /** Writes latin1 text. False: the peer is slow, hold further data until onDrain. */
+  writeText(text: string): boolean {
+    this.bytesOut += text.length
+    this.socket.write(text, 'latin1')
+    return this.settled()
+  }
+
+  /** Writes bytes that stay unchanged until they are sent. False as above. */
+  write(bytes: Buffer): boolean {
+    this.bytesOut += bytes.length
+    this.socket.write(bytes)
+    return this.settled()
+  }
+
+  /** Writes a chunk of the thread's read buffer (as onData gave it), which is given away should the kernel not take it all. */
+  writeVolatile(chunk: Buffer): boolean {
+    this.bytesOut += chunk.length
+    this.socket.write(chunk)
+    if (this.socket.writableLength === 0) return true
+    surrender(chunk)
+    return this.settled()
+  }
+
+  /** Text, bytes and text again in one system call. `volatile`: the bytes are a chunk of the read buffer. */
+  writeAll(before: string, bytes: Buffer, after: string, volatile: boolean): boolean {
+    const { socket } = this
+    this.bytesOut += before.length + bytes.length + after.length
+    socket.cork()
+    if (before !== '') socket.write(before, 'latin1')
+    socket.write(bytes)
+    if (after !== '') socket.write(after, 'latin1')
+    socket.uncork()
+    if (socket.writableLength === 0) return true
+    if (volatile) surrender(bytes)
+    return this.settled()
+  }
+
+  /** Closes the sending side once all is sent; reading goes on. */
+  shutdown(): void {
+    this.socket.end()
+  }
+
+  /** Closes at once; what is still queued is lost. */
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  /** Closes with a TCP reset (reset_timedout_connection). */
+  reset(): void {
+    this.socket.resetAndDestroy()
+  }
+
+  pause(): void {
+    if (!this.reading) return
+    this.reading = false
+    this.socket.pause()
+  }
+
+  resume(): void {
+    if (this.reading || this.closed) return
+    this.reading = true
+    this.socket.resume()
+  }
+
+  private settled(): boolean {
+    if (this.socket.writableLength === 0) return true
+    if (!this.awaitingDrain) {
+      this.awaitingDrain = true
+      // An empty write's callback comes when everything before it has gone.
+      this.socket.write(NOTHING, this.flushed)
+    }
+    return false
+  }
+
+  private onFlushed(): void {
+    this.awaitingDrain = false
+    if (this.closed || this.socket.destroyed) return
+    if (this.settled()) this.handler.onDrain()
+  }
+}
+
+/** A connection for a handle that a listener accepted; reading starts at once. */
+export function accepted(handle: unknown, handler: ConnectionHandler): Connection {
+  const connection = new Connection({ handle }, handler)
+  connection.socket.read(0)
+  return connection
+}
+
+/** Connects; `onConnect` is called once when the connection stands. Failure arrives as onClose with the error. */
+export function connect(address: Address, handler: ConnectionHandler, onConnect: () => void): Connection {
+  const connection = new Connection({}, handler)
+  connection.socket.connect('path' in address ? { path: address.path } : { ...address, autoSelectFamily: false }, onConnect)
+  return connection
+}
