@@ -7,7 +7,7 @@ import { ERR } from '../log/error-log.ts'
 import type { CompiledHttp } from './compile.ts'
 import { coreDirectives } from './core.ts'
 import { documentRoot } from './document-root.ts'
-import { Locations, type LocationEntry } from './locations.ts'
+import { captures, Locations, type LocationEntry } from './locations.ts'
 import type { LocationDeclaration } from './location-name.ts'
 import { NEXT, type Filter, type Handler, type LocationBuilder, type Phase, type Value } from './module.ts'
 import { LOCATION_PHASES, SERVER_PHASES, Step } from './phases.ts'
@@ -46,6 +46,7 @@ function compileLocations(scope: Scope, http: CompiledHttp): LocationEntry[] {
   const declared = scope.conf(coreDirectives).location
   checkDuplicates(declared)
   return declared.map(declaration => {
+    if (declaration.pattern !== null) defineCaptures(declaration.pattern, declaration.site, http)
     const builder = new Builder(declaration.scope, declaration, http)
     const runtime = builder.runtime(flatten(builder, LOCATION_PHASES, null))
     const inner = compileLocations(declaration.scope, http)
@@ -56,6 +57,15 @@ function compileLocations(scope: Scope, http: CompiledHttp): LocationEntry[] {
       autoRedirect: builder.hasContent,
     }
   })
+}
+
+/** `(?<name>…)` makes `$name` a variable. */
+function defineCaptures(pattern: RegExp, site: Site, http: CompiledHttp): void {
+  // Nothing matches more readily than an alternative that is empty: it tells the groups' names.
+  const { groups } = new RegExp(`${pattern.source}|`, pattern.flags).exec('')!
+  for (const name of Object.keys(groups ?? {})) {
+    http.define(name.toLowerCase(), { get: r => captures.get(r)?.groups?.[name] ?? null }, site)
+  }
 }
 
 function checkDuplicates(locations: readonly LocationDeclaration[]): void {

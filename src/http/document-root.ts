@@ -10,10 +10,16 @@ import type { HttpRequest } from './request.ts'
 export function documentRoot(scope: Scope, prefix: string): { template: Template; aliasLength: number } {
   for (let at: Scope | null = scope; at !== null; at = at.parent) {
     const conf = at.conf(coreDirectives)
-    if (at.has('alias')) return { template: conf.alias!, aliasLength: aliasLength(at) }
-    if (at.has('root')) return { template: conf.root!, aliasLength: -1 }
+    if (at.has('alias')) return { template: absolute(conf.alias!, conf.alias!.text, prefix), aliasLength: aliasLength(at) }
+    if (at.has('root')) return { template: absolute(conf.root!, conf.root!.text.replace(/\/$/, ''), prefix), aliasLength: -1 }
   }
   return { template: Template.builtIn(`${prefix}html`), aliasLength: -1 }
+}
+
+/** Relative to the prefix, unless a variable comes first: it may bring a path of its own. */
+function absolute(template: Template, text: string, prefix: string): Template {
+  const path = /^[/$]/.test(text) || template.text.startsWith('/') ? text : prefix + text
+  return path === template.text ? template : Template.parse(path, template.place)
 }
 
 /** A prefix location's name goes; in a regular expression's location the alias is the whole path. */

@@ -1,0 +1,84 @@
+// A request as CGI variables (RFC 3875, 4.1; PEP 3333): names and values in turn, as the bridge sends them. Only what differs
+// by request; the worker adds the rest.
+
+import type { HttpRequest } from './request.ts'
+
+/** Names outside the table of well-known ones are a client's to invent: so many are remembered, no more. */
+const NAMES_MAX = 2000
+/** Never becomes a variable: HTTP_PROXY steers many HTTP clients ("httpoxy"); the other two have names of their own. */
+const SKIPPED = ''
+const variables = new Map<string, string>([
+  ['proxy', SKIPPED],
+  ['content-type', SKIPPED],
+  ['content-length', SKIPPED],
+  // The body is whole when the worker gets it: how it was framed is nobody's business any more.
+  ['transfer-encoding', SKIPPED],
+])
+
+/** 'user-agent' → 'HTTP_USER_AGENT'; '' for what is not passed on. */
+function variableOf(name: string): string {
+  let variable = variables.get(name)
+  if (variable === undefined) {
+    // `a_b` and `a-b` would be one variable: the spelling that a proxy before us does not check is refused.
+    variable = name.includes('_') ? SKIPPED : `HTTP_${name.toUpperCase().replaceAll('-', '_')}`
+    if (variables.size < NAMES_MAX) variables.set(name, variable)
+  }
+  return variable
+}
+
+const PROTOCOLS: Readonly<Record<number, string>> = { 9: 'HTTP/0.9', 10: 'HTTP/1.0', 11: 'HTTP/1.1', 20: 'HTTP/2.0' }
+
+/** PATH_INFO comes last: it may hold a NUL. */
+export function environOf(r: HttpRequest): string[] {
+  const { head } = r
+  const { names, values, count } = head
+  const environ = [
+    'REQUEST_METHOD',
+    r.method,
+    'SCRIPT_NAME',
+    '',
+    'QUERY_STRING',
+    r.args,
+    'RAW_URI',
+    r.unparsedUri,
+    'SERVER_PROTOCOL',
+    PROTOCOLS[r.version] ?? 'HTTP/1.1',
+    'SERVER_NAME',
+    r.host !== '' ? r.host : r.server.name !== '' ? r.server.name : r.stream.localAddress,
+    'SERVER_PORT',
+    portText(r),
+    'REMOTE_ADDR',
+    r.clientAddress,
+    'REMOTE_PORT',
+    `${r.clientPort}`,
+    'wsgi.url_scheme',
+    'http',
+  ]
+  const { body } = r
+  if (body !== null) environ.push('CONTENT_LENGTH', `${body.length}`)
+  else if (head.contentLength === 0) environ.push('CONTENT_LENGTH', '0')
+  if (head.contentTypeIndex >= 0) environ.push('CONTENT_TYPE', values[head.contentTypeIndex]!)
+  for (let i = 0; i < count; i++) {
+    const variable = variableOf(names[i]!)
+    if (variable === SKIPPED) continue
+    const earlier = repeats(names, i) ? environ.lastIndexOf(variable) : -1
+    if (earlier < 0) environ.push(variable, values[i]!)
+    else environ[earlier + 1] += (variable === 'HTTP_COOKIE' ? '; ' : ',') + values[i]!
+  }
+  environ.push('PATH_INFO', r.uri)
+  return environ
+}
+
+/** Has the i-th name stood before? Well-known names are the same string object, so this mostly compares pointers. */
+function repeats(names: readonly string[], i: number): boolean {
+  const name = names[i]!
+  for (let k = 0; k < i; k++) if (names[k] === name) return true
+  return false
+}
+
+/** The port the client asked: of the Host field, else 80 or the one it connected to. */
+function portText(r: HttpRequest): string {
+  const { head } = r
+  if (head.port > 0) return `${head.port}`
+  return head.host === null ? `${r.stream.localPort}` : '80'
+}

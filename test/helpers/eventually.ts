@@ -1,0 +1,39 @@
+// Waiting for something that sends no event: a log line, a process that ends, a counter in shared memory.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const INTERVAL_MS = 15
+
+/**
+ * Calls `check` until it returns something truthy, and returns that. A check that throws (an assertion) counts as not yet;
+ * its last error is what the test sees when time is up.
+ */
+export async function eventually<T>(check: () => T | Promise<T>, timeoutMs = 5000): Promise<T> {
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    let failure: unknown
+    try {
+      const value = await check()
+      if (value) return value
+    } catch (error) {
+      failure = error
+    }
+    if (performance.now() >= deadline) {
+      throw failure ?? new Error(`not so within ${timeoutMs} ms: ${check.toString()}`)
+    }
+    await sleep(INTERVAL_MS)
+  }
+}
+
+/** The promise's value, or an error that says what did not happen in time. */
+export async function within<T>(promise: Promise<T>, timeoutMs: number, what: () => string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what()} (waited ${timeoutMs} ms)`)), timeoutMs)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

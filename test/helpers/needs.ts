@@ -1,0 +1,65 @@
+// What the tests want of the system and may lack. A test that cannot run says so: it is skipped by name, with the reason, and
+// scripts/test.ts lists the same at the top of its output.
+
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import type { TestContext } from 'node:test'
+
+/** Other programs the tests use, with the Debian package each comes in and how its presence is told. */
+export const PEERS = {
+  python3: { package: 'python3', present: () => findCommand('python3') },
+  gunicorn: { package: 'gunicorn', present: () => findCommand('gunicorn') },
+  django: { package: 'python3-django', present: () => hasPython('django') },
+  flask: { package: 'python3-flask', present: () => hasPython('flask') },
+  nginx: { package: 'nginx-light', present: () => findCommand('nginx') },
+  curl: { package: 'curl', present: () => findCommand('curl') },
+  openssl: { package: 'openssl', present: () => findCommand('openssl') },
+  ab: { package: 'apache2-utils', present: () => findCommand('ab') },
+  wrk: { package: 'wrk', present: () => findCommand('wrk') },
+} as const
+
+export type Peer = keyof typeof PEERS
+
+/** Whether all are there; if not, the test is marked as skipped and should return. */
+export function needs(t: Pick<TestContext, 'skip'>, ...peers: readonly Peer[]): boolean {
+  const missing = peers.filter(isMissing)
+  if (missing.length === 0) return true
+  const packages = missing.map(peer => PEERS[peer].package).join(' ')
+  t.skip(`${missing.join(', ')} missing: on Debian, "apt-get install ${packages}"`)
+  return false
+}
+
+/** PORTICO_MISSING names those to do without, by a comma between them, whatever is installed. */
+export function isMissing(peer: Peer): boolean {
+  const declared = (process.env['PORTICO_MISSING'] ?? '').split(',')
+  return declared.includes(peer) || !PEERS[peer].present()
+}
+
+const modules = new Map<string, boolean>()
+
+/** Whether the system's Python can import the module. */
+export function hasPython(module: string): boolean {
+  const known = modules.get(module)
+  if (known !== undefined) return known
+  // find_spec looks for the module without running it: importing all of Django takes long.
+  const code = `import importlib.util, sys; sys.exit(importlib.util.find_spec(${JSON.stringify(module)}) is None)`
+  const found = spawnSync('python3', ['-c', code], { stdio: 'ignore' }).status === 0
+  modules.set(module, found)
+  return found
+}
+
+/** Debian keeps servers in /usr/sbin, which is not on every user's path. */
+export function findCommand(name: string): string | null {
+  const path = (process.env['PATH'] ?? '').split(delimiter).concat('/usr/local/sbin', '/usr/sbin', '/sbin')
+  return path.map(dir => join(dir, name)).find(isExecutable) ?? null
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
