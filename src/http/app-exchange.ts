@@ -8,13 +8,13 @@
 //   client ◀── FileParts                  ◀── HEAD, FILE                ┘
 
 import { Call, NOT_LOADED, QUEUE_FULL, QUEUE_TIMEOUT, WORKER_FAILED, WORKER_LOST, WORKER_TIMEOUT } from '../app/dispatch/call.ts'
-import type { Dispatcher } from '../app/dispatch/dispatcher.ts'
 import type { WorkerLink } from '../app/dispatch/worker-link.ts'
 import { encodeBodyFile, encodeBodyHeader, encodeRequest } from '../codec/frames.ts'
 import { parseLength } from '../codec/h1/fields.ts'
 import { reason } from '../codec/h1/write.ts'
 import { CRIT, ERR } from '../log/error-log.ts'
 import { environOf } from './app-environ.ts'
+import type { Application } from './application.ts'
 import { FileParts } from './file-parts.ts'
 import { openFile, REGULAR } from './open-file.ts'
 import { EMPTY, FLUSH, LAST, respondSpecial, sendHead, type Source } from './output.ts'
@@ -26,15 +26,6 @@ export interface AppPass {
   readonly app: Application
   readonly buffering: boolean
   readonly limits: BufferLimits
-}
-
-/** An `app` block in use. */
-export interface Application {
-  readonly name: string
-  /** Null until the thread has started. */
-  dispatcher: Dispatcher | null
-  /** May the workers open the front's temporary files? They are then given the name of a body's file. */
-  sharesFiles: boolean
 }
 
 /** Up to here a response is turned into one string with its head. */

@@ -136,7 +136,7 @@ export class ClientWriter extends BodyStage {
     let framing = ''
     if (r.contentLength >= 0) {
       if (r.status !== 204 && r.status >= 200) framing = `Content-Length: ${r.contentLength}\r\n`
-    } else if (!r.bodiless || r.method === 'HEAD') {
+    } else if (!r.bodiless || (r.method === 'HEAD' && r.status !== 304 && r.status !== 204)) {
       if (r.version === 11) {
         this.chunked = !r.bodiless
         framing = 'Transfer-Encoding: chunked\r\n'

@@ -7,6 +7,7 @@ export const CONTENT_TYPE_HTML = 'text/html'
 
 /** Titles that differ from the status line's reason. */
 const titles: Readonly<Record<number, string>> = {
+  302: '302 Found',
   413: '413 Request Entity Too Large',
   414: '414 Request-URI Too Large',
   416: '416 Requested Range Not Satisfiable',
