@@ -1,0 +1,31 @@
+"""`python3 -m portico_bridge`: descriptor 3 is the control socket, 4 the life pipe."""
+
+import os
+import sys
+
+from .zygote import main
+
+
+def leave_no_trace():
+    """Takes the bridge's folder out of what the application and the programs it starts get to see.
+
+    Later imports of the bridge's own modules find them by the package's path, which stays.
+    """
+    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if sys.path and sys.path[0] in ('', os.getcwd()) and not getattr(sys.flags, 'safe_path', False):
+        del sys.path[0]  # put there by `-m`; the settings name the application's directory
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != ours]
+    entries = [
+        entry
+        for entry in os.environ.get('PYTHONPATH', '').split(os.pathsep)
+        if entry and os.path.abspath(entry) != ours
+    ]
+    if entries:
+        os.environ['PYTHONPATH'] = os.pathsep.join(entries)
+    else:
+        os.environ.pop('PYTHONPATH', None)
+
+
+if __name__ == '__main__':
+    leave_no_trace()
+    main()

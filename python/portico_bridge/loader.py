@@ -1,0 +1,129 @@
+"""From "module:name" to an application, as Gunicorn reads it, or to one line that says what is wrong and where.
+
+    module                    the name is `application`
+    module:name               a dotted name inside the module
+    module:factory('a', k=1)  the result of a call with literal arguments
+"""
+
+import importlib
+import sys
+
+
+class LoadError(Exception):
+    """`str()` is one line; `details` the traceback, or empty."""
+
+    def __init__(self, line, details=''):
+        super().__init__(line)
+        self.details = details
+
+
+def load(spec):
+    module_name, _, expression = spec.partition(':')
+    expression = expression.strip() or 'application'
+    module = _import(spec, module_name.strip())
+    name, arguments = _parse(spec, expression)
+    found = _attribute(spec, module, name)
+    if arguments is not None:
+        found = _call(spec, expression, found, arguments)
+    if not callable(found):
+        what = 'what %s returns' % expression if arguments is not None else '"%s" in %s' % (name, _place(module))
+        raise LoadError('cannot load "%s": %s is not callable: %s' % (spec, what, _short(found)))
+    return found
+
+
+def _import(spec, name):
+    if not name:
+        raise LoadError('cannot load "%s": no module is named' % spec)
+    if name.startswith('.') or not all(part.isidentifier() for part in name.split('.')):
+        raise LoadError('cannot load "%s": "%s" is not the name of a module' % (spec, name))
+    try:
+        importlib.import_module(name)
+        return sys.modules[name]
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(error.name + '.')):
+            places = [entry for entry in sys.path[:3] if entry and 'lib/python' not in entry]
+            where = ' in %s' % ', '.join(places) if places else ''
+            raise LoadError('cannot load "%s": there is no module "%s"%s' % (spec, error.name, where)) from None
+        raise _failure(spec, 'importing it failed', error) from None
+    except BaseException as error:  # SystemExit too: a module that leaves must not take the zygote with it silently
+        raise _failure(spec, 'importing it failed', error) from None
+
+
+def _parse(spec, expression):
+    """A dotted name, and its call's (positional, keyword) arguments or None."""
+    if all(part.isidentifier() for part in expression.split('.')):
+        return expression, None
+    import ast
+
+    try:
+        node = ast.parse(expression, mode='eval').body
+        if not isinstance(node, ast.Call):
+            raise ValueError('neither a name nor a call')
+        name = expression[: expression.index('(')].strip()
+        if not all(part.isidentifier() for part in name.split('.')):
+            raise ValueError('only a name can be called')
+        if any(keyword.arg is None for keyword in node.keywords):
+            raise ValueError('"**" cannot be used')
+        positional = [ast.literal_eval(argument) for argument in node.args]
+        return name, (positional, {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords})
+    except SyntaxError:
+        raise LoadError('cannot load "%s": "%s" is not a name nor a call' % (spec, expression)) from None
+    except ValueError as error:
+        problem = 'arguments must be literals' if 'malformed' in str(error) else error
+        raise LoadError('cannot load "%s": "%s": %s' % (spec, expression, problem)) from None
+
+
+def _attribute(spec, module, name):
+    found = module
+    for part in name.split('.'):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise LoadError('cannot load "%s": there is no "%s" in %s' % (spec, name, _place(module))) from None
+    return found
+
+
+def _call(spec, expression, factory, arguments):
+    if not callable(factory):
+        raise LoadError('cannot load "%s": it calls what is not callable: %s' % (spec, _short(factory)))
+    try:
+        return factory(*arguments[0], **arguments[1])
+    except BaseException as error:
+        raise _failure(spec, 'calling %s failed' % expression, error) from None
+
+
+def _failure(spec, what, error):
+    import traceback
+
+    trace = _outside_import(error.__traceback__)
+    details = ''.join(traceback.format_exception(type(error), error, trace))
+    if isinstance(error, SyntaxError) and error.filename:
+        place = '%s:%s' % (error.filename, error.lineno)
+    else:
+        last = traceback.extract_tb(trace)[-1:]
+        place = '%s:%s' % (last[0].filename, last[0].lineno) if last else ''
+    message = ' '.join(str(error).split())
+    if isinstance(error, SyntaxError) and error.msg:
+        message = error.msg
+    cause = '%s: %s' % (type(error).__name__, message) if message else type(error).__name__
+    return LoadError('cannot load "%s": %s: %s%s' % (spec, what, cause, ' (%s)' % place if place else ''), details)
+
+
+def _outside_import(trace):
+    """The traceback from where it leaves this file and the import machinery; None when it never does."""
+    start = trace
+    while start is not None:
+        name = start.tb_frame.f_code.co_filename
+        if name != __file__ and 'importlib' not in name:
+            return start
+        start = start.tb_next
+    return None
+
+
+def _place(module):
+    return getattr(module, '__file__', None) or 'module "%s"' % module.__name__
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) <= 100 else text[:100] + '...'

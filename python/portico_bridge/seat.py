@@ -1,0 +1,221 @@
+"""A seat: one listening socket, the front threads connected to it, and at most one request at a time.
+
+A sync worker is one seat; a worker of kind `threads` has one for each thread. The seat blocks in recv while there is only one
+front thread to hear from, and in poll otherwise.
+
+Leaving needs no flag that a blocked call would have to look at: reading is shut down on the sockets, so what has arrived is
+still served, and then every wait ends by itself.
+"""
+
+import os
+import select
+import socket
+import sys
+from _thread import get_ident
+
+from .frames import BYE, ERROR, HELLO, PASSED, BodyMissing, Connection, FrontGone, ProtocolError
+from .wsgi import base_environ, respond, send_error
+
+BACKLOG = 128
+
+
+class Seat:
+    def __init__(self, application, name, path, hello, life, front_threads, multithread, leave):
+        self.application = application
+        self.name = name
+        self.path = path
+        self.hello = hello
+        self.life = life
+        self.alone = front_threads == 1
+        self.leave_worker = leave
+        self.errors = ErrorStream(self)
+        self.base = base_environ(self.errors, multithread)
+        self.connections = {}
+        self.busy = None  # the connection whose request is being served
+        self.leaving = False
+        self.forked = False  # this is a process the application forked: the sockets are not its own
+        self.slow_close = False
+        self.warned = set()
+        self.thread = 0
+        self.listener = listen(path)
+        self.poller = select.poll()
+        self.poller.register(self.listener.fileno(), select.POLLIN)
+        self.poller.register(life, select.POLLIN)
+
+    def serve(self):
+        """Until the seat has left and every connection has been told so."""
+        self.thread = get_ident()
+        while self.listener is not None or self.connections:
+            if self.alone and len(self.connections) == 1 and not self.leaving:
+                for connection in list(self.connections.values()):
+                    self._hear(connection, True)
+            else:
+                self._wait()
+        self.poller = None
+
+    def leave(self):
+        """May be called by a signal handler or another thread, at any moment."""
+        self.leaving = True
+        listener = self.listener
+        if listener is not None:
+            try:
+                listener.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        for connection in list(self.connections.values()):
+            if connection is not self.busy:
+                connection.stop_reading()
+
+    def _wait(self):
+        for fd, _ in self.poller.poll():
+            if fd == self.life:
+                os._exit(0)
+            connection = self.connections.get(fd)
+            if connection is not None:
+                self._hear(connection, False)
+            elif self.listener is not None:
+                self._accept()
+
+    def _accept(self):
+        try:
+            sock = self.listener.accept()[0]
+        except OSError:
+            if self.leaving:
+                self._close_listener()  # those who came before it was shut down have been accepted
+            return
+        sock.setblocking(True)
+        connection = Connection(sock)
+        self.connections[sock.fileno()] = connection
+        self.poller.register(sock.fileno(), select.POLLIN)
+        try:
+            connection.send_json(HELLO, 0, self.hello)
+        except FrontGone:
+            self._drop(connection)
+            return
+        if self.leaving:
+            connection.stop_reading()
+
+    def _hear(self, connection, stay):
+        """Serves what the connection brings: until it ends with `stay`, else until nothing more has been read."""
+        try:
+            while True:
+                request = connection.request()
+                if request is None:
+                    break
+                if request is not PASSED:
+                    self.busy = connection
+                    respond(self, connection, request)
+                    self.busy = None
+                    if connection.gone:
+                        break
+                    if connection.body is not None:
+                        connection.skip_body()
+                if connection.shutdown:
+                    self.leave_worker()
+                if self.leaving:
+                    connection.stop_reading()
+                if not stay and not connection.pending:
+                    return
+        except BodyMissing as error:
+            self._answer_missing(connection, error)
+            return
+        except ProtocolError as error:
+            self._log(connection, 'the front broke the protocol: %s' % error)
+        except OSError:
+            pass  # the front's end is gone, FrontGone among the reasons
+        self._drop(connection)
+
+    def _answer_missing(self, connection, error):
+        try:
+            connection.send_log(error.stream, ERROR, str(error))
+            send_error(connection, error.stream)
+        except FrontGone:
+            self._drop(connection)
+
+    def _log(self, connection, text):
+        try:
+            connection.send_log(0, ERROR, text)
+        except FrontGone:
+            sys.stderr.write(text + '\n')
+
+    def _drop(self, connection):
+        self.busy = None
+        if self.forked:
+            os._exit(0)  # the application's child came back from a call that only the worker may come back from
+        fd = connection.sock.fileno()
+        self.connections.pop(fd, None)
+        self.poller.unregister(fd)
+        if self.leaving and not connection.gone:
+            try:
+                connection.send_frame(BYE, 0)
+            except FrontGone:
+                pass
+        connection.close()
+
+    def _close_listener(self):
+        self.poller.unregister(self.listener.fileno())
+        self.listener.close()
+        self.listener = None
+
+    def disown(self):
+        """In a process forked by the application: nothing it does may reach the front."""
+        self.forked = True
+        for connection in self.connections.values():
+            connection.close()
+        if self.listener is not None:
+            self.listener.close()
+
+
+class ErrorStream:
+    """`wsgi.errors`: whole lines become entries of the front's error log."""
+
+    def __init__(self, seat):
+        self.seat = seat
+        self.partial = ''
+
+    def write(self, text):
+        if not isinstance(text, str):
+            raise TypeError('wsgi.errors takes str, not %s' % type(text).__name__)
+        seat = self.seat
+        if seat.forked or seat.busy is None or get_ident() != seat.thread:
+            sys.stderr.write(text)  # not from the request that is being served
+        else:
+            lines, newline, rest = text.rpartition('\n')
+            if newline:
+                self._send(self.partial + lines)
+                self.partial = rest
+            else:
+                self.partial += rest
+        return len(text)
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def flush(self):
+        if self.partial and get_ident() == self.seat.thread:
+            text, self.partial = self.partial, ''
+            self._send(text)
+
+    def _send(self, text):
+        connection = self.seat.busy
+        try:
+            connection.send_log(0, ERROR, text)
+        except (FrontGone, AttributeError):
+            sys.stderr.write(text + '\n')
+
+
+def listen(path):
+    """Only the server's own user may connect."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    umask = os.umask(0o177)
+    try:
+        listener.bind(path)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, 'cannot listen on "%s": %s' % (path, error)) from None
+    finally:
+        os.umask(umask)
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,401 @@
+"""One request by PEP 3333: the environ, start_response, and the response on its way out as frames.
+
+A response whose whole body is known leaves as one frame, after close(). Otherwise each part leaves before the application is
+asked for the next.
+
+    list or tuple                        HEAD+END with the body
+    one part of the declared length      HEAD+END with the body, once the iterable is closed
+    anything else                        HEAD, DATA, DATA, …, close(), DATA+END
+    a file wrapper around a real file    HEAD, FILE, close(), DATA+END
+"""
+
+import io
+import sys
+from time import monotonic
+
+from . import VERSION
+from .frames import DATA, END, ERROR, FAIL, FILE, HEAD, HEADED, HEADER, JOIN_MAX, WARN
+from .frames import ClientGone, FrontGone, ProtocolError, regular_file_path
+from .head import CONTENT_LENGTH, HOP_BY_HOP, KINDS, STATUSES, HeadError, check_status, classify, encode_head, explain
+
+# An application that works longer than this in close() has something to do after the response: from then on its responses
+# leave before close() is called.
+SLOW_CLOSE = 0.005
+# A file at least this long is sent by the front itself.
+FILE_MIN = 65536
+FILE_TYPES = (io.BufferedReader, io.FileIO, io.BufferedRandom)
+
+
+class FileWrapper:
+    """`wsgi.file_wrapper`; the worker knows it by its type, everybody else may iterate over it."""
+
+    def __init__(self, file, block_size=65536):
+        self.file = file
+        self.block_size = block_size
+        if hasattr(file, 'close'):
+            self.close = file.close
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        part = self.file.read(self.block_size)
+        if not part:
+            raise StopIteration
+        return part
+
+
+def base_environ(errors, multithread):
+    """What is the same for every request."""
+    return {
+        'wsgi.version': (1, 0),
+        'wsgi.url_scheme': 'http',
+        'wsgi.errors': errors,
+        'wsgi.multithread': multithread,
+        'wsgi.multiprocess': True,
+        'wsgi.run_once': False,
+        'wsgi.input_terminated': True,
+        'wsgi.file_wrapper': FileWrapper,
+        'SERVER_SOFTWARE': 'portico/' + VERSION,
+    }
+
+
+def respond(seat, connection, request):
+    """Calls the application once and sends what it answers; on every path the stream ends with END or FAIL."""
+    count = request.count
+    pairs = request.text.split('\0', 2 * count - 1)
+    if len(pairs) != 2 * count:
+        raise ProtocolError('environ with %d strings instead of %d' % (len(pairs), 2 * count))
+    names = iter(pairs)
+    environ = seat.base.copy()
+    environ.update(zip(names, names))
+    environ['wsgi.input'] = request.input
+    exchange = Exchange(seat, connection, request, environ.get('REQUEST_METHOD') == 'HEAD')
+    result = None
+    try:
+        result = seat.application(environ, exchange.start_response)
+        kind = type(result)
+        if (kind is list or kind is tuple) and not exchange.sent:
+            exchange.send_whole(result)
+        else:
+            exchange.send_parts(result)
+    except BaseException as error:  # SystemExit and KeyboardInterrupt are answered too, see `fail`
+        exchange.fail(error, result)
+    if seat.errors.partial:
+        seat.errors.flush()
+
+
+class Exchange:
+    __slots__ = (
+        'seat',
+        'connection',
+        'request',
+        'is_head',
+        'bodiless',
+        'head',
+        'count',
+        'length',
+        'left',
+        'sent',
+        'held',
+        'closed',
+        'excess',
+    )
+
+    def __init__(self, seat, connection, request, is_head):
+        self.seat = seat
+        self.connection = connection
+        self.request = request
+        self.is_head = self.bodiless = is_head
+        self.head = None  # encoded status and fields, once start_response was called
+        self.count = 0
+        self.length = self.left = -1  # declared Content-Length, and what is left of it; -1 when there is none
+        self.sent = False  # the head is with the front
+        self.held = None  # the whole body, waiting for close()
+        self.closed = False
+        self.excess = False
+
+    # What the application calls
+
+    def start_response(self, status, headers, exc_info=None):
+        if exc_info is not None:
+            try:
+                if self.sent:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None
+        elif self.head is not None:
+            raise HeadError('start_response() was called a second time without exc_info')
+        length = -1
+        flat = [status]
+        try:
+            code = STATUSES.get(status) or check_status(status)
+            for name, value in headers:
+                kind = KINDS.get(name)
+                if kind is None:
+                    kind = classify(name)
+                if kind:
+                    if kind is HOP_BY_HOP:
+                        self._warn_of_field(name)
+                        continue
+                    if kind is CONTENT_LENGTH:
+                        if length >= 0 and str(length) == value:
+                            continue
+                        if code == 204:
+                            continue  # RFC 9110, section 8.6
+                        if length >= 0 or not (value.isascii() and value.isdecimal()):
+                            raise HeadError('Content-Length "%s" is not one number' % value)
+                        length = int(value)
+                flat.append(name)
+                flat.append(value)
+            self.head = encode_head(flat)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise explain(status, headers, error) from None
+        self.count = len(flat) >> 1
+        self.length = self.left = length
+        self.bodiless = self.is_head or code == 204 or code == 304
+        return self.write
+
+    def write(self, part):
+        self._check_part(part, 'write() was called with')
+        if part and not self.bodiless:
+            self._send_part(part)
+
+    # The response on its way out
+
+    def send_whole(self, parts):
+        """All parts are there and nothing is to be closed."""
+        if self.head is None:
+            raise self._not_started()
+        for part in parts:
+            if type(part) is not bytes:
+                self._check_part(part, 'the application returned a %s with' % type(parts).__name__)
+        body = parts[0] if len(parts) == 1 else b''.join(parts)
+        self._finish(body)
+
+    def send_parts(self, result):
+        self._check_result(result)
+        if type(result) is not FileWrapper or not self._send_file(result):
+            self._iterate(result)
+        if self.held is None and not self.sent:
+            if self.head is None:
+                raise self._not_started()
+            self.held = b''
+        if self.held is None:
+            self._close(result)
+            self._end()
+        else:
+            started = monotonic()
+            self._close(result)
+            if monotonic() - started > SLOW_CLOSE:
+                self.seat.slow_close = True
+            self._finish(self.held)
+
+    def _iterate(self, result):
+        iterator = iter(result)
+        for part in iterator:
+            if type(part) is not bytes:
+                self._check_part(part, 'the application yielded')
+            if not part:
+                continue
+            if self.head is None:
+                raise self._not_started()
+            if self.bodiless:
+                return
+            if self.held is not None:
+                self._note_excess()
+            elif not self.sent and len(part) == self.length and not self.seat.slow_close:
+                self.held = part
+            else:
+                self._send_part(part)
+
+    def _finish(self, body):
+        """The head and all of the body, when nothing has been sent before."""
+        head = self.head
+        size = len(body)
+        if self.bodiless:
+            # What GET would have got; an empty body may just be an application that knows HEAD.
+            if size and self.length < 0 and head[:3] not in (b'204', b'304'):
+                head = self._with_length(size)
+            body = b''
+        elif self.length < 0:
+            head = self._with_length(size)
+        elif size != self.length:
+            if size < self.length:
+                if size:
+                    self._send_part(body)
+                else:
+                    self._send_head()
+                self._end()
+                return
+            body = body[: self.length]
+            self._note_excess()
+        self.sent = True
+        size = len(head)
+        length = 4 + size + len(body)
+        front = HEADED.pack(length, self.request.stream, HEAD, END, self.count, size)
+        if length <= JOIN_MAX:
+            self.connection.send(front + head + body)
+        else:
+            self.connection.send(front + head)
+            self.connection.send(body)
+
+    def _with_length(self, size):
+        self.count += 1
+        return b'%b\0Content-Length\0%d' % (self.head, size)
+
+    def _send_part(self, part):
+        if self.head is None:
+            raise self._not_started()
+        if self.left >= 0:
+            if len(part) > self.left:
+                part = part[: self.left]
+                self._note_excess()
+            self.left -= len(part)
+        if not self.sent:
+            self._send_head(part)
+        elif part:
+            self.connection.send_frame(DATA, self.request.stream, part)
+
+    def _send_head(self, part=b''):
+        """The head, and the first part in the same write."""
+        head = self.head
+        stream = self.request.stream
+        self.sent = True
+        front = HEADED.pack(4 + len(head), stream, HEAD, 0, self.count, len(head)) + head
+        if part:
+            front += HEADER.pack(len(part), stream, DATA, 0, 0)
+        if len(part) <= JOIN_MAX:
+            self.connection.send(front + part)
+        else:
+            self.connection.send(front)
+            self.connection.send(part)
+
+    def _send_file(self, wrapper):
+        """Names the file to the front instead of reading it; False when it must be read."""
+        file = wrapper.file
+        if self.sent or self.bodiless or self.head is None or type(file) not in FILE_TYPES:
+            return False
+        path = regular_file_path(file)
+        if path is None:
+            return False
+        offset = file.tell()
+        size = file.seek(0, 2) - offset
+        file.seek(offset)
+        if size < FILE_MIN or 0 <= self.length < size:
+            return False
+        if self.length < 0:
+            self.head = self._with_length(size)
+            self.left = size
+        self._send_head()
+        self.left -= size
+        where = {'path': path, 'offset': offset, 'length': size}
+        self.connection.send_json(FILE, self.request.stream, where)
+        return True
+
+    def _end(self):
+        """After a head that left before the body was known: the end, or the news that there is none."""
+        if self.left > 0 and not self.bodiless:
+            text = '%s declared a Content-Length of %d and sent %d bytes less, %s'
+            self.log(WARN, text % (self.seat.name, self.length, self.left, self._line()))
+            self.connection.send_frame(FAIL, self.request.stream)
+        else:
+            self.connection.send_frame(DATA, self.request.stream, b'', END)
+
+    def _close(self, result):
+        """Once, on whatever path; what close() throws cannot change the response any more."""
+        self.closed = True
+        close = getattr(result, 'close', None)
+        if close is None:
+            return
+        try:
+            close()
+        except Exception as error:
+            self._log_exception('close() failed in', error)
+
+    # When it goes wrong
+
+    def fail(self, error, result):
+        """The application threw. Whatever it throws, this request ends here and the worker is idle again."""
+        seat = self.seat
+        connection = self.connection
+        leaving = isinstance(error, (SystemExit, KeyboardInterrupt))
+        try:
+            if not connection.gone:
+                if isinstance(error, (ClientGone, FrontGone)):
+                    self.log(WARN, 'the client went away while its request was read by %s, %s' % (seat.name, self._line()))
+                else:
+                    self._log_exception('%s left the worker in' % type(error).__name__ if leaving else 'error in', error)
+            if result is not None and not self.closed:
+                self._close(result)
+            if not connection.gone:
+                self._answer_failure()
+        except FrontGone:
+            pass
+        if leaving:
+            seat.leave()
+
+    def _answer_failure(self):
+        stream = self.request.stream
+        if self.sent:
+            self.connection.send_frame(FAIL, stream)
+        elif self.held is not None:
+            self._finish(self.held)  # the response was complete before it went wrong
+        else:
+            send_error(self.connection, stream)
+
+    def _log_exception(self, what, error):
+        import traceback
+
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename == __file__ and trace.tb_next is not None:
+            trace = trace.tb_next
+        lines = ''.join(traceback.format_exception(type(error), error, trace)).rstrip()
+        self.log(ERROR, '%s %s, %s\n%s' % (what, self.seat.name, self._line(), lines))
+
+    def log(self, level, text):
+        if not self.connection.gone:
+            self.connection.send_log(self.request.stream, level, text)
+        else:
+            sys.stderr.write(text + '\n')
+
+    def _line(self):
+        """Which request it was; from its text, since the environ is the application's to change."""
+        names = iter(self.request.text.split('\0', 2 * self.request.count - 1))
+        asked = dict(zip(names, names))
+        target = asked.get('RAW_URI') or asked.get('PATH_INFO', '')
+        return 'request "%s %s"' % (asked.get('REQUEST_METHOD', ''), target)
+
+    def _not_started(self):
+        return HeadError('%s did not call start_response() before its response began' % self.seat.name)
+
+    def _check_result(self, result):
+        if isinstance(result, (str, bytes)):
+            text = '%s returned %s; it must return an iterable of bytes, such as a list'
+            raise TypeError(text % (self.seat.name, type(result).__name__))
+        if result is None:
+            raise TypeError('%s returned None; it must return an iterable of bytes' % self.seat.name)
+        if not hasattr(result, '__iter__') and not hasattr(result, '__getitem__'):
+            raise TypeError('%s returned %s, which is not iterable' % (self.seat.name, type(result).__name__))
+
+    def _check_part(self, part, what):
+        if not isinstance(part, bytes):
+            raise TypeError('%s %s where bytes are due, in %s' % (what, type(part).__name__, self.seat.name))
+
+    def _note_excess(self):
+        if not self.excess:
+            self.excess = True
+            text = '%s sent more than its Content-Length of %d, the rest is dropped, %s'
+            self.log(WARN, text % (self.seat.name, self.length, self._line()))
+
+    def _warn_of_field(self, name):
+        if name not in self.seat.warned:
+            self.seat.warned.add(name)
+            text = '%s sets "%s", which is the server\'s to set: it is dropped'
+            self.log(WARN, text % (self.seat.name, name))
+
+
+def send_error(connection, stream):
+    """The bare 500, which the front fills with its error page."""
+    status = b'500 Internal Server Error'
+    connection.send(HEADED.pack(4 + len(status), stream, HEAD, END, 0, len(status)) + status)

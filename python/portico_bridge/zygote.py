@@ -1,0 +1,342 @@
+"""The zygote: loads an application once and forks its workers on the master's command.
+
+It waits in one poll for commands, for the end of the life pipe, for signals and for its workers' reports; nothing is looked
+at by the clock but the deadlines of workers that are to be killed.
+"""
+
+import fcntl
+import gc
+import json
+import os
+import select
+import signal
+import sys
+from time import monotonic
+
+from . import privileges
+from .loader import LoadError, load
+from .worker import CANNOT_LOAD, KINDS, Worker, die_with, do_nothing, flush, unlink
+
+CONTROL = 3
+LIFE = 4
+
+# What an aborted worker has for writing its stacks.
+ABORT_SECONDS = 1.0
+
+
+class Child:
+    """A worker as the zygote sees it."""
+
+    __slots__ = ('pid', 'slot', 'report', 'life', 'said', 'paths', 'kill_at')
+
+    def __init__(self, pid, slot, report, life):
+        self.pid = pid
+        self.slot = slot
+        self.report = report  # read end; -1 once it has said what there was to say
+        self.life = life  # write end
+        self.said = b''
+        self.paths = []
+        self.kill_at = None
+
+
+class Stop(Exception):
+    """The control socket or the life pipe has ended: nobody is left to serve for."""
+
+
+def main():
+    os.set_inheritable(CONTROL, False)
+    os.set_inheritable(LIFE, False)
+    os.set_blocking(CONTROL, True)
+    control = Control()
+    try:
+        settings = control.first_line()
+    except Stop:
+        sys.exit(0)
+    # While the application is imported the kernel itself ends this process with the master.
+    die_with(LIFE)
+    if has_ended(LIFE):
+        sys.exit(0)
+    application = prepare(control, settings)
+    worker = Zygote(control, settings, application).run()
+    if worker is not None:
+        worker.run()
+    flush()
+    os._exit(0)
+
+
+def prepare(control, settings):
+    """Becomes what the settings say and loads the application, if it is to be shared."""
+    try:
+        if settings['kind'] not in KINDS:
+            known = ', '.join(sorted(KINDS))
+            raise LoadError('worker kind "%s" is not known; there is %s' % (settings['kind'], known))
+        fill_defaults(settings)
+        warning = privileges.drop(settings['user'], settings['group'])
+        if warning is not None:
+            control.send({'event': 'log', 'level': 'warn', 'message': warning})
+        if settings['umask'] is not None:
+            os.umask(settings['umask'])
+        os.environ.update(settings['env'])
+        try:
+            os.chdir(settings['directory'])
+        except OSError as error:
+            raise LoadError('cannot enter directory "%s": %s' % (settings['directory'], error.strerror)) from None
+        places = [settings['directory']] + settings['python_path']
+        sys.path[:0] = [place for place in places if place not in sys.path]
+        gc.disable()
+        application = load(settings['module']) if settings['preload'] else None
+    except (LoadError, privileges.PrivilegeError) as error:
+        control.send({'event': 'failed', 'error': str(error), 'traceback': getattr(error, 'details', '')})
+        flush()
+        os._exit(CANNOT_LOAD)
+    if settings['preload']:
+        warn_of_threads(control)
+    gc.collect()
+    gc.freeze()
+    return application
+
+
+def fill_defaults(settings):
+    directory = os.path.abspath(settings.get('directory') or '.')
+    settings['directory'] = directory
+    settings['python_path'] = [os.path.join(directory, entry) for entry in settings.get('python_path') or []]
+    for name, value in (('user', None), ('group', None), ('umask', None), ('preload', False)):
+        settings.setdefault(name, value)
+    for name, value in (('env', {}), ('threads', 1), ('front_threads', 1), ('graceful_timeout', 30), ('generation', 1)):
+        if settings.get(name) is None:
+            settings[name] = value
+
+
+def warn_of_threads(control):
+    threading = sys.modules.get('threading')
+    if threading is None or threading.active_count() == 1:
+        return
+    names = ', '.join(thread.name for thread in threading.enumerate()[1:])
+    message = 'the application started threads while it was preloaded, workers will not have them: %s' % names
+    control.send({'event': 'log', 'level': 'warn', 'message': message})
+
+
+class Control:
+    """Lines of JSON on the control socket."""
+
+    def __init__(self):
+        self.pending = b''
+
+    def first_line(self):
+        while True:
+            for line in self.lines():
+                return line
+
+    def lines(self):
+        """Commands that have arrived whole, after one read; the rest waits for more."""
+        data = os.read(CONTROL, 65536)
+        if not data:
+            raise Stop
+        *lines, self.pending = (self.pending + data).split(b'\n')
+        return [json.loads(line) for line in lines if line]
+
+    def send(self, event):
+        data = json.dumps(event).encode() + b'\n'
+        try:
+            while data:
+                data = data[os.write(CONTROL, data) :]
+        except OSError:
+            raise Stop from None
+
+
+class Zygote:
+    def __init__(self, control, settings, application):
+        self.control = control
+        self.settings = settings
+        self.application = application
+        self.children = {}
+        self.reports = {}  # children by the descriptor of their report
+        self.stopping = False
+        self.worker = None  # in the process that was forked: what it is to be
+        self.poller = select.poll()
+
+    def run(self):
+        """Until it is stopped; in a forked process it returns the Worker to run."""
+        self._take_signals()
+        fcntl.fcntl(LIFE, fcntl.F_SETFL, fcntl.fcntl(LIFE, fcntl.F_GETFL) & ~os.O_ASYNC)
+        for fd in (CONTROL, LIFE, self.wakeup):
+            self.poller.register(fd, select.POLLIN)
+        try:
+            ready = {'event': 'ready', 'pid': os.getpid(), 'python': sys.version.split()[0]}
+            self.control.send(dict(ready, preloaded=self.application is not None))
+            while not self.stopping or self.children:
+                self._turn()
+                if self.worker is not None:
+                    return self.worker
+        except Stop:
+            self._kill_all()
+        return None
+
+    def _take_signals(self):
+        self.wakeup, self.wakeup_end = os.pipe()
+        os.set_blocking(self.wakeup, False)
+        os.set_blocking(self.wakeup_end, False)
+        # The application may have installed handlers while it was imported; workers get those of SIGCHLD back.
+        self.former = signal.signal(signal.SIGCHLD, do_nothing)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, do_nothing)
+        signal.signal(signal.SIGWINCH, do_nothing)
+        signal.set_wakeup_fd(self.wakeup_end, warn_on_full_buffer=False)
+
+    def _turn(self):
+        for fd, _ in self.poller.poll(self._until_deadline()):
+            if fd == CONTROL:
+                for command in self.control.lines():
+                    self._obey(command)
+                    if self.worker is not None:
+                        return
+            elif fd == LIFE:
+                raise Stop
+            elif fd == self.wakeup:
+                self._note_signals()
+            elif fd in self.reports:
+                self._read_report(self.reports[fd])
+        self._reap()
+        self._kill_late()
+
+    def _obey(self, command):
+        name = command.get('command')
+        if name == 'fork':
+            self._fork(command['slot'])
+        elif name == 'stop':
+            self._stop(command.get('graceful', True))
+        elif name in ('abort', 'kill'):
+            child = self.children.get(command['pid'])
+            if child is None:
+                return
+            if name == 'abort':
+                child.kill_at = monotonic() + ABORT_SECONDS
+            os.kill(child.pid, signal.SIGABRT if name == 'abort' else signal.SIGKILL)
+
+    def _note_signals(self):
+        for number in os.read(self.wakeup, 512):
+            if number == signal.SIGTERM:
+                self._stop(True)
+            elif number in (signal.SIGINT, signal.SIGQUIT):
+                self._stop(False)
+
+    # Forking
+
+    def _fork(self, slot):
+        if self.stopping:
+            return
+        report, report_end = os.pipe()
+        os.set_blocking(report, False)
+        life_end, life = os.pipe()
+        flush()
+        # No signal may reach the child while it still has the zygote's handlers.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            pid = os.fork()
+        except OSError as error:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+            for fd in (report, report_end, life, life_end):
+                os.close(fd)
+            message = 'cannot fork: %s' % error.strerror
+            self.control.send({'event': 'worker_failed', 'slot': slot, 'pid': 0, 'error': message, 'traceback': ''})
+            return
+        if pid == 0:
+            self._become_worker(slot, report, report_end, life, life_end)
+            return
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+        os.close(report_end)
+        os.close(life_end)
+        child = Child(pid, slot, report, life)
+        self.children[pid] = self.reports[report] = child
+        self.poller.register(report, select.POLLIN)
+
+    def _become_worker(self, slot, report, report_end, life, life_end):
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGWINCH, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, self.former if self.former is not None else signal.SIG_DFL)
+        for fd in (CONTROL, LIFE, self.wakeup, self.wakeup_end, report, life):
+            os.close(fd)
+        for child in self.children.values():
+            os.close(child.life)
+            if child.report >= 0:
+                os.close(child.report)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+        self.worker = Worker(self.settings, slot, self.application, report_end, life_end)
+
+    # Workers' news
+
+    def _read_report(self, child):
+        try:
+            data = os.read(child.report, 65536)
+        except BlockingIOError:
+            data = b''  # asked for although poll reported nothing: the worker has exited, and said no more than it has
+        child.said += data
+        line, newline, _ = child.said.partition(b'\n')
+        if not newline and data:
+            return
+        self.poller.unregister(child.report)
+        del self.reports[child.report]
+        os.close(child.report)
+        child.report = -1
+        if newline:
+            said = json.loads(line)
+            event = 'worker_failed' if 'error' in said else 'worker'
+            child.paths = said.get('paths', [])
+            self.control.send(dict(said, event=event, slot=child.slot, pid=child.pid))
+
+    def _reap(self):
+        for pid in list(self.children):
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found == 0:
+                continue
+            child = self.children.pop(pid)
+            while child.report >= 0:
+                self._read_report(child)
+            os.close(child.life)
+            for path in child.paths:
+                unlink(path)
+            event = {'event': 'exited', 'slot': child.slot, 'pid': pid, 'status': 0, 'signal': 0}
+            if os.WIFSIGNALED(status):
+                event['signal'] = os.WTERMSIG(status)
+            else:
+                event['status'] = os.WEXITSTATUS(status)
+            self.control.send(event)
+
+    # Endings
+
+    def _stop(self, graceful):
+        self.stopping = True
+        deadline = monotonic() + (self.settings['graceful_timeout'] if graceful else 0)
+        for child in self.children.values():
+            if child.kill_at is None or child.kill_at > deadline:
+                child.kill_at = deadline
+            os.kill(child.pid, signal.SIGTERM if graceful else signal.SIGKILL)
+
+    def _until_deadline(self):
+        """Milliseconds for poll, None when there is no deadline."""
+        deadlines = [child.kill_at for child in self.children.values() if child.kill_at is not None]
+        return max(0, min(deadlines) - monotonic()) * 1000 + 1 if deadlines else None
+
+    def _kill_late(self):
+        now = monotonic()
+        for child in self.children.values():
+            if child.kill_at is not None and child.kill_at <= now:
+                child.kill_at = None
+                os.kill(child.pid, signal.SIGKILL)
+
+    def _kill_all(self):
+        """Nobody listens any more: no reports, no waiting for what workers still do."""
+        for child in self.children.values():
+            os.kill(child.pid, signal.SIGKILL)
+        for child in self.children.values():
+            os.waitpid(child.pid, 0)
+            for path in child.paths:
+                unlink(path)
+
+
+def has_ended(fd):
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    return bool(poller.poll(0))

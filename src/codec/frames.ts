@@ -1,0 +1,355 @@
+// The frames between a front thread and an application's worker (docs/bridge.md): requests out, responses in.
+//
+//   u32 length | u32 stream | u8 type | u8 flags | u16 count | length bytes of content
+//
+// A head is small and is put together before it is told. Body bytes are told as they come, as pieces of the chunk that
+// brought them, and are valid only during the call.
+
+export const HELLO = 1
+export const REQUEST = 2
+export const BODY = 3
+export const ABORT = 4
+export const HEAD = 5
+export const DATA = 6
+export const FILE = 7
+export const LOG = 8
+export const FAIL = 9
+export const SHUTDOWN = 10
+export const BYE = 11
+
+export const END = 1
+export const FLUSH = 2
+export const FROM_FILE = 4
+
+/** Limits on what a worker may send in one piece. */
+export const HEAD_MAX = 1024 * 1024
+/** LOG, HELLO, FILE, FAIL. */
+export const TEXT_MAX = 1024 * 1024
+
+const HEADER_SIZE = 12
+const EMPTY = Buffer.alloc(0)
+
+// Front to worker
+
+/**
+ * A request, complete with its body or followed by BODY frames.
+ * @param environ names and values in turn, `PATH_INFO` last, since it is the only value that may hold a NUL
+ * @param body all of it; null when BODY frames follow
+ */
+export function encodeRequest(stream: number, environ: readonly string[], body: Buffer | null): Buffer {
+  const text = environ.join('\0')
+  const size = text.length
+  const bodySize = body === null ? 0 : body.length
+  const frame = Buffer.allocUnsafe(16 + size + bodySize)
+  writeHeader(frame, 4 + size + bodySize, stream, REQUEST, body === null ? 0 : END, environ.length >>> 1)
+  writeU32(frame, 12, size)
+  frame.write(text, 16, size, 'latin1')
+  if (bodySize !== 0) frame.set(body!, 16 + size)
+  return frame
+}
+
+/** What stands before `length` bytes of a body that are written right after it. */
+export function encodeBodyHeader(stream: number, length: number, last: boolean): Buffer {
+  return encodeFrame(BODY, stream, last ? END : 0, EMPTY, length)
+}
+
+/** A body that was buffered in a file; this is all of it. */
+export function encodeBodyFile(stream: number, path: string, length: number): Buffer {
+  return encodeFrame(BODY, stream, END | FROM_FILE, Buffer.from(JSON.stringify({ path, length })))
+}
+
+export function encodeAbort(stream: number): Buffer {
+  return encodeFrame(ABORT, stream, 0, EMPTY)
+}
+
+export function encodeShutdown(): Buffer {
+  return encodeFrame(SHUTDOWN, 0, 0, EMPTY)
+}
+
+/** Any frame; with `length`, only its header and what is at hand of the content. */
+export function encodeFrame(
+  type: number,
+  stream: number,
+  flags: number,
+  content: Buffer,
+  length = content.length,
+  count = 0,
+): Buffer {
+  const frame = Buffer.allocUnsafe(HEADER_SIZE + content.length)
+  writeHeader(frame, length, stream, type, flags, count)
+  frame.set(content, HEADER_SIZE)
+  return frame
+}
+
+function writeHeader(to: Buffer, length: number, stream: number, type: number, flags: number, count: number): void {
+  writeU32(to, 0, length)
+  writeU32(to, 4, stream)
+  to[8] = type
+  to[9] = flags
+  to[10] = count
+  to[11] = count >>> 8
+}
+
+// Four plain stores: Buffer's own methods check their arguments each time.
+function writeU32(to: Buffer, at: number, value: number): void {
+  to[at] = value
+  to[at + 1] = value >>> 8
+  to[at + 2] = value >>> 16
+  to[at + 3] = value >>> 24
+}
+
+// Worker to front
+
+/** What a worker says of itself, once, when the front has connected. */
+export interface Hello {
+  readonly pid: number
+  readonly slot: number
+  readonly kind: string
+  readonly generation: number
+  /** Which of the worker's threads serves this connection; 0 in kinds without. */
+  readonly thread: number
+}
+
+/** Whom the reader tells. Buffers are valid only during the call; `end` says that the stream is at its end. */
+export interface FrameSink {
+  onHello(hello: Hello): void
+  /**
+   * @param fields the status ("200 OK"), then names and values in turn
+   * @param body what has come of the body, if it comes with the head
+   * @param bodySize all of the body's bytes when it comes with the head, -1 when its size is not known
+   * @param end the body is complete; else onData follows, or onFile, or onFail
+   */
+  onHead(stream: number, fields: string[], body: Buffer, bodySize: number, end: boolean): void
+  onData(stream: number, bytes: Buffer, end: boolean): void
+  /** The front is to send this part of the file; the stream ends with a later onData, or onFail. */
+  onFile(stream: number, path: string, offset: number, length: number): void
+  /** @param level as in syslog: 3 error, 4 warn, 6 info; the text may have several lines */
+  onLog(stream: number, level: number, text: string): void
+  onFail(stream: number): void
+  onBye(): void
+}
+
+// What the reader waits for.
+const HEADER_STATE = 0 // a frame's header
+const HEAD_SIZE_STATE = 1 // the length of the head inside HEAD
+const HEAD_STATE = 2 // that head
+const TEXT_STATE = 3 // the content of any other frame but DATA
+const BODY_STATE = 4 // body bytes, told as they come
+const DEAD_STATE = 5 // nothing: the input was malformed, or stop() was called
+
+/** Takes a connection's bytes in any split. */
+export class FrameReader {
+  private readonly sink: FrameSink
+  private state = HEADER_STATE
+  /** How many bytes the state waits for; those that came in earlier chunks are in `kept`. */
+  private wanted = HEADER_SIZE
+  private kept: Buffer = EMPTY
+  private keptSize = 0
+  /** Where the bytes waited for are once they are all there: in the chunk, or in `kept`. */
+  private piece: Buffer = EMPTY
+  private start = 0
+  /** How much of the chunk has been read. */
+  private at = 0
+  private type = 0
+  private flags = 0
+  private count = 0
+  private stream = 0
+  /** Bytes of the frame that have not been read. */
+  private left = 0
+  /** What was wrong, once push() has answered false; null after stop(). */
+  error: string | null = null
+
+  constructor(sink: FrameSink) {
+    this.sink = sink
+  }
+
+  /** False when the worker sent what no worker may send (`error` says what), or reading was stopped. */
+  push(chunk: Buffer): boolean {
+    this.at = 0
+    while (this.state !== DEAD_STATE) {
+      if (this.state === BODY_STATE) {
+        if (this.at === chunk.length) break
+        this.readBody(chunk)
+      } else {
+        if (!this.gather(chunk)) break
+        this.readPiece(chunk)
+      }
+    }
+    this.piece = EMPTY
+    return this.state !== DEAD_STATE
+  }
+
+  /** Whether the connection may end here without cutting a frame. */
+  get atBoundary(): boolean {
+    return this.state === HEADER_STATE && this.keptSize === 0
+  }
+
+  /** Nothing more is told; for a sink that has given the connection up. */
+  stop(): void {
+    this.state = DEAD_STATE
+    this.kept = EMPTY
+  }
+
+  /** Whether all bytes waited for are there. They stay in the chunk if it has them all. */
+  private gather(chunk: Buffer): boolean {
+    const wanted = this.wanted
+    const available = chunk.length - this.at
+    if (this.keptSize === 0 && available >= wanted) {
+      this.piece = chunk
+      this.start = this.at
+      this.at += wanted
+      return true
+    }
+    if (this.kept.length < wanted) this.grow(wanted)
+    const size = Math.min(available, wanted - this.keptSize)
+    chunk.copy(this.kept, this.keptSize, this.at, this.at + size)
+    this.at += size
+    this.keptSize += size
+    if (this.keptSize < wanted) return false
+    this.keptSize = 0
+    this.piece = this.kept
+    this.start = 0
+    return true
+  }
+
+  /** `wanted` is checked against a limit before it is waited for. */
+  private grow(wanted: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(wanted, 256))
+    this.kept.copy(larger, 0, 0, this.keptSize)
+    this.kept = larger
+  }
+
+  private readPiece(chunk: Buffer): void {
+    switch (this.state) {
+      case HEADER_STATE:
+        this.readHeader()
+        break
+      case HEAD_SIZE_STATE:
+        this.readHeadSize()
+        break
+      case HEAD_STATE:
+        this.readHead(chunk)
+        break
+      default:
+        this.readText()
+    }
+  }
+
+  private readHeader(): void {
+    const from = this.piece
+    const at = this.start
+    const length = readU32(from, at)
+    this.stream = readU32(from, at + 4)
+    this.type = from[at + 8]!
+    this.flags = from[at + 9]!
+    this.count = from[at + 10]! | (from[at + 11]! << 8)
+    this.left = length
+    if (this.type === HEAD) {
+      if (length < 4) return this.fail(`HEAD of ${length} bytes`)
+      this.await(HEAD_SIZE_STATE, 4)
+    } else if (this.type === DATA) {
+      if (length !== 0) this.await(BODY_STATE, 0)
+      else this.sink.onData(this.stream, EMPTY, (this.flags & END) !== 0)
+    } else if (this.type === HELLO || (this.type >= FILE && this.type <= FAIL) || this.type === BYE) {
+      if (length > TEXT_MAX) return this.fail(`frame of type ${this.type} with ${length} bytes`)
+      this.await(TEXT_STATE, length)
+    } else {
+      this.fail(`frame of unknown type ${this.type}`)
+    }
+  }
+
+  private readHeadSize(): void {
+    const size = readU32(this.piece, this.start)
+    this.left -= 4
+    if (size > HEAD_MAX) this.fail(`head of ${size} bytes`)
+    else if (size > this.left) this.fail(`head of ${size} bytes in a frame with ${this.left}`)
+    else if (size < this.left && (this.flags & END) === 0) this.fail('body inside a HEAD that is not the end')
+    else this.await(HEAD_STATE, size)
+  }
+
+  private readHead(chunk: Buffer): void {
+    const fields = this.piece.toString('latin1', this.start, this.start + this.wanted).split('\0')
+    if (fields.length !== 2 * this.count + 1) {
+      return this.fail(`head with ${fields.length} strings instead of ${2 * this.count + 1}`)
+    }
+    const bodySize = this.left - this.wanted
+    if ((this.flags & END) === 0) {
+      this.await(HEADER_STATE, HEADER_SIZE)
+      this.sink.onHead(this.stream, fields, EMPTY, -1, false)
+      return
+    }
+    this.left = bodySize
+    const body = bodySize === 0 ? EMPTY : this.takeBody(chunk)
+    const end = this.left === 0
+    if (end) this.await(HEADER_STATE, HEADER_SIZE)
+    else this.await(BODY_STATE, 0)
+    this.sink.onHead(this.stream, fields, body, bodySize, end)
+  }
+
+  private readBody(chunk: Buffer): void {
+    const bytes = this.takeBody(chunk)
+    if (this.left === 0) this.await(HEADER_STATE, HEADER_SIZE)
+    this.sink.onData(this.stream, bytes, this.left === 0 && (this.flags & END) !== 0)
+  }
+
+  /** As much of the frame's body as the chunk has. */
+  private takeBody(chunk: Buffer): Buffer {
+    const from = this.at
+    this.at = Math.min(chunk.length, from + this.left)
+    this.left -= this.at - from
+    return chunk.subarray(from, this.at)
+  }
+
+  private readText(): void {
+    const { sink, stream, flags, wanted } = this
+    this.await(HEADER_STATE, HEADER_SIZE)
+    if (this.type === FAIL) return sink.onFail(stream)
+    if (this.type === BYE) return sink.onBye()
+    const text = this.piece.toString('utf8', this.start, this.start + wanted)
+    if (this.type === LOG) return sink.onLog(stream, flags, text)
+    if (this.type === HELLO) this.readHello(text)
+    else this.readFile(text)
+  }
+
+  private readHello(text: string): void {
+    const { pid, slot, kind, generation, thread = 0 } = parseObject(text)
+    if (!isSize(pid) || !isSize(slot) || !isSize(generation) || !isSize(thread) || typeof kind !== 'string') {
+      return this.fail('malformed HELLO')
+    }
+    this.sink.onHello({ pid, slot, kind, generation, thread })
+  }
+
+  private readFile(text: string): void {
+    const { path, offset, length } = parseObject(text)
+    if (typeof path !== 'string' || !isSize(offset) || !isSize(length)) return this.fail('malformed FILE')
+    this.sink.onFile(this.stream, path, offset, length)
+  }
+
+  private await(state: number, wanted: number): void {
+    this.state = state
+    this.wanted = wanted
+  }
+
+  private fail(problem: string): void {
+    this.error = problem
+    this.stop()
+  }
+}
+
+function readU32(from: Buffer, at: number): number {
+  return (from[at]! | (from[at + 1]! << 8) | (from[at + 2]! << 16) | (from[at + 3]! << 24)) >>> 0
+}
+
+/** An empty object for what is not JSON, or not an object. */
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}
+
+function isSize(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}

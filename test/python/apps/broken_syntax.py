@@ -1,0 +1,4 @@
+application = None
+
+def f(:
+    pass

@@ -1,0 +1,162 @@
+"""The worker's reading of frames: any bytes in any split give requests, an end, or a declared error."""
+
+import io
+import os
+import random
+import struct
+import sys
+import unittest
+
+from portico_bridge import frames
+from portico_bridge.frames import ABORT, BODY, END, FROM_FILE, REQUEST, SHUTDOWN
+
+SEED = int(os.environ.get('FUZZ_SEED') or random.randrange(2**32))
+
+
+class Wire:
+    """A socket that gives its bytes in pieces of chosen sizes."""
+
+    def __init__(self, data, sizes):
+        self.data = data
+        self.sizes = sizes
+
+    def recv(self, size):
+        size = min(size, self.sizes())
+        part, self.data = self.data[:size], self.data[size:]
+        return part
+
+    def recv_into(self, view):
+        part = self.recv(len(view))
+        view[: len(part)] = part
+        return len(part)
+
+    def sendall(self, data):
+        raise AssertionError('nothing is sent')
+
+
+def frame(kind, stream, content=b'', flags=0, count=0):
+    return struct.pack('<IIBBH', len(content), stream, kind, flags, count) + content
+
+
+def request(stream, pairs, body=None):
+    text = '\0'.join(item for pair in pairs for item in pair).encode('latin-1')
+    content = struct.pack('<I', len(text)) + text + (body or b'')
+    return frame(REQUEST, stream, content, 0 if body is None else END, len(pairs))
+
+
+PAIRS = [('REQUEST_METHOD', 'GET'), ('HTTP_X', '\xe4'), ('PATH_INFO', '/a\0b')]
+CONVERSATION = b''.join(
+    (
+        request(1, PAIRS, b''),
+        request(2, PAIRS, b'short body'),
+        frame(ABORT, 2),
+        request(3, PAIRS),
+        frame(BODY, 3, b'one '),
+        frame(BODY, 3, b''),
+        frame(BODY, 3, b'two', END),
+        request(4, PAIRS),
+        frame(BODY, 4, b'broken'),
+        frame(ABORT, 4),
+        request(5, PAIRS),
+        frame(BODY, 5, b'{"path": "%s", "length": 6}' % os.path.abspath(__file__).encode(), END | FROM_FILE),
+        request(6, PAIRS),
+        frame(BODY, 6, b'', END),
+        frame(SHUTDOWN, 0),
+    )
+)
+
+
+def read(data, sizes):
+    """What a worker would see, bodies read to their end."""
+    connection = frames.Connection(Wire(data, sizes))
+    seen = []
+    try:
+        while True:
+            try:
+                asked = connection.request()
+            except frames.BodyMissing as error:
+                seen.append(('missing', str(error)))
+                continue
+            if asked is None or connection.shutdown:
+                seen.append('end')
+                return seen
+            if asked is frames.PASSED:
+                continue
+            seen.append((asked.stream, asked.count, asked.text))
+            try:
+                seen.append(asked.input.read())
+            except frames.ClientGone:
+                seen.append('client gone')
+            if connection.body is not None:
+                connection.skip_body()
+    except (frames.ProtocolError, frames.FrontGone) as error:
+        seen.append((type(error).__name__, str(error)))
+    return seen
+
+
+class Frames(unittest.TestCase):
+    def test_a_conversation(self):
+        text = 'REQUEST_METHOD\0GET\0HTTP_X\0\xe4\0PATH_INFO\0/a\0b'
+        expected = [
+            *((1, 3, text), b''),
+            *((2, 3, text), b'short body'),
+            *((3, 3, text), b'one two'),
+            *((4, 3, text), 'client gone'),
+            *((5, 3, text), b'"""The'),
+            *((6, 3, text), b''),
+            'end',
+        ]
+        self.assertEqual(read(CONVERSATION, lambda: 1 << 20), expected)
+        self.assertEqual(read(CONVERSATION, lambda: 1), expected)
+
+    def test_unread_bodies_are_skipped(self):
+        connection = frames.Connection(Wire(CONVERSATION, lambda: 7))
+        streams = []
+        while not connection.shutdown:
+            asked = connection.request()
+            if asked is not frames.PASSED:
+                streams.append(asked.stream)
+                asked.input.read(1) if asked.stream != 4 else None
+            if connection.body is not None:
+                connection.skip_body()
+        self.assertEqual(streams, [1, 2, 3, 4, 5, 6])
+
+    def test_reading_never_passes_the_end(self):
+        data = request(1, PAIRS) + frame(BODY, 1, b'a\nbc') + frame(BODY, 1, b'd\n\nlast', END) + request(2, PAIRS, b'')
+        connection = frames.Connection(Wire(data, lambda: 3))
+        body = connection.request().input
+        self.assertEqual(body.readline(), b'a\n')
+        self.assertEqual(body.read(1), b'b')
+        self.assertEqual(list(body), [b'cd\n', b'\n', b'last'])
+        self.assertEqual(body.read(), b'')
+        self.assertEqual(body.read(10), b'')
+        connection.skip_body()
+        self.assertEqual(connection.request().stream, 2)
+
+    def test_a_file_longer_than_the_body(self):
+        with open(__file__, 'rb') as f:
+            start = f.read(10)
+        name = b'{"path": "%s", "length": 10}' % os.path.abspath(__file__).encode()
+        self.assertEqual(frames.open_body_file(name).read(), start)
+        self.assertEqual(frames.open_body_file(name).read(100), start)
+
+    def test_any_input(self):
+        chance = random.Random(SEED)
+        for number in range(4000):
+            data = bytearray(CONVERSATION)
+            for _ in range(chance.randrange(4)):
+                at = chance.randrange(len(data))
+                kind = chance.random()
+                if kind < 0.5:
+                    data[at] = chance.randrange(256)
+                elif kind < 0.75:
+                    del data[at : at + 1 + chance.randrange(20)]
+                else:
+                    data[at:at] = data[max(0, at - 12) : at]
+            whole = read(bytes(data), lambda: 1 << 20)
+            self.assertEqual(read(bytes(data), lambda: 1 + chance.randrange(40)), whole, 'seed %d, round %d' % (SEED, number))
+
+
+if __name__ == '__main__':
+    sys.stderr.write('FUZZ_SEED=%d\n' % SEED)
+    unittest.main()
