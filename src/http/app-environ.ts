@@ -76,9 +76,8 @@ function repeats(names: readonly string[], i: number): boolean {
   return false
 }
 
-/** The port the client asked: of the Host field, else 80 or the one it connected to. */
+/** The port the client asked for, if its Host field names one, else the one it came to. */
 function portText(r: HttpRequest): string {
-  const { head } = r
-  if (head.port > 0) return `${head.port}`
-  return head.host === null ? `${r.stream.localPort}` : '80'
+  const { port } = r.head
+  return `${port > 0 ? port : r.stream.localPort}`
 }

@@ -234,7 +234,7 @@ export class AppExchange extends Call implements Source, Producer {
     r.bodiless = r.method === 'HEAD' || r.status === 204 || r.status === 304
     if (r.location.filters.length === 0 && body.length <= TEXT_MAX && (r.bodiless || body.length === r.contentLength)) {
       r.headSent = true
-      r.stream.sendText(r, body.latin1Slice(0, body.length))
+      r.stream.sendText(r, body.toString('latin1'))
       return
     }
     sendHead(r)

@@ -3,10 +3,12 @@
 
 import type { AppNotice, AppSettings } from '../app/app.ts'
 import type { Dispatcher } from '../app/dispatch/dispatcher.ts'
+import { Timer, timers } from '../lib/timer-wheel.ts'
 import { leastConn } from '../upstream/balance/least-conn.ts'
 import { Group } from '../upstream/group.ts'
 import { KeepalivePool } from '../upstream/keepalive.ts'
 import { Peer } from '../upstream/peer.ts'
+import type { HttpRequest } from './request.ts'
 import { RegistryKey } from './setup.ts'
 
 export const APPLICATIONS = new RegistryKey<Application>('app')
@@ -23,9 +25,16 @@ export class Application {
   sharesFiles = false
   /** The workers of kind node. */
   readonly group: Group | null
+  private failed = false
+  private readonly waiting: (() => void)[] = []
+  private readonly timer = new Timer<Application>(this, one => one.wakeAll())
 
-  constructor(settings: AppSettings) {
+  /** Where responses go that are too big for memory, unless app_temp_path says otherwise. */
+  readonly tempPath: string
+
+  constructor(settings: AppSettings, tempPath: string) {
     this.settings = settings
+    this.tempPath = tempPath
     this.group = settings.kind === 'node' ? nodeGroup(settings) : null
   }
 
@@ -33,11 +42,38 @@ export class Application {
     return this.settings.name
   }
 
+  /** For Node. */
+  get hasWorkers(): boolean {
+    return this.group !== null && this.group.peers.length > 0
+  }
+
+  /** False once it is known that the application cannot be loaded. */
+  get mayCome(): boolean {
+    return !this.failed
+  }
+
+  /** Calls `run` when a worker is there, or none will come or has come in time. False: too many wait already. */
+  awaitWorker(r: HttpRequest, run: (r: HttpRequest) => void): boolean {
+    if (this.waiting.length >= this.settings.queue) return false
+    if (this.waiting.length === 0) timers.arm(this.timer, this.settings.queueTimeout)
+    this.waiting.push(() => run(r))
+    return true
+  }
+
+  private wakeAll(): void {
+    timers.disarm(this.timer)
+    for (const run of this.waiting.splice(0)) run()
+  }
+
   /** What the master says of its workers. */
   notice(notice: AppNotice): void {
     if (this.group === null) this.dispatcher?.notice(notice)
-    else if (notice.type === 'worker') this.addPeer(this.group, notice.pid, notice.path)
     else if (notice.type === 'gone') this.group.peers = this.group.peers.filter(peer => pidOf(peer) !== notice.pid)
+    else {
+      this.failed = notice.type === 'failed'
+      if (notice.type === 'worker') this.addPeer(this.group, notice.pid, notice.path)
+      this.wakeAll()
+    }
   }
 
   stop(): void {

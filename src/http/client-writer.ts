@@ -5,7 +5,7 @@
 import { chunkLine, httpDate, LAST_CHUNK, statusLine } from '../codec/h1/write.ts'
 import { ERR } from '../log/error-log.ts'
 import type { Connection } from '../net/connection.ts'
-import { BodyStage, EMPTY, LAST } from './output.ts'
+import { BodyStage, EMPTY, FLUSH, LAST } from './output.ts'
 import type { HttpRequest } from './request.ts'
 
 /** Up to here a piece of body is copied into the head's string; beyond, two buffers in one writev are cheaper. */
@@ -77,6 +77,7 @@ export class ClientWriter extends BodyStage {
     const last = (flags & LAST) !== 0
     const bytes = r.bodiless ? EMPTY : this.within(r, given)
     r.bodyBytesSent += bytes.length
+    if (bytes.length === 0 && !last && (flags & FLUSH) !== 0) this.flushHead()
     const ready = this.chunked ? this.putChunk(bytes, last, volatile) : this.putPlain(bytes, last, volatile)
     if (last) this.owner.responseWritten(r, r.bodiless || this.left <= 0)
     else if (!ready) this.owner.clientSlow(r)

@@ -54,11 +54,11 @@ export function escapeNamed(name: string, place: Template['place']): Escape {
 
 // What may stand in a log as it is: nearly everything nearly always.
 const PLAIN = /^[ !#-[\]-~]*$/
-const JSON_PLAIN = /^[^\x00-\x1f"\\]*$/
+const JSON_PLAIN = /^[ !#-[\]-\xff]*$/
 
 const ESCAPES: Readonly<Record<Escape, (value: string) => string>> = {
   default: value => (PLAIN.test(value) ? value : value.replace(/[^ !#-[\]-~]/g, hexEscape)),
-  json: value => (JSON_PLAIN.test(value) ? value : value.replace(/[\x00-\x1f"\\]/g, jsonEscape)),
+  json: value => (JSON_PLAIN.test(value) ? value : value.replace(/[^ !#-[\]-\xff]/g, jsonEscape)),
   none: value => value,
 }
 

@@ -115,7 +115,7 @@ export function statFile(path: string): OpenFile {
 
 /** For node:fs, which takes strings for UTF-8: our strings are bytes. */
 export function fileName(path: string): string | Buffer {
-  return /^[\x01-\x7f]*$/.test(path) ? path : Buffer.from(path, 'latin1')
+  return /^[ -~]*$/.test(path) ? path : Buffer.from(path, 'latin1')
 }
 
 function describe(file: OpenFile, stats: Stats): void {

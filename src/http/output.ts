@@ -47,9 +47,14 @@ export const EMPTY = Buffer.alloc(0)
 /** Runs the location's filters over the finished head and hands it to the client's side. */
 export function sendHead(r: HttpRequest): void {
   if (r.headSent) return
+  runFilters(r)
+  r.stream.sendHead(r)
+}
+
+function runFilters(r: HttpRequest): void {
   r.headSent = true
   r.bodiless = r.method === 'HEAD' || r.status === 204 || r.status === 304
-  const filters = r.location.filters
+  const { filters } = r.location
   for (let i = 0; i < filters.length; i++) {
     const filter = filters[i]!
     const stage = filter.run(r, filter.conf)
@@ -59,7 +64,6 @@ export function sendHead(r: HttpRequest): void {
     r.out.previous = stage
     r.out = stage
   }
-  r.stream.sendHead(r)
 }
 
 /** A complete response from memory. Strings are latin1. */
@@ -67,14 +71,12 @@ export function respond(r: HttpRequest, status: number, contentType: string, bod
   r.status = status
   r.contentType = contentType
   r.contentLength = body.length
-  if (typeof body === 'string' && r.location.filters.length === 0) {
-    r.headSent = true
-    r.bodiless = r.method === 'HEAD' || status === 204 || status === 304
-    r.stream.sendText(r, body)
-    return DONE
+  runFilters(r)
+  if (typeof body === 'string' && r.out === r.stream.writer) r.stream.sendText(r, body)
+  else {
+    r.stream.sendHead(r)
+    r.out.write(r, typeof body === 'string' ? Buffer.from(body, 'latin1') : body, LAST)
   }
-  sendHead(r)
-  r.out.write(r, typeof body === 'string' ? Buffer.from(body, 'latin1') : body, LAST)
   return DONE
 }
 
@@ -103,7 +105,7 @@ export function respondSpecial(r: HttpRequest, status: number): number {
 }
 
 /** `http://host:port` for redirects to this server (absolute_redirect and its relatives). */
-function absolute(r: HttpRequest): string {
+export function absolute(r: HttpRequest): string {
   const { portInRedirect, serverNameInRedirect } = r.location
   const host = serverNameInRedirect ? r.server.name : r.host === '' ? r.stream.localAddress : r.host
   const port = r.stream.localPort

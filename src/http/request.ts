@@ -56,6 +56,8 @@ export class HttpRequest {
   host = ''
   /** Host for variables and redirects, falling back to the server's name, as $host. */
   version: number
+  /** False after `rewrite … break`: `uri` no longer begins with what the location matched (nginx's valid_location). */
+  locationMatches = true
   internal = false
   uriChanged = false
   uriChanges = 11

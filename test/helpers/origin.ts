@@ -5,6 +5,7 @@ import net from 'node:net'
 import { join } from 'node:path'
 import { MessageReader } from './message.ts'
 import type { Request } from './message.ts'
+import { reset } from './ports.ts'
 import { atEnd } from './scope.ts'
 import type { Scope } from './scope.ts'
 import { tempDir } from './temp-dir.ts'
@@ -70,11 +71,7 @@ export async function origin(
   if (path !== null) chmodSync(path, 0o666)
   const port = path === null ? (server.address() as net.AddressInfo).port : 0
   const close = (): Promise<void> => {
-    // Node 26 leaves the handle half closed, and its process unable to exit, when a socket is reset while it shuts down.
-    for (const socket of open) {
-      if (socket.writableEnded) socket.destroy()
-      else socket.resetAndDestroy()
-    }
+    for (const socket of open) reset(socket)
     return new Promise(resolve => server.close(() => resolve()))
   }
   atEnd(t, close)

@@ -41,3 +41,12 @@ export function accepts(address: Address): Promise<boolean> {
     socket.once('error', () => resolve(false))
   })
 }
+
+/**
+ * Closes with a reset where that is possible: not on a Unix socket, nor once our direction was shut, which leaves Node 26
+ * with a handle that never closes and a process that never exits.
+ */
+export function reset(socket: net.Socket): void {
+  if (socket.writableEnded || socket.remoteAddress === undefined) socket.destroy()
+  else socket.resetAndDestroy()
+}

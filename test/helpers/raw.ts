@@ -7,7 +7,7 @@ import type { Scope } from './scope.ts'
 import { within } from './eventually.ts'
 import { MessageReader } from './message.ts'
 import type { Response } from './message.ts'
-import { connectTo } from './ports.ts'
+import { connectTo, reset } from './ports.ts'
 import type { Address } from './ports.ts'
 
 const PATIENCE_MS = 10_000
@@ -111,9 +111,7 @@ export class RawClient {
 
   /** Closes with a reset. */
   reset(): void {
-    // See close() in origin.ts for the difference.
-    if (this.socket.writableEnded) this.socket.destroy()
-    else this.socket.resetAndDestroy()
+    reset(this.socket)
   }
 
   destroy(): void {

@@ -4,7 +4,16 @@ import { contentType, uriExtension } from '../../src/http/mime.ts'
 import type { HttpRequest } from '../../src/http/request.ts'
 
 test('the extension is behind the last dot of the last segment', () => {
-  const cases = { '/a.html': 'html', '/a.b.c': 'c', '/a.b/c': '', '/.profile': '', '/d/.x': '', '/a': '', '/': '', '/a.': '' }
+  const cases = {
+    '/a.html': 'html',
+    '/a.b.c': 'c',
+    '/a.b/c': '',
+    '/.profile': '',
+    '/d/.x': '',
+    '/a': '',
+    '/': '',
+    '/a.': '',
+  }
   for (const [uri, extension] of Object.entries(cases)) assert.equal(uriExtension(uri), extension, uri)
 })
 

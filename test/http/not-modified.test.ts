@@ -7,7 +7,12 @@ const DATE = 'Sun, 06 Nov 1994 08:49:37 GMT'
 const LATER = 'Mon, 07 Nov 1994 08:49:37 GMT'
 const EARLIER = 'Sat, 05 Nov 1994 08:49:37 GMT'
 
-function check(headers: Readonly<Record<string, string>>, rule: DateRule = 'exact', etag = '"abc"', lastModified = DATE): number {
+function check(
+  headers: Readonly<Record<string, string>>,
+  rule: DateRule = 'exact',
+  etag = '"abc"',
+  lastModified = DATE,
+): number {
   const r = { lastModified, etag, header: (name: string) => headers[name] ?? null }
   return checkPreconditions(r as unknown as HttpRequest, rule)
 }

@@ -10,8 +10,22 @@ const cases: readonly (readonly [text: string, length: number, expected: unknown
   ['-30', 10, [[0, 10]]],
   [' 2 - 4 ', 10, [[2, 5]]],
   ['2-40', 10, [[2, 10]]],
-  ['0-1,3-4', 10, [[0, 2], [3, 5]]],
-  ['0-1, 20-, 3-4', 10, [[0, 2], [3, 5]]],
+  [
+    '0-1,3-4',
+    10,
+    [
+      [0, 2],
+      [3, 5],
+    ],
+  ],
+  [
+    '0-1, 20-, 3-4',
+    10,
+    [
+      [0, 2],
+      [3, 5],
+    ],
+  ],
   ['10-', 10, UNSATISFIABLE],
   ['-0', 10, UNSATISFIABLE],
   ['5-3', 10, UNSATISFIABLE],
@@ -49,7 +63,14 @@ test('ranges whose frames outgrow the file make the whole be sent', () => {
 })
 
 test('multipart/byteranges: the announced length is that of the text and the parts', () => {
-  const text = new MultipartText([{ start: 0, end: 2 }, { start: 5, end: 9 }], 'text/plain', 10)
+  const text = new MultipartText(
+    [
+      { start: 0, end: 2 },
+      { start: 5, end: 9 },
+    ],
+    'text/plain',
+    10,
+  )
   const body = `${text.heads[0]}01${text.heads[1]}5678${text.tail}`
   assert.equal(body.length, text.length)
   assert.equal(

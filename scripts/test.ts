@@ -1,0 +1,127 @@
+// `npm test`: provides what the tests need of the system where it may, checks types, style and format, and runs the tests.
+// `npm test -- test/config/…` runs only those files (and flags of node --test), without the checks.
+//
+// node's own summary comes last, so what fails before it is told before it, and counts in the exit code.
+
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, globSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { isMissing, PEERS } from '../test/helpers/needs.ts'
+import type { Peer } from '../test/helpers/needs.ts'
+
+const NODE_MAJOR = 26
+/** One test file; the slowest should take a third of it. */
+const FILE_MS = 180_000
+/** Everything; then the run is interrupted, which still gives a summary. */
+const WHOLE_MS = 14 * 60_000
+const KILL_AFTER_MS = 20_000
+const UPDATE_MS = 120_000
+const INSTALL_MS = 300_000
+const POLICY = '/usr/sbin/policy-rc.d'
+
+const begun = performance.now()
+const root = fileURLToPath(new URL('..', import.meta.url))
+const bin = join(root, 'node_modules', '.bin')
+process.chdir(root)
+process.env['NODE_COMPILE_CACHE'] ??= join(root, 'node_modules', '.cache', 'portico')
+// Test files start programs by name: `node` must be the pinned one for them too.
+process.env['PATH'] = `${bin}:${process.env['PATH'] ?? ''}`
+
+checkNode()
+const given = process.argv.slice(2)
+const files = given.filter(arg => !arg.startsWith('-'))
+provide()
+const checksFailed = files.length > 0 ? [] : runChecks()
+if (checksFailed.length > 0) say(`failed: ${checksFailed.join(', ')}; the tests are run all the same`)
+process.exitCode = (await runTests()) || (checksFailed.length > 0 ? 1 : 0)
+
+function say(text: string): void {
+  console.log(`# ${text}`)
+}
+
+function checkNode(): void {
+  if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR) {
+    say(`node ${process.versions.node}, ${availableParallelism()} processors`)
+    return
+  }
+  console.error(`Node ${NODE_MAJOR} is needed, this is ${process.versions.node}: use "npm ci", then "npm test"`)
+  process.exit(1)
+}
+
+/** Installs what is missing where that is possible, and tells the tests what they have to do without. */
+function provide(): void {
+  const canInstall = process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')
+  if (canInstall) install(Object.values(PEERS).map(peer => peer.package))
+  const missing = (Object.keys(PEERS) as Peer[]).filter(isMissing)
+  process.env['PORTICO_MISSING'] = missing.join(',')
+  if (missing.length === 0) return
+  const packages = missing.map(peer => PEERS[peer].package).join(' ')
+  say('')
+  say(`MISSING: ${missing.join(', ')}`)
+  say('Tests against them are SKIPPED. On Debian, as root:')
+  say(`    apt-get install --no-install-recommends ${packages}`)
+  say('')
+}
+
+function install(packages: readonly string[]): void {
+  const absent = packages.filter(name => !isInstalled(name))
+  if (absent.length === 0) return
+  say(`installing ${absent.join(' ')}`)
+  // A server's package starts the server, unless this file, which Debian asks first, forbids it.
+  const ours = !existsSync(POLICY)
+  if (ours) writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  try {
+    aptGet(['update', '-qq'], UPDATE_MS)
+    aptGet(['install', '-y', '-qq', '--no-install-recommends', ...absent], INSTALL_MS)
+  } finally {
+    if (ours) rmSync(POLICY, { force: true })
+  }
+}
+
+function isInstalled(name: string): boolean {
+  const query = spawnSync('dpkg-query', ['-W', '-f', '${db:Status-Status}', name], { encoding: 'utf8' })
+  return query.stdout === 'installed'
+}
+
+function aptGet(args: readonly string[], timeout: number): void {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  const done = spawnSync('apt-get', args, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8', timeout, env })
+  if (done.status === 0) return
+  const why = done.error?.message ?? (done.stderr.trim() || done.stdout.trim()).split('\n').slice(-5).join('\n# ')
+  say(`apt-get ${args[0]} failed: ${why}`)
+}
+
+/** The names of those that failed. */
+function runChecks(): string[] {
+  const checks = { types: ['tsc', '--noEmit'], lint: ['oxlint'], format: ['oxfmt', '--check', '.'] }
+  return Object.entries(checks).flatMap(([name, [tool, ...args]]) => {
+    const started = performance.now()
+    const status = spawnSync(join(bin, tool!), args, { stdio: ['ignore', 'inherit', 'inherit'] }).status
+    say(`${name}: ${status === 0 ? 'good' : 'FAILED'} (${((performance.now() - started) / 1000).toFixed(1)} s)`)
+    return status === 0 ? [] : [name]
+  })
+}
+
+/** node --test; resolves with its exit code. */
+function runTests(): Promise<number> {
+  const flags = given.filter(arg => arg.startsWith('-'))
+  const args = ['--test', '--test-reporter=spec', `--test-timeout=${FILE_MS}`]
+  args.push(`--test-concurrency=${Math.max(2, availableParallelism())}`, '--disable-warning=ExperimentalWarning')
+  args.push(...flags, ...(files.length > 0 ? files : globSync('test/**/*.test.ts').sort()))
+  return new Promise(resolve => {
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+    const left = WHOLE_MS - (performance.now() - begun)
+    const interrupt = setTimeout(() => {
+      say(`interrupted after ${WHOLE_MS / 60_000} minutes`)
+      child.kill('SIGINT')
+      setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS).unref()
+    }, left)
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => child.kill(name))
+    child.once('exit', (code, signal) => {
+      clearTimeout(interrupt)
+      resolve(code ?? (signal === null ? 0 : 1))
+    })
+  })
+}

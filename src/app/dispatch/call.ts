@@ -1,0 +1,72 @@
+// A request as the dispatch sees it: something that waits its turn, is sent to a worker and told what comes back. What it
+// means to a client is the business of whoever makes one (http/app-exchange.ts).
+
+import type { WorkerLink } from './worker-link.ts'
+
+// Why a call cannot be served.
+/** The application cannot be loaded. */
+export const NOT_LOADED = 1
+/** Too many wait already. */
+export const QUEUE_FULL = 2
+/** It has waited for as long as it may. */
+export const QUEUE_TIMEOUT = 3
+/** The worker died, or broke the protocol. */
+export const WORKER_LOST = 4
+/** The worker did not answer in time. */
+export const WORKER_TIMEOUT = 5
+/** The worker gave the response up. */
+export const WORKER_FAILED = 6
+
+export abstract class Call {
+  /** Who serves it; null while it waits, and when the worker is done. */
+  link: WorkerLink | null = null
+  /** Has anything of the response come? */
+  answered = false
+  /** Workers it was given to. */
+  attempts = 0
+  /** Place among all waiting calls, 0 while it does not wait. */
+  ticket = 0
+  /** performance.now() at which it has waited long enough. */
+  patience = 0
+  before: Call | null = null
+  after: Call | null = null
+
+  /** Writes the request to the link. */
+  abstract send(link: WorkerLink): void
+  /** The link can take more, after one of its writes answered false. */
+  abstract onWritable(link: WorkerLink): void
+  /** See FrameSink of codec/frames.ts. With `end` the worker is free again already. */
+  abstract onHead(fields: string[], body: Buffer, bodySize: number, end: boolean): void
+  abstract onData(bytes: Buffer, end: boolean): void
+  abstract onFile(path: string, offset: number, length: number): void
+  abstract onLog(level: number, text: string): void
+  /** It ends here, one of the reasons above: an error to the client, or a cut when it has seen the head. */
+  abstract onFailure(reason: number, pid: number): void
+}
+
+/** First come, first served; a call can leave from the middle. */
+export class CallQueue {
+  size = 0
+  first: Call | null = null
+  private last: Call | null = null
+
+  push(call: Call): void {
+    call.before = this.last
+    call.after = null
+    if (this.last === null) this.first = call
+    else this.last.after = call
+    this.last = call
+    this.size++
+  }
+
+  remove(call: Call): void {
+    if (call.before === null) this.first = call.after
+    else call.before.after = call.after
+    if (call.after === null) this.last = call.before
+    else call.after.before = call.before
+    call.before = null
+    call.after = null
+    call.ticket = 0
+    this.size--
+  }
+}

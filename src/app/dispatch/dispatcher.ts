@@ -1,0 +1,380 @@
+// One application as one front thread serves it: gives each call to a worker that is free, or lets it wait in line.
+//
+//   dispatch(call) ─▶ a free seat? ──yes──▶ claim it, send
+//                          └─no─▶ queue (bounded) ─▶ a worker becomes free in any thread ─▶ the oldest call of all is next
+//
+// Workers belong to no thread: a seat in shared memory is claimed by compare-and-swap. A thread whose calls wait shows the
+// ticket of its oldest one; a thread that has set a seat free wakes the one with the oldest ticket. Both first write, then
+// look, so between them no free seat and no waiting call can miss each other.
+
+import { dirname } from 'node:path'
+import type { AppNotice, AppRequest, AppSettings } from '../app.ts'
+import { ERR } from '../../log/error-log.ts'
+import { Timer, timers } from '../../lib/timer-wheel.ts'
+import { type Call, CallQueue, NOT_LOADED, QUEUE_FULL, QUEUE_TIMEOUT } from './call.ts'
+import { SeatTable } from './seats.ts'
+import { WorkerLink } from './worker-link.ts'
+
+/** What the thread offers. */
+export interface DispatcherHost {
+  /** Of SeatTable.bytes() bytes, the same for all threads. */
+  readonly memory: SharedArrayBuffer
+  /** Distinguishes this thread from all others that share the memory; not 0. */
+  readonly owner: number
+  toMaster(request: AppRequest): void
+  log(level: number, message: string): void
+}
+
+/** How often a thread with waiting calls makes sure that none of them has been forgotten. */
+const CHECK_MS = 50
+/** Checks for which an older ticket of another thread goes first although a seat is free. */
+const COURTESY = 2
+/** Tries for a call whose workers went before they read it. */
+const ATTEMPTS_MAX = 3
+/** Seconds beyond the timeout after which whoever holds a seat must have died. */
+const LOST_AFTER = 5
+
+export class Dispatcher {
+  readonly settings: AppSettings
+  readonly timeout: number
+  readonly timesWholeRequest: boolean
+  private readonly host: DispatcherHost
+  private readonly seats: SeatTable
+  private readonly links: WorkerLink[] = []
+  private readonly queue = new CallQueue()
+  /** Index of the link used last: the one whose caches are warm. */
+  private recent = 0
+  private readonly capacity = 1
+  /** The workers' folder as a number: threads of another generation wait for other workers. */
+  private group = 0
+  /** Our cell among the waiting, -1 when nobody waits here. */
+  private place = -1
+  /** Places for whose wake() a promise is pending. */
+  private readonly asleep = new Set<number>()
+  private failed = false
+  private stopped = false
+  private serving = false
+  private strangers = 0
+  private readonly timer: Timer<Dispatcher>
+
+  constructor(settings: AppSettings, host: DispatcherHost) {
+    this.settings = settings
+    this.host = host
+    this.timeout = settings.timeout
+    this.timesWholeRequest = settings.kind === 'sync'
+    this.seats = new SeatTable(host.memory)
+    this.timer = new Timer<Dispatcher>(this, check)
+  }
+
+  /** How many calls wait in this thread. */
+  get waiting(): number {
+    return this.queue.size
+  }
+
+  /** Sends it at once if a worker is free and nobody has come before. */
+  dispatch(call: Call): void {
+    if (this.queue.size === 0 && !this.seats.anybodyWaits(this.group)) {
+      const link = this.claim()
+      if (link !== null) {
+        this.serve(link, call)
+        return
+      }
+    }
+    this.enqueue(call)
+  }
+
+  /** Its client has left. */
+  forget(call: Call): void {
+    if (call.link !== null) call.link.abandon()
+    else if (call.ticket !== 0) {
+      this.queue.remove(call)
+      this.turn()
+    }
+  }
+
+  /** What the master says. */
+  notice(notice: AppNotice): void {
+    if (notice.type === 'worker') this.admit(notice.slot, notice.pid, notice.path)
+    else if (notice.type === 'gone') this.dismiss(notice.pid)
+    else if (!this.links.some(link => link.ready)) this.fail()
+  }
+
+  stop(): void {
+    this.stopped = true
+    timers.disarm(this.timer)
+    for (let call = this.queue.first; call !== null; call = this.queue.first) {
+      this.queue.remove(call)
+      call.onFailure(QUEUE_TIMEOUT, 0)
+    }
+    this.settle()
+    for (const link of [...this.links]) link.destroy()
+  }
+
+  log(level: number, message: string): void {
+    this.host.log(level, `app "${this.settings.name}": ${message}`)
+  }
+
+  // ── workers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private admit(slot: number, pid: number, path: string): void {
+    this.failed = false
+    if (this.stopped || this.links.some(link => link.path === path && link.pid === pid)) return
+    this.join(numberOf(dirname(path)))
+    const at = this.seats.open(pid, seatOf(path))
+    if (at < 0) this.log(ERR, `no room for worker process ${pid} in the table of workers`)
+    else this.links.push(new WorkerLink(this, slot, pid, path, at))
+  }
+
+  /** From now on we wait for this generation's workers. */
+  private join(group: number): void {
+    if (group === this.group) return
+    this.leaveLine()
+    this.group = group
+  }
+
+  private dismiss(pid: number): void {
+    for (const link of this.links.filter(one => one.pid === pid)) {
+      this.seats.close(link.at, pid)
+      link.leave()
+    }
+  }
+
+  /** For links: it may be claimed from now on. */
+  linkReady(_link: WorkerLink): void {
+    this.turn()
+  }
+
+  /** For links: the worker takes no more requests. */
+  linkLeaves(link: WorkerLink): void {
+    this.seats.close(link.at, link.pid)
+  }
+
+  /** For links: the worker has done with a call. It goes on with the oldest one at once if that is ours. */
+  linkIdle(link: WorkerLink): void {
+    if (this.queue.size === 0 || this.serving || !this.isOurTurn()) {
+      this.seats.release(link.at, link.pid)
+      if (this.queue.size > 0) this.turn()
+      else if (this.seats.anybodyWaits(this.group)) this.wakeOldest()
+      return
+    }
+    this.seats.renew(link.at)
+    this.serve(link, this.shift())
+    this.settle()
+  }
+
+  /** For links: the connection has ended, and the worker with it as far as we know. */
+  linkClosed(link: WorkerLink): void {
+    this.seats.close(link.at, link.pid)
+    const index = this.links.indexOf(link)
+    if (index >= 0) this.links.splice(index, 1)
+    this.recent = 0
+  }
+
+  /** For links: the worker is of no use any more. */
+  giveUp(link: WorkerLink): void {
+    this.seats.close(link.at, link.pid)
+    this.host.toMaster({ type: 'hung', app: this.settings.name, slot: link.slot, pid: link.pid })
+  }
+
+  /** For links: the worker went before it had read the call. False: it has been tried often enough. */
+  again(call: Call): boolean {
+    if (call.attempts >= ATTEMPTS_MAX || this.stopped) return false
+    this.enqueue(call)
+    return true
+  }
+
+  /** Claims a free seat, the one used last before all others; null when all are busy. */
+  private claim(): WorkerLink | null {
+    const { links, seats, capacity } = this
+    const count = links.length
+    for (let i = 0, index = this.recent; i < count; i++, index++) {
+      if (index >= count) index = 0
+      const link = links[index]!
+      if (!link.ready || link.leaving || !seats.claim(link.at, link.pid, capacity)) continue
+      this.recent = index
+      return link
+    }
+    return null
+  }
+
+  private anyFree(): boolean {
+    const { links, seats, capacity } = this
+    for (let i = 0; i < links.length; i++) {
+      const link = links[i]!
+      if (link.ready && !link.leaving && seats.isFree(link.at, link.pid, capacity)) return true
+    }
+    return false
+  }
+
+  private serve(link: WorkerLink, call: Call): void {
+    const { maxRequests } = this.settings
+    if (maxRequests > 0 && this.seats.countServed(link.at) === this.lifeOf(link.pid)) {
+      this.host.toMaster({ type: 'retire', app: this.settings.name, slot: link.slot, pid: link.pid })
+    }
+    link.serve(call)
+  }
+
+  /** Requests after which a worker's seat asks for its retirement: max_requests and up to jitter more, by the pid, so that
+   *  all threads agree and workers started together do not go together. */
+  private lifeOf(pid: number): number {
+    const { maxRequests, maxRequestsJitter, kind, threads } = this.settings
+    const life = maxRequests + (Math.imul(pid, 0x9e3779b1) >>> 0) % (maxRequestsJitter + 1)
+    return kind === 'threads' ? Math.max(1, Math.ceil(life / threads)) : life
+  }
+
+  // ── the line ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private enqueue(call: Call): void {
+    if (this.failed && this.links.length === 0) {
+      call.onFailure(NOT_LOADED, 0)
+      return
+    }
+    if (this.queue.size + this.seats.waitingElsewhere(this.group, this.place) >= this.settings.queue) {
+      call.onFailure(QUEUE_FULL, 0)
+      return
+    }
+    call.ticket = this.seats.takeTicket()
+    call.patience = performance.now() + this.settings.queueTimeout
+    this.queue.push(call)
+    this.turn()
+  }
+
+  private shift(): Call {
+    const call = this.queue.first!
+    this.queue.remove(call)
+    return call
+  }
+
+  /** Something may have become free, or somebody has come or gone: serves as many as can be served. */
+  private turn(): void {
+    if (this.serving) return
+    this.serving = true
+    while (this.queue.size > 0 && this.isOurTurn()) {
+      const link = this.claim()
+      if (link === null) break
+      this.serve(link, this.shift())
+    }
+    this.serving = false
+    this.settle()
+  }
+
+  /** Shows our oldest ticket; is it the oldest of all? */
+  private isOurTurn(): boolean {
+    const { seats } = this
+    if (this.place < 0) this.place = seats.enter(this.host.owner, this.group)
+    if (this.place < 0) return true
+    seats.show(this.place, this.queue.first!.ticket, this.queue.size)
+    return seats.oldest(this.group) === this.place
+  }
+
+  /** After calls have come or gone: shows who waits now, and goes to sleep or leaves the line. */
+  private settle(): void {
+    if (this.serving) return
+    if (this.queue.size === 0) {
+      this.leaveLine()
+      return
+    }
+    if (this.timer.deadline === 0) timers.arm(this.timer, CHECK_MS)
+    const ours = this.isOurTurn()
+    if (this.place < 0) return
+    const seen = this.seats.signal(this.place)
+    if (!ours) this.wakeOldest()
+    // What became free since turn() looked was not yet announced to us.
+    else if (this.anyFree()) {
+      this.turn()
+      return
+    }
+    this.sleep(this.place, seen)
+  }
+
+  private leaveLine(): void {
+    if (this.place < 0) return
+    this.seats.leave(this.place)
+    this.place = -1
+    timers.disarm(this.timer)
+    if (this.seats.anybodyWaits(this.group)) this.wakeOldest()
+  }
+
+  /** Whoever has waited longest, if there is something for them. */
+  private wakeOldest(): void {
+    if (!this.anyFree()) return
+    const oldest = this.seats.oldest(this.group)
+    if (oldest >= 0 && oldest !== this.place) this.seats.wake(oldest)
+  }
+
+  private sleep(place: number, seen: number): void {
+    if (this.asleep.has(place)) return
+    const woken = this.seats.sleep(place, seen)
+    if (woken === null) {
+      setImmediate(() => this.turn())
+      return
+    }
+    this.asleep.add(place)
+    void woken.then(() => {
+      this.asleep.delete(place)
+      if (this.queue.size > 0) this.turn()
+    })
+  }
+
+  /** For Timer: now and then while somebody waits. */
+  onCheck(): void {
+    this.dropImpatient()
+    if (this.queue.size === 0) return
+    timers.arm(this.timer, CHECK_MS)
+    this.reportLost()
+    if (this.isOurTurn() || !this.anyFree()) this.strangers = 0
+    else if (++this.strangers > COURTESY) {
+      // A seat is free, and the thread with the oldest ticket does not come for it: it has died.
+      this.strangers = 0
+      this.seats.evict(this.seats.oldest(this.group))
+    }
+    this.turn()
+  }
+
+  private dropImpatient(): void {
+    const now = performance.now()
+    let dropped = false
+    for (let call = this.queue.first; call !== null && call.patience <= now; call = this.queue.first) {
+      this.queue.remove(call)
+      dropped = true
+      call.onFailure(QUEUE_TIMEOUT, 0)
+    }
+    if (dropped) this.settle()
+  }
+
+  /** Seats held by a thread that is no more. */
+  private reportLost(): void {
+    if (this.timeout === 0 || !this.timesWholeRequest) return
+    const limit = Math.ceil(this.timeout / 1000) + LOST_AFTER
+    for (const link of this.links) {
+      if (!link.claimed && this.seats.heldFor(link.at, link.pid) > limit) this.giveUp(link)
+    }
+  }
+
+  private fail(): void {
+    this.failed = true
+    if (this.links.length > 0) return
+    for (let call = this.queue.first; call !== null; call = this.queue.first) {
+      this.queue.remove(call)
+      call.onFailure(NOT_LOADED, 0)
+    }
+    this.settle()
+  }
+}
+
+function check(dispatcher: Dispatcher): void {
+  dispatcher.onCheck()
+}
+
+/** `…-200-3.sock` is the third further seat of process 200, `…-200.sock` its only one. */
+function seatOf(path: string): number {
+  const match = /-\d+-\d+-(\d+)\.sock$/.exec(path)
+  return match === null ? 0 : Number(match[1])
+}
+
+/** Not 0. */
+function numberOf(text: string): number {
+  let hash = 0
+  for (let i = 0; i < text.length; i++) hash = (Math.imul(hash, 31) + text.charCodeAt(i)) | 0
+  return hash === 0 ? 1 : hash
+}

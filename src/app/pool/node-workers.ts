@@ -1,0 +1,118 @@
+// Workers of a Node application: a process each, which loads the user's file and serves HTTP/1.1 on a Unix socket
+// (workers/node-worker.ts; why HTTP: docs/decisions/0005). Their IPC channel carries the reports, and its end tells them
+// that the master is gone.
+
+import { spawn, type ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { constants } from 'node:os'
+import { join } from 'node:path'
+import type { AppSettings } from '../app.ts'
+import type { Ids } from './socket-directory.ts'
+import type { Spawner, SpawnerEvents } from './spawner.ts'
+
+export interface NodeWorkersOptions {
+  readonly settings: AppSettings
+  readonly generation: number
+  readonly socketDir: string
+  /** Who they run as; null for who we are. */
+  readonly owner: Ids | null
+}
+
+/** What a worker is told at its start, as JSON in this variable of its environment. */
+export const WORKER_VARIABLE = 'PORTICO_WORKER'
+
+export interface NodeWorkerStart {
+  readonly app: string
+  readonly module: string
+  readonly directory: string
+  readonly path: string
+  readonly umask: number
+  readonly gracefulTimeout: number
+}
+
+export class NodeWorkers implements Spawner {
+  private readonly options: NodeWorkersOptions
+  private readonly events: SpawnerEvents
+  private readonly children = new Map<number, ChildProcess>()
+  private stopping = false
+  private count = 0
+
+  constructor(options: NodeWorkersOptions, events: SpawnerEvents) {
+    this.options = options
+    this.events = events
+  }
+
+  start(): void {
+    // Not before start() has returned, as with a zygote.
+    setImmediate(() => this.events.ready(`Node ${process.versions.node}`))
+  }
+
+  fork(slot: number): void {
+    const { settings, generation, socketDir, owner } = this.options
+    const start: NodeWorkerStart = {
+      app: settings.name,
+      module: settings.module,
+      directory: settings.directory,
+      path: join(socketDir, `${settings.name}-${generation}-${++this.count}.sock`),
+      umask: settings.umask,
+      gracefulTimeout: settings.gracefulTimeout,
+    }
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', workerFile()], {
+      cwd: settings.directory,
+      env: { ...process.env, ...settings.environment, [WORKER_VARIABLE]: JSON.stringify(start) },
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      ...(owner === null ? {} : { uid: owner.uid, gid: owner.gid }),
+    })
+    const pid = child.pid
+    if (pid === undefined) {
+      child.once('error', error => {
+        this.events.workerFailed(slot, 0, `cannot start a Node worker: ${error.message}`, '')
+        this.events.exited(slot, 0, 1, 0)
+      })
+      return
+    }
+    this.children.set(pid, child)
+    child.on('error', () => {})
+    child.on('message', (message: any) => {
+      if (message.event === 'worker') this.events.worker(slot, pid, [start.path])
+      else if (message.event === 'failed') this.events.workerFailed(slot, pid, message.error, message.traceback)
+    })
+    child.once('close', (code, signal) => {
+      this.children.delete(pid)
+      this.events.exited(slot, pid, code ?? 0, signal === null ? 0 : constants.signals[signal])
+      if (this.stopping && this.children.size === 0) this.events.ended('stopped')
+    })
+  }
+
+  abort(pid: number): void {
+    // A Node process that hangs runs no JavaScript that could tell where it is.
+    this.kill(pid)
+  }
+
+  kill(pid: number): void {
+    this.children.get(pid)?.kill('SIGKILL')
+  }
+
+  leave(pid: number): void {
+    this.children.get(pid)?.kill('SIGTERM')
+  }
+
+  stop(graceful: boolean): void {
+    this.stopping = true
+    if (this.children.size === 0) setImmediate(() => this.events.ended('stopped'))
+    for (const child of this.children.values()) child.kill(graceful ? 'SIGTERM' : 'SIGKILL')
+  }
+
+  destroy(): void {
+    this.stop(false)
+  }
+}
+
+/** The worker's program: beside this file in a checkout, in the bundle's folder in a package. */
+function workerFile(): string {
+  const here = import.meta.dirname
+  const candidates = ['../workers/node-worker.ts', '../app/workers/node-worker.js', './node-worker.js', '../workers/node-worker.js']
+  const found = candidates.map(name => join(here, name)).find(name => existsSync(name))
+  if (found === undefined) throw new Error('node-worker is missing from this installation')
+  return found
+}

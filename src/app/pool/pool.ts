@@ -1,0 +1,370 @@
+// One application's workers, as the master keeps them: the right number of them, always. This is Gunicorn's arbiter for a
+// program that has a zygote to do the forking.
+//
+//              fork                 listens                    hung, retired, stop
+//   (slot) ─────────────▶ STARTING ──────────▶ SERVING ─────────────────────────────▶ LEAVING ──▶ exited
+//                            │ cannot load         └─ retiring: serves on until its replacement does
+//                            └────────▶ backoff, then fork again
+//
+// A pool is one generation: a reload makes another one and stops this one once nobody needs it. It knows nothing of HTTP;
+// what it finds out goes to `notify` (every front thread must be told) and `log`.
+
+import type { AppNotice, AppRequest, AppSettings } from '../app.ts'
+import { ALERT, ERR, NOTICE } from '../../log/error-log.ts'
+import { Backoff } from './backoff.ts'
+import { NodeWorkers } from './node-workers.ts'
+import { SocketDirectory, type Ids } from './socket-directory.ts'
+import type { Spawner, SpawnerEvents } from './spawner.ts'
+import { lookUp } from './users.ts'
+import { Zygote } from './zygote.ts'
+
+export interface PoolOptions {
+  readonly settings: AppSettings
+  /** Of the configuration, from 1; part of the sockets' names. */
+  readonly generation: number
+  /** How many threads will connect to each worker. */
+  readonly frontThreads: number
+  /** Where the folder with the sockets is made; '' for the system's temporary folder. */
+  readonly runDirectory: string
+  /** Who the front runs as, and the workers too unless the settings name somebody; null: as this process does. */
+  readonly front: { readonly user: string; readonly group: string } | null
+  log(level: number, message: string): void
+  notify(notice: AppNotice): void
+}
+
+const STARTING = 0
+const SERVING = 1
+const LEAVING = 2
+
+/** A worker that lives less than this has died "at once". */
+const SHORT_LIFE_MS = 1000
+/** Deaths at once that are made good without delay. */
+const FREE_DEATHS = 2
+/** What a stop at once may take before the processes are killed. */
+const LAST_WAIT_MS = 2000
+
+class PoolWorker {
+  readonly slot: number
+  readonly startedMs = Date.now()
+  pid = 0
+  state = STARTING
+  /** Serves until a replacement does. */
+  retiring = false
+  /** It said that it cannot load the application: no surprise that it exits. */
+  failed = false
+  paths: readonly string[] = []
+  deadline: NodeJS.Timeout | null = null
+  constructor(slot: number) {
+    this.slot = slot
+  }
+}
+
+export class AppPool implements SpawnerEvents {
+  readonly settings: AppSettings
+  /** '' once a worker serves, or why the application cannot be loaded: whichever comes first. */
+  readonly loaded: Promise<string>
+  private readonly options: PoolOptions
+  private readonly workers: PoolWorker[] = []
+  private readonly deaths = new Backoff(FREE_DEATHS)
+  private readonly loads = new Backoff(0)
+  private directory: SocketDirectory | null = null
+  private spawner: Spawner | null = null
+  private isReady = false
+  private lastError = ''
+  private retry: NodeJS.Timeout | null = null
+  private stopping = false
+  private onLoaded: (error: string) => void = () => {}
+  private onEnded: () => void = () => {}
+  private ending: Promise<void> | null = null
+
+  constructor(options: PoolOptions) {
+    this.options = options
+    this.settings = options.settings
+    this.loaded = new Promise(resolve => {
+      this.onLoaded = resolve
+    })
+  }
+
+  start(): void {
+    if (this.stopping || this.spawner !== null) return
+    this.clearRetry()
+    try {
+      this.spawner = this.makeSpawner()
+      this.spawner.start()
+    } catch (error) {
+      this.spawner = null
+      this.failed((error as Error).message, '')
+      this.later(this.loads.delay(), () => this.start())
+    }
+  }
+
+  /** Tries at once what waits for its backoff: the user has asked for a reload. */
+  tryNow(): void {
+    if (this.retry === null) return
+    this.loads.succeed()
+    this.deaths.succeed()
+    if (this.spawner === null) this.start()
+    else this.fill()
+  }
+
+  /** What a front thread asks for. */
+  request(message: AppRequest): void {
+    const worker = this.workers.find(one => one.pid === message.pid && one.state === SERVING)
+    if (worker === undefined || this.stopping) return
+    if (message.type === 'hung') {
+      this.log(ERR, `worker process ${worker.pid} did not answer in time and is aborted`)
+      this.dismiss(worker)
+      this.spawner?.abort(worker.pid)
+    } else worker.retiring = true
+    this.fill()
+  }
+
+  /** What a thread that starts now has to be told. */
+  current(): AppNotice[] {
+    const notices: AppNotice[] = []
+    for (const worker of this.workers) if (worker.state === SERVING) notices.push(...this.notices(worker))
+    if (notices.length === 0 && this.lastError !== '') notices.push(this.failure())
+    return notices
+  }
+
+  /** Pids of the workers that serve. */
+  pids(): number[] {
+    return this.workers.flatMap(worker => (worker.state === SERVING ? [worker.pid] : []))
+  }
+
+  /**
+   * Ends everything and removes the sockets. A second call may only hasten it.
+   * @param timeout ms after which what has not ended gracefully is ended at once
+   */
+  stop(graceful: boolean, timeout: number): Promise<void> {
+    this.stopping = true
+    this.clearRetry()
+    this.onLoaded('stopped')
+    for (const worker of this.workers) if (worker.deadline !== null) clearTimeout(worker.deadline)
+    this.ending ??= new Promise<void>(resolve => {
+      this.onEnded = resolve
+      if (this.spawner === null) this.finish()
+    })
+    const spawner = this.spawner
+    if (spawner === null) return this.ending
+    spawner.stop(graceful)
+    if (graceful) this.later(timeout, () => this.stopNow(spawner))
+    else this.later(LAST_WAIT_MS, () => spawner.destroy())
+    return this.ending
+  }
+
+  private stopNow(spawner: Spawner): void {
+    this.log(NOTICE, 'workers did not finish in time and are killed')
+    spawner.stop(false)
+    this.later(LAST_WAIT_MS, () => spawner.destroy())
+  }
+
+  // ── reports of the spawner ───────────────────────────────────────────────────────────────────────────────────────
+
+  ready(about: string): void {
+    this.log(NOTICE, `loading on ${about}`)
+    this.isReady = true
+    this.fill()
+  }
+
+  failed(error: string, traceback: string): void {
+    this.loads.fail()
+    this.tellFailure(error, traceback)
+  }
+
+  worker(slot: number, pid: number, paths: readonly string[]): void {
+    const worker = this.workers.find(one => one.slot === slot && one.state === STARTING)
+    if (worker === undefined) return
+    if (this.stopping) {
+      worker.pid = pid
+      return
+    }
+    worker.pid = pid
+    worker.paths = paths
+    worker.state = SERVING
+    this.lastError = ''
+    this.loads.succeed()
+    try {
+      for (const path of paths) this.directory?.admitFront(path)
+    } catch (error) {
+      this.log(ERR, `worker process ${pid}: ${(error as Error).message}`)
+      this.spawner?.kill(pid)
+      return
+    }
+    for (const notice of this.notices(worker)) this.options.notify(notice)
+    this.onLoaded('')
+    const retired = this.workers.find(one => one.retiring && one.state === SERVING && one !== worker)
+    if (retired !== undefined) this.retire(retired)
+  }
+
+  workerFailed(slot: number, pid: number, error: string, traceback: string): void {
+    const worker = this.workers.find(one => one.slot === slot && one.state === STARTING)
+    if (worker === undefined) return
+    worker.pid = pid
+    worker.failed = true
+    this.deaths.fail()
+    // A fork that failed is no process: no exit of it will be reported.
+    if (pid === 0) this.remove(worker)
+    this.tellFailure(error, traceback)
+    if (pid === 0) this.fill()
+  }
+
+  exited(slot: number, pid: number, status: number, signal: number): void {
+    const worker = this.workers.find(one => one.slot === slot && (one.pid === pid || one.pid === 0))
+    if (worker === undefined) return
+    const expected = worker.state === LEAVING || worker.failed || this.stopping
+    const how = signal === 0 ? `exited with code ${status}` : `exited on signal ${signal}`
+    this.log(expected || (status === 0 && signal === 0) ? NOTICE : ALERT, `worker process ${pid} ${how}`)
+    if (worker.state === SERVING) this.sayGone(worker)
+    if (Date.now() - worker.startedMs > SHORT_LIFE_MS) this.deaths.succeed()
+    else if (!expected) this.deaths.fail()
+    this.remove(worker)
+    this.fill()
+  }
+
+  ended(how: string): void {
+    this.spawner = null
+    this.isReady = false
+    // Its workers went with it: the kernel kills them when the zygote's end of their life pipe closes.
+    for (const worker of this.workers.splice(0)) {
+      if (worker.deadline !== null) clearTimeout(worker.deadline)
+      if (worker.state === SERVING) this.sayGone(worker)
+    }
+    this.removeDirectory()
+    if (this.stopping) {
+      this.finish()
+      return
+    }
+    if (this.lastError === '') {
+      this.log(ALERT, `the process that forks its workers ${how}`)
+      this.loads.fail()
+    }
+    this.later(this.loads.delay(), () => this.start())
+  }
+
+  log(level: number, message: string): void {
+    this.options.log(level, Buffer.from(`app "${this.settings.name}": ${message}`, 'utf8').toString('latin1'))
+  }
+
+  // ── the number of workers ────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Forks what is missing. Workers on their way out do not count: their replacements start beside them. */
+  private fill(): void {
+    if (!this.isReady || this.stopping || this.spawner === null) return
+    const delay = this.deaths.delay()
+    if (delay > 0 && this.retry === null) {
+      this.later(delay, () => this.forkMissing())
+      return
+    }
+    if (delay === 0) this.forkMissing()
+  }
+
+  private forkMissing(): void {
+    if (!this.isReady || this.stopping) return
+    const present = this.workers.filter(one => one.state !== LEAVING && !one.retiring).length
+    for (let i = present; i < this.settings.workers; i++) {
+      const worker = new PoolWorker(this.freeSlot())
+      this.workers.push(worker)
+      this.spawner?.fork(worker.slot)
+    }
+  }
+
+  private freeSlot(): number {
+    let slot = 0
+    while (this.workers.some(one => one.slot === slot)) slot++
+    return slot
+  }
+
+  /** Its replacement serves: it is to finish what it serves and go. */
+  private retire(worker: PoolWorker): void {
+    this.dismiss(worker)
+    this.spawner?.leave(worker.pid)
+    const patience = this.settings.timeout + this.settings.gracefulTimeout
+    worker.deadline = setTimeout(() => this.spawner?.kill(worker.pid), patience)
+  }
+
+  private dismiss(worker: PoolWorker): void {
+    worker.state = LEAVING
+    this.sayGone(worker)
+  }
+
+  private remove(worker: PoolWorker): void {
+    if (worker.deadline !== null) clearTimeout(worker.deadline)
+    this.workers.splice(this.workers.indexOf(worker), 1)
+  }
+
+  // ── telling ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private notices(worker: PoolWorker): AppNotice[] {
+    const { slot, pid } = worker
+    return worker.paths.map(path => ({ type: 'worker', app: this.settings.name, slot, pid, path }))
+  }
+
+  private sayGone(worker: PoolWorker): void {
+    this.options.notify({ type: 'gone', app: this.settings.name, slot: worker.slot, pid: worker.pid })
+  }
+
+  private failure(): AppNotice {
+    return { type: 'failed', app: this.settings.name, error: this.lastError }
+  }
+
+  /** The cause in one line, the traceback after it; the same one is not repeated at every try. */
+  private tellFailure(error: string, traceback: string): void {
+    if (error !== this.lastError) {
+      this.log(ERR, error)
+      if (traceback !== '') this.log(ERR, `traceback\n${traceback.trimEnd()}`)
+    }
+    this.lastError = error
+    if (!this.workers.some(one => one.state === SERVING)) this.options.notify(this.failure())
+    this.onLoaded(error)
+  }
+
+  // ── what is started and ended ────────────────────────────────────────────────────────────────────────────────────
+
+  private makeSpawner(): Spawner {
+    const { settings, generation, frontThreads, front } = this.options
+    const asRoot = process.getuid?.() === 0
+    const user = settings.user !== '' ? settings.user : (front?.user ?? '')
+    const group = settings.user !== '' ? settings.group : (front?.group ?? '')
+    const owner = asRoot && user !== '' ? lookUp(user, group) : null
+    const frontIds = asRoot && front !== null ? lookUp(front.user, front.group) : null
+    this.directory = new SocketDirectory(this.options.runDirectory, owner, different(owner, frontIds))
+    const socketDir = this.directory.path
+    if (settings.kind === 'node') return new NodeWorkers({ settings, generation, socketDir, owner }, this)
+    return new Zygote({ settings, generation, frontThreads, socketDir, user, group }, this)
+  }
+
+  private removeDirectory(): void {
+    try {
+      this.directory?.remove()
+    } catch (error) {
+      this.log(ERR, `"${this.directory!.path}" could not be removed: ${(error as Error).message}`)
+    }
+    this.directory = null
+  }
+
+  private finish(): void {
+    this.clearRetry()
+    this.removeDirectory()
+    this.onEnded()
+  }
+
+  private later(ms: number, run: () => void): void {
+    this.clearRetry()
+    this.retry = setTimeout(() => {
+      this.retry = null
+      run()
+    }, ms)
+  }
+
+  private clearRetry(): void {
+    if (this.retry !== null) clearTimeout(this.retry)
+    this.retry = null
+  }
+}
+
+/** The front's numbers where the sockets' owner is somebody else. Root may connect anywhere. */
+function different(owner: Ids | null, front: Ids | null): Ids | null {
+  if (front === null || front.uid === 0) return null
+  return owner !== null && owner.uid === front.uid ? null : front
+}

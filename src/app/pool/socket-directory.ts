@@ -1,0 +1,38 @@
+// The folder an application's workers make their sockets in: nobody but the application's user and the front may enter it,
+// so a socket in it needs no password. The name is short, since a Unix socket's path has room for 107 bytes.
+
+import { chmodSync, chownSync, lchownSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export interface Ids {
+  readonly uid: number
+  readonly gid: number
+}
+
+export class SocketDirectory {
+  readonly path: string
+  private readonly front: Ids | null
+
+  /**
+   * @param parent '' for the system's temporary folder
+   * @param owner who the workers run as; null: as we do
+   * @param front who the front runs as, when that is somebody else; null: the same
+   */
+  constructor(parent: string, owner: Ids | null, front: Ids | null) {
+    this.path = mkdtempSync(join(parent === '' ? tmpdir() : parent, 'portico-'))
+    this.front = front
+    if (owner === null) return
+    chownSync(this.path, owner.uid, front === null ? owner.gid : front.gid)
+    if (front !== null) chmodSync(this.path, 0o710)
+  }
+
+  /** Lets the front connect to a socket in here. The application owns the folder: a link it may have put there is not followed. */
+  admitFront(socket: string): void {
+    if (this.front !== null) lchownSync(socket, this.front.uid, this.front.gid)
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,32 @@
+// How a pool comes by its workers: through a zygote that forks them (zygote.ts), or as a process each (node-workers.ts).
+// A pool gives commands; what happens is reported through SpawnerEvents. A worker is named by its slot until its pid is known.
+
+export interface SpawnerEvents {
+  /** The application is loaded, or need not be before a worker starts: forks may be asked for. */
+  ready(about: string): void
+  /** The application cannot be loaded. `ended` follows. */
+  failed(error: string, traceback: string): void
+  /** A worker listens: on one path, or with threads on one for each. */
+  worker(slot: number, pid: number, paths: readonly string[]): void
+  /** A worker could not load the application; `exited` follows. */
+  workerFailed(slot: number, pid: number, error: string, traceback: string): void
+  /** `signal` 0: it left by itself with `status`. */
+  exited(slot: number, pid: number, status: number, signal: number): void
+  /** Everything has ended, and nothing more will be reported. */
+  ended(how: string): void
+  log(level: number, message: string): void
+}
+
+export interface Spawner {
+  start(): void
+  fork(slot: number): void
+  /** Hangs: what it was doing to the log if that can be had, then the end of it. */
+  abort(pid: number): void
+  kill(pid: number): void
+  /** Asks a worker nobody is connected to any more to finish and go. */
+  leave(pid: number): void
+  /** Ends all workers, after what they serve or at once; `ended` tells when. */
+  stop(graceful: boolean): void
+  /** The last resort. */
+  destroy(): void
+}

@@ -1,0 +1,54 @@
+// From text to a compiled configuration: the one way both the master (from files) and every thread (from the text the
+// master read) go, so that they cannot come to different results.
+
+import type { Bundle, Source } from '../config/source.ts'
+import { ConfigError, ConfigErrors } from '../config/errors.ts'
+import { parseConfig } from '../config/parse.ts'
+import type { Parsed } from '../config/parse.ts'
+import { readConfig } from '../config/read.ts'
+import { Registry } from '../config/registry.ts'
+import { compileHttp } from '../http/compile.ts'
+import type { CompiledHttp } from '../http/compile.ts'
+import { httpModules } from '../http/modules/index.ts'
+import { eventsDirectives, mainDirectives, mainSettings } from './main-directives.ts'
+import type { MainSettings } from './main-directives.ts'
+import type { Invocation } from './invocation.ts'
+
+export const registry = new Registry([
+  mainDirectives,
+  eventsDirectives,
+  ...httpModules.map(module => module.directives),
+])
+
+/** All a thread needs to compile the configuration again. JSON-able. */
+export interface ThreadData {
+  readonly invocation: Invocation
+  readonly asRoot: boolean
+  readonly bundle: Bundle
+}
+
+export interface Configuration {
+  readonly main: MainSettings
+  readonly http: CompiledHttp
+}
+
+export type Warn = (warning: ConfigError) => void
+
+/** Throws ConfigError or ConfigErrors. */
+export function compile(parsed: Parsed, invocation: Invocation, asRoot: boolean, warn: Warn): Configuration {
+  const { prefix, errorLog } = invocation
+  const scope = readConfig(parsed, registry, { prefix, warn })
+  const main = mainSettings(scope, prefix, errorLog)
+  return { main, http: compileHttp(scope, httpModules, { prefix, asRoot, warn }) }
+}
+
+export function parse(source: Source, { file, directives }: Invocation): Parsed {
+  return parseConfig(source, file, directives)
+}
+
+/** The single errors of whatever was thrown; none if it is not the configuration that is wrong. */
+export function configErrors(error: unknown): readonly ConfigError[] {
+  if (error instanceof ConfigErrors) return error.errors
+  if (error instanceof ConfigError) return [error]
+  return []
+}

@@ -1,0 +1,152 @@
+// The directives outside of http (ngx_core_module, ngx_event_core_module), and what they come to as plain settings.
+
+import { availableParallelism } from 'node:os'
+import { EVENTS, MAIN } from '../config/directive.ts'
+import type { Directive, Scope, Site } from '../config/directive.ts'
+import { ConfigError } from '../config/errors.ts'
+import { errorLog } from '../config/error-log.ts'
+import { parseNumber } from '../config/units.ts'
+import { accepted, flag, list, number, offset, one, oneOf, path, section, str, time, words } from '../config/values.ts'
+import type { LogTarget } from '../log/error-log.ts'
+import type { User } from '../process/plan.ts'
+import { findGroup, findUser } from '../process/users.ts'
+
+const user: Directive<User | null> = {
+  in: MAIN,
+  args: [1, 2],
+  default: null,
+  parse([name, group], at) {
+    if (!isRoot()) {
+      at.warn('the "user" directive makes sense only if the master process runs with super-user privileges, ignored')
+      return null
+    }
+    const found = findUser(name!) ?? at.fail(`getpwnam("${name}") failed`)
+    const gid = findGroup(group ?? name!) ?? at.fail(`getgrnam("${group ?? name}") failed`)
+    return { name: name!, uid: found.uid, gid }
+  },
+}
+
+const workerProcesses = one(MAIN, 1, (word, at) => {
+  if (word === 'auto') return availableParallelism()
+  return Math.max(parseNumber(word) ?? at.fail('"worker_processes" directive invalid value'), 1)
+})
+
+const workerPriority = one(MAIN, 0, (word, at) => {
+  const sign = word.startsWith('-') ? -1 : 1
+  return sign * (parseNumber(word.replace(/^[-+]/, '')) ?? at.fail('"worker_priority" directive invalid number'))
+})
+
+const cpuAffinity: Directive<readonly string[]> = {
+  in: MAIN,
+  args: [1, Infinity],
+  default: [],
+  parse(masks, at) {
+    const [first, ...rest] = masks
+    if (first === 'auto' && rest.length > 1) {
+      at.fail('invalid number of arguments in "worker_cpu_affinity" directive')
+    }
+    for (const mask of first === 'auto' ? rest : masks) {
+      const wrong = /[^01 ]/.exec(mask)
+      if (wrong !== null) at.fail(`invalid character "${wrong[0]}" in "worker_cpu_affinity"`)
+    }
+    return masks
+  },
+}
+
+const workerConnections = one(EVENTS, 512, (word, at) => parseNumber(word) ?? at.fail(`invalid number "${word}"`))
+
+/** nginx's name for what Node's event loop does on Linux. */
+const use = one(EVENTS, 'epoll', (word, at) => {
+  return ['epoll', 'poll', 'select'].includes(word) ? word : at.fail(`invalid event type "${word}"`)
+})
+
+function loadModule(args: readonly string[], at: Site): string {
+  at.warn(`"load_module" is ignored: modules are built in, "${args[0]}" is not loaded`)
+  return args[0]!
+}
+
+export const mainDirectives = {
+  user,
+  worker_processes: workerProcesses,
+  pid: path(MAIN, null),
+  error_log: errorLog,
+  daemon: flag(MAIN, true),
+  master_process: accepted(flag(MAIN, true)),
+  env: list(MAIN, [1, 1], ([word]) => word!),
+  working_directory: str(MAIN, null),
+  worker_priority: workerPriority,
+  worker_rlimit_nofile: number(MAIN, 0),
+  worker_shutdown_timeout: time(MAIN, 0),
+  worker_rlimit_core: accepted(offset(MAIN, 0)),
+  worker_cpu_affinity: accepted(cpuAffinity),
+  timer_resolution: accepted(time(MAIN, 0)),
+  lock_file: accepted(str(MAIN, null)),
+  pcre_jit: accepted(flag(MAIN, false)),
+  ssl_engine: accepted(str(MAIN, null)),
+  thread_pool: accepted(list(MAIN, [2, 3], args => args)),
+  debug_points: accepted(oneOf(MAIN, ['stop', 'abort'], null)),
+  load_module: accepted(list(MAIN, [1, 1], loadModule)),
+  events: section(MAIN, EVENTS),
+}
+
+export const eventsDirectives = {
+  worker_connections: workerConnections,
+  use: accepted(use),
+  multi_accept: accepted(flag(EVENTS, false)),
+  accept_mutex: accepted(flag(EVENTS, false)),
+  accept_mutex_delay: accepted(time(EVENTS, 500)),
+  worker_aio_requests: accepted(number(EVENTS, 32)),
+  epoll_events: accepted(number(EVENTS, 512)),
+  debug_connection: accepted({ ...words(EVENTS, [1, 1], null), repeatable: true }),
+}
+
+/** The values that do not concern http, all defaults filled in. */
+export interface MainSettings {
+  readonly daemon: boolean
+  readonly user: User | null
+  readonly threads: number
+  readonly pidFile: string
+  readonly errorLog: readonly LogTarget[]
+  /** worker_connections: of each thread. */
+  readonly connections: number
+  readonly workingDirectory: string | null
+  readonly openFiles: number
+  readonly priority: number
+  readonly shutdownTimeout: number
+  /** `NAME=value`. */
+  readonly environment: readonly string[]
+}
+
+const ERROR = 4
+
+/** @param fallbackLog where errors go if no `error_log` says so (`-e`); null: standard error */
+export function mainSettings(main: Scope, prefix: string, fallbackLog: string | null): MainSettings {
+  const conf = main.conf(mainDirectives)
+  const events = main.children.find(scope => scope.context === EVENTS)
+  if (events === undefined) throw new ConfigError('no "events" section in configuration')
+  return {
+    daemon: conf.daemon,
+    user: conf.user ?? defaultUser(),
+    threads: conf.worker_processes,
+    pidFile: conf.pid ?? `${prefix}logs/nginx.pid`,
+    errorLog: conf.error_log.length > 0 ? conf.error_log : [{ path: fallbackLog, level: ERROR }],
+    connections: events.conf(eventsDirectives).worker_connections,
+    workingDirectory: conf.working_directory,
+    openFiles: conf.worker_rlimit_nofile,
+    priority: conf.worker_priority,
+    shutdownTimeout: conf.worker_shutdown_timeout,
+    environment: conf.env.filter(word => word.includes('=')),
+  }
+}
+
+/** Root never serves as root by accident. */
+function defaultUser(): User | null {
+  if (!isRoot()) return null
+  const found = findUser('nobody')
+  if (found === null) throw new ConfigError('getpwnam("nobody") failed')
+  return { name: 'nobody', uid: found.uid, gid: findGroup('nogroup') ?? findGroup('nobody') ?? found.gid }
+}
+
+export function isRoot(): boolean {
+  return process.geteuid?.() === 0
+}

@@ -1,0 +1,55 @@
+// The command line. Everything else is loaded when it is known what is wanted.
+
+import { basename } from 'node:path'
+import { invocationOf } from './invocation.ts'
+import type { Invocation } from './invocation.ts'
+import { MasterLog, print } from './master-log.ts'
+import { parseSwitches, SwitchError } from './switches.ts'
+import type { SignalName, Switches } from './switches.ts'
+
+/** The name the program was called by: through a link named `nginx` it speaks as nginx. */
+const invokedAs = basename(process.env['PORTICO_INVOKED_AS'] ?? 'portico') === 'nginx' ? 'nginx' : 'portico'
+
+process.exitCode = await main(process.argv.slice(2))
+process.exit()
+
+async function main(args: readonly string[]): Promise<number> {
+  let switches: Switches
+  try {
+    switches = parseSwitches(args)
+  } catch (error) {
+    if (!(error instanceof SwitchError)) throw error
+    print(2, `${invokedAs}: ${error.message}\n`)
+    return 1
+  }
+  if (switches.version) await showVersion(switches)
+  if (switches.version && !switches.test) return 0
+  const invocation = invocationOf(switches)
+  if (switches.test) return await test(switches, invocation)
+  if (switches.signal !== null) return await signal(switches.signal, invocation)
+  return await start(invocation)
+}
+
+async function showVersion({ help: wantsHelp, configure }: Switches): Promise<void> {
+  const { configureLines, help, versionLine } = await import('./version.ts')
+  print(2, versionLine())
+  if (wantsHelp) print(2, help(invokedAs))
+  if (configure) print(2, configureLines((await import('./configuration.ts')).registry))
+}
+
+async function test(switches: Switches, invocation: Invocation): Promise<number> {
+  const { test } = await import('./test.ts')
+  return test(invocation, new MasterLog(invokedAs, invocation.errorLog), switches)
+}
+
+async function signal(name: SignalName, invocation: Invocation): Promise<number> {
+  const { signalMaster } = await import('./signal.ts')
+  return signalMaster(name, invocation, new MasterLog(invokedAs, invocation.errorLog))
+}
+
+async function start(invocation: Invocation): Promise<number> {
+  const { run } = await import('./run.ts')
+  const { FileSource } = await import('../config/source.ts')
+  process.title = `${invokedAs}: master process`
+  return run(invocation, new MasterLog(invokedAs, invocation.errorLog), () => new FileSource())
+}

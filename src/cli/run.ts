@@ -1,0 +1,178 @@
+// Running: the configuration becomes a plan, and the master carries it out. What takes long goes on at the same time: the
+// front process and its threads load their code while the master reads and checks the configuration.
+
+import { readFileSync } from 'node:fs'
+import { release } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import type { Parsed } from '../config/parse.ts'
+import { parseConfig } from '../config/parse.ts'
+import type { Bundle, Source } from '../config/source.ts'
+import { NGINX_VERSION, PRODUCT, VERSION } from '../lib/product.ts'
+import { NOTICE, WARN } from '../log/error-log.ts'
+import { daemonReady, isDaemon, startDaemon } from '../process/daemon.ts'
+import { FrontHandle } from '../process/front-handle.ts'
+import type { FrontStderr } from '../process/front-keeper.ts'
+import { Master } from '../process/master.ts'
+import type { Companions, Program } from '../process/master.ts'
+import type { Plan, TopicMessage } from '../process/plan.ts'
+import { Applications } from './applications.ts'
+import type { Configuration, ThreadData } from './configuration.ts'
+import type { Invocation } from './invocation.ts'
+import type { MasterLog } from './master-log.ts'
+import { topLevelValue } from './top-level.ts'
+
+/** Where the configuration's text is read anew at every reload: files, or what `serve` makes of its options. */
+export type OpenSource = () => Source & { bundle(): Bundle }
+
+const frontEntry = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? './front.ts' : './front.js', import.meta.url),
+)
+
+/** Runs until stopped. @returns the exit code */
+export async function run(invocation: Invocation, log: MasterLog, open: OpenSource): Promise<number> {
+  const source = open()
+  const parsed = parseConfig(source, invocation.file, invocation.directives)
+  const daemon = topLevelValue(parsed, 'daemon') !== 'off'
+  // A configuration that cannot even be parsed is refused right here.
+  if (daemon && !isDaemon && parsed.errors.length === 0) return startDaemon()
+  const front = new FrontHandle(frontEntry, frontStderr(daemon))
+  front.send({ type: 'prepare', threads: threadsGuess(parsed) })
+  const program = new Server(invocation, log, open, daemon)
+  const plan = await program.plan(source, parsed)
+  if (plan === null) {
+    front.kill()
+    log.flush()
+    return 1
+  }
+  const code = await new Master(program, front, daemon).run(plan)
+  log.flush()
+  return code
+}
+
+function threadsGuess(parsed: Parsed): number {
+  const count = Number(topLevelValue(parsed, 'worker_processes') ?? '1')
+  return Number.isInteger(count) && count > 0 && count <= 64 ? count : 1
+}
+
+/** A daemon's caller must not wait for the end of an output that its processes hold open. */
+function frontStderr(daemon: boolean): FrontStderr {
+  return daemon ? 'ignore' : 'inherit'
+}
+
+class Server implements Program {
+  readonly frontEntry = frontEntry
+  private readonly invocation: Invocation
+  private readonly output: MasterLog
+  private readonly open: OpenSource
+  private readonly daemon: boolean
+  private current: Plan | null = null
+  private readonly configurations = new WeakMap<Plan, Configuration>()
+
+  constructor(invocation: Invocation, log: MasterLog, open: OpenSource, daemon: boolean) {
+    this.invocation = invocation
+    this.output = log
+    this.open = open
+    this.daemon = daemon
+  }
+
+  load(): Promise<Plan | null> {
+    const source = this.open()
+    return this.plan(source, parseConfig(source, this.invocation.file, this.invocation.directives))
+  }
+
+  /** Checks by compiling; what is wrong is logged. */
+  async plan(source: Source & { bundle(): Bundle }, parsed: Parsed): Promise<Plan | null> {
+    const [{ compile }, { tell }] = await Promise.all([import('./configuration.ts'), import('./check.ts')])
+    const asRoot = process.geteuid?.() === 0
+    try {
+      const warn = (warning: Error): void => this.log(WARN, String(warning))
+      const configuration = compile(parsed, this.invocation, asRoot, warn)
+      const data: ThreadData = { invocation: this.invocation, asRoot, bundle: source.bundle() }
+      return this.planOf(configuration, data)
+    } catch (error) {
+      tell(error, this.output)
+      return null
+    }
+  }
+
+  private planOf(configuration: Configuration, data: ThreadData): Plan {
+    const { main, http } = configuration
+    const plan: Plan = {
+      threads: main.threads,
+      user: main.user,
+      errorLog: main.errorLog,
+      memory: http.shared,
+      workingDirectory: main.workingDirectory,
+      openFiles: main.openFiles,
+      priority: main.priority,
+      shutdownTimeout: main.shutdownTimeout,
+      listens: http.listens.map(({ key, host, port, path, backlog, ipv6only }) => ({
+        key,
+        host,
+        port,
+        path,
+        backlog,
+        ipv6only,
+      })),
+      folders: http.folders,
+      logFiles: [...new Set([...main.errorLog.flatMap(target => target.path ?? []), ...http.logFiles])],
+      pidFile: main.pidFile,
+      data,
+    }
+    this.configurations.set(plan, configuration)
+    return plan
+  }
+
+  adopt(plan: Plan): void {
+    const first = this.current === null
+    this.current = plan
+    this.output.adopt(plan.errorLog)
+    if (!first) return
+    this.log(NOTICE, `nginx/${NGINX_VERSION}`)
+    this.log(NOTICE, `${PRODUCT}/${VERSION} on Node ${process.versions.node}`)
+    this.log(NOTICE, `OS: Linux ${release()}`)
+    this.log(NOTICE, `getrlimit(RLIMIT_NOFILE): ${openFilesLimit()}`)
+  }
+
+  companions(plan: Plan, generation: number, broadcast: (content: TopicMessage) => void): Companions {
+    const { main, http } = this.configurations.get(plan)!
+    for (const word of main.environment) {
+      const [name, value] = split(word)
+      process.env[name] = value
+    }
+    return new Applications(http.apps, plan, generation, { log: (level, text) => this.log(level, text), broadcast })
+  }
+
+  log(level: number, message: string): void {
+    this.output.write(level, message)
+  }
+
+  reopenLogs(): void {
+    this.output.reopen()
+  }
+
+  flushLogs(): void {
+    this.output.flush()
+  }
+
+  ready(): void {
+    this.output.verbose = false
+    this.output.flush()
+    if (this.daemon) daemonReady(this.current?.errorLog[0]?.path ?? null)
+  }
+
+  frontStderr(): FrontStderr {
+    return frontStderr(this.daemon)
+  }
+}
+
+function split(word: string): [string, string] {
+  const at = word.indexOf('=')
+  return [word.slice(0, at), word.slice(at + 1)]
+}
+
+/** `soft:hard`, as the kernel tells it. */
+function openFilesLimit(): string {
+  const line = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))
+  return line === null ? 'unknown' : `${line[1]}:${line[2]}`
+}

@@ -1,0 +1,66 @@
+// A front thread's entry: compiles the configuration from the text the master has read, and serves it.
+
+import { threadId } from 'node:worker_threads'
+import { BundleSource } from '../config/source.ts'
+import type { CompiledHttp } from '../http/compile.ts'
+import type { ThreadServices } from '../http/setup.ts'
+import { ErrorLog, LogFiles, WARN } from '../log/error-log.ts'
+import type { ThreadOrder } from '../process/messages.ts'
+import type { TopicMessage } from '../process/plan.ts'
+import { runThread } from '../process/thread.ts'
+import type { ThreadProgram } from '../process/thread.ts'
+import { compile, parse } from './configuration.ts'
+import type { ThreadData } from './configuration.ts'
+
+class HttpThread implements ThreadProgram {
+  private readonly logFiles = new LogFiles()
+  private readonly receivers = new Map<string, ((message: unknown) => void)[]>()
+  private http: CompiledHttp | null = null
+  private errorLog = new ErrorLog([], this.logFiles)
+
+  async start(order: ThreadOrder, send: (content: TopicMessage) => void): Promise<void> {
+    const { invocation, asRoot, bundle } = order.data as ThreadData
+    // The master has told the warnings already.
+    const { main, http } = compile(parse(new BundleSource(bundle), invocation), invocation, asRoot, () => {})
+    this.errorLog = new ErrorLog(main.errorLog, this.logFiles, threadId)
+    this.http = http
+    await http.start(this.services(order, send), new Map(order.descriptors), main.connections)
+  }
+
+  retire(grace: boolean, onIdle: () => void): void {
+    if (this.http === null) onIdle()
+    else this.http.retire(grace, onIdle)
+  }
+
+  stop(): void {
+    this.http?.stop()
+    this.logFiles.flush()
+  }
+
+  reopen(): void {
+    for (const problem of this.logFiles.reopen()) this.errorLog.log(WARN, problem)
+  }
+
+  receive({ topic, message }: TopicMessage): void {
+    for (const receive of this.receivers.get(topic) ?? []) receive(message)
+  }
+
+  private services(order: ThreadOrder, send: (content: TopicMessage) => void): ThreadServices {
+    const memory = new Map(order.memory)
+    return {
+      thread: order.thread,
+      threads: order.threads,
+      errorLog: this.errorLog,
+      logFiles: this.logFiles,
+      shared: key => memory.get(key)!,
+      toMaster: (topic, message) => send({ topic, message }),
+      onMessage: (topic, receive) => {
+        const known = this.receivers.get(topic)
+        if (known === undefined) this.receivers.set(topic, [receive])
+        else known.push(receive)
+      },
+    }
+  }
+}
+
+runThread(new HttpThread())

@@ -1,0 +1,97 @@
+// `-v`, `-V`, `-h`. What was built in is read off the modules: a module is there when its directive is.
+
+import { HTTP, LOCATION, UPSTREAM } from '../config/directive.ts'
+import { NGINX_VERSION, PRODUCT, VERSION } from '../lib/product.ts'
+import type { Registry } from '../config/registry.ts'
+
+export function versionLine(): string {
+  return `nginx version: nginx/${NGINX_VERSION} (${PRODUCT}/${VERSION})\n`
+}
+
+/** nginx's modules that are built on request, each with a directive of its own. */
+const onRequest: readonly (readonly [module: string, directive: string, context: number])[] = [
+  ['http_ssl', 'ssl_certificate', HTTP],
+  ['http_v2', 'http2', HTTP],
+  ['http_realip', 'set_real_ip_from', HTTP],
+  ['http_addition', 'add_before_body', LOCATION],
+  ['http_sub', 'sub_filter', HTTP],
+  ['http_dav', 'dav_methods', HTTP],
+  ['http_gunzip', 'gunzip', HTTP],
+  ['http_gzip_static', 'gzip_static', HTTP],
+  ['http_auth_request', 'auth_request', LOCATION],
+  ['http_random_index', 'random_index', LOCATION],
+  ['http_secure_link', 'secure_link', LOCATION],
+  ['http_slice', 'slice', LOCATION],
+  ['http_stub_status', 'stub_status', LOCATION],
+]
+
+/** Those that are built unless it is asked not to. */
+const usual: readonly (readonly [module: string, directive: string, context: number])[] = [
+  ['http_charset', 'charset', HTTP],
+  ['http_gzip', 'gzip', HTTP],
+  ['http_ssi', 'ssi', HTTP],
+  ['http_userid', 'userid', HTTP],
+  ['http_access', 'allow', LOCATION],
+  ['http_auth_basic', 'auth_basic', LOCATION],
+  ['http_mirror', 'mirror', LOCATION],
+  ['http_autoindex', 'autoindex', LOCATION],
+  ['http_geo', 'geo', HTTP],
+  ['http_map', 'map', HTTP],
+  ['http_split_clients', 'split_clients', HTTP],
+  ['http_referer', 'valid_referers', LOCATION],
+  ['http_rewrite', 'rewrite', LOCATION],
+  ['http_proxy', 'proxy_pass', LOCATION],
+  ['http_fastcgi', 'fastcgi_pass', LOCATION],
+  ['http_uwsgi', 'uwsgi_pass', LOCATION],
+  ['http_scgi', 'scgi_pass', LOCATION],
+  ['http_grpc', 'grpc_pass', LOCATION],
+  ['http_memcached', 'memcached_pass', LOCATION],
+  ['http_tunnel', 'tunnel_pass', LOCATION],
+  ['http_limit_conn', 'limit_conn', LOCATION],
+  ['http_limit_req', 'limit_req', LOCATION],
+  ['http_empty_gif', 'empty_gif', LOCATION],
+  ['http_browser', 'ancient_browser', LOCATION],
+  ['http_upstream_hash', 'hash', UPSTREAM],
+  ['http_upstream_ip_hash', 'ip_hash', UPSTREAM],
+  ['http_upstream_least_conn', 'least_conn', UPSTREAM],
+  ['http_upstream_least_time', 'least_time', UPSTREAM],
+  ['http_upstream_random', 'random', UPSTREAM],
+  ['http_upstream_keepalive', 'keepalive', UPSTREAM],
+  ['http_upstream_zone', 'zone', UPSTREAM],
+  ['http_upstream_sticky', 'sticky', UPSTREAM],
+]
+
+export function configureLines(registry: Registry): string {
+  const has = (directive: string, context: number): boolean => registry.find(directive, context) !== null
+  const words = [
+    ...onRequest.flatMap(([module, directive, context]) =>
+      has(directive, context) ? [`--with-${module}_module`] : [],
+    ),
+    ...usual.flatMap(([module, directive, context]) => (has(directive, context) ? [] : [`--without-${module}_module`])),
+    ...(has('proxy_cache', LOCATION) ? [] : ['--without-http-cache']),
+  ]
+  return `built with OpenSSL ${process.versions.openssl}
+TLS SNI support enabled
+configure arguments: ${words.join(' ')}
+`
+}
+
+export function help(name: string): string {
+  return `Usage: ${name} [-?hvVtTq] [-s signal] [-p prefix]
+             [-e filename] [-c filename] [-g directives]
+
+Options:
+  -?,-h         : this help
+  -v            : show version and exit
+  -V            : show version and configure options then exit
+  -t            : test configuration and exit
+  -T            : test configuration, dump it and exit
+  -q            : suppress non-error messages during configuration testing
+  -s signal     : send signal to a master process: stop, quit, reopen, reload
+  -p prefix     : set prefix path (default: the current folder)
+  -e filename   : set error log file (default: logs/error.log)
+  -c filename   : set configuration file (default: conf/nginx.conf)
+  -g directives : set global directives out of configuration file
+
+`
+}

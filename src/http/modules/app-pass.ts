@@ -1,0 +1,67 @@
+// `app_pass NAME`: the location's requests go to an application of ours (app.ts). How the response is buffered on its way to
+// the client is said as for a proxy.
+
+import type { Conf } from '../../config/directive.ts'
+import { HTTP, IF_IN_LOCATION, LIMIT_EXCEPT, LOCATION, SERVER } from '../../config/directive.ts'
+import { buffers, flag, one, path, size, str } from '../../config/values.ts'
+import type { Buffers } from '../../config/values.ts'
+import { AppExchange, type AppPass } from '../app-exchange.ts'
+import { APPLICATIONS, type Application } from '../application.ts'
+import { httpModule, Slot } from '../module.ts'
+import { readRequestBody } from '../request-body.ts'
+import type { HttpRequest } from '../request.ts'
+import type { BufferLimits } from '../response-buffer.ts'
+import type { HttpSetup } from '../setup.ts'
+import { nodePass, passToNode } from './app-node.ts'
+
+const anywhere = HTTP | SERVER | LOCATION
+const TEMP_FILE_MAX = 1024 * 1024 * 1024
+
+const directives = {
+  app_pass: { ...str(LOCATION | IF_IN_LOCATION | LIMIT_EXCEPT, null), inheritedBy: IF_IN_LOCATION | LIMIT_EXCEPT },
+  app_buffering: flag(anywhere, true),
+  app_request_buffering: one(anywhere, true, (word, at) => {
+    if (word === 'on') return true
+    if (word !== 'off') at.fail(`invalid value "${word}" in "${at.name}" directive, it must be "on" or "off"`)
+    return at.fail(`"${at.name} off" is not supported: an application gets a request when all of it is here`)
+  }),
+  app_buffers: buffers<Buffers>(anywhere, { number: 16, size: 8192 }),
+  app_max_temp_file_size: size(anywhere, TEMP_FILE_MAX),
+  app_temp_path: path(anywhere, null),
+}
+
+export const appPass = httpModule({
+  name: 'app-pass',
+  directives,
+  compile(conf, at, http) {
+    if (at.kind !== 'location' || conf.app_pass === null) return
+    const app = http.registry(APPLICATIONS).get(conf.app_pass)
+    if (app === null) {
+      at.site('app_pass')?.fail(`app "${conf.app_pass}" is not defined`)
+      throw new Error(`app "${conf.app_pass}" is not defined`)
+    }
+    const limits = limitsOf(conf, app, http)
+    if (app.group !== null) at.content(passToNode, nodePass(app, conf.app_buffering, limits))
+    else at.content(pass, { app, buffering: conf.app_buffering, limits })
+  },
+})
+
+function limitsOf(conf: Conf<typeof directives>, app: Application, http: HttpSetup): BufferLimits {
+  const { number, size: each } = conf.app_buffers
+  const tempPath = conf.app_temp_path ?? app.tempPath
+  http.needsFolder(tempPath)
+  return { memoryMax: number * each, fileMax: conf.app_max_temp_file_size, tempPath }
+}
+
+/** Where the request is to go once its body is here. */
+const slot = new Slot<AppPass>()
+
+function pass(r: HttpRequest, conf: AppPass): number {
+  slot.set(r, conf)
+  return readRequestBody(r, dispatch)
+}
+
+function dispatch(r: HttpRequest): void {
+  const conf = slot.get(r)!
+  conf.app.dispatcher!.dispatch(new AppExchange(r, conf))
+}

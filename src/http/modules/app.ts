@@ -1,0 +1,182 @@
+// `app NAME { … }`: an application this server runs itself. The block becomes AppSettings: the master keeps the workers
+// (app/pool), each front thread has a Dispatcher for them, and app_pass finds it by name.
+
+import { type Stats, statSync } from 'node:fs'
+import { availableParallelism, userInfo } from 'node:os'
+import { resolve } from 'node:path'
+import { threadId } from 'node:worker_threads'
+import type { AppKind, AppNotice, AppSettings } from '../../app/app.ts'
+import { APP_TOPIC } from '../../app/app.ts'
+import { Dispatcher } from '../../app/dispatch/dispatcher.ts'
+import { SEATS_MAX, SeatTable } from '../../app/dispatch/seats.ts'
+import { APP, HTTP, type Conf, type Site } from '../../config/directive.ts'
+import { parseNumber, parseTime } from '../../config/units.ts'
+import { block, flag, list, number, oneOf, path, str, time } from '../../config/values.ts'
+import { Application, APPLICATIONS } from '../application.ts'
+import { httpModule } from '../module.ts'
+import type { HttpSetup, ThreadServices } from '../setup.ts'
+
+const KINDS = ['sync', 'threads', 'node'] as const satisfies readonly AppKind[]
+const WORKERS_MAX = 1024
+/** For each worker another may be on its way in or out. */
+const GENERATION = 2
+
+const inside = {
+  directory: path(APP, null),
+  module: str(APP, null),
+  kind: oneOf(APP, KINDS, null),
+  workers: { in: APP, args: [1, 1] as const, default: autoWorkers(), parse: parseWorkers },
+  threads: number(APP, 1, 1, SEATS_MAX),
+  python: str(APP, ''),
+  python_path: list(APP, [1, 1], ([folder], at) => at.prefixPath(folder!)),
+  timeout: time(APP, 30_000),
+  graceful_timeout: time(APP, 30_000),
+  max_requests: { in: APP, args: [1, 2] as const, default: { count: 0, jitter: 0 }, parse: parseMaxRequests },
+  preload: flag(APP, true),
+  queue: { in: APP, args: [1, 2] as const, default: { length: 1024, timeout: 30_000 }, parse: parseQueue },
+  environment: list(APP, [1, 1], parseVariable),
+  user: { in: APP, args: [1, 2] as const, default: { user: '', group: '' }, parse: parseUser },
+  umask: { in: APP, args: [1, 1] as const, default: -1, parse: parseUmask },
+}
+
+export const app = httpModule({
+  name: 'app',
+  directives: { app: block(HTTP, [1, 1], APP, ([name], at) => parseApp(name!, at)), ...inside },
+  setup(conf, http) {
+    for (const { settings, site } of conf.app) setUp(settings, site, http)
+  },
+})
+
+function setUp(settings: AppSettings, site: Site, http: HttpSetup): void {
+  const application = new Application(settings, site.prefixPath('app_temp'))
+  http.registry(APPLICATIONS).add(settings.name, application, site)
+  http.needsApp(settings)
+  const memory = `app ${settings.name}`
+  const seats = settings.workers * GENERATION * (settings.kind === 'threads' ? settings.threads : 1)
+  if (settings.kind !== 'node') http.sharedMemory(memory, SeatTable.bytes(seats))
+  http.onStart(services => start(application, memory, services))
+  http.onStop(() => application.stop())
+}
+
+function start(application: Application, memory: string, services: ThreadServices): void {
+  const { settings } = application
+  if (settings.kind !== 'node') {
+    application.sharesFiles = settings.user === '' || settings.user === userInfo().username
+    application.dispatcher = new Dispatcher(settings, {
+      memory: services.shared(memory),
+      owner: threadId + 1,
+      toMaster: request => services.toMaster(APP_TOPIC, request),
+      log: (level, message) => services.errorLog.log(level, message),
+    })
+  }
+  services.onMessage(APP_TOPIC, (notice: AppNotice) => {
+    if (notice.app === settings.name) application.notice(notice)
+  })
+}
+
+function parseApp(name: string, at: Site): { settings: AppSettings; site: Site } {
+  // It becomes part of the sockets' names.
+  if (!/^[A-Za-z0-9_.-]{1,32}$/.test(name)) at.fail(`invalid app name "${name}"`)
+  const conf = at.inner!.conf(inside)
+  const siteOf = (directive: string): Site => at.inner!.site(directive) ?? at
+  if (conf.module === null) at.failAt(at.end, `no "module" is defined for app "${name}"`)
+  if (conf.directory === null) at.failAt(at.end, `no "directory" is defined for app "${name}"`)
+  const kind = conf.kind ?? (/\.[cm]?[jt]s$/.test(conf.module) ? 'node' : 'sync')
+  checkFolder(conf.directory, siteOf('directory'))
+  if (kind === 'node') checkFile(resolve(conf.directory, conf.module), siteOf('module'))
+  else if (!/^[^\s:]+(?::.+)?$/.test(conf.module)) siteOf('module').fail(`invalid module "${conf.module}"`, 'as in mysite.wsgi:application')
+  if (kind !== 'threads' && conf.threads !== 1) siteOf('threads').fail(`"threads" needs "kind threads" in app "${name}"`)
+  if (kind === 'node' && conf.max_requests.count > 0) siteOf('max_requests').fail('"max_requests" is not supported with "kind node"')
+  return { settings: settingsOf(name, kind, conf, at), site: at }
+}
+
+function settingsOf(name: string, kind: AppKind, conf: Conf<typeof inside>, at: Site): AppSettings {
+  return {
+    name,
+    kind,
+    directory: bytesToText(conf.directory!),
+    module: bytesToText(conf.module!),
+    python: bytesToText(conf.python),
+    pythonPath: conf.python_path.map(bytesToText),
+    workers: conf.workers,
+    threads: conf.threads,
+    preload: conf.preload,
+    timeout: conf.timeout,
+    gracefulTimeout: conf.graceful_timeout,
+    maxRequests: conf.max_requests.count,
+    maxRequestsJitter: conf.max_requests.jitter,
+    queue: conf.queue.length,
+    queueTimeout: conf.queue.timeout,
+    environment: Object.fromEntries(conf.environment),
+    user: conf.user.user,
+    group: conf.user.group,
+    umask: conf.umask,
+    place: `${at.file}:${at.line}`,
+  }
+}
+
+/** The configuration is read as latin1; what leaves for other programs as JSON must be text again. */
+function bytesToText(text: string): string {
+  return Buffer.from(text, 'latin1').toString('utf8')
+}
+
+function checkFolder(folder: string, at: Site): void {
+  const stats = lookAt(folder, at, 'directory')
+  if (stats !== null && !stats.isDirectory()) at.fail(`"${folder}" is not a directory`)
+}
+
+function checkFile(file: string, at: Site): void {
+  const stats = lookAt(file, at, 'module')
+  if (stats !== null && !stats.isFile()) at.fail(`module "${file}" is not a file`)
+}
+
+/** Null where it cannot be told: a front thread need not be able to see an application's folder. */
+function lookAt(name: string, at: Site, what: string): Stats | null {
+  try {
+    return statSync(Buffer.from(name, 'latin1'))
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') at.fail(`${what} "${name}" does not exist`)
+    return null
+  }
+}
+
+/** Gunicorn's advice. */
+function autoWorkers(): number {
+  return 2 * availableParallelism() + 1
+}
+
+function parseWorkers([word]: readonly string[], at: Site): number {
+  if (word === 'auto') return autoWorkers()
+  if (/^\d+\.\.\d+$/.test(word!)) return at.fail(`a range of workers "${word}" is not supported, give one number`)
+  const count = parseNumber(word!) ?? at.fail(`"workers" directive invalid number "${word}"`)
+  return count >= 1 && count <= WORKERS_MAX ? count : at.fail(`the number of workers must be between 1 and ${WORKERS_MAX}`)
+}
+
+function parseMaxRequests([word, option]: readonly string[], at: Site): { count: number; jitter: number } {
+  const count = parseNumber(word!) ?? at.fail(`"max_requests" directive invalid number "${word}"`)
+  if (option === undefined) return { count, jitter: 0 }
+  const jitter = option.startsWith('jitter=') ? parseNumber(option.slice(7)) : null
+  return { count, jitter: jitter ?? at.fail(`invalid parameter "${option}"`) }
+}
+
+function parseQueue([word, option]: readonly string[], at: Site): { length: number; timeout: number } {
+  const length = parseNumber(word!) ?? at.fail(`"queue" directive invalid number "${word}"`)
+  if (option === undefined) return { length, timeout: 30_000 }
+  const timeout = option.startsWith('timeout=') ? parseTime(option.slice(8)) : null
+  return { length, timeout: timeout ?? at.fail(`invalid parameter "${option}"`) }
+}
+
+function parseVariable([word]: readonly string[], at: Site): readonly [string, string] {
+  const equals = word!.indexOf('=')
+  if (equals <= 0) return at.fail(`invalid environment "${word}"`, 'as in environment NAME=value')
+  return [bytesToText(word!.slice(0, equals)), bytesToText(word!.slice(equals + 1))]
+}
+
+function parseUser([user, group]: readonly string[]): { user: string; group: string } {
+  return { user: user!, group: group ?? '' }
+}
+
+function parseUmask([word]: readonly string[], at: Site): number {
+  return /^0?[0-7]{1,3}$/.test(word!) ? Number.parseInt(word!, 8) : at.fail(`invalid umask "${word}"`)
+}

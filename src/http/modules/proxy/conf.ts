@@ -1,0 +1,176 @@
+// A location's proxy_* directives compiled: constants joined, templates bound, rules in lists.
+
+import type { Conf } from '../../../config/directive.ts'
+import type { Template } from '../../../config/template.ts'
+import type { Group } from '../../../upstream/group.ts'
+import type { LocationBuilder, Value } from '../../module.ts'
+import { groupOf, GROUPS } from '../../upstream/groups.ts'
+import { upstreamSettings } from '../../upstream/settings.ts'
+import type { UpstreamSettings } from '../../upstream/settings.ts'
+import type { HttpSetup, Registry } from '../../setup.ts'
+import type { Pass, proxyDirectives, Redirects } from './directives.ts'
+import { fieldActions } from './response.ts'
+import { bindDomainRule, bindRule } from './rewrites.ts'
+import type { Rule } from './rewrites.ts'
+import { makeTarget, parsePass } from './target.ts'
+import type { Target } from './target.ts'
+
+/** A field that is sent unless its value is empty, and the constant fields in front of it. */
+export interface SetField {
+  readonly before: string
+  readonly name: string
+  readonly value: Value
+}
+
+export interface ProxyConf {
+  readonly settings: UpstreamSettings
+  /** Null where proxy_pass has variables: then `url` is it. */
+  readonly target: Target | null
+  readonly url: Value | null
+  readonly targets: Map<string, Target>
+  readonly groups: Registry<Group>
+  /** What of the path proxy_pass's URI stands for. */
+  readonly location: string
+  readonly http11: boolean
+  /** ` HTTP/1.1` and the line's end. */
+  readonly versionLine: string
+  readonly method: Value | null
+  readonly setBody: Value | null
+  /** Null: $proxy_host. */
+  readonly host: Value | null
+  readonly fields: readonly SetField[]
+  readonly fieldsAfter: string
+  /** Lower-case names of the client's fields that do not go on. */
+  readonly ownNames: ReadonlySet<string>
+  readonly lengthSet: boolean
+  readonly sendsUpgrade: boolean
+  readonly redirects: readonly Rule[]
+  readonly cookieDomains: readonly Rule[]
+  readonly cookiePaths: readonly Rule[]
+  readonly fieldActions: ReadonlyMap<string, number>
+}
+
+type Directives = Conf<typeof proxyDirectives>
+
+/** What never goes on as the client sent it: it is ours to say, or it ends at this hop. */
+const OWN = 'host connection proxy-connection content-length transfer-encoding te keep-alive expect upgrade'.split(' ')
+
+const HIDDEN = [
+  'date',
+  'server',
+  'x-pad',
+  'x-accel-expires',
+  'x-accel-redirect',
+  'x-accel-limit-rate',
+  'x-accel-buffering',
+  'x-accel-charset',
+]
+
+export const TEMP_PATH = 'proxy_temp'
+
+export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSetup): ProxyConf {
+  const pass = conf.proxy_pass!
+  const groups = http.registry(GROUPS)
+  const fixed = pass.template === null
+  const target = fixed ? fixedTarget(pass, groups) : null
+  const { path, replaceable } = passLocationOf(at)
+  if (target !== null && target.uri !== '' && !replaceable) {
+    pass.site.fail(
+      '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, ' +
+        'or inside "if" statement, or inside "limit_except" block',
+    )
+  }
+  const tempPath = pass.site.prefixPath(TEMP_PATH)
+  const settings = upstreamSettings('proxy', conf, at, HIDDEN, tempPath)
+  http.needsFolder(settings.bufferLimits.tempPath)
+  const http11 = conf.proxy_http_version === '1.1'
+  const optional = (template: Template | null): Value | null => (template === null ? null : at.value(template))
+  return {
+    settings,
+    target,
+    url: optional(pass.template),
+    targets: new Map(),
+    groups,
+    location: path,
+    http11,
+    versionLine: http11 ? ' HTTP/1.1\r\n' : ' HTTP/1.0\r\n',
+    method: optional(conf.proxy_method),
+    setBody: optional(conf.proxy_set_body),
+    ...compileFields(conf, at),
+    redirects: compileRedirects(conf.proxy_redirect, pass.text, target, path, at),
+    cookieDomains: (conf.proxy_cookie_domain ?? []).map(rule => bindDomainRule(rule, at)),
+    cookiePaths: (conf.proxy_cookie_path ?? []).map(rule => bindRule(rule, at)),
+    fieldActions: fieldActions(settings.hidden),
+  }
+}
+
+function fixedTarget(pass: Pass, groups: Registry<Group>): Target {
+  const { site } = pass
+  const rest = pass.text.slice('http://'.length)
+  const url = parsePass(rest)
+  if (typeof url === 'string') return site.fail(`${url} in upstream "${rest}"`)
+  return makeTarget(url, groupOf(url, groups, site), url.uri)
+}
+
+/** The path of the location whose proxy_pass this is; may a URI part replace it? */
+function passLocationOf(at: LocationBuilder): { path: string; replaceable: boolean } {
+  const replaceable = at.modifier === '' || at.modifier === '=' || at.modifier === '^~'
+  return { path: replaceable ? at.name : '', replaceable: replaceable && at.name.startsWith('/') }
+}
+
+type Fields = Pick<ProxyConf, 'host' | 'fields' | 'fieldsAfter' | 'ownNames' | 'lengthSet' | 'sendsUpgrade'>
+
+function compileFields(conf: Directives, at: LocationBuilder): Fields {
+  const ownNames = new Set(OWN)
+  const fields: SetField[] = []
+  let host: Value | null = null
+  let constants = ''
+  let sendsUpgrade = false
+  let lengthSet = false
+  for (const { name, template } of conf.proxy_set_header) {
+    const lower = name.toLowerCase()
+    const value = at.value(template)
+    ownNames.add(lower)
+    if (lower === 'host') host = value
+    // How the body is framed is not the configuration's to say, only whether its length is told.
+    if (lower === 'content-length') lengthSet = true
+    if (lower === 'upgrade') sendsUpgrade = value.constant !== ''
+    if (lower === 'host' || lower === 'transfer-encoding' || value.constant === '') continue
+    if (value.constant !== null) constants += `${name}: ${value.constant}\r\n`
+    else {
+      fields.push({ before: constants, name, value })
+      constants = ''
+    }
+  }
+  return { host, fields, fieldsAfter: constants, ownNames, lengthSet, sendsUpgrade }
+}
+
+/** `default`, and nothing said, undo what proxy_pass does to the path. */
+function compileRedirects(
+  redirects: Redirects | null,
+  text: string,
+  target: Target | null,
+  location: string,
+  at: LocationBuilder,
+): readonly Rule[] {
+  if (redirects === 'off') return []
+  const rules = redirects ?? ['default' as const]
+  return rules.flatMap(rule => {
+    if (rule !== 'default') return [bindRule(rule, at)]
+    if (target === null) return []
+    const [from, to] = target.uri === '' ? [`${text}/`, '/'] : [text, location]
+    return [new DefaultRule(from, to)]
+  })
+}
+
+class DefaultRule implements Rule {
+  private readonly from: string
+  private readonly to: string
+  constructor(from: string, to: string) {
+    this.from = from
+    this.to = to
+  }
+  apply(_r: unknown, text: string): string | null {
+    return text.startsWith(this.from) ? this.to + text.slice(this.from.length) : null
+  }
+}

@@ -1,0 +1,101 @@
+// The proxy_* directives as they are written (ngx_http_proxy_module).
+
+import { HTTP, IF_IN_LOCATION, LIMIT_EXCEPT, LOCATION, SERVER } from '../../../config/directive.ts'
+import type { Directive, Site } from '../../../config/directive.ts'
+import { Template } from '../../../config/template.ts'
+import { accepted, list, number, oneOf, size, template } from '../../../config/values.ts'
+import { upstreamDirectives } from '../../upstream/settings.ts'
+import { readRule } from './rewrites.ts'
+import type { RuleText } from './rewrites.ts'
+
+export interface Pass {
+  readonly text: string
+  /** Null where there are no variables. */
+  readonly template: Template | null
+  readonly site: Site
+}
+
+export type Redirects = 'off' | readonly (RuleText | 'default')[]
+
+const anywhere = HTTP | SERVER | LOCATION
+
+export const proxyDirectives = {
+  ...upstreamDirectives('proxy'),
+  proxy_pass: pass(),
+  proxy_set_header: list(anywhere, [2, 2], ([name, value], at) => ({
+    name: name!,
+    template: Template.parse(value!, at),
+  })),
+  proxy_http_version: oneOf(anywhere, ['1.0', '1.1'], '1.1'),
+  proxy_method: template(anywhere, null),
+  proxy_set_body: template(anywhere, null),
+  proxy_redirect: redirects(),
+  proxy_cookie_domain: cookieRules(),
+  proxy_cookie_path: cookieRules(),
+  proxy_headers_hash_max_size: accepted(number(anywhere, 512)),
+  proxy_headers_hash_bucket_size: accepted(number(anywhere, 64)),
+  proxy_send_lowat: accepted(size(anywhere, 0)),
+}
+
+function pass(): Directive<Pass | null> {
+  return {
+    in: LOCATION | IF_IN_LOCATION | LIMIT_EXCEPT,
+    args: [1, 1],
+    default: null,
+    inheritedBy: IF_IN_LOCATION | LIMIT_EXCEPT,
+    parse([text], at) {
+      const url = Template.parse(text!, at)
+      if (url.constant === null) return { text: text!, template: url, site: at }
+      const lower = text!.slice(0, 8).toLowerCase()
+      if (lower === 'https://') at.fail('https protocol requires SSL support')
+      if (!lower.startsWith('http://')) at.fail('invalid URL prefix')
+      return { text: text!, template: null, site: at }
+    },
+  }
+}
+
+function redirects(): Directive<Redirects | null> {
+  return {
+    in: anywhere,
+    args: [1, 2],
+    default: null,
+    repeatable: true,
+    parse([from, to], at, soFar): Redirects {
+      if (soFar === 'off' || (from === 'off' && to === undefined && soFar))
+        return at.fail('"proxy_redirect" directive is duplicate')
+      if (to === undefined) {
+        if (from === 'off') return 'off'
+        if (from !== 'default') at.fail(`invalid parameter "${from}"`)
+        checkDefault(at)
+        return [...(soFar ?? []), 'default']
+      }
+      return [...(soFar ?? []), readRule(from!, to, at)]
+    },
+  }
+}
+
+function checkDefault(at: Site): void {
+  const site = at.scope.site('proxy_pass')
+  if (site === null) at.fail('"proxy_redirect default" should be placed after the "proxy_pass" directive')
+  if (Template.parse(site.words[0]!.text, site).constant === null) {
+    at.fail('"proxy_redirect default" cannot be used with "proxy_pass" directive with variables')
+  }
+}
+
+/** `off`, or `FROM TO` any number of times. */
+function cookieRules(): Directive<readonly RuleText[] | null> {
+  return {
+    in: anywhere,
+    args: [1, 2],
+    default: null,
+    repeatable: true,
+    parse([from, to], at, soFar) {
+      if (to === undefined) {
+        if (from !== 'off') at.fail(`invalid parameter "${from}"`)
+        if (soFar !== undefined) at.fail(`"${at.name}" directive is duplicate`)
+        return []
+      }
+      return [...(soFar ?? []), readRule(from!, to, at)]
+    },
+  }
+}

@@ -1,0 +1,28 @@
+// What became of a request at one peer: the raw material of $upstream_addr, $upstream_status and their relatives.
+
+export class Attempt {
+  /** The peer's name, or the group's when no peer was live. */
+  readonly addr: string
+  /** Is this the first one after an internal redirect? */
+  readonly redirected: boolean
+  status = 0
+  /** ms; -1 while unknown. */
+  connectMs = -1
+  headerMs = -1
+  responseMs = -1
+  /** Bytes of the response's body, and all bytes. */
+  responseLength = 0
+  bytesReceived = 0
+  bytesSent = 0
+  readonly startedAt: number
+
+  constructor(addr: string, redirected: boolean) {
+    this.addr = addr
+    this.redirected = redirected
+    this.startedAt = performance.now()
+  }
+
+  get elapsed(): number {
+    return Math.max(0, Math.round(performance.now() - this.startedAt))
+  }
+}

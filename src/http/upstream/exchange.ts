@@ -1,0 +1,357 @@
+// One request's dealings with its upstream, whatever protocol is spoken there:
+//
+//   choose a peer ─▶ connect, or take an idle connection ─▶ send head and body ─▶ read the response's head
+//     ▲                                                                             │ interim heads are passed over
+//     └── retry.ts: what failed may be tried elsewhere ◀── failure ─────────────────┤
+//                                                                                   ▼
+//   keep or close the connection ◀── body complete ◀── body to the client (relay.ts), as fast as the upstream gives it
+//
+// Nothing here is allocated per event; the connection, its timer and its parser outlive the exchange.
+
+import { errorText } from '../../lib/errno.ts'
+import { CRIT, ERR, INFO, WARN } from '../../log/error-log.ts'
+import { PeerConnection } from '../../upstream/peer-connection.ts'
+import type { PeerUser } from '../../upstream/peer-connection.ts'
+import { Choice, FAILED, PASSED_ON, SUCCEEDED } from '../../upstream/group.ts'
+import type { Group } from '../../upstream/group.ts'
+import type { Peer } from '../../upstream/peer.ts'
+import { Slot } from '../module.ts'
+import { respondSpecial } from '../output.ts'
+import type { Source } from '../output.ts'
+import type { HttpRequest } from '../request.ts'
+import type { Producer, ResponseBuffer } from '../response-buffer.ts'
+import { Attempt } from './attempt.ts'
+import { logUpstream } from './log.ts'
+import type { UpstreamProtocol } from './protocol.ts'
+import { continueBody, endOfBody, readHead, relayBody } from './relay.ts'
+import { mayRetry, statusOf } from './retry.ts'
+import { continueSending, sendRequest } from './sending.ts'
+import { ERROR, HTTP_403, HTTP_404, NO_LIVE, TIMEOUT } from './settings.ts'
+import type { UpstreamSettings } from './settings.ts'
+import type { StreamedBody } from './streamed-body.ts'
+
+// States.
+export const PREPARING = 0
+export const CONNECTING = 1
+/** The request is on its way, or its response has not begun. */
+export const ASKING = 2
+export const RELAYING = 3
+export const TUNNELLING = 4
+export const OVER = 5
+
+const NO_NAMES: readonly string[] = []
+
+export const upstreamSlot = new Slot<Exchange>()
+
+export class Exchange implements PeerUser, Source, Producer {
+  readonly r: HttpRequest
+  readonly protocol: UpstreamProtocol
+  readonly settings: UpstreamSettings
+  /** The protocol's own configuration, and for the pool: whose connections may be shared. */
+  readonly conf: unknown
+  readonly group: Group
+  readonly choice: Choice
+  state = PREPARING
+
+  // The request.
+  /** What is asked of the upstream, for its request line and for logs. */
+  uri = ''
+  method: string
+  /** Made at the first attempt: the head, and behind it what proxy_set_body says. */
+  head: string | null = null
+  /** Does the client's body follow the head, and how far has it gone? */
+  sendsBody = false
+  bodyAt = 0
+  streamed: StreamedBody | null = null
+  bodySent = false
+  requestSent = false
+
+  // The connection.
+  link: PeerConnection | null = null
+  /** It had carried other requests before. */
+  cached = false
+  attempts: Attempt[]
+  attempt: Attempt | null = null
+  readonly startedAt: number
+
+  // The response's head, as the protocol has found it.
+  problem = ''
+  status = 0
+  statusText = ''
+  names: readonly string[] = NO_NAMES
+  values: readonly string[] = NO_NAMES
+  contentLength = -1
+  chunked = false
+  reusable = false
+  upgrade = false
+  interims = 0
+  /** Response bytes received while the head is not complete. */
+  partial: Buffer | null = null
+
+  // The response's body.
+  buffering: boolean
+  buffer: ResponseBuffer | null = null
+  bodyLeft = -1
+  bodyDone = false
+  /** A piece found in the chunk at hand that has not gone on yet: so that the last one is known to be the last. */
+  chunk: Buffer | null = null
+  pieceStart = 0
+  pieceEnd = 0
+
+  constructor(r: HttpRequest, protocol: UpstreamProtocol, settings: UpstreamSettings, conf: unknown, group: Group) {
+    this.r = r
+    this.protocol = protocol
+    this.settings = settings
+    this.conf = conf
+    this.group = group
+    this.choice = new Choice(group, r.clientAddress, settings.nextUpstreamTries)
+    this.method = r.method
+    this.buffering = settings.buffering
+    this.startedAt = performance.now()
+    const before = upstreamSlot.get(r)
+    this.attempts = before === null ? [] : before.attempts
+    upstreamSlot.set(r, this)
+    r.source = this
+  }
+
+  /** The parser of the connection in use. */
+  get reader(): unknown {
+    return this.link!.reader
+  }
+  set reader(parser: unknown) {
+    this.link!.reader = parser
+  }
+
+  // ── choosing and connecting ──────────────────────────────────────────────────────────────────────────────────────
+
+  /** Asks the next peer. */
+  connect(): void {
+    if (this.r.done) return
+    const peer = this.choice.next()
+    if (peer === null) {
+      this.begin(this.group.name)
+      this.log(ERR, 'no live upstreams while connecting to upstream')
+      this.failed(NO_LIVE)
+      return
+    }
+    this.begin(peer.name)
+    const idle = this.group.keepalive === null ? null : this.group.keepalive.take(peer, this.conf)
+    if (idle === null) this.open(peer)
+    else {
+      this.link = idle
+      idle.user = this
+      this.cached = true
+      this.attempt!.connectMs = 0
+      sendRequest(this)
+    }
+  }
+
+  /** Asks the same peer on a new connection: the idle one it was sent on had been closed. */
+  private reconnect(): void {
+    const peer = this.choice.peer!
+    this.begin(peer.name)
+    this.open(peer)
+  }
+
+  private begin(addr: string): void {
+    const redirected = this.attempt === null && this.attempts.length > 0
+    this.attempt = new Attempt(addr, redirected)
+    this.attempts.push(this.attempt)
+    this.requestSent = false
+    this.bodySent = false
+    this.bodyAt = 0
+    this.partial = null
+    this.cached = false
+    this.interims = 0
+  }
+
+  private open(peer: Peer): void {
+    this.state = CONNECTING
+    this.link = new PeerConnection(peer, this)
+    if (this.settings.socketKeepalive) this.link.connection.socket.setKeepAlive(true)
+    this.link.watch(this.settings.connectTimeout)
+  }
+
+  onConnect(): void {
+    this.attempt!.connectMs = this.attempt!.elapsed
+    sendRequest(this)
+  }
+
+  // ── events of the connection ─────────────────────────────────────────────────────────────────────────────────────
+
+  onData(chunk: Buffer): void {
+    this.attempt!.bytesReceived += chunk.length
+    if (this.state === RELAYING) relayBody(this, chunk, 0, chunk.length)
+    else if (this.state === ASKING) readHead(this, chunk)
+  }
+
+  onDrain(): void {
+    if (!this.bodySent) continueSending(this)
+  }
+
+  onEnd(): void {
+    if (this.state === RELAYING) endOfBody(this)
+    else if (this.state === ASKING || this.state === CONNECTING) {
+      if (!this.stale()) this.log(ERR, `upstream prematurely closed connection while ${this.action()}`)
+      this.failed(ERROR)
+    }
+  }
+
+  onClose(error: NodeJS.ErrnoException | null): void {
+    if (this.state === OVER) return
+    if (error === null) {
+      this.onEnd()
+      return
+    }
+    if (this.state === CONNECTING) {
+      const { name } = this.choice.peer!
+      const unix = name.startsWith('unix:')
+      const level = error.code === 'ECONNREFUSED' || !unix ? ERR : CRIT
+      this.log(level, `connect()${unix ? ` to ${name}` : ''} failed (${errorText(error)}) while ${this.action()}`)
+      this.failed(ERROR)
+    } else if (this.state === RELAYING) {
+      this.log(ERR, `recv() failed (${errorText(error)}) while reading upstream`)
+      this.cut()
+    } else {
+      if (!this.stale()) {
+        const call = error.code === 'EPIPE' ? 'send' : 'recv'
+        this.log(ERR, `${call}() failed (${errorText(error)}) while ${this.action()}`)
+      }
+      this.failed(ERROR)
+    }
+  }
+
+  onTimeout(): void {
+    this.log(ERR, `upstream timed out (110: Connection timed out) while ${this.action()}`)
+    if (this.state === RELAYING) this.cut()
+    else this.failed(TIMEOUT)
+  }
+
+  /** What it is about, in nginx's words. */
+  action(): string {
+    switch (this.state) {
+      case CONNECTING:
+        return 'connecting to upstream'
+      case ASKING:
+        return this.bodySent ? 'reading response header from upstream' : 'sending request to upstream'
+      case TUNNELLING:
+        return 'proxying upgraded connection'
+      default:
+        return 'reading upstream'
+    }
+  }
+
+  // ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** An idle connection that the peer was about to close: says nothing about the peer. */
+  private stale(): boolean {
+    return this.cached && this.attempt!.bytesReceived === 0
+  }
+
+  /** This attempt has failed before anything went to the client: the next one, or an error page. */
+  failed(why: number): void {
+    const stale = why === ERROR && this.stale()
+    this.closeLink()
+    this.attempt!.status = statusOf(why)
+    this.attempt!.responseMs = this.attempt!.elapsed
+    if (!stale) {
+      const disabled = this.choice.release(why === HTTP_403 || why === HTTP_404 ? PASSED_ON : FAILED)
+      if (disabled) this.log(WARN, 'upstream server temporarily disabled')
+    }
+    if (!mayRetry(this, why, stale)) {
+      if (stale) this.log(ERR, `upstream prematurely closed connection while ${this.action()}`)
+      this.finalize(statusOf(why))
+    } else if (stale) this.reconnect()
+    else this.connect()
+  }
+
+  /** Gives up with an error page. */
+  finalize(status: number): void {
+    this.over(false)
+    const { r } = this
+    if (r.source === this) r.source = null
+    if (!r.done) respondSpecial(r, status)
+  }
+
+  /** The response has come in whole: the connection can serve somebody else. `more`: bytes came that nobody asked for. */
+  complete(more: boolean): void {
+    this.over(this.reusable && this.bodySent && !more)
+  }
+
+  /** The response cannot be completed any more: its client must see that. */
+  cut(): void {
+    const { r } = this
+    this.over(false)
+    if (!r.done) r.stream.abort(r)
+  }
+
+  private over(keep: boolean): void {
+    if (this.state === OVER) return
+    this.state = OVER
+    const { link, attempt } = this
+    if (attempt !== null && attempt.responseMs < 0) attempt.responseMs = attempt.elapsed
+    this.choice.release(SUCCEEDED)
+    if (link === null) return
+    const pool = this.group.keepalive
+    if (!keep || pool === null) this.closeLink()
+    else {
+      this.settleCounts()
+      this.link = null
+      pool.put(link, this.conf)
+    }
+  }
+
+  private closeLink(): void {
+    if (this.link === null) return
+    this.settleCounts()
+    this.link.close()
+    this.link = null
+  }
+
+  private settleCounts(): void {
+    const { link, attempt } = this
+    if (attempt !== null && link !== null) attempt.bytesSent = link.connection.bytesOut - link.bytesBefore
+  }
+
+  // ── the client's side ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The protocol has found content in the chunk at hand. */
+  deliver(start: number, end: number): void {
+    if (this.pieceEnd > this.pieceStart) continueBody(this, false)
+    this.pieceStart = start
+    this.pieceEnd = end
+  }
+
+  /** Source, while no ResponseBuffer stands between: the client can take more. */
+  drain(): void {
+    this.resumeProducing()
+  }
+
+  resumeProducing(): void {
+    if (this.link === null || this.state === OVER) return
+    this.link.connection.resume()
+    this.link.watch(this.settings.readTimeout)
+  }
+
+  abort(): void {
+    this.cancelProducing()
+  }
+
+  /** The request is over for the client, usually because it went away. */
+  cancelProducing(): void {
+    if (this.state === OVER || this.state === TUNNELLING) return
+    if (this.settings.ignoreClientAbort && this.state !== PREPARING) {
+      // The upstream is heard out all the same; relay.ts drops what it says.
+      this.resumeProducing()
+      return
+    }
+    if (this.state !== PREPARING) {
+      this.log(INFO, 'client prematurely closed connection, so upstream connection is closed too')
+    }
+    this.over(false)
+  }
+
+  log(level: number, message: string): void {
+    logUpstream(this, level, message)
+  }
+}

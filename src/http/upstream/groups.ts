@@ -1,0 +1,52 @@
+// Upstream groups by name: those of `upstream` blocks, and one for every address a *_pass names itself.
+
+import type { Site } from '../../config/directive.ts'
+import { Group } from '../../upstream/group.ts'
+import { Peer } from '../../upstream/peer.ts'
+import type { PeerOptions } from '../../upstream/peer.ts'
+import { resolveHost } from '../../upstream/resolve.ts'
+import type { UpstreamUrl } from '../../upstream/address.ts'
+import { RegistryKey } from '../setup.ts'
+import type { Registry } from '../setup.ts'
+
+export const GROUPS = new RegistryKey<Group>('upstream')
+
+/** The group a URL means: an `upstream` of that name if the URL has no port, else the address, which is looked up. */
+export function groupOf(url: UpstreamUrl, groups: Registry<Group>, at: Site): Group {
+  const named = url.unix ? null : groups.get(url.host.toLowerCase())
+  if (named !== null) {
+    // nginx: a name with a port is a host, never a block of that name.
+    if (url.portText === '') return named
+    at.fail(`upstream "${url.host}" may not have port ${url.portText}`)
+  }
+  const known = groups.get(url.text)
+  if (known !== null) return known
+  const group = new Group(url.unix ? `unix:${url.host}` : url.text, peersOf(url, {}, at))
+  groups.set(url.text, group)
+  return group
+}
+
+/** One peer for each address. */
+export function peersOf(url: UpstreamUrl, options: PeerOptions, at: Site): Peer[] {
+  if (url.address !== null) return [new Peer(url.text, url.address, options)]
+  const addresses = resolveHost(url.host)
+  if (addresses === null || addresses.length === 0)
+    return at.fail(`host not found in upstream "${url.host}${portOf(url)}"`)
+  return addresses.map(host => {
+    const name = host.includes(':') ? `[${host}]:${url.port}` : `${host}:${url.port}`
+    return new Peer(name, { host, port: url.port }, options)
+  })
+}
+
+function portOf(url: UpstreamUrl): string {
+  return url.portText === '' ? '' : `:${url.portText}`
+}
+
+/** At run time, for URLs with variables: a block's group, or one for the address; null for a name nobody knows. */
+export function groupAtRunTime(url: UpstreamUrl, groups: Registry<Group>): Group | null {
+  const named = url.unix ? null : groups.get(url.host.toLowerCase())
+  if (named !== null && url.portText === '') return named
+  const known = groups.get(url.text)
+  if (known !== null) return known
+  return url.address === null ? null : new Group(url.text, [new Peer(url.text, url.address)])
+}

@@ -1,0 +1,38 @@
+// What the exchange with an upstream needs to know of the protocol spoken there. HTTP/1 is one (modules/proxy/h1.ts);
+// FastCGI, uwsgi and SCGI are others. A protocol is one object for all requests: what it must remember it keeps on the
+// Exchange, or in a parser on the PeerConnection (`exchange.reader`), which one request has at a time.
+
+import type { Exchange } from './exchange.ts'
+
+export interface UpstreamProtocol {
+  /** `http://`, `fastcgi://`: what logs put in front of the peer. */
+  readonly scheme: string
+  /** The request up to its body, as latin1 text; made once and sent again to the next peer. */
+  requestHead(x: Exchange): string
+  /** Around a piece of body: a chunk's size line and end, a record's header. '' where bodies go as they are. */
+  beforePiece(x: Exchange, length: number): string
+  afterPiece(x: Exchange, length: number): string
+  /** Behind the last piece. */
+  bodyEnd(x: Exchange): string
+  /** A request begins on a connection: the parser forgets the last response. */
+  beginResponse(x: Exchange): void
+  /** Reads a response head from bytes[start, end). Answers how many bytes it took with `x.status`, `x.names`… set; MORE;
+   *  or less than 0 with `x.problem` set. Interim heads are answered like others. */
+  readHead(x: Exchange, bytes: Buffer, start: number, end: number): number
+  /** After a final head, once: how the body is framed. Sets `x.bodyDone` where there is none. */
+  beginBody(x: Exchange): void
+  /** Reads body from bytes[start, end), giving what is the client's to x.deliver(). Answers where it stopped: short of
+   *  `end` only if `x.bodyDone`; less than 0 with `x.problem` set. */
+  readBody(x: Exchange, bytes: Buffer, start: number, end: number): number
+  /** The peer has closed: was that the end of the body? */
+  endsAtClose(x: Exchange): boolean
+  /** Fills the client's response from the head: status, fields, length. */
+  passHead(x: Exchange): void
+}
+
+/** Does nothing around the pieces of a body. */
+export const bare = {
+  beforePiece: (): string => '',
+  afterPiece: (): string => '',
+  bodyEnd: (): string => '',
+}

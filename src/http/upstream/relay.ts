@@ -1,0 +1,158 @@
+// The response on its way to the client: its head is read and passed on, its body decoded and given to the client as the
+// upstream sends it, through a ResponseBuffer unless buffering is off.
+
+import { ERR, WARN } from '../../log/error-log.ts'
+import { EMPTY, FLUSH, LAST, sendHead } from '../output.ts'
+import { ResponseBuffer } from '../response-buffer.ts'
+import { OVER, RELAYING } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
+import { mayPassOn, reasonOf } from './retry.ts'
+import { INVALID_HEADER } from './settings.ts'
+import { tunnel } from './tunnel.ts'
+
+/** Interim heads (1xx) an upstream may send before its answer. */
+const INTERIMS_MAX = 64
+
+export function readHead(x: Exchange, received: Buffer): void {
+  const chunk = x.partial === null ? received : Buffer.concat([x.partial, received])
+  const end = chunk.length
+  let at = 0
+  for (;;) {
+    const taken = at === end ? 0 : x.protocol.readHead(x, chunk, at, end)
+    if (taken < 0) {
+      refuse(x, x.problem)
+      return
+    }
+    if (taken === 0) break
+    at += taken
+    if (x.status >= 200 || x.status === 101) {
+      x.partial = null
+      headComplete(x, chunk, at)
+      return
+    }
+    if (++x.interims > INTERIMS_MAX) {
+      refuse(x, 'upstream sent too many interim responses')
+      return
+    }
+    x.protocol.beginResponse(x)
+  }
+  // The head is not complete: what has come of it waits for the rest, at most proxy_buffer_size of it.
+  x.partial = at === end ? null : Buffer.from(chunk.subarray(at))
+  if (x.bodySent) x.link!.watch(x.settings.readTimeout)
+}
+
+function refuse(x: Exchange, problem: string): void {
+  x.log(ERR, `${problem} while ${x.action()}`)
+  x.failed(INVALID_HEADER)
+}
+
+function headComplete(x: Exchange, chunk: Buffer, at: number): void {
+  const { r } = x
+  const attempt = x.attempt!
+  attempt.status = x.status
+  attempt.headerMs = attempt.elapsed
+  const why = x.status >= 300 ? reasonOf(x.status) : 0
+  if (why !== 0 && mayPassOn(x, why)) {
+    x.failed(why)
+    return
+  }
+  if (r.done) {
+    if (x.settings.ignoreClientAbort) drop(x, chunk, at)
+    return
+  }
+  x.protocol.passHead(x)
+  if (x.status === 101 && x.upgrade) {
+    tunnel(x, chunk.subarray(at))
+    return
+  }
+  sendHead(r)
+  relay(x, chunk, at)
+}
+
+function relay(x: Exchange, chunk: Buffer, at: number): void {
+  const { r } = x
+  x.protocol.beginBody(x)
+  x.state = RELAYING
+  if (x.bodyDone || r.bodiless) {
+    // A body the client does not want (HEAD made GET by proxy_method) is not read to its end.
+    if (x.bodyDone) overrun(x, chunk, at)
+    x.complete(!x.bodyDone || at < chunk.length)
+    r.out.write(r, EMPTY, LAST)
+    return
+  }
+  if (at < chunk.length) {
+    relayBody(x, chunk, at, chunk.length)
+    return
+  }
+  x.link!.watch(x.settings.readTimeout)
+  if (!x.buffering) r.out.write(r, EMPTY, FLUSH)
+}
+
+/** Nobody is there to be told: only the exchange itself is brought to its end. */
+function drop(x: Exchange, chunk: Buffer, at: number): void {
+  x.protocol.beginBody(x)
+  x.state = RELAYING
+  if (x.bodyDone) x.complete(at < chunk.length)
+  else if (at < chunk.length) relayBody(x, chunk, at, chunk.length)
+}
+
+/** Bytes of the body's part of the connection. */
+export function relayBody(x: Exchange, chunk: Buffer, start: number, end: number): void {
+  x.chunk = chunk
+  x.pieceStart = 0
+  x.pieceEnd = 0
+  const stop = x.protocol.readBody(x, chunk, start, end)
+  if (x.state === OVER) return
+  if (stop < 0) {
+    x.log(ERR, `${x.problem} while reading upstream`)
+    x.cut()
+  } else if (x.bodyDone) {
+    overrun(x, chunk, stop)
+    // First the connection goes back, then the client gets its last piece: its next request may need the connection.
+    x.complete(stop < end)
+    continueBody(x, true)
+  } else {
+    x.link!.watch(x.settings.readTimeout)
+    if (x.pieceEnd > x.pieceStart) continueBody(x, false)
+  }
+  x.chunk = null
+}
+
+/** Passes on the piece at hand. */
+export function continueBody(x: Exchange, last: boolean): void {
+  const piece = x.pieceEnd > x.pieceStart ? x.chunk!.subarray(x.pieceStart, x.pieceEnd) : EMPTY
+  x.pieceStart = 0
+  x.pieceEnd = 0
+  x.attempt!.responseLength += piece.length
+  const { r } = x
+  if (r.done) return
+  if (x.buffer !== null || (x.buffering && !last)) {
+    if (x.buffer === null) x.buffer = new ResponseBuffer(r, x, x.settings.bufferLimits)
+    if (!x.buffer.push(r, piece, last)) hold(x)
+  } else if (!r.out.writeVolatile(r, piece, last ? LAST : FLUSH) && !last) hold(x)
+}
+
+/** The client is so slow that everything meant for it is full: the upstream waits, and is not timed. */
+function hold(x: Exchange): void {
+  if (x.link === null || x.state === OVER) return
+  x.link.connection.pause()
+  x.link.unwatch()
+}
+
+/** The upstream has closed its side. */
+export function endOfBody(x: Exchange): void {
+  if (!x.protocol.endsAtClose(x)) {
+    x.log(ERR, 'upstream prematurely closed connection while reading upstream')
+    x.cut()
+    return
+  }
+  x.bodyDone = true
+  x.complete(true)
+  continueBody(x, true)
+}
+
+function overrun(x: Exchange, chunk: Buffer, at: number): void {
+  if (at >= chunk.length) return
+  const what = x.contentLength >= 0 ? 'specified in "Content-Length" header' : 'belongs to its response'
+  x.log(WARN, `upstream sent more data than ${what} while reading upstream`)
+}

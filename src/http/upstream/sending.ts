@@ -1,0 +1,87 @@
+// The request on its way to the upstream: head and body in as few writes as there can be, and never more in memory than
+// the connection takes.
+
+import { ASKING, OVER } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
+
+const PIECE = 65536
+
+/** Sends the request over the connection in hand, from its beginning. */
+export function sendRequest(x: Exchange): void {
+  const link = x.link!
+  x.state = ASKING
+  link.requests++
+  link.bytesBefore = link.connection.bytesOut
+  const head = (x.head ??= x.protocol.requestHead(x))
+  x.protocol.beginResponse(x)
+  x.requestSent = true
+  const { body } = x.r
+  if (x.streamed !== null) {
+    if (!x.streamed.complete) link.watch(x.settings.sendTimeout)
+    link.connection.writeText(head)
+    x.streamed.open(x)
+  } else if (!x.sendsBody || body === null || body.length === 0) {
+    sent(x, link.connection.writeText(head + (x.sendsBody ? x.protocol.bodyEnd(x) : '')))
+  } else if (body.path === '') {
+    sent(
+      x,
+      link.connection.writeAll(
+        head + x.protocol.beforePiece(x, body.length),
+        body.bytes(),
+        tail(x, body.length),
+        false,
+      ),
+    )
+  } else {
+    link.connection.writeText(head)
+    sendFile(x)
+  }
+}
+
+/** The connection takes more. */
+export function continueSending(x: Exchange): void {
+  if (x.state === OVER) return
+  if (x.streamed !== null) x.streamed.resume(x)
+  else sendFile(x)
+}
+
+/** All of the request has been handed over; `taken`: the kernel has it. */
+export function sent(x: Exchange, taken: boolean): void {
+  x.bodySent = true
+  x.link!.watch(taken ? x.settings.readTimeout : Math.max(x.settings.sendTimeout, x.settings.readTimeout))
+}
+
+function tail(x: Exchange, length: number): string {
+  return x.protocol.afterPiece(x, length) + x.protocol.bodyEnd(x)
+}
+
+/** A body that waits in a temporary file goes out in pieces, each when the one before it has left. */
+function sendFile(x: Exchange): void {
+  const body = x.r.body!
+  const link = x.link!
+  for (;;) {
+    const piece = Buffer.allocUnsafeSlow(Math.min(PIECE, body.length - x.bodyAt))
+    let size = 0
+    try {
+      size = body.read(piece, x.bodyAt)
+    } catch {
+      // The same as a file that is too short.
+    }
+    if (size === 0) {
+      x.finalize(500)
+      return
+    }
+    x.bodyAt += size
+    const last = x.bodyAt >= body.length
+    const after = last ? tail(x, size) : x.protocol.afterPiece(x, size)
+    const taken = link.connection.writeAll(x.protocol.beforePiece(x, size), piece.subarray(0, size), after, false)
+    if (last) {
+      sent(x, taken)
+      return
+    }
+    if (!taken) {
+      link.watch(x.settings.sendTimeout)
+      return
+    }
+  }
+}

@@ -1,0 +1,216 @@
+// The directives that every kind of upstream has under its own prefix (proxy_, fastcgi_, uwsgi_, scgi_), and what they
+// come to for one location.
+
+import type { Directive, Site } from '../../config/directive.ts'
+import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
+import { bitmask, buffers, flag, list, number, size, time } from '../../config/values.ts'
+import type { Buffers } from '../../config/values.ts'
+import type { HeadLimits } from '../../codec/h1/head.ts'
+import type { LocationBuilder } from '../module.ts'
+import type { BufferLimits } from '../response-buffer.ts'
+
+// What may go wrong (proxy_next_upstream), as bits.
+export const ERROR = 1
+export const TIMEOUT = 2
+export const INVALID_HEADER = 4
+export const HTTP_500 = 8
+export const HTTP_502 = 16
+export const HTTP_503 = 32
+export const HTTP_504 = 64
+export const HTTP_403 = 128
+export const HTTP_404 = 256
+export const HTTP_429 = 512
+export const UPDATING = 1024
+export const NON_IDEMPOTENT = 2048
+export const NO_LIVE = 4096
+export const OFF = 8192
+
+export const NEXT_UPSTREAM: Readonly<Record<string, number>> = {
+  error: ERROR,
+  timeout: TIMEOUT,
+  invalid_header: INVALID_HEADER,
+  non_idempotent: NON_IDEMPOTENT,
+  http_500: HTTP_500,
+  http_502: HTTP_502,
+  http_503: HTTP_503,
+  http_504: HTTP_504,
+  http_403: HTTP_403,
+  http_404: HTTP_404,
+  http_429: HTTP_429,
+  updating: UPDATING,
+  off: OFF,
+}
+
+// Fields of a response the server would act on (proxy_ignore_headers), as bits.
+export const IGNORE_ACCEL_REDIRECT = 1
+export const IGNORE_ACCEL_EXPIRES = 2
+export const IGNORE_EXPIRES = 4
+export const IGNORE_CACHE_CONTROL = 8
+export const IGNORE_SET_COOKIE = 16
+export const IGNORE_ACCEL_LIMIT_RATE = 32
+export const IGNORE_ACCEL_BUFFERING = 64
+export const IGNORE_ACCEL_CHARSET = 128
+export const IGNORE_VARY = 256
+
+const IGNORABLE: Readonly<Record<string, number>> = {
+  'X-Accel-Redirect': IGNORE_ACCEL_REDIRECT,
+  'X-Accel-Expires': IGNORE_ACCEL_EXPIRES,
+  'X-Accel-Limit-Rate': IGNORE_ACCEL_LIMIT_RATE,
+  'X-Accel-Buffering': IGNORE_ACCEL_BUFFERING,
+  'X-Accel-Charset': IGNORE_ACCEL_CHARSET,
+  Expires: IGNORE_EXPIRES,
+  'Cache-Control': IGNORE_CACHE_CONTROL,
+  'Set-Cookie': IGNORE_SET_COOKIE,
+  Vary: IGNORE_VARY,
+}
+
+const anywhere = HTTP | SERVER | LOCATION
+const PAGE = 4096
+const TEMP_FILE_MAX = 1024 * 1024 * 1024
+
+/** The value is the text; compared in lower case. */
+const fieldNames = list(anywhere, [1, 1], ([name]) => name!.toLowerCase())
+
+const common = {
+  buffering: flag(anywhere, true),
+  request_buffering: flag(anywhere, true),
+  ignore_client_abort: flag(anywhere, false),
+  socket_keepalive: flag(anywhere, false),
+  connect_timeout: time(anywhere, 60_000),
+  send_timeout: time(anywhere, 60_000),
+  read_timeout: time(anywhere, 60_000),
+  intercept_errors: flag(anywhere, false),
+  pass_request_headers: flag(anywhere, true),
+  pass_request_body: flag(anywhere, true),
+  buffer_size: size(anywhere, PAGE),
+  buffers: buffers<Buffers>(anywhere, { number: 8, size: PAGE }),
+  busy_buffers_size: size(anywhere, null),
+  max_temp_file_size: size(anywhere, null),
+  temp_file_write_size: size(anywhere, null),
+  next_upstream: bitmask(anywhere, NEXT_UPSTREAM, ERROR | TIMEOUT),
+  next_upstream_tries: number(anywhere, 0),
+  next_upstream_timeout: time(anywhere, 0),
+  pass_header: fieldNames,
+  hide_header: fieldNames,
+  ignore_headers: bitmask(anywhere, IGNORABLE, 0),
+}
+type Common = typeof common
+type Prefixed<P extends string> = { readonly [K in keyof Common as `${P}_${K}`]: Common[K] } & {
+  readonly [K in `${P}_temp_path`]: Directive<string | null>
+}
+
+/** The common directives as `PREFIX_name`. */
+export function upstreamDirectives<const P extends string>(prefix: P): Prefixed<P> {
+  const all: Record<string, Directive<any>> = { [`${prefix}_temp_path`]: tempPath }
+  for (const [name, directive] of Object.entries(common)) all[`${prefix}_${name}`] = directive
+  return all as unknown as Prefixed<P>
+}
+
+/** Files go into the folder itself: names do not collide, so nginx's levels of folders have nothing to spread. */
+const tempPath: Directive<string | null> = {
+  in: anywhere,
+  args: [1, 4],
+  default: null,
+  parse([path, ...levels], at: Site) {
+    for (const level of levels) if (!/^[1-9]$/.test(level)) at.fail(`invalid value "${level}"`)
+    return at.prefixPath(path!)
+  },
+}
+
+/** One location's settings, as the exchange reads them. Sizes in bytes, times in ms. */
+export interface UpstreamSettings {
+  readonly buffering: boolean
+  readonly requestBuffering: boolean
+  readonly ignoreClientAbort: boolean
+  readonly socketKeepalive: boolean
+  readonly connectTimeout: number
+  readonly sendTimeout: number
+  readonly readTimeout: number
+  readonly interceptErrors: boolean
+  readonly passRequestHeaders: boolean
+  readonly passRequestBody: boolean
+  readonly nextUpstream: number
+  readonly nextUpstreamTries: number
+  readonly nextUpstreamTimeout: number
+  readonly ignoreHeaders: number
+  readonly headLimits: HeadLimits
+  readonly bufferLimits: BufferLimits
+  /** Lower-case names of response fields that do not go on to the client. */
+  readonly hidden: ReadonlySet<string>
+}
+
+/**
+ * Reads them and checks them against each other, in nginx's words.
+ * @param hiddenByDefault lower-case names
+ * @param defaultTempPath used where PREFIX_temp_path is not set
+ */
+export function upstreamSettings(
+  prefix: string,
+  conf: Readonly<Record<string, unknown>>,
+  at: LocationBuilder,
+  hiddenByDefault: readonly string[],
+  defaultTempPath: string,
+): UpstreamSettings {
+  const get = <K extends keyof Common>(name: K): Common[K]['default'] =>
+    conf[`${prefix}_${name}`] as Common[K]['default']
+  const hidden = new Set([...hiddenByDefault, ...get('hide_header')])
+  for (const name of get('pass_header')) hidden.delete(name)
+  const headMax = get('buffer_size')
+  const next = get('next_upstream')
+  return {
+    buffering: get('buffering'),
+    requestBuffering: get('request_buffering'),
+    ignoreClientAbort: get('ignore_client_abort'),
+    socketKeepalive: get('socket_keepalive'),
+    connectTimeout: get('connect_timeout'),
+    sendTimeout: get('send_timeout'),
+    readTimeout: get('read_timeout'),
+    interceptErrors: get('intercept_errors'),
+    passRequestHeaders: get('pass_request_headers'),
+    passRequestBody: get('pass_request_body'),
+    nextUpstream: (next & OFF) === 0 ? next : OFF,
+    nextUpstreamTries: get('next_upstream_tries'),
+    nextUpstreamTimeout: get('next_upstream_timeout'),
+    ignoreHeaders: get('ignore_headers'),
+    headLimits: {
+      lineMax: headMax,
+      fieldMax: headMax,
+      headMax,
+      fieldsMax: headMax,
+      underscores: true,
+      ignoreInvalid: true,
+    },
+    bufferLimits: bufferLimits(prefix, get, at, (conf[`${prefix}_temp_path`] as string | null) ?? defaultTempPath),
+    hidden,
+  }
+}
+
+type Get = <K extends keyof Common>(name: K) => Common[K]['default']
+
+function bufferLimits(prefix: string, get: Get, at: LocationBuilder, tempPath: string): BufferLimits {
+  const { number, size } = get('buffers')
+  const most = Math.max(get('buffer_size'), size)
+  const busy = (get('busy_buffers_size') as number | null) ?? 2 * most
+  const fileMax = (get('max_temp_file_size') as number | null) ?? TEMP_FILE_MAX
+  const writeSize = (get('temp_file_write_size') as number | null) ?? 2 * most
+  const each = `the maximum of the value of "${prefix}_buffer_size" and one of the "${prefix}_buffers"`
+  const refuse = (name: string, problem: string): void => {
+    const site = at.site(`${prefix}_${name}`) ?? at.site(`${prefix}_buffers`) ?? at.site(`${prefix}_buffer_size`)
+    if (site !== null) site.fail(problem)
+    throw new Error(problem)
+  }
+  if (number < 2) refuse('buffers', `there must be at least 2 "${prefix}_buffers"`)
+  if (busy < most) refuse('busy_buffers_size', `"${prefix}_busy_buffers_size" must be equal to or greater than ${each}`)
+  if (busy > (number - 1) * size) {
+    const all = `the size of all "${prefix}_buffers" minus one buffer`
+    refuse('busy_buffers_size', `"${prefix}_busy_buffers_size" must be less than ${all}`)
+  }
+  if (writeSize < most) {
+    refuse('temp_file_write_size', `"${prefix}_temp_file_write_size" must be equal to or greater than ${each}`)
+  }
+  if (fileMax !== 0 && fileMax < most) {
+    const zero = `"${prefix}_max_temp_file_size" must be equal to zero to disable temporary files usage`
+    refuse('max_temp_file_size', `${zero} or must be equal to or greater than ${each}`)
+  }
+  return { memoryMax: number * size, fileMax, tempPath }
+}

@@ -1,0 +1,39 @@
+// Becoming a daemon. Node cannot fork, so the starting process starts the program again in a session of its own and waits
+// until it serves; its errors reach the caller's terminal, and its exit code the caller.
+
+import { spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { redirect } from './libc.ts'
+
+const MARK = 'PORTICO_DAEMON'
+
+/** Is this the daemon that the starting process has started? */
+export const isDaemon = process.env[MARK] !== undefined && process.send !== undefined
+// Nothing it starts shall take itself for one.
+delete process.env[MARK]
+
+/** Resolves with the starting process's exit code when the daemon serves or has failed. */
+export function startDaemon(): Promise<number> {
+  const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    env: { ...process.env, [MARK]: '1' },
+  })
+  return new Promise(resolve => {
+    child.once('message', () => {
+      child.disconnect()
+      child.unref()
+      resolve(0)
+    })
+    child.once('exit', code => resolve(code ?? 1))
+    child.once('error', () => resolve(1))
+  })
+}
+
+/** Lets the caller go: from here on standard error is the error log (null: nothing). */
+export function daemonReady(errorLog: string | null): void {
+  const fd = openSync(errorLog === null ? '/dev/null' : Buffer.from(errorLog, 'latin1'), 'a')
+  redirect(fd, 2)
+  closeSync(fd)
+  process.send?.('ready', undefined, {}, () => process.disconnect?.())
+}

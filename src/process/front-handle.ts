@@ -1,0 +1,76 @@
+// The front process as the master sees it.
+
+import { spawn } from 'node:child_process'
+import type { ChildProcess, StdioOptions } from 'node:child_process'
+import { handleOf } from './descriptor-handle.ts'
+import type { FromFront, ToFront } from './messages.ts'
+
+export interface FrontEvents {
+  message(front: FrontHandle, message: FromFront): void
+  /** Once, last. */
+  exited(front: FrontHandle, code: number | null, signal: NodeJS.Signals | null): void
+}
+
+/** How long a front that was told to end at once may take. */
+const FAST_END_MS = 3000
+
+export class FrontHandle {
+  readonly pid: number
+  readonly startedAt = performance.now()
+  /** It was told to go. */
+  leaving = false
+  /** Its threads accept connections, of one generation at least. */
+  serving = false
+  private readonly child: ChildProcess
+  private events: FrontEvents | null = null
+  private end: { code: number | null; signal: NodeJS.Signals | null } | null = null
+
+  /** @param stderr where the process's own complaints go: inherited, nowhere, or to a descriptor */
+  constructor(entry: string, stderr: 'inherit' | 'ignore' | number) {
+    const stdio: StdioOptions = ['ignore', stderr === 'inherit' ? 'inherit' : 'ignore', stderr, 'ipc']
+    this.child = spawn(process.execPath, [...process.execArgv, entry], { stdio })
+    this.pid = this.child.pid ?? 0
+    this.child.on('message', (message: FromFront) => this.events?.message(this, message))
+    this.child.on('exit', (code, signal) => this.exit(code, signal))
+    this.child.on('error', () => {
+      // A message that could not be delivered, or no process at all: its exit tells what there is to tell.
+      if (this.pid === 0) this.exit(1, null)
+    })
+  }
+
+  /** Whoever started it speculatively has no use for its events; the master has. */
+  attach(events: FrontEvents): void {
+    if (this.events !== null) return
+    this.events = events
+    if (this.end !== null) events.exited(this, this.end.code, this.end.signal)
+  }
+
+  send(message: ToFront): void {
+    if (this.child.connected) this.child.send(message)
+  }
+
+  /** Hands over a copy of a listening socket. */
+  sendSocket(key: string, fd: number): void {
+    if (!this.child.connected) return
+    const handle = handleOf(fd)
+    const message: ToFront = { type: 'socket', key }
+    this.child.send(message, handle as never, {}, () => handle.close())
+  }
+
+  stop(ending: 'graceful' | 'fast'): void {
+    this.leaving = true
+    this.send({ type: 'stop', ending })
+    if (ending === 'fast') setTimeout(() => this.kill(), FAST_END_MS).unref()
+  }
+
+  kill(): void {
+    this.leaving = true
+    this.child.kill('SIGKILL')
+  }
+
+  private exit(code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.end !== null) return
+    this.end = { code, signal }
+    this.events?.exited(this, code, signal)
+  }
+}

@@ -1,0 +1,181 @@
+// The front process: holds the listening sockets' descriptors, the memory its threads share, and the threads. Its own
+// event loop carries no traffic; it does what the master says, and goes when the master does.
+
+import { closeSync } from 'node:fs'
+import { ErrorLog, LogFiles, WARN } from '../log/error-log.ts'
+import { takeDescriptor } from './descriptor-handle.ts'
+import { Generation } from './generation.ts'
+import { settle } from './privileges.ts'
+import { ThreadHandle } from './thread-handle.ts'
+import type { Handle } from './descriptor-handle.ts'
+import type { Surroundings } from './generation.ts'
+import type { Ending, FromFront, ToFront } from './messages.ts'
+import type { FrontSettings, MemoryRequest } from './plan.ts'
+
+/** Threads that are told to end at once and do not are ended with the process. */
+const FAST_END_MS = 1000
+
+/** Runs the front; `threadEntry` is the module its threads run (see thread.ts). */
+export function runFront(threadEntry: URL): void {
+  const front = new Front(threadEntry)
+  process.on('message', (message: ToFront, handle: unknown) => front.receive(message, handle as Handle))
+  process.on('disconnect', () => process.exit(0))
+  process.on('SIGTERM', () => front.stop('fast'))
+  process.on('SIGQUIT', () => front.stop('graceful'))
+  process.on('SIGUSR1', () => front.reopen())
+  // A terminal sends these to all processes; the master is the one who answers them.
+  for (const name of ['SIGINT', 'SIGHUP', 'SIGWINCH', 'SIGUSR2'] as const) process.on(name, () => {})
+}
+
+class Front implements Surroundings {
+  private readonly threadEntry: URL
+  private readonly sockets = new Map<string, number>()
+  private readonly memory = new Map<string, SharedArrayBuffer>()
+  private readonly generations = new Map<number, Generation>()
+  private readonly idle: ThreadHandle[] = []
+  private readonly logFiles = new LogFiles()
+  private errorLog = new ErrorLog([], this.logFiles)
+  private settled = false
+  private ending: Ending | null = null
+
+  constructor(threadEntry: URL) {
+    this.threadEntry = threadEntry
+  }
+
+  receive(message: ToFront, handle: Handle): void {
+    switch (message.type) {
+      case 'prepare':
+        while (this.idle.length < message.threads) this.idle.push(new ThreadHandle(this.threadEntry))
+        break
+      case 'socket':
+        this.sockets.set(message.key, takeDescriptor(handle))
+        break
+      case 'start':
+        this.start(message)
+        break
+      case 'retire':
+        this.retire(message.generation)
+        break
+      case 'close':
+        this.close(message.key)
+        break
+      case 'stop':
+        this.stop(message.ending)
+        break
+      case 'reopen':
+        this.reopen()
+        break
+      case 'topic':
+        this.generations.get(message.generation)?.broadcast(message.content)
+        break
+      case 'joined':
+        this.generations.get(message.generation)?.join(message.thread, message.contents)
+        break
+    }
+  }
+
+  stop(ending: Ending): void {
+    if (this.ending === 'fast' || this.ending === ending) return
+    this.ending = ending
+    for (const thread of this.idle) thread.stop()
+    for (const key of this.sockets.keys()) this.close(key)
+    for (const generation of this.generations.values()) {
+      if (ending === 'graceful') generation.retire(false)
+      else generation.stop()
+    }
+    if (ending === 'fast') setTimeout(() => this.exit(), FAST_END_MS).unref()
+    this.exitIfDone()
+  }
+
+  reopen(): void {
+    for (const problem of this.logFiles.reopen()) this.log(WARN, problem)
+    for (const generation of this.generations.values()) generation.reopen()
+  }
+
+  // What generations need.
+
+  log(level: number, message: string): void {
+    this.errorLog.log(level, message)
+  }
+
+  tell(message: FromFront): void {
+    if (process.connected) process.send!(message)
+  }
+
+  thread(): ThreadHandle {
+    for (let thread = this.idle.shift(); thread !== undefined; thread = this.idle.shift()) {
+      if (thread.usable) return thread
+    }
+    return new ThreadHandle(this.threadEntry)
+  }
+
+  ended(generation: Generation): void {
+    if (!this.generations.delete(generation.settings.number)) return
+    this.forgetMemory()
+    this.tell({ type: 'retired', generation: generation.settings.number })
+    this.exitIfDone()
+  }
+
+  private start({ generation, settings, keys, data }: Extract<ToFront, { type: 'start' }>): void {
+    try {
+      this.settle(settings)
+      const { threads, shutdownTimeout } = settings
+      const sockets = keys.map(key => [key, this.sockets.get(key) ?? -1] as const)
+      const memory = settings.memory.map(request => [request.key, this.shared(request)] as const)
+      const own = { number: generation, threads, shutdownTimeout, data, sockets, memory }
+      this.generations.set(generation, new Generation(own, this))
+    } catch (error) {
+      this.tell({ type: 'failed', generation, error: (error as Error).message })
+    }
+  }
+
+  /** User, limits and folder are those of the first configuration: a process cannot become root again. */
+  private settle(settings: FrontSettings): void {
+    if (!this.settled) {
+      const problems: string[] = []
+      settle(settings, problem => problems.push(problem))
+      this.settled = true
+      this.errorLog = new ErrorLog(settings.errorLog, this.logFiles)
+      for (const problem of problems) this.log(WARN, problem)
+    } else this.errorLog = new ErrorLog(settings.errorLog, this.logFiles)
+  }
+
+  /** The same memory for the same key and size, zeroed when new. */
+  private shared({ key, bytes }: MemoryRequest): SharedArrayBuffer {
+    let memory = this.memory.get(key)
+    if (memory === undefined || memory.byteLength !== bytes) {
+      memory = new SharedArrayBuffer(bytes)
+      this.memory.set(key, memory)
+    }
+    return memory
+  }
+
+  /** What no generation uses is given back. */
+  private forgetMemory(): void {
+    const used = new Set([...this.generations.values()].flatMap(({ settings }) => settings.memory.map(([key]) => key)))
+    for (const key of this.memory.keys()) if (!used.has(key)) this.memory.delete(key)
+  }
+
+  private retire(number: number): void {
+    const generation = this.generations.get(number)
+    // A front that was started since has never had it.
+    if (generation === undefined) this.tell({ type: 'retired', generation: number })
+    else generation.retire(true)
+  }
+
+  private close(key: string): void {
+    const fd = this.sockets.get(key)
+    if (fd === undefined) return
+    this.sockets.delete(key)
+    closeSync(fd)
+  }
+
+  private exitIfDone(): void {
+    if (this.ending !== null && this.generations.size === 0) this.exit()
+  }
+
+  private exit(): never {
+    this.logFiles.flush()
+    process.exit(0)
+  }
+}

@@ -1,0 +1,146 @@
+// The threads that serve one configuration. After a reload two generations live side by side until the older has finished.
+
+import { ALERT, NOTICE } from '../log/error-log.ts'
+import { dup } from './libc.ts'
+import { ThreadHandle } from './thread-handle.ts'
+import type { ThreadEvents } from './thread-handle.ts'
+import type { FromFront } from './messages.ts'
+import type { TopicMessage } from './plan.ts'
+
+export interface GenerationSettings {
+  readonly number: number
+  readonly threads: number
+  readonly shutdownTimeout: number
+  readonly data: unknown
+  readonly sockets: readonly (readonly [key: string, fd: number])[]
+  readonly memory: readonly (readonly [key: string, memory: SharedArrayBuffer])[]
+}
+
+/** What a generation needs of the front it is part of. */
+export interface Surroundings {
+  log(level: number, message: string): void
+  tell(message: FromFront): void
+  /** A thread that has loaded its code, or is about to. */
+  thread(): ThreadHandle
+  /** The last thread has gone. */
+  ended(generation: Generation): void
+}
+
+/** A thread that ends sooner than this after its start is not replaced at once: the next would do the same. */
+const SHORT_LIFE_MS = 1000
+
+export class Generation implements ThreadEvents {
+  readonly settings: GenerationSettings
+  retiring = false
+  private readonly around: Surroundings
+  private readonly threads = new Set<ThreadHandle>()
+  private readonly replacements = new Set<NodeJS.Timeout>()
+  private listeningThreads = 0
+  private state: 'starting' | 'listening' | 'failed' = 'starting'
+
+  constructor(settings: GenerationSettings, around: Surroundings) {
+    this.settings = settings
+    this.around = around
+    for (let index = 0; index < settings.threads; index++) this.startThread(index)
+  }
+
+  retire(grace: boolean): void {
+    if (this.retiring) return
+    this.retiring = true
+    this.forgetReplacements()
+    for (const thread of this.threads) thread.retire(grace, this.settings.shutdownTimeout)
+    this.endIfEmpty()
+  }
+
+  stop(): void {
+    this.retiring = true
+    this.forgetReplacements()
+    for (const thread of this.threads) thread.stop()
+    this.endIfEmpty()
+  }
+
+  reopen(): void {
+    for (const thread of this.threads) thread.send({ type: 'reopen' })
+  }
+
+  broadcast(content: TopicMessage): void {
+    for (const thread of this.threads) if (thread.joined) thread.send({ type: 'topic', content })
+  }
+
+  join(id: number, contents: readonly TopicMessage[]): void {
+    for (const thread of this.threads) {
+      if (thread.id !== id) continue
+      thread.joined = true
+      for (const content of contents) thread.send({ type: 'topic', content })
+    }
+  }
+
+  listening(): void {
+    this.listeningThreads++
+    if (this.state !== 'starting' || this.listeningThreads < this.settings.threads) return
+    this.state = 'listening'
+    this.around.tell({ type: 'listening', generation: this.settings.number })
+  }
+
+  failed(thread: ThreadHandle, error: string): void {
+    if (this.state === 'starting') this.fail(error)
+    else this.around.log(ALERT, `front thread ${thread.id} could not start: ${error}`)
+    if (!thread.leaving) thread.send({ type: 'stop' })
+  }
+
+  topic(_thread: ThreadHandle, content: TopicMessage): void {
+    this.around.tell({ type: 'topic', generation: this.settings.number, content })
+  }
+
+  exited(thread: ThreadHandle, cause: string | null): void {
+    this.threads.delete(thread)
+    if (cause === null) this.around.log(NOTICE, `worker process ${thread.id} exited with code 0`)
+    else this.around.log(ALERT, `front thread ${thread.id} exited ${cause}`)
+    if (this.retiring || this.state === 'failed') {
+      this.endIfEmpty()
+      return
+    }
+    if (this.state === 'starting') this.fail(`a front thread exited ${cause ?? 'before it listened'}`)
+    else this.replace(thread)
+  }
+
+  private startThread(index: number): void {
+    const { number, threads, data, sockets, memory } = this.settings
+    const thread = this.around.thread()
+    this.threads.add(thread)
+    const descriptors = sockets.map(([key, fd]) => [key, dup(fd)] as const)
+    thread.start({ generation: number, thread: index, threads, data, descriptors, memory }, this)
+    this.around.log(NOTICE, `start worker process ${thread.id}`)
+    this.around.tell({ type: 'join', generation: number, thread: thread.id })
+  }
+
+  private replace(thread: ThreadHandle): void {
+    const lived = performance.now() - thread.startedAt
+    if (lived >= SHORT_LIFE_MS) {
+      this.startThread(thread.index)
+      return
+    }
+    const timer = setTimeout(() => {
+      this.replacements.delete(timer)
+      this.startThread(thread.index)
+    }, SHORT_LIFE_MS)
+    this.replacements.add(timer)
+  }
+
+  private forgetReplacements(): void {
+    for (const timer of this.replacements) clearTimeout(timer)
+    this.replacements.clear()
+  }
+
+  /** It never served as a whole: none of it shall. */
+  private fail(error: string): void {
+    this.state = 'failed'
+    this.around.tell({ type: 'failed', generation: this.settings.number, error })
+    for (const thread of this.threads) thread.stop()
+    this.endIfEmpty()
+  }
+
+  private endIfEmpty(): void {
+    if (this.threads.size === 0) this.around.ended(this)
+  }
+}

@@ -1,0 +1,47 @@
+// The few system calls Node has no way to make. A descriptor made here is closed on exec, so that it does not leak into
+// workers and their children by accident.
+
+import { dlopen } from 'node:ffi'
+
+const { functions: libc } = dlopen(null, {
+  fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+  dup2: { arguments: ['i32', 'i32'], return: 'i32' },
+  listen: { arguments: ['i32', 'i32'], return: 'i32' },
+  setrlimit: { arguments: ['i32', 'buffer'], return: 'i32' },
+}) as unknown as {
+  functions: {
+    fcntl(fd: number, command: number, argument: number): number
+    dup2(from: number, to: number): number
+    listen(fd: number, backlog: number): number
+    setrlimit(resource: number, limits: Buffer): number
+  }
+}
+
+const F_DUPFD_CLOEXEC = 1030
+const RLIMIT_NOFILE = 7
+const STANDARD_STREAMS = 3
+
+/** Another descriptor for the same open file. */
+export function dup(fd: number): number {
+  const copy = libc.fcntl(fd, F_DUPFD_CLOEXEC, STANDARD_STREAMS)
+  if (copy < 0) throw new Error(`dup() of descriptor ${fd} failed`)
+  return copy
+}
+
+/** Makes `to` the same open file as `from`; what `to` was before is closed. */
+export function redirect(from: number, to: number): void {
+  if (libc.dup2(from, to) < 0) throw new Error(`dup2(${from}, ${to}) failed`)
+}
+
+/** The kernel queues connections from now on; whoever accepts may come later. False: the address is in use. */
+export function listenQueue(fd: number, backlog: number): boolean {
+  return libc.listen(fd, backlog) === 0
+}
+
+/** How many descriptors this process may have. False: not allowed. */
+export function limitOpenFiles(count: number): boolean {
+  const limits = Buffer.alloc(16)
+  limits.writeBigUInt64LE(BigInt(count), 0)
+  limits.writeBigUInt64LE(BigInt(count), 8)
+  return libc.setrlimit(RLIMIT_NOFILE, limits) === 0
+}

@@ -1,0 +1,336 @@
+// The master: holds the listening sockets, keeps one front running, and carries one configuration over into the next.
+//
+//   start    bind → folders, logs → front: threads listen → pid file → serving
+//   reload   read and check → bind what is new → applications load → new threads listen → old threads retire
+//            → old applications stop → addresses no longer used are closed
+//            Any failure before "old threads retire" leaves everything as it was.
+//
+// It knows neither the configuration's language nor HTTP nor applications: `Program` brings these.
+
+import { EMERG, ERR, NOTICE, WARN } from '../log/error-log.ts'
+import { FrontHandle } from './front-handle.ts'
+import { removePidFile, writePidFile } from './pid-file.ts'
+import { provideFolder, provideLogFile } from './privileges.ts'
+import { Signals } from './signals.ts'
+import { ListeningSockets } from './sockets.ts'
+import { FrontKeeper } from './front-keeper.ts'
+import type { FrontStderr, KeeperEvents } from './front-keeper.ts'
+import type { Ending } from './messages.ts'
+import type { Plan, TopicMessage } from './plan.ts'
+
+/** What runs beside the threads of one generation: its applications. */
+export interface Companions {
+  /** '' when they are ready, or why they are not. */
+  readonly loaded: Promise<string>
+  start(): void
+  /** What a thread that joins now has to be told. */
+  current(): TopicMessage[]
+  receive(content: TopicMessage): void
+  stop(ending: Ending): Promise<void>
+}
+
+/** What the master runs. */
+export interface Program {
+  readonly frontEntry: string
+  /** Reads and checks the configuration. Null: it is wrong, and that has been logged. */
+  load(): Promise<Plan | null>
+  /** The plan is in use: log where it says. */
+  adopt(plan: Plan): void
+  companions(plan: Plan, generation: number, broadcast: (content: TopicMessage) => void): Companions
+  log(level: number, message: string): void
+  reopenLogs(): void
+  flushLogs(): void
+  /** Everything accepts, and the pid file is written. */
+  ready(): void
+  /** Where a front's own complaints go. */
+  frontStderr(): FrontStderr
+}
+
+interface Generation {
+  readonly number: number
+  readonly plan: Plan
+  readonly companions: Companions
+}
+
+export class Master implements KeeperEvents {
+  private readonly program: Program
+  private readonly signals: Signals
+  private readonly sockets = new ListeningSockets()
+  private readonly front: FrontKeeper
+  private readonly daemon: boolean
+  private generation: Generation | null = null
+  /** The one a reload prepares. */
+  private fresh: Generation | null = null
+  /** Their threads still finish requests, and need their applications for it. */
+  private readonly old = new Map<number, Generation>()
+  private numbers = 0
+  private reloading = false
+  private reloadAgain = false
+  private stopping: Ending | null = null
+
+  /** @param front one that was started before the configuration was known */
+  constructor(program: Program, front: FrontHandle, daemon: boolean) {
+    this.program = program
+    this.front = new FrontKeeper(this, front)
+    this.daemon = daemon
+    this.signals = new Signals(message => program.log(NOTICE, message))
+  }
+
+  /** Runs until it is told to stop. @returns the exit code */
+  async run(plan: Plan): Promise<number> {
+    // Node ends a process that waits for nothing but signals, as a master without a front does.
+    const alive = setInterval(() => {}, 2 ** 30)
+    const code = await this.serve(plan)
+    clearInterval(alive)
+    return code
+  }
+
+  private async serve(plan: Plan): Promise<number> {
+    const failure = await this.start(plan)
+    if (failure !== null) {
+      if (failure === INTERRUPTED) return await this.finish('fast')
+      this.program.log(EMERG, failure)
+      await this.end('fast')
+      return 1
+    }
+    for (;;) {
+      const word = await this.signals.next()
+      if (word === 'terminate') return await this.finish('fast')
+      if (word === 'quit') return await this.finish('graceful')
+      if (word === 'reconfigure') this.reload()
+      else if (word === 'reopen') this.reopen()
+      else if (word === 'stop-front') this.stopFront()
+      else this.program.log(WARN, 'changing the binary while running is not available; use a restart')
+    }
+  }
+
+  // ── start ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** @returns null, or what prevents it */
+  private async start(plan: Plan): Promise<string | null> {
+    const opened = await this.sockets.bind(plan.listens, problem => this.program.log(EMERG, problem))
+    if (opened === null) return STILL_NOT_BOUND
+    const problem = provide(plan)
+    if (problem !== null) return problem
+    const generation = this.make(plan)
+    this.generation = generation
+    this.program.adopt(plan)
+    const starting = this.front.start(generation)
+    // The threads start first: who waits for the program waits for them. A request that comes before its application is
+    // loaded waits in the queue.
+    setImmediate(() => {
+      if (this.stopping === null) generation.companions.start()
+    })
+    return (await Promise.race([starting, this.interrupted()])) ?? this.announce(plan)
+  }
+
+  private announce(plan: Plan): string | null {
+    try {
+      writePidFile(plan.pidFile, process.pid)
+    } catch (error) {
+      return (error as Error).message
+    }
+    this.program.ready()
+    return null
+  }
+
+  /** A signal that ends the program also ends waiting for its start. */
+  private async interrupted(): Promise<string> {
+    for (;;) {
+      const word = await this.signals.next()
+      if (word === 'terminate' || word === 'quit') return INTERRUPTED
+      // There is nothing to reload or reopen yet.
+    }
+  }
+
+  private make(plan: Plan): Generation {
+    const number = ++this.numbers
+    const companions = this.program.companions(plan, number, content => this.front.broadcast(number, content))
+    return { number, plan, companions }
+  }
+
+  // ── what the front's keeper asks for ─────────────────────────────────────────────────────────────────────────────
+
+  log(level: number, message: string): void {
+    this.program.log(level, message)
+  }
+
+  spawnFront(): FrontHandle {
+    return new FrontHandle(this.program.frontEntry, this.program.frontStderr())
+  }
+
+  socket(key: string): number {
+    return this.sockets.fd(key)
+  }
+
+  current(number: number): readonly TopicMessage[] {
+    return this.find(number)?.companions.current() ?? []
+  }
+
+  topic(number: number, content: TopicMessage): void {
+    this.find(number)?.companions.receive(content)
+  }
+
+  inUse(): Generation | null {
+    return this.generation
+  }
+
+  /** Nobody needs its applications any more. */
+  retired(number: number | null): void {
+    for (const generation of this.old.values()) {
+      if (number !== null && generation.number !== number) continue
+      this.old.delete(generation.number)
+      void generation.companions.stop('graceful')
+    }
+  }
+
+  private find(number: number): Generation | undefined {
+    if (this.generation?.number === number) return this.generation
+    if (this.fresh?.number === number) return this.fresh
+    return this.old.get(number)
+  }
+
+  // ── reload ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** One at a time; what is asked for meanwhile is done once, afterwards. */
+  private reload(): void {
+    if (this.reloading) {
+      this.reloadAgain = true
+      return
+    }
+    this.reloading = true
+    this.program.log(NOTICE, 'reconfiguring')
+    void this.reconfigure().then(() => {
+      this.reloading = false
+      if (!this.reloadAgain || this.stopping !== null) return
+      this.reloadAgain = false
+      this.reload()
+    })
+  }
+
+  private async reconfigure(): Promise<void> {
+    const plan = await this.program.load()
+    if (plan === null || this.stopping !== null) return
+    const opened = await this.sockets.bind(plan.listens, problem => this.program.log(EMERG, problem))
+    if (opened === null) {
+      this.program.log(EMERG, STILL_NOT_BOUND)
+      return
+    }
+    const error = this.stopping === null ? (provide(plan) ?? (await this.succeed(plan))) : INTERRUPTED
+    if (error === null) return
+    if (this.stopping === null) this.program.log(ERR, `the old configuration stays: ${error}`)
+    this.closeUnused(opened)
+  }
+
+  /** Starts the new generation and retires the old. @returns null, or why the old one stays */
+  private async succeed(plan: Plan): Promise<string | null> {
+    const fresh = this.make(plan)
+    this.fresh = fresh
+    fresh.companions.start()
+    const error = (await fresh.companions.loaded) || (await this.front.start(fresh))
+    this.fresh = null
+    if (error !== null || this.stopping !== null) {
+      await fresh.companions.stop('fast')
+      return error ?? INTERRUPTED
+    }
+    this.takeOver(fresh)
+    return null
+  }
+
+  private takeOver(fresh: Generation): void {
+    const old = this.generation
+    this.generation = fresh
+    this.program.adopt(fresh.plan)
+    if (old !== null) {
+      this.old.set(old.number, old)
+      this.front.retire(old.number)
+    }
+    this.closeUnused(this.sockets.keys())
+    this.movePidFile(old?.plan.pidFile, fresh.plan.pidFile)
+  }
+
+  private closeUnused(keys: readonly string[]): void {
+    const used = new Set(this.generation?.plan.listens.map(listen => listen.key))
+    for (const key of keys) {
+      if (used.has(key) && this.stopping === null) continue
+      this.sockets.close(key)
+      this.front.closeSocket(key)
+    }
+  }
+
+  private movePidFile(from: string | undefined, to: string): void {
+    if (from === to) return
+    try {
+      writePidFile(to, process.pid)
+      if (from !== undefined) removePidFile(from, process.pid)
+    } catch (error) {
+      this.program.log(EMERG, (error as Error).message)
+    }
+  }
+
+  // ── the other words ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  private reopen(): void {
+    this.program.log(NOTICE, 'reopening logs')
+    const plan = this.generation?.plan
+    try {
+      for (const file of plan?.logFiles ?? []) provideLogFile(file, plan?.user ?? null)
+    } catch (error) {
+      this.program.log(EMERG, (error as Error).message)
+    }
+    this.program.reopenLogs()
+    this.front.reopen()
+  }
+
+  /** As nginx, only for a daemon: a terminal sends WINCH when its window changes. */
+  private stopFront(): void {
+    if (this.daemon) this.front.halt()
+  }
+
+  private async finish(ending: Ending): Promise<number> {
+    await this.end(ending)
+    this.program.log(NOTICE, 'exit')
+    this.program.flushLogs()
+    return 0
+  }
+
+  /** Nothing is left when it resolves: no process, no socket file, no pid file. */
+  private async end(ending: Ending): Promise<void> {
+    this.stopping = ending
+    this.sockets.closeAll()
+    void this.hasten()
+    await this.front.end(ending)
+    await this.endCompanions()
+    if (this.generation !== null) removePidFile(this.generation.plan.pidFile, process.pid)
+  }
+
+  private async endCompanions(): Promise<void> {
+    const ending = this.stopping ?? 'fast'
+    const generations = [this.generation, this.fresh, ...this.old.values()].filter(one => one !== null)
+    await Promise.all(generations.map(one => one.companions.stop(ending)))
+  }
+
+  /** TERM while it still finishes requests. */
+  private async hasten(): Promise<void> {
+    while (this.stopping !== 'fast') {
+      if ((await this.signals.next()) !== 'terminate') continue
+      this.stopping = 'fast'
+      void this.front.end('fast')
+      void this.endCompanions()
+    }
+  }
+}
+
+const INTERRUPTED = 'interrupted'
+const STILL_NOT_BOUND = 'still could not bind()'
+
+/** @returns null, or what could not be provided */
+function provide(plan: Plan): string | null {
+  try {
+    for (const folder of plan.folders) provideFolder(folder, plan.user)
+    for (const file of plan.logFiles) provideLogFile(file, plan.user)
+    return null
+  } catch (error) {
+    return (error as Error).message
+  }
+}

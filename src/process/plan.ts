@@ -1,0 +1,59 @@
+// What the processes need to know of a configuration. They know neither its language nor HTTP: whoever composes the program
+// (src/cli) makes a plan of what was compiled, and `data` passes through to the threads unread.
+
+import type { LogTarget } from '../log/error-log.ts'
+
+/** An address to listen on; `key` names it in all processes and over reloads. */
+export interface ListenAddress {
+  readonly key: string
+  /** A numeric address; '' for a Unix socket. */
+  readonly host: string
+  readonly port: number
+  /** Of a Unix socket; '' for TCP. */
+  readonly path: string
+  readonly backlog: number
+  readonly ipv6only: boolean
+}
+
+/** Memory all threads share, which outlives a reload that asks for the same size. */
+export interface MemoryRequest {
+  readonly key: string
+  readonly bytes: number
+}
+
+export interface User {
+  readonly name: string
+  readonly uid: number
+  readonly gid: number
+}
+
+/** How the front process is set up, as `user`, `worker_priority` and their like say. JSON-able. */
+export interface FrontSettings {
+  readonly threads: number
+  /** Null: it stays who it is. */
+  readonly user: User | null
+  readonly errorLog: readonly LogTarget[]
+  readonly memory: readonly MemoryRequest[]
+  readonly workingDirectory: string | null
+  /** 0: as it is. */
+  readonly openFiles: number
+  readonly priority: number
+  /** How long a retired thread may go on, in ms; 0: as long as it takes. */
+  readonly shutdownTimeout: number
+}
+
+export interface Plan extends FrontSettings {
+  readonly listens: readonly ListenAddress[]
+  /** Made if missing, and given to `user`. */
+  readonly folders: readonly string[]
+  readonly logFiles: readonly string[]
+  readonly pidFile: string
+  /** For every thread. JSON-able. */
+  readonly data: unknown
+}
+
+/** Something a thread and the master's side of a generation (its applications) tell each other. */
+export interface TopicMessage {
+  readonly topic: string
+  readonly message: unknown
+}

@@ -1,0 +1,62 @@
+// What is done as root for a front that will not be root: folders and log files it may write to, and the step down itself.
+
+import { chmodSync, chownSync, closeSync, fstatSync, fchownSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { setPriority } from 'node:os'
+import { limitOpenFiles } from './libc.ts'
+import { failed } from './system-error.ts'
+import type { FrontSettings, User } from './plan.ts'
+
+/** Makes a folder that only `user` may enter, as nginx makes its temporary ones. Throws an Error in nginx's words. */
+export function provideFolder(path: string, user: User | null): void {
+  const name = Buffer.from(path, 'latin1')
+  attempt('mkdir()', path, () => mkdirSync(name, { recursive: true, mode: 0o700 }))
+  if (user === null) return
+  const { uid, mode } = attempt('stat()', path, () => statSync(name))
+  if (uid !== user.uid) attempt('chown()', path, () => chownSync(name, user.uid, user.gid))
+  if ((mode & 0o700) !== 0o700) attempt('chmod()', path, () => chmodSync(name, (mode & 0o7777) | 0o700))
+}
+
+/** Makes a log file that `user` may append to; every thread opens it by its name. Devices are left as they are. */
+export function provideLogFile(path: string, user: User | null): void {
+  const fd = attempt('open()', path, () => openSync(Buffer.from(path, 'latin1'), 'a', 0o644))
+  try {
+    const status = fstatSync(fd)
+    if (user === null || !status.isFile() || status.uid === user.uid) return
+    attempt('chown()', path, () => fchownSync(fd, user.uid, user.gid))
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function attempt<T>(call: string, path: string, act: () => T): T {
+  try {
+    return act()
+  } catch (error) {
+    throw new Error(failed(call, path, error), { cause: error })
+  }
+}
+
+const root = process as unknown as { initgroups(user: string, group: number): void }
+
+/** In the front's main thread; the C library sees to it that all threads of the process change. Throws if it may not. */
+export function settle(
+  { user, openFiles, priority, workingDirectory }: FrontSettings,
+  warn: (problem: string) => void,
+) {
+  if (openFiles > 0 && !limitOpenFiles(openFiles)) warn(`setrlimit(RLIMIT_NOFILE, ${openFiles}) failed`)
+  if (priority !== 0) {
+    try {
+      setPriority(priority)
+    } catch (error) {
+      warn(`setpriority(${priority}) failed (${(error as Error).message})`)
+    }
+  }
+  if (user !== null) {
+    root.initgroups(user.name, user.gid)
+    process.setgid!(user.gid)
+    process.setuid!(user.uid)
+  }
+  if (workingDirectory !== null) {
+    attempt('chdir()', workingDirectory, () => process.chdir(Buffer.from(workingDirectory, 'latin1').toString()))
+  }
+}

@@ -1,0 +1,60 @@
+// Signals note a word and wake the loop; the loop acts. So nothing is interrupted halfway, and a signal that comes twice
+// before it is looked at counts once, as with the kernel's own.
+
+/** What a signal asks for, in nginx's words for it. */
+export interface Meaning {
+  readonly word: Word
+  readonly doing: string
+}
+
+export type Word = 'terminate' | 'quit' | 'reconfigure' | 'reopen' | 'upgrade' | 'stop-front'
+
+/** The order in which words are acted on when several wait: an end makes the others void. */
+const ORDER: readonly Word[] = ['terminate', 'quit', 'reconfigure', 'reopen', 'stop-front', 'upgrade']
+
+const meanings: Readonly<Partial<Record<NodeJS.Signals, Meaning>>> = {
+  SIGTERM: { word: 'terminate', doing: 'exiting' },
+  SIGINT: { word: 'terminate', doing: 'exiting' },
+  SIGQUIT: { word: 'quit', doing: 'shutting down' },
+  SIGHUP: { word: 'reconfigure', doing: 'reconfiguring' },
+  SIGUSR1: { word: 'reopen', doing: 'reopening logs' },
+  SIGUSR2: { word: 'upgrade', doing: 'changing binary' },
+  SIGWINCH: { word: 'stop-front', doing: 'gracefully shutting down the front' },
+}
+
+export class Signals {
+  private readonly noted = new Set<Word>()
+  private waiting: ((word: Word) => void) | null = null
+
+  /** @param tell hears `signal 1 (SIGHUP) received, reconfiguring` */
+  constructor(tell: (message: string) => void) {
+    for (const [name, meaning] of Object.entries(meanings)) {
+      process.on(name, (_, number: number) => {
+        tell(`signal ${number} (${name}) received, ${meaning.doing}`)
+        this.note(meaning.word)
+      })
+    }
+  }
+
+  note(word: Word): void {
+    this.noted.add(word)
+    this.wake()
+  }
+
+  /** The next word, when there is one. One caller at a time. */
+  next(): Promise<Word> {
+    return new Promise(resolve => {
+      this.waiting = resolve
+      this.wake()
+    })
+  }
+
+  private wake(): void {
+    const word = ORDER.find(one => this.noted.has(one))
+    if (word === undefined || this.waiting === null) return
+    this.noted.delete(word)
+    const resolve = this.waiting
+    this.waiting = null
+    resolve(word)
+  }
+}

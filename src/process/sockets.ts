@@ -1,0 +1,139 @@
+// Listening sockets, held by the master as raw descriptors: bound with the privileges it has, listening before anybody
+// accepts, and still there when the front is replaced. The kernel queues connections meanwhile, so nobody is turned away.
+//
+// net.BoundSocket binds (with Node's error codes); the descriptor is then copied, since a BoundSocket's own is closed when
+// it is handed on, and for a Unix socket its file is removed as well.
+
+import net from 'node:net'
+import { chmodSync, closeSync, existsSync, renameSync, rmSync } from 'node:fs'
+import { dup, listenQueue } from './libc.ts'
+import { reason } from './system-error.ts'
+import type { ListenAddress } from './plan.ts'
+
+interface Open {
+  readonly fd: number
+  readonly address: ListenAddress
+}
+
+/** An address that cannot be had. `inUse`: it may be free in a moment. */
+export class BindError extends Error {
+  readonly inUse: boolean
+
+  constructor(message: string, inUse: boolean) {
+    super(message)
+    this.inUse = inUse
+  }
+}
+
+const ATTEMPTS = 5
+const ATTEMPT_MS = 500
+
+export class ListeningSockets {
+  private readonly open = new Map<string, Open>()
+
+  fd(key: string): number {
+    return this.open.get(key)?.fd ?? -1
+  }
+
+  keys(): string[] {
+    return [...this.open.keys()]
+  }
+
+  /**
+   * Opens the addresses that are not open yet. An address in use is tried again for two seconds, as nginx does: often its
+   * former owner is just leaving. If one cannot be had, those opened here are closed again.
+   * @param tell hears of every failure, in nginx's words
+   * @returns the keys opened, null if it did not work
+   */
+  async bind(addresses: readonly ListenAddress[], tell: (problem: string) => void): Promise<string[] | null> {
+    let missing = addresses.filter(address => !this.open.has(address.key))
+    const opened: string[] = []
+    for (let attempt = 1; ; attempt++) {
+      const failed: ListenAddress[] = []
+      let final = false
+      for (const address of missing) {
+        try {
+          this.open.set(address.key, { fd: bindOne(address), address })
+          opened.push(address.key)
+        } catch (error) {
+          tell((error as Error).message)
+          failed.push(address)
+          final ||= !(error instanceof BindError && error.inUse)
+        }
+      }
+      if (failed.length === 0) return opened
+      if (final || attempt === ATTEMPTS) break
+      missing = failed
+      await new Promise(resolve => setTimeout(resolve, ATTEMPT_MS))
+    }
+    for (const key of opened) this.close(key)
+    return null
+  }
+
+  /** Closes the descriptor and removes a Unix socket's file. */
+  close(key: string): void {
+    const open = this.open.get(key)
+    if (open === undefined) return
+    this.open.delete(key)
+    closeSync(open.fd)
+    if (open.address.path !== '' && !isAbstract(open.address.path)) {
+      rmSync(fileName(open.address.path), { force: true })
+    }
+  }
+
+  closeAll(): void {
+    for (const key of this.keys()) this.close(key)
+  }
+}
+
+function bindOne(address: ListenAddress): number {
+  const bound = bind(address)
+  const fd = dup(bound.fd())
+  if (address.path === '' || isAbstract(address.path)) bound.close()
+  else closeKeepingFile(bound, fileName(address.path))
+  if (listenQueue(fd, address.backlog)) return fd
+  closeSync(fd)
+  throw new BindError(`listen() to ${written(address)}, backlog ${address.backlog} failed (${IN_USE})`, true)
+}
+
+const IN_USE = '98: Address already in use'
+
+function bind(address: ListenAddress): net.BoundSocket {
+  const { host, port, path, ipv6only } = address
+  try {
+    // Node takes names as UTF-8; ours are bytes.
+    const options = path === '' ? { host, port, ipv6Only: ipv6only && host.includes(':') } : { path: utf8(path) }
+    return new net.BoundSocket(options)
+  } catch (error) {
+    const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+    throw new BindError(`bind() to ${written(address)} failed (${reason(error)})`, inUse)
+  }
+}
+
+function utf8(path: string): string {
+  return fileName(path).toString('utf8')
+}
+
+/** Closing removes the file by its name, so for that moment it has another. Nobody can connect yet. */
+function closeKeepingFile(bound: net.BoundSocket, file: Buffer): void {
+  const aside = Buffer.concat([file, Buffer.from('~')])
+  renameSync(file, aside)
+  bound.close()
+  if (existsSync(file)) throw new BindError(`"${file.toString('latin1')}" was taken by somebody else`, false)
+  renameSync(aside, file)
+  chmodSync(file, 0o666)
+}
+
+function isAbstract(path: string): boolean {
+  return path.startsWith('\0')
+}
+
+function fileName(path: string): Buffer {
+  return Buffer.from(path, 'latin1')
+}
+
+/** As nginx writes addresses. */
+function written({ host, port, path }: ListenAddress): string {
+  if (path !== '') return `unix:${path}`
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}

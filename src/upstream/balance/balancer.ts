@@ -1,0 +1,12 @@
+// A way to choose among peers. It sees one level at a time (the servers, then the backups) and has no state of its own:
+// weights and counts are the peers', whom this request has tried is the Choice's.
+
+import type { Choice } from '../group.ts'
+import type { Peer } from '../peer.ts'
+
+export interface Balancer {
+  /** The directive's name. */
+  readonly name: string
+  /** Among the peers for which choice.mayTry() holds; null if there is none. */
+  choose(peers: readonly Peer[], choice: Choice, now: number): Peer | null
+}

@@ -1,0 +1,39 @@
+// The peer with the fewest requests for its weight; round robin among equals.
+
+import type { Choice } from '../group.ts'
+import type { Peer } from '../peer.ts'
+import type { Balancer } from './balancer.ts'
+import { gain } from './round-robin.ts'
+
+export const leastConn: Balancer = {
+  name: 'least_conn',
+  choose(peers: readonly Peer[], choice: Choice, now: number): Peer | null {
+    let best: Peer | null = null
+    let first = 0
+    let equals = false
+    for (let i = 0; i < peers.length; i++) {
+      const peer = peers[i]!
+      if (!choice.mayTry(peer, now)) continue
+      if (best === null || peer.conns * best.weight < best.conns * peer.weight) {
+        best = peer
+        first = i
+        equals = false
+      } else if (peer.conns * best.weight === best.conns * peer.weight) equals = true
+    }
+    return best === null || !equals ? best : amongEquals(peers, first, choice, now)
+  },
+}
+
+function amongEquals(peers: readonly Peer[], first: number, choice: Choice, now: number): Peer {
+  const least = peers[first]!
+  let best = least
+  let total = 0
+  for (let i = first; i < peers.length; i++) {
+    const peer = peers[i]!
+    if (!choice.mayTry(peer, now) || peer.conns * least.weight !== least.conns * peer.weight) continue
+    total += gain(peer)
+    if (peer.currentWeight > best.currentWeight) best = peer
+  }
+  best.currentWeight -= total
+  return best
+}

@@ -1,0 +1,83 @@
+// Idle connections of a group (ngx_http_upstream_keepalive_module). The one used last is taken first, so that the rest can
+// time out; when there are too many the one idle longest goes. A `local` pool keeps what different locations have opened
+// apart, which is nginx's way with groups that do not say `keepalive`.
+
+import type { Peer } from './peer.ts'
+import type { PeerConnection } from './peer-connection.ts'
+
+export interface KeepaliveOptions {
+  readonly max: number
+  /** Requests after which a connection is closed. */
+  readonly requests: number
+  /** ms a connection may live in all, and may be idle. */
+  readonly timeMs: number
+  readonly timeoutMs: number
+  readonly local: boolean
+}
+
+export class KeepalivePool {
+  readonly options: KeepaliveOptions
+  /** The last is the one used last. */
+  private readonly idle: PeerConnection[] = []
+  private closing = false
+
+  constructor(options: KeepaliveOptions) {
+    this.options = options
+  }
+
+  get size(): number {
+    return this.idle.length
+  }
+
+  /** An idle connection to that peer, which is the caller's then; null if there is none. */
+  take(peer: Peer, tag: unknown): PeerConnection | null {
+    const { idle } = this
+    const { local } = this.options
+    for (let i = idle.length - 1; i >= 0; i--) {
+      const one = idle[i]!
+      if (one.peer !== peer || (local && one.tag !== tag)) continue
+      if (i === idle.length - 1) idle.pop()
+      else idle.splice(i, 1)
+      one.pool = null
+      one.unwatch()
+      return one
+    }
+    return null
+  }
+
+  /** Keeps a connection whose request is over, or closes it where it may not be kept. */
+  put(one: PeerConnection, tag: unknown): void {
+    const { max, requests, timeMs, timeoutMs } = this.options
+    const spent = one.requests >= requests || performance.now() - one.startedAt > timeMs
+    if (spent || this.closing || one.ended || one.connection.closed) {
+      one.close()
+      return
+    }
+    if (this.idle.length >= max) {
+      const oldest = this.idle.shift()!
+      oldest.pool = null
+      oldest.close()
+    }
+    one.user = null
+    one.pool = this
+    one.tag = tag
+    one.connection.resume()
+    one.watch(timeoutMs)
+    this.idle.push(one)
+  }
+
+  remove(one: PeerConnection): void {
+    const i = this.idle.indexOf(one)
+    if (i !== -1) this.idle.splice(i, 1)
+    one.pool = null
+  }
+
+  /** Closes what is idle and keeps nothing from now on. */
+  close(): void {
+    this.closing = true
+    for (const one of this.idle.splice(0)) {
+      one.pool = null
+      one.close()
+    }
+  }
+}

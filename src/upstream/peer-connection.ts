@@ -1,0 +1,101 @@
+// A connection to a peer through its whole life: connecting, serving one request after another, idle in between. It has
+// the one timer that watches it, whoever uses it, and passes what happens on to its present user.
+
+import { connect } from '../net/connection.ts'
+import type { Connection, ConnectionHandler } from '../net/connection.ts'
+import { Timer, timers } from '../lib/timer-wheel.ts'
+import type { KeepalivePool } from './keepalive.ts'
+import type { Peer } from './peer.ts'
+
+/** Who has the connection at the moment: a request's exchange. */
+export interface PeerUser extends ConnectionHandler {
+  onConnect(): void
+  /** The timer armed with PeerConnection.watch() is due. */
+  onTimeout(): void
+}
+
+export class PeerConnection implements ConnectionHandler {
+  readonly peer: Peer
+  readonly connection: Connection
+  user: PeerUser | null
+  connected = false
+  /** The peer has closed its side. */
+  ended = false
+  /** Requests it has carried. */
+  requests = 0
+  /** ms, of the process's clock. */
+  readonly startedAt: number
+  /** The pool it waits in, and for whom (see KeepalivePool). */
+  pool: KeepalivePool | null = null
+  tag: unknown = null
+  /** The user's parser, kept from request to request. */
+  reader: unknown = null
+  /** connection.bytesOut when the present request began. */
+  bytesBefore = 0
+  private readonly timer: Timer<PeerConnection>
+
+  constructor(peer: Peer, user: PeerUser) {
+    this.peer = peer
+    this.user = user
+    this.startedAt = performance.now()
+    this.timer = new Timer<PeerConnection>(this, timedOut)
+    this.connection = connect(peer.address, this, () => this.onConnected())
+    // A request's head and its body may leave in two segments; the second must not wait for the first's acknowledgement.
+    if ('port' in peer.address) this.connection.socket.setNoDelay(true)
+  }
+
+  watch(ms: number): void {
+    timers.arm(this.timer, ms)
+  }
+
+  unwatch(): void {
+    timers.disarm(this.timer)
+  }
+
+  /** Ends it at once; its user hears no more of it. */
+  close(): void {
+    this.user = null
+    this.unwatch()
+    this.connection.destroy()
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.user !== null) this.user.onData(chunk)
+    // An answer nobody asked for: what it belongs to cannot be known.
+    else this.dropIdle()
+  }
+
+  onEnd(): void {
+    this.ended = true
+    if (this.user !== null) this.user.onEnd()
+    else this.dropIdle()
+  }
+
+  onDrain(): void {
+    if (this.user !== null) this.user.onDrain()
+  }
+
+  onClose(error: NodeJS.ErrnoException | null): void {
+    this.unwatch()
+    const { user } = this
+    this.user = null
+    if (user !== null) user.onClose(error)
+    else this.dropIdle()
+  }
+
+  private onConnected(): void {
+    this.connected = true
+    if (this.user !== null) this.user.onConnect()
+  }
+
+  /** Of an idle connection, or one that is closing already. */
+  dropIdle(): void {
+    if (this.pool !== null) this.pool.remove(this)
+    this.close()
+  }
+}
+
+function timedOut(one: PeerConnection): void {
+  if (one.user !== null) one.user.onTimeout()
+  else one.dropIdle()
+}

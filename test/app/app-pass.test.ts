@@ -1,0 +1,287 @@
+import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import test from 'node:test'
+import type { TestContext } from 'node:test'
+import { eventually } from '../helpers/eventually.ts'
+import { get, raw, request } from '../helpers/raw.ts'
+import { serve, type Server } from '../helpers/serve.ts'
+
+const apps = fileURLToPath(new URL('./apps', import.meta.url))
+
+interface Options {
+  readonly threads?: number
+  readonly app?: string
+  readonly location?: string
+  readonly module?: string
+}
+
+function serveThings(t: TestContext, options: Options = {}): Promise<Server> {
+  return serve(t, {
+    conf: `
+worker_processes ${options.threads ?? 1};
+http {
+  app things {
+    directory ${apps};
+    module ${options.module ?? 'things:application'};
+    environment PYTHONDONTWRITEBYTECODE=1;
+    ${options.app ?? 'workers 2;'}
+  }
+  server {
+    listen 127.0.0.1:%%PORT_0%%;
+    client_max_body_size 100m;
+    location / { app_pass things; ${options.location ?? ''} }
+  }
+}`,
+  })
+}
+
+test('app_pass: a request reaches the application and its response the client', async t => {
+  const server = await serveThings(t)
+  const response = await get(server.port, '/env/%C3%A9?a=b&c', { 'X-Twice': ['1', '2'], Cookie: ['a=1', 'b=2'], Proxy: 'evil' })
+  assert.equal(response.status, 200)
+  assert.equal(response.header('content-type'), 'text/plain')
+  const environ = new Map(response.body.toString('latin1').split('\n').map(line => line.split(/=(.*)/s) as [string, string]))
+  assert.equal(environ.get('PATH_INFO'), '/env/\u00c3\u00a9')
+  assert.equal(environ.get('RAW_URI'), '/env/%C3%A9?a=b&c')
+  assert.equal(environ.get('QUERY_STRING'), 'a=b&c')
+  assert.equal(environ.get('SERVER_PORT'), String(server.port))
+  assert.equal(environ.get('REMOTE_ADDR'), '127.0.0.1')
+  assert.equal(environ.get('HTTP_X_TWICE'), '1,2')
+  assert.equal(environ.get('HTTP_COOKIE'), 'a=1; b=2')
+  assert.ok(!environ.has('HTTP_PROXY'))
+  assert.ok(!environ.has('CONTENT_LENGTH'))
+})
+
+test('app_pass: status line and repeated fields are the application’s', async t => {
+  const server = await serveThings(t)
+  const response = await get(server.port, '/found')
+  assert.equal(response.startLine, 'HTTP/1.1 302 Found')
+  assert.equal(response.header('location'), '/elsewhere')
+  assert.equal(response.header('set-cookie'), 'a=1, b=2')
+})
+
+test('app_pass: HEAD gets the head of GET and no body', async t => {
+  const server = await serveThings(t)
+  const response = await request({ address: server.port, method: 'HEAD', path: '/pid' })
+  assert.equal(response.status, 200)
+  assert.notEqual(response.header('content-length'), '0')
+  assert.equal(response.body.length, 0)
+})
+
+test('app_pass: a small and a big upload arrive whole, chunked or not', async t => {
+  const server = await serveThings(t)
+  for (const size of [10, 3_000_000]) {
+    const body = randomBytes(size)
+    const expected = `${size} ${createHash('sha256').update(body).digest('hex')}`
+    const plain = await request({ address: server.port, method: 'POST', path: '/sum', body })
+    assert.equal(plain.text, expected)
+    const client = await raw(t, server.port)
+    await client.send('POST /sum HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n')
+    for (let at = 0; at < size; at += 100_000) {
+      const piece = body.subarray(at, at + 100_000)
+      await client.send(Buffer.concat([Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from('\r\n')]))
+    }
+    await client.send('0\r\n\r\n')
+    assert.equal((await client.response()).text, expected)
+  }
+})
+
+for (const location of ['', 'app_buffering off;', 'app_max_temp_file_size 0;']) {
+  test(`app_pass: a big download is whole with ${location || 'the defaults'}`, async t => {
+    const server = await serveThings(t, { location })
+    const response = await get(server.port, '/stream?200')
+    assert.equal(response.body.length, 200 * 65536)
+    assert.ok(response.body.every(byte => byte === 120))
+  })
+}
+
+test('app_pass: a file that the application names is sent by the front', async t => {
+  const server = await serveThings(t)
+  const body = randomBytes(1_000_000)
+  const path = join(server.dir, 'big')
+  writeFileSync(path, body)
+  const response = await get(server.port, `/file?${path}`)
+  assert.equal(response.header('content-length'), '1000000')
+  assert.ok(response.body.equals(body))
+})
+
+test('app_pass: a slow client does not hold the worker', async t => {
+  const server = await serveThings(t, { app: 'workers 1;' })
+  const slow = await raw(t, server.port)
+  slow.socket.pause()
+  await slow.send('GET /stream?400 HTTP/1.1\r\nHost: x\r\n\r\n')
+  assert.equal((await get(server.port, '/pid')).status, 200)
+})
+
+test('app_pass: an exception is a 500 and its traceback one entry of the error log', async t => {
+  const server = await serveThings(t)
+  assert.equal((await get(server.port, '/boom')).status, 500)
+  await eventually(() => server.errorLog().includes('RuntimeError: boom'))
+  const line = server.errorLog().split('\n').find(one => one.includes('error in application'))
+  assert.match(line!, /\[error\].*GET \/boom/)
+})
+
+test('app_pass: a response that breaks off is cut, not completed', async t => {
+  const server = await serveThings(t)
+  await assert.rejects(get(server.port, '/half'))
+  assert.equal((await get(server.port, '/pid')).status, 200)
+})
+
+test('app_pass: a worker killed while it serves costs that request a 502 and nobody else anything', async t => {
+  const server = await serveThings(t, { app: 'workers 1; timeout 10s;' })
+  const pid = Number((await get(server.port, '/pid')).text)
+  const busy = get(server.port, '/sleep?10')
+  await new Promise(resolve => setTimeout(resolve, 100))
+  const waiting = get(server.port, '/pid')
+  process.kill(pid, 'SIGKILL')
+  assert.equal((await busy).status, 502)
+  const other = await waiting
+  assert.equal(other.status, 200)
+  assert.notEqual(Number(other.text), pid)
+  assert.match(server.errorLog(), new RegExp(`worker process ${pid} prematurely closed`))
+})
+
+test('app_pass: a worker that hangs costs a 504, and is replaced', async t => {
+  const server = await serveThings(t, { app: 'workers 1; timeout 500ms;' })
+  const pid = Number((await get(server.port, '/pid')).text)
+  assert.equal((await get(server.port, '/sleep?30')).status, 504)
+  assert.notEqual(Number((await get(server.port, '/pid')).text), pid)
+  await eventually(() => server.errorLog().includes(`worker process ${pid} exited on signal`))
+})
+
+test('app_pass: beyond the queue there is a 503 at once, and after the queue’s time', async t => {
+  const server = await serveThings(t, { app: 'workers 1; queue 1 timeout=300ms;' })
+  const busy = get(server.port, '/sleep?1')
+  await new Promise(resolve => setTimeout(resolve, 100))
+  const late = get(server.port, '/pid')
+  await new Promise(resolve => setTimeout(resolve, 50))
+  const refused = await get(server.port, '/pid')
+  assert.equal(refused.status, 503)
+  assert.equal(refused.header('retry-after'), '1')
+  assert.equal((await late).status, 503)
+  assert.equal((await busy).status, 200)
+})
+
+test('app_pass: a client that leaves the queue is not served, and the queue goes on', async t => {
+  const server = await serveThings(t, { app: 'workers 1;' })
+  const busy = get(server.port, '/sleep?0.5')
+  await new Promise(resolve => setTimeout(resolve, 100))
+  const leaver = await raw(t, server.port)
+  await leaver.send('GET /sleep?5 HTTP/1.1\r\nHost: x\r\n\r\n')
+  const waiting = get(server.port, '/pid')
+  leaver.destroy()
+  assert.equal((await busy).status, 200)
+  assert.equal((await waiting).status, 200)
+})
+
+test('app_pass: a worker is freed from an endless response whose client has left', async t => {
+  const server = await serveThings(t, { app: 'workers 1;', location: 'app_buffering off;' })
+  const leaver = await raw(t, server.port)
+  await leaver.send('GET /endless HTTP/1.1\r\nHost: x\r\n\r\n')
+  await eventually(() => leaver.received.length > 0)
+  leaver.destroy()
+  assert.equal((await get(server.port, '/pid')).status, 200)
+})
+
+test('app_pass: two threads share the workers, and no request waits while one is idle', async t => {
+  const server = await serveThings(t, { threads: 2, app: 'workers 2;' })
+  await Promise.all(Array.from({ length: 4 }, () => get(server.port, '/pid')))
+  const begun = performance.now()
+  const responses = await Promise.all(Array.from({ length: 100 }, () => get(server.port, '/sleep?0.01')))
+  const elapsed = performance.now() - begun
+  assert.ok(responses.every(one => one.status === 200))
+  assert.equal(new Set(responses.map(one => one.text)).size, 2)
+  // 100 requests of 10 ms on two workers; if a wake-up were missed, each would cost the 50 ms of the check.
+  assert.ok(elapsed < 1500, `${elapsed} ms`)
+})
+
+test('app_pass: workers of kind threads serve as many requests at a time as they have threads', async t => {
+  const server = await serveThings(t, { app: 'kind threads; threads 4; workers 1;' })
+  await get(server.port, '/pid')
+  const begun = performance.now()
+  const responses = await Promise.all(Array.from({ length: 4 }, () => get(server.port, '/sleep?0.4')))
+  assert.ok(responses.every(one => one.status === 200))
+  assert.ok(performance.now() - begun < 1200)
+})
+
+test('app_pass: after max_requests a worker makes room for another, and no request is lost', async t => {
+  const server = await serveThings(t, { threads: 2, app: 'workers 2; max_requests 20 jitter=5;' })
+  const pids = new Set<string>()
+  for (let i = 0; i < 30; i++) {
+    const responses = await Promise.all(Array.from({ length: 5 }, () => get(server.port, '/pid')))
+    for (const one of responses) {
+      assert.equal(one.status, 200)
+      pids.add(one.text)
+    }
+  }
+  assert.ok(pids.size >= 4, `${pids.size} workers`)
+})
+
+test('app_pass: environment reaches the application', async t => {
+  const server = await serveThings(t, { app: 'workers 1; environment "GREETING=h\u00c3\u00a9";' })
+  assert.equal((await get(server.port, '/var?GREETING')).status, 200)
+})
+
+test('app_pass: a reload serves every request, and the new workers take over', async t => {
+  const server = await serveThings(t, { app: 'workers 1;' })
+  const before = (await get(server.port, '/pid')).text
+  let running = true
+  const statuses: number[] = []
+  const stream = (async () => {
+    while (running) statuses.push((await get(server.port, '/sleep?0.01')).status)
+  })()
+  await server.reload()
+  await eventually(async () => (await get(server.port, '/pid')).text !== before)
+  running = false
+  await stream
+  assert.ok(statuses.every(status => status === 200), statuses.join(' '))
+})
+
+test('app_pass: an application that cannot be loaded is a 502 and a line in the log', async t => {
+  const server = await serveThings(t, { module: 'nothing_there' })
+  assert.equal((await get(server.port, '/')).status, 502)
+  await eventually(() => /app "things": cannot load "nothing_there"/.test(server.errorLog()))
+})
+
+test('app_pass: a fetch handler of Node is asked over HTTP, bodies stream and a client that leaves is noticed', async t => {
+  const server = await serveThings(t, { module: './fetch.ts', app: 'workers 1;' })
+  const body = randomBytes(300_000)
+  const echo = await request({ address: server.port, method: 'POST', path: '/echo', body })
+  assert.ok(echo.body.equals(body))
+  assert.equal(echo.header('x-method'), 'POST')
+  assert.equal((await get(server.port, '/boom')).status, 500)
+  assert.equal((await get(server.port, '/cookies')).header('set-cookie'), 'a=1, b=2')
+  assert.match((await get(server.port, '/')).text, /^\d+ 127\.0\.0\.1 /)
+  const leaver = await raw(t, server.port)
+  await leaver.send('GET /forever HTTP/1.1\r\nHost: x\r\n\r\n')
+  await eventually(() => leaver.received.includes('begun'))
+  leaver.destroy()
+  await eventually(async () => (await get(server.port, '/aborted')).text === '1')
+})
+
+for (const [what, file, source] of [
+  ['that listens itself', 'server.mjs', `import http from 'node:http'\nhttp.createServer((q, s) => s.end('own ' + q.url)).listen(1)`],
+  ['(req, res)', 'handler.mjs', `export default (q, s) => s.end('own ' + q.url)`],
+  ['of CommonJS', 'handler.cjs', `module.exports = (q, s, next) => s.end('own ' + q.url)`],
+  ['an object with handle', 'object.mjs', `export default { handle: (q, s) => s.end('own ' + q.url) }`],
+] as const) {
+  test(`app_pass: a Node application ${what} is served`, async t => {
+    const server = await serve(t, {
+      conf: `http { app own { directory %%DIR%%; module ./${file}; kind node; workers 1; }
+        server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass own; } } }`,
+      files: { [file]: source },
+    })
+    assert.equal((await get(server.port, '/x?y')).text, 'own /x?y')
+  })
+}
+
+test('app_pass: nothing is left when the master is killed', async t => {
+  const server = await serveThings(t, { app: 'workers 2;' })
+  const pid = Number((await get(server.port, '/pid')).text)
+  process.kill(server.pid, 'SIGKILL')
+  await eventually(() => !existsSync(`/proc/${pid}`))
+  await eventually(() => server.processes().length === 0)
+})

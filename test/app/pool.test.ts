@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import test from 'node:test'
+import type { TestContext } from 'node:test'
+import type { AppNotice, AppSettings } from '../../src/app/app.ts'
+import { AppPool } from '../../src/app/pool/pool.ts'
+import { eventually } from '../helpers/eventually.ts'
+import { atEnd } from '../helpers/scope.ts'
+import { tempDir, writeFiles } from '../helpers/temp-dir.ts'
+
+const apps = fileURLToPath(new URL('./apps', import.meta.url))
+
+const defaults: AppSettings = {
+  name: 'test',
+  kind: 'sync',
+  directory: apps,
+  module: 'things:application',
+  python: '',
+  pythonPath: [],
+  workers: 2,
+  threads: 1,
+  preload: true,
+  timeout: 30_000,
+  gracefulTimeout: 5000,
+  maxRequests: 0,
+  maxRequestsJitter: 0,
+  queue: 100,
+  queueTimeout: 5000,
+  environment: { PYTHONDONTWRITEBYTECODE: '1' },
+  user: '',
+  group: '',
+  umask: -1,
+  place: 'test:1',
+}
+
+interface Running {
+  readonly pool: AppPool
+  readonly dir: string
+  readonly notices: AppNotice[]
+  readonly log: string[]
+}
+
+function run(t: TestContext, settings: Partial<AppSettings>): Running {
+  const dir = tempDir(t)
+  const notices: AppNotice[] = []
+  const log: string[] = []
+  const pool = new AppPool({
+    settings: { ...defaults, ...settings },
+    generation: 1,
+    frontThreads: 1,
+    runDirectory: dir,
+    front: null,
+    log: (_level, message) => void log.push(message),
+    notify: notice => void notices.push(notice),
+  })
+  atEnd(t, () => pool.stop(false, 0))
+  pool.start()
+  return { pool, dir, notices, log }
+}
+
+/** Pids of the workers once there are so many. */
+async function serving(pool: AppPool, count: number): Promise<number[]> {
+  await eventually(() => pool.pids().length === count)
+  return pool.pids()
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const gone = (notices: AppNotice[], pid: number): boolean => notices.some(one => one.type === 'gone' && one.pid === pid)
+
+for (const [kind, module] of [
+  ['sync', 'things:application'],
+  ['node', './fetch.ts'],
+] as const) {
+  test(`pool (${kind}): the workers asked for serve on sockets that are gone after a stop`, async t => {
+    const { pool, dir, notices } = run(t, { kind, module })
+    assert.equal(await pool.loaded, '')
+    const pids = await serving(pool, 2)
+    assert.equal(pool.current().length, 2)
+    for (const notice of pool.current()) assert.ok(notice.type === 'worker' && existsSync(notice.path))
+    await pool.stop(true, 5000)
+    assert.deepEqual(readdirSync(dir), [])
+    assert.ok(!pids.some(isAlive))
+  })
+
+  test(`pool (${kind}): a worker that is killed is replaced`, async t => {
+    const { pool, notices } = run(t, { kind, module })
+    const [first] = await serving(pool, 2)
+    process.kill(first!, 'SIGKILL')
+    await eventually(() => gone(notices, first!) && pool.pids().length === 2)
+    assert.ok(!pool.pids().includes(first!))
+  })
+
+  test(`pool (${kind}): a worker that hangs is aborted, and another takes its place at once`, async t => {
+    const { pool, notices } = run(t, { kind, module })
+    const [first] = await serving(pool, 2)
+    pool.request({ type: 'hung', app: 'test', slot: 0, pid: first! })
+    assert.ok(gone(notices, first!))
+    await eventually(() => pool.pids().length === 2 && !isAlive(first!))
+  })
+
+  test(`pool (${kind}): what cannot be loaded is reported once, with its place, and tried again`, async t => {
+    const dir = tempDir(t)
+    writeFiles(dir, { 'bad.py': 'import nothing_of_that_name\n', 'bad.ts': "import './nothing-of-that-name.ts'\n" })
+    const bad = kind === 'node' ? './bad.ts' : 'bad:application'
+    const { pool, notices, log } = run(t, { kind, module: bad, directory: dir, workers: 1 })
+    assert.match(await pool.loaded, /nothing.of.that.name/)
+    await eventually(() => notices.filter(one => one.type === 'failed').length >= 2)
+    assert.equal(log.filter(line => line.includes('cannot load')).length, 1)
+    await pool.stop(true, 1000)
+  })
+}
+
+test('pool: an application that is repaired is loaded without a restart', async t => {
+  const dir = tempDir(t)
+  writeFiles(dir, { 'broken.py': readFileSync(join(apps, 'broken.py')) })
+  const { pool, notices } = run(t, { directory: dir, module: 'broken:application', workers: 1 })
+  assert.match(await pool.loaded, /not repaired yet/)
+  writeFileSync(join(dir, 'repaired'), '')
+  pool.tryNow()
+  await eventually(() => notices.some(one => one.type === 'worker'))
+})
+
+test('pool: with preload off a worker that cannot load the application is reported too', async t => {
+  const dir = tempDir(t)
+  const { pool, log } = run(t, { directory: dir, module: 'nowhere:application', preload: false, workers: 1 })
+  assert.match(await pool.loaded, /nowhere/)
+  assert.ok(log.some(line => line.includes('nowhere')))
+})
+
+test('pool: a retired worker serves until its replacement does', async t => {
+  const { pool, notices } = run(t, { workers: 1 })
+  const [first] = await serving(pool, 1)
+  pool.request({ type: 'retire', app: 'test', slot: 0, pid: first! })
+  await eventually(() => gone(notices, first!))
+  const kinds = notices.map(one => one.type)
+  assert.deepEqual(kinds, ['worker', 'worker', 'gone'])
+})
+
+test('pool: a zygote that dies takes its workers with it and is started again', async t => {
+  const { pool, notices, log } = run(t, {})
+  const before = await serving(pool, 2)
+  const zygote = Number(/process (\d+)/.exec(log.find(line => line.includes('loading on'))!)![1])
+  process.kill(zygote, 'SIGKILL')
+  await eventually(() => before.every(pid => gone(notices, pid)))
+  await eventually(() => pool.pids().length === 2, 10_000)
+  await eventually(() => !before.some(isAlive))
+})
+
+test('pool: a worker of kind threads is told of once for each of its sockets', async t => {
+  const { pool, notices } = run(t, { kind: 'threads', threads: 3, workers: 1 })
+  assert.equal(await pool.loaded, '')
+  const paths = notices.map(one => (one.type === 'worker' ? one.path : ''))
+  assert.equal(new Set(paths).size, 3)
+})
+
+test('pool: workers that die at once are not forked without a pause', async t => {
+  const dir = tempDir(t)
+  writeFiles(dir, { 'dies.py': 'import os\nos.register_at_fork(after_in_child=lambda: os._exit(3))\ndef application(e, s): pass\n' })
+  const { log } = run(t, { directory: dir, module: 'dies:application', workers: 1 })
+  await eventually(() => log.filter(line => line.includes('exited with code 3')).length >= 3)
+  const count = log.length
+  await new Promise(resolve => setTimeout(resolve, 500))
+  assert.equal(log.length, count)
+})
