@@ -37,7 +37,13 @@ export const APP_TOPIC = 'app'
 /** Master → every thread. */
 export type AppNotice =
   /** A worker listens on `path` and may be connected to. */
-  | { readonly type: 'worker'; readonly app: string; readonly slot: number; readonly pid: number; readonly path: string }
+  | {
+      readonly type: 'worker'
+      readonly app: string
+      readonly slot: number
+      readonly pid: number
+      readonly path: string
+    }
   /** That worker is gone. */
   | { readonly type: 'gone'; readonly app: string; readonly slot: number; readonly pid: number }
   /** The application cannot be loaded: answer 502 until a worker comes. */

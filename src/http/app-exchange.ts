@@ -7,17 +7,29 @@
 //   client ◀── ResponseBuffer or directly ◀── HEAD, DATA …             ┤
 //   client ◀── FileParts                  ◀── HEAD, FILE                ┘
 
-import { Call, NOT_LOADED, QUEUE_FULL, QUEUE_TIMEOUT, WORKER_FAILED, WORKER_LOST, WORKER_TIMEOUT } from '../app/dispatch/call.ts'
+import {
+  Call,
+  NOT_LOADED,
+  QUEUE_FULL,
+  QUEUE_TIMEOUT,
+  WORKER_FAILED,
+  WORKER_LOST,
+  WORKER_TIMEOUT,
+} from '../app/dispatch/call.ts'
 import type { WorkerLink } from '../app/dispatch/worker-link.ts'
 import { encodeBodyFile, encodeBodyHeader, encodeRequest } from '../codec/frames.ts'
 import { parseLength } from '../codec/h1/fields.ts'
+import { parseUri, Uri } from '../codec/h1/uri.ts'
 import { reason } from '../codec/h1/write.ts'
 import { CRIT, ERR } from '../log/error-log.ts'
 import { environOf } from './app-environ.ts'
+import * as field from './app-fields.ts'
 import type { Application } from './application.ts'
 import { FileParts } from './file-parts.ts'
+import { internalRedirect } from './internal-redirect.ts'
 import { openFile, REGULAR } from './open-file.ts'
 import { EMPTY, FLUSH, LAST, respondSpecial, sendHead, type Source } from './output.ts'
+import { resume } from './phases.ts'
 import type { HttpRequest } from './request.ts'
 import { type BufferLimits, type Producer, ResponseBuffer } from './response-buffer.ts'
 
@@ -43,6 +55,8 @@ export class AppExchange extends Call implements Source, Producer {
   private fromFile = false
   /** Bytes of a request body on disk that have been sent. */
   private bodySent = 0
+  /** X-Accel-Redirect. */
+  private redirect = ''
   private readonly sentMs = performance.now()
 
   constructor(r: HttpRequest, pass: AppPass) {
@@ -102,6 +116,10 @@ export class AppExchange extends Call implements Source, Producer {
     }
     if (!this.takeStatus(status)) return
     this.takeFields(fields)
+    if (this.redirect !== '') {
+      this.goElsewhere()
+      return
+    }
     if (r.contentLength < 0 && bodySize >= 0 && r.method !== 'HEAD') r.contentLength = bodySize
     if (end) this.respondWhole(body)
     else this.begin(body)
@@ -129,7 +147,12 @@ export class AppExchange extends Call implements Source, Producer {
     const name = Buffer.from(path, 'utf8').toString('latin1')
     const file = openFile(name)
     if (file.kind !== REGULAR || file.size < offset + length) {
-      r.log(ERR, file.kind !== REGULAR && file.failure !== '' ? file.failure : `"${name}" is not a file of ${offset + length} bytes`)
+      r.log(
+        ERR,
+        file.kind !== REGULAR && file.failure !== ''
+          ? file.failure
+          : `"${name}" is not a file of ${offset + length} bytes`,
+      )
       r.stream.abort(r)
       return
     }
@@ -200,32 +223,63 @@ export class AppExchange extends Call implements Source, Producer {
     for (let i = 1; i + 1 < fields.length; i += 2) {
       const name = fields[i]!
       const value = fields[i + 1]!
-      switch (kindOf(name)) {
-        case OTHER:
+      switch (field.kindOf(name)) {
+        case field.OTHER:
           r.addHeader(name, value)
           break
-        case CONTENT_TYPE:
+        case field.CONTENT_TYPE:
           r.contentType = value
           break
-        case CONTENT_LENGTH:
+        case field.CONTENT_LENGTH:
           r.contentLength = parseLength(value)
           break
-        case LOCATION:
+        case field.LOCATION:
           // As with nginx's upstreams, a relative reference stays what it is.
           if (value.startsWith('/')) r.addHeader(name, value)
           else r.redirect = value
           break
-        case LAST_MODIFIED:
+        case field.LAST_MODIFIED:
           r.lastModified = value
           break
-        case ETAG:
+        case field.ETAG:
           r.etag = value
           break
-        case ACCEL_BUFFERING:
+        case field.ACCEL_REDIRECT:
+          this.redirect = value
+          break
+        case field.ACCEL_BUFFERING:
           this.buffering = this.buffering && value.toLowerCase() !== 'no'
           break
       }
     }
+  }
+
+  /**
+   * X-Accel-Redirect: the client gets what another location of ours makes of that URI, with a few of the application's fields
+   * (nginx's ngx_http_upstream_process_headers). Its body, if there is one, is not wanted.
+   */
+  private goElsewhere(): void {
+    const { r } = this
+    this.link?.abandon()
+    for (let i = r.outNames.length - 1; i >= 0; i--) {
+      if (field.KEPT.has(r.outNames[i]!.toLowerCase())) continue
+      r.outNames.splice(i, 1)
+      r.outValues.splice(i, 1)
+    }
+    r.status = 0
+    r.statusLine = ''
+    r.contentLength = -1
+    r.lastModified = ''
+    r.etag = ''
+    r.redirect = ''
+    r.source = null
+    if (r.method !== 'HEAD') r.method = 'GET'
+    if (!parseUri(this.redirect, r.server.mergeSlashes, target)) {
+      r.log(ERR, `app "${this.pass.app.name}" sent invalid X-Accel-Redirect "${this.redirect}"`)
+      respondSpecial(r, 500)
+      return
+    }
+    resume(r, internalRedirect(r, target.uri, target.args))
   }
 
   /** All of it is here: head and body leave together. */
@@ -288,42 +342,4 @@ function dropFields(r: HttpRequest): void {
   r.contentLength = -1
 }
 
-const OTHER = 0
-const CONTENT_TYPE = 1
-const CONTENT_LENGTH = 2
-const LOCATION = 3
-const LAST_MODIFIED = 4
-const ETAG = 5
-const ACCEL_BUFFERING = 6
-/** Of one connection only, or ours to say. */
-const DROPPED = 7
-
-const kinds: Readonly<Record<string, number>> = {
-  'content-type': CONTENT_TYPE,
-  'content-length': CONTENT_LENGTH,
-  location: LOCATION,
-  'last-modified': LAST_MODIFIED,
-  etag: ETAG,
-  'x-accel-buffering': ACCEL_BUFFERING,
-  connection: DROPPED,
-  'keep-alive': DROPPED,
-  'transfer-encoding': DROPPED,
-  upgrade: DROPPED,
-  trailer: DROPPED,
-  te: DROPPED,
-  date: DROPPED,
-  server: DROPPED,
-}
-
-/** By the name as the application spells it, which is one of few. */
-const kindOfName = new Map<string, number>()
-const NAMES_MAX = 1000
-
-function kindOf(name: string): number {
-  let kind = kindOfName.get(name)
-  if (kind === undefined) {
-    kind = kinds[name.toLowerCase()] ?? OTHER
-    if (kindOfName.size < NAMES_MAX) kindOfName.set(name, kind)
-  }
-  return kind
-}
+const target = new Uri()

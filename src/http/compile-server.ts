@@ -174,7 +174,7 @@ class Builder implements LocationBuilder {
       portInRedirect: conf.port_in_redirect,
       serverNameInRedirect: conf.server_name_in_redirect,
     }
-    this.http.locations.push(runtime)
+    this.http.addLocation(runtime, this.scope)
     return runtime
   }
 }

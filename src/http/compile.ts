@@ -3,9 +3,10 @@
 // opens nothing and starts nothing; start() does.
 
 import type { AppSettings } from '../app/app.ts'
-import { HTTP, type Place, type Scope, type Site } from '../config/directive.ts'
+import { HTTP, MAIN, type Place, type Scope, type Site } from '../config/directive.ts'
 import { ConfigError } from '../config/errors.ts'
 import { compileTemplate, type Template } from '../config/template.ts'
+import { ErrorLog, type LogTarget } from '../log/error-log.ts'
 import { listen, type Listener } from '../net/listener.ts'
 import { coreDirectives } from './core.ts'
 import { defaultAddress, type ListenDeclaration } from './listen.ts'
@@ -58,7 +59,7 @@ export class CompiledHttp implements HttpSetup {
   readonly listens: Address[] = []
   readonly modules: readonly HttpModule[]
   readonly options: CompileOptions
-  readonly locations: LocationRuntime[] = []
+  private readonly locations: { runtime: LocationRuntime; targets: readonly LogTarget[] | null }[] = []
   private readonly registries = new Map<RegistryKey<any>, Registry<any>>()
   private readonly variables = new Map<string, Variable>(Object.entries(coreVariables))
   private readonly prefixes = new Map(Object.entries(corePrefixVariables))
@@ -161,6 +162,13 @@ export class CompiledHttp implements HttpSetup {
     this.apps.push(settings)
   }
 
+  /** A location whose log is opened when the thread starts. */
+  addLocation(runtime: LocationRuntime, scope: Scope): void {
+    const targets = ownErrorLog(scope)
+    for (const { path } of targets ?? []) if (path !== null) this.needsLogFile(path)
+    this.locations.push({ runtime, targets })
+  }
+
   // ── addresses ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private listen(scope: Scope, server: ServerRuntime): void {
@@ -199,7 +207,7 @@ export class CompiledHttp implements HttpSetup {
   async start(services: ThreadServices, descriptors: ReadonlyMap<string, number>, connectionsMax: number): Promise<void> {
     const sessions = new Sessions(connectionsMax, services.errorLog)
     this.sessions = sessions
-    for (const location of this.locations) location.errorLog = services.errorLog
+    this.openErrorLogs(services)
     for (const run of this.starts) run(services)
     await Promise.all(
       this.listens.map(
@@ -211,6 +219,22 @@ export class CompiledHttp implements HttpSetup {
           }),
       ),
     )
+  }
+
+  private openErrorLogs(services: ThreadServices): void {
+    const opened = new Map<readonly LogTarget[], ErrorLog>()
+    for (const { runtime, targets } of this.locations) {
+      if (targets === null) {
+        runtime.errorLog = services.errorLog
+        continue
+      }
+      let log = opened.get(targets)
+      if (log === undefined) {
+        log = new ErrorLog(targets, services.logFiles, services.errorLog.thread)
+        opened.set(targets, log)
+      }
+      runtime.errorLog = log
+    }
   }
 
   /** Client connections open now. */
@@ -233,6 +257,14 @@ export class CompiledHttp implements HttpSetup {
     this.sessions?.closeAll()
     for (const run of this.stops) run()
   }
+}
+
+/** The `error_log` lines in force where they are not the main ones; null where they are. */
+function ownErrorLog(scope: Scope): readonly LogTarget[] | null {
+  for (let at: Scope | null = scope; at !== null && at.context !== MAIN; at = at.parent) {
+    if (at.has('error_log')) return at.conf(coreDirectives).error_log
+  }
+  return null
 }
 
 /** The servers of one address. */

@@ -6,6 +6,7 @@ import { parseTime } from '../config/units.ts'
 import { accepted, block, buffers, flag, list, number, offset, one, oneOf, section, size, str, time } from '../config/values.ts'
 import { Template } from '../config/template.ts'
 import type { Directive } from '../config/directive.ts'
+import { errorLog } from '../config/error-log.ts'
 import { parseListen } from './listen.ts'
 import { parseLocation } from './location-name.ts'
 import { defaultTypes, readTypes } from './mime-types.ts'
@@ -54,6 +55,7 @@ const tempPath: Directive<string | null> = {
 }
 
 export const coreDirectives = {
+  error_log: errorLog,
   http: section(MAIN, HTTP),
   server: block(HTTP, [0, 0], SERVER, (_args, at) => at.inner!),
   location: block(SERVER | LOCATION, [1, 2], LOCATION, parseLocation),
@@ -91,6 +93,10 @@ export const coreDirectives = {
   client_body_timeout: time(everywhere, 60000),
   client_body_temp_path: tempPath,
   send_timeout: time(everywhere, 60000),
+  // Folders of protocols nobody here speaks yet; files that name them are usable all the same.
+  fastcgi_temp_path: accepted(tempPath),
+  uwsgi_temp_path: accepted(tempPath),
+  scgi_temp_path: accepted(tempPath),
   keepalive_timeout: keepaliveTimeout,
   keepalive_requests: number(everywhere, 1000),
   lingering_time: time(everywhere, 30000),

@@ -137,7 +137,7 @@ export class ErrorLog {
   /** The least severe level that any target takes: callers test it before building a message. */
   readonly level: number
   private readonly targets: { file: LogFile; level: number }[]
-  private readonly thread: number
+  readonly thread: number
 
   /** @param thread shown as nginx shows a thread id; the process's own number where there is none */
   constructor(targets: readonly LogTarget[], files: LogFiles, thread: number = process.pid) {

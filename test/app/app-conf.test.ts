@@ -10,7 +10,10 @@ const good = 'directory %%DIR%%; module a:b;'
 /** What `-t` says of an http block. */
 const cases: readonly (readonly [http: string, message: RegExp | null])[] = [
   [`app a { ${good} } server { location / { app_pass a; } }`, null],
-  [`app a { ${good} workers auto; kind threads; threads 4; timeout 1m; max_requests 100 jitter=10; queue 5 timeout=1s; }`, null],
+  [
+    `app a { ${good} workers auto; kind threads; threads 4; timeout 1m; max_requests 100 jitter=10; queue 5 timeout=1s; }`,
+    null,
+  ],
   [`app a { ${good} environment A=b; environment C=d; user root; umask 022; preload off; python_path x; }`, null],
   ['app a { directory %%DIR%%; module ./file.js; }', null],
   ['server { location / { app_pass b; } }', /app "b" is not defined in .*portico.conf:1$/m],
@@ -29,15 +32,27 @@ const cases: readonly (readonly [http: string, message: RegExp | null])[] = [
   [`app a { ${good} environment A; }`, /invalid environment "A"/],
   [`app a { ${good} umask 999; }`, /invalid umask "999"/],
   [`app a/b { ${good} }`, /invalid app name "a\/b"/],
-  [`app a { directory %%DIR%%; module ./file.js; max_requests 5; }`, /"max_requests" is not supported with "kind node"/],
-  [`app a { ${good} } server { location / { app_pass a; app_request_buffering off; } }`, /"app_request_buffering off" is not supported/],
+  [
+    `app a { directory %%DIR%%; module ./file.js; max_requests 5; }`,
+    /"max_requests" is not supported with "kind node"/,
+  ],
+  [
+    `app a { ${good} } server { location / { app_pass a; app_request_buffering off; } }`,
+    /"app_request_buffering off" is not supported/,
+  ],
 ]
 
 for (const [http, message] of cases) {
   test(`app: ${http.replaceAll('%%DIR%%', '…')} ${message === null ? 'is accepted' : 'is refused with its place'}`, t => {
     const dir = tempDir(t)
-    writeFiles(dir, { 'portico.conf': `http { ${http.replaceAll('%%DIR%%', dir)} }\nevents {}\n`, 'file.js': '', 'logs/x': '' })
-    const { status, stderr } = spawnSync(PORTICO, ['-t', '-p', `${dir}/`, '-c', join(dir, 'portico.conf')], { encoding: 'utf8' })
+    writeFiles(dir, {
+      'portico.conf': `http { ${http.replaceAll('%%DIR%%', dir)} }\nevents {}\n`,
+      'file.js': '',
+      'logs/x': '',
+    })
+    const { status, stderr } = spawnSync(PORTICO, ['-t', '-p', `${dir}/`, '-c', join(dir, 'portico.conf')], {
+      encoding: 'utf8',
+    })
     assert.equal(status, message === null ? 0 : 1, stderr)
     if (message !== null) assert.match(stderr, message)
   })

@@ -40,10 +40,19 @@ http {
 
 test('app_pass: a request reaches the application and its response the client', async t => {
   const server = await serveThings(t)
-  const response = await get(server.port, '/env/%C3%A9?a=b&c', { 'X-Twice': ['1', '2'], Cookie: ['a=1', 'b=2'], Proxy: 'evil' })
+  const response = await get(server.port, '/env/%C3%A9?a=b&c', {
+    'X-Twice': ['1', '2'],
+    Cookie: ['a=1', 'b=2'],
+    Proxy: 'evil',
+  })
   assert.equal(response.status, 200)
   assert.equal(response.header('content-type'), 'text/plain')
-  const environ = new Map(response.body.toString('latin1').split('\n').map(line => line.split(/=(.*)/s) as [string, string]))
+  const environ = new Map(
+    response.body
+      .toString('latin1')
+      .split('\n')
+      .map(line => line.split(/=(.*)/s) as [string, string]),
+  )
   assert.equal(environ.get('PATH_INFO'), '/env/\u00c3\u00a9')
   assert.equal(environ.get('RAW_URI'), '/env/%C3%A9?a=b&c')
   assert.equal(environ.get('QUERY_STRING'), 'a=b&c')
@@ -61,6 +70,25 @@ test('app_pass: status line and repeated fields are the application’s', async 
   assert.equal(response.startLine, 'HTTP/1.1 302 Found')
   assert.equal(response.header('location'), '/elsewhere')
   assert.equal(response.header('set-cookie'), 'a=1, b=2')
+})
+
+test('app_pass: X-Accel-Redirect sends what another location has', async t => {
+  const server = await serve(t, {
+    conf: `http { app things { directory ${apps}; module things:application; workers 1; environment PYTHONDONTWRITEBYTECODE=1; }
+      server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass things; }
+        location /protected/ { internal; alias %%DIR%%/files/; } } }`,
+    files: { 'files/a b.txt': 'secret' },
+  })
+  const response = await request({
+    address: server.port,
+    method: 'POST',
+    path: '/accel?/protected/a%20b.txt',
+    body: 'x',
+  })
+  assert.equal(response.text, 'secret')
+  assert.equal(response.header('set-cookie'), 'seen=1')
+  assert.equal(response.header('x-other'), null)
+  assert.equal((await get(server.port, '/protected/a%20b.txt')).status, 404)
 })
 
 test('app_pass: HEAD gets the head of GET and no body', async t => {
@@ -120,7 +148,10 @@ test('app_pass: an exception is a 500 and its traceback one entry of the error l
   const server = await serveThings(t)
   assert.equal((await get(server.port, '/boom')).status, 500)
   await eventually(() => server.errorLog().includes('RuntimeError: boom'))
-  const line = server.errorLog().split('\n').find(one => one.includes('error in application'))
+  const line = server
+    .errorLog()
+    .split('\n')
+    .find(one => one.includes('error in application'))
   assert.match(line!, /\[error\].*GET \/boom/)
 })
 
@@ -228,16 +259,19 @@ test('app_pass: environment reaches the application', async t => {
 test('app_pass: a reload serves every request, and the new workers take over', async t => {
   const server = await serveThings(t, { app: 'workers 1;' })
   const before = (await get(server.port, '/pid')).text
-  let running = true
+  const over = new AbortController()
   const statuses: number[] = []
   const stream = (async () => {
-    while (running) statuses.push((await get(server.port, '/sleep?0.01')).status)
+    while (!over.signal.aborted) statuses.push((await get(server.port, '/sleep?0.01')).status)
   })()
   await server.reload()
   await eventually(async () => (await get(server.port, '/pid')).text !== before)
-  running = false
+  over.abort()
   await stream
-  assert.ok(statuses.every(status => status === 200), statuses.join(' '))
+  assert.ok(
+    statuses.every(status => status === 200),
+    statuses.join(' '),
+  )
 })
 
 test('app_pass: an application that cannot be loaded is a 502 and a line in the log', async t => {
@@ -263,7 +297,11 @@ test('app_pass: a fetch handler of Node is asked over HTTP, bodies stream and a 
 })
 
 for (const [what, file, source] of [
-  ['that listens itself', 'server.mjs', `import http from 'node:http'\nhttp.createServer((q, s) => s.end('own ' + q.url)).listen(1)`],
+  [
+    'that listens itself',
+    'server.mjs',
+    `import http from 'node:http'\nhttp.createServer((q, s) => s.end('own ' + q.url)).listen(1)`,
+  ],
   ['(req, res)', 'handler.mjs', `export default (q, s) => s.end('own ' + q.url)`],
   ['of CommonJS', 'handler.cjs', `module.exports = (q, s, next) => s.end('own ' + q.url)`],
   ['an object with handle', 'object.mjs', `export default { handle: (q, s) => s.end('own ' + q.url) }`],

@@ -82,7 +82,7 @@ for (const [kind, module] of [
   ['node', './fetch.ts'],
 ] as const) {
   test(`pool (${kind}): the workers asked for serve on sockets that are gone after a stop`, async t => {
-    const { pool, dir, notices } = run(t, { kind, module })
+    const { pool, dir } = run(t, { kind, module })
     assert.equal(await pool.loaded, '')
     const pids = await serving(pool, 2)
     assert.equal(pool.current().length, 2)
@@ -165,7 +165,9 @@ test('pool: a worker of kind threads is told of once for each of its sockets', a
 
 test('pool: workers that die at once are not forked without a pause', async t => {
   const dir = tempDir(t)
-  writeFiles(dir, { 'dies.py': 'import os\nos.register_at_fork(after_in_child=lambda: os._exit(3))\ndef application(e, s): pass\n' })
+  writeFiles(dir, {
+    'dies.py': 'import os\nos.register_at_fork(after_in_child=lambda: os._exit(3))\ndef application(e, s): pass\n',
+  })
   const { log } = run(t, { directory: dir, module: 'dies:application', workers: 1 })
   await eventually(() => log.filter(line => line.includes('exited with code 3')).length >= 3)
   const count = log.length

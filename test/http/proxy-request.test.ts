@@ -194,3 +194,19 @@ test('proxy_request_buffering off: a large upload passes whole through an upstre
   await sending
   assert.equal((await client.response()).text, String(size))
 })
+
+test('line ends that a client smuggles into variables end no line', async t => {
+  const up = await origin(t, reply('', { Location: 'http://x/' }, '302 Found'))
+  const server = await serve(
+    t,
+    `http { server { listen 127.0.0.1:%%PORT_0%%;
+       location /f { proxy_pass http://${up.path}; proxy_set_header X-Uri $uri; proxy_redirect http://x/ $uri; }
+       location /v { proxy_pass http://${up.path}$uri; } } }`,
+  )
+  const response = await request({ address: server.port, path: '/f%0d%0aX-Evil:%201' })
+  assert.equal(response.header('x-evil'), null)
+  await request({ address: server.port, path: '/v%20HTTP/1.1%0d%0aX-Evil:%201' })
+  assert.equal(up.requests[0]!.header('x-uri'), '/f  X-Evil: 1')
+  assert.equal(up.requests[1]!.target, '/v%20HTTP/1.1%0D%0AX-Evil:%201')
+  assert.ok(up.requests.every(one => one.header('x-evil') === null))
+})

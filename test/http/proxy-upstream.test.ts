@@ -195,8 +195,8 @@ test('no more idle connections than keepalive says', async t => {
 
 test('an idle connection the upstream closes at the wrong moment: the request goes out again on a new one', async t => {
   const up = await origin(t, (request, socket) => {
-    if (request.turn === 0) return reply('fresh')
-    socket.destroy()
+    if (request.turn === 0) socket.write(reply('fresh'))
+    else socket.destroy()
   })
   const server = await proxy(t, `server ${up.path};`)
   const client = await raw(t, server.port)

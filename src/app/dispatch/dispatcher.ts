@@ -107,7 +107,7 @@ export class Dispatcher {
       call.onFailure(QUEUE_TIMEOUT, 0)
     }
     this.settle()
-    for (const link of [...this.links]) link.destroy()
+    for (const link of this.links) link.destroy()
   }
 
   log(level: number, message: string): void {
@@ -218,7 +218,7 @@ export class Dispatcher {
    *  all threads agree and workers started together do not go together. */
   private lifeOf(pid: number): number {
     const { maxRequests, maxRequestsJitter, kind, threads } = this.settings
-    const life = maxRequests + (Math.imul(pid, 0x9e3779b1) >>> 0) % (maxRequestsJitter + 1)
+    const life = maxRequests + ((Math.imul(pid, 0x9e3779b1) >>> 0) % (maxRequestsJitter + 1))
     return kind === 'threads' ? Math.max(1, Math.ceil(life / threads)) : life
   }
 

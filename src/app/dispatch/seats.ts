@@ -126,7 +126,8 @@ export class SeatTable {
 
   private find(key: number): number {
     const { cells, size } = this
-    for (let i = 0, at = FIRST_SEAT; i < size; i++, at += SEAT_CELLS) if (Atomics.load(cells, at + KEY) === key) return at
+    for (let i = 0, at = FIRST_SEAT; i < size; i++, at += SEAT_CELLS)
+      if (Atomics.load(cells, at + KEY) === key) return at
     return -1
   }
 
@@ -159,7 +160,8 @@ export class SeatTable {
   private lock(): void {
     const { cells } = this
     const until = performance.now() + LOCK_PATIENCE_MS
-    while (Atomics.compareExchange(cells, LOCK, 0, 1) !== 0 && performance.now() < until) Atomics.wait(cells, LOCK, 1, 1)
+    while (Atomics.compareExchange(cells, LOCK, 0, 1) !== 0 && performance.now() < until)
+      Atomics.wait(cells, LOCK, 1, 1)
   }
 
   // ── waiters ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -221,7 +223,8 @@ export class SeatTable {
     let sum = 0
     if (Atomics.load(cells, PRESENT) === 0) return 0
     for (let at = FIRST_WAITER; at < FIRST_SEAT; at += WAITER_CELLS) {
-      if (at !== place && Atomics.load(cells, at + OWNER) !== 0 && Atomics.load(cells, at + GROUP) === group) sum += Atomics.load(cells, at + WAITING)
+      if (at !== place && Atomics.load(cells, at + OWNER) !== 0 && Atomics.load(cells, at + GROUP) === group)
+        sum += Atomics.load(cells, at + WAITING)
     }
     return sum
   }

@@ -180,6 +180,12 @@ export class WorkerLink implements FrameSink {
     this.call?.onWritable(this)
   }
 
+  /** The worker has closed: it must not be claimed in the moment until onClose(). */
+  onEnd(): void {
+    this.ready = false
+    this.connection.destroy()
+  }
+
   onClose(error: NodeJS.ErrnoException | null): void {
     timers.disarm(this.timer)
     this.ready = false
@@ -231,7 +237,8 @@ export class WorkerLink implements FrameSink {
 
   /** Threads are timed by what they do; a sync worker, as in Gunicorn, by the whole request. */
   private progress(): void {
-    if (this.dispatcher.timeout > 0 && !this.dispatcher.timesWholeRequest) timers.arm(this.timer, this.dispatcher.timeout)
+    if (this.dispatcher.timeout > 0 && !this.dispatcher.timesWholeRequest)
+      timers.arm(this.timer, this.dispatcher.timeout)
   }
 
   private drain(bytes: number, end: boolean): void {
@@ -289,7 +296,7 @@ class Wire implements ConnectionHandler {
     this.link.onBytes(chunk)
   }
   onEnd(): void {
-    this.link.connection.destroy()
+    this.link.onEnd()
   }
   onDrain(): void {
     this.link.onWritable()

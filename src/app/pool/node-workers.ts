@@ -111,7 +111,12 @@ export class NodeWorkers implements Spawner {
 /** The worker's program: beside this file in a checkout, in the bundle's folder in a package. */
 function workerFile(): string {
   const here = import.meta.dirname
-  const candidates = ['../workers/node-worker.ts', '../app/workers/node-worker.js', './node-worker.js', '../workers/node-worker.js']
+  const candidates = [
+    '../workers/node-worker.ts',
+    '../app/workers/node-worker.js',
+    './node-worker.js',
+    '../workers/node-worker.js',
+  ]
   const found = candidates.map(name => join(here, name)).find(name => existsSync(name))
   if (found === undefined) throw new Error('node-worker is missing from this installation')
   return found

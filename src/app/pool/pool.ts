@@ -93,6 +93,7 @@ export class AppPool implements SpawnerEvents {
       this.spawner.start()
     } catch (error) {
       this.spawner = null
+      this.removeDirectory()
       this.failed((error as Error).message, '')
       this.later(this.loads.delay(), () => this.start())
     }

@@ -17,7 +17,8 @@ async function serve(handler: FetchHandler, message: IncomingMessage, response: 
   })
   try {
     const answer = await handler(requestOf(message, left.signal))
-    if (!(answer instanceof Response)) throw new TypeError(`the handler answered ${typeof answer} instead of a Response`)
+    if (!(answer instanceof Response))
+      throw new TypeError(`the handler answered ${typeof answer} instead of a Response`)
     await send(answer, response, message.method === 'HEAD')
   } catch (error) {
     if (left.signal.aborted) return
@@ -40,8 +41,8 @@ function requestOf(message: IncomingMessage, signal: AbortSignal): Request {
     method,
     headers,
     signal,
-    ...(bodiless ? {} : { body: Readable.toWeb(message) as unknown as ReadableStream, duplex: 'half' }),
-  } as RequestInit)
+    ...(bodiless ? {} : { body: Readable.toWeb(message), duplex: 'half' }),
+  })
 }
 
 async function send(answer: Response, response: ServerResponse, bodiless: boolean): Promise<void> {

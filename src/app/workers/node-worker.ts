@@ -59,7 +59,8 @@ function listenerOf(loaded: Record<string, unknown>): Listener | null {
   }
   if (typeof given !== 'object' || given === null) return null
   const object = given as Record<string, unknown>
-  if (typeof object['fetch'] === 'function') return serveFetch(object['fetch'].bind(object) as (request: Request) => unknown)
+  if (typeof object['fetch'] === 'function')
+    return serveFetch(object['fetch'].bind(object) as (request: Request) => unknown)
   if (typeof object['handle'] === 'function') return object['handle'].bind(object) as Listener
   if (typeof object['callback'] === 'function') return (object['callback'] as () => Listener).call(object)
   return null
@@ -71,8 +72,7 @@ function takeListen(): void {
   const listen = prototype.listen
   prototype.listen = function (this: net.Server, ...args: any[]): net.Server {
     if (server !== null) return listen.apply(this, args)
-    server = this
-    prepare(this)
+    take(this)
     const callback = args.findLast(arg => typeof arg === 'function') as (() => void) | undefined
     this.once('error', fail)
     return listen.call(this, { path: start.path }, () => {
@@ -80,6 +80,11 @@ function takeListen(): void {
       callback?.call(this)
     })
   }
+}
+
+function take(made: net.Server): void {
+  server = made
+  prepare(made)
 }
 
 /** The front keeps its connections and times its requests: what node:http does about slow clients must not interfere. */

@@ -44,7 +44,14 @@ export function nodePass(app: Application, buffering: boolean, bufferLimits: Buf
     nextUpstreamTries: 0,
     nextUpstreamTimeout: 0,
     ignoreHeaders: 0,
-    headLimits: { lineMax: HEAD_MAX, fieldMax: HEAD_MAX, headMax: HEAD_MAX, fieldsMax: HEAD_MAX, underscores: true, ignoreInvalid: true },
+    headLimits: {
+      lineMax: HEAD_MAX,
+      fieldMax: HEAD_MAX,
+      headMax: HEAD_MAX,
+      fieldsMax: HEAD_MAX,
+      underscores: true,
+      ignoreInvalid: true,
+    },
     bufferLimits,
     hidden: new Set(),
   }
@@ -84,8 +91,10 @@ function ask(r: HttpRequest): void {
 
 /** Fields that end at this hop, or that we write ourselves. */
 const OWN = new Set(
-  ('host connection keep-alive proxy-connection te trailer transfer-encoding content-length upgrade expect ' +
-    'x-forwarded-for x-forwarded-proto').split(' '),
+  (
+    'host connection keep-alive proxy-connection te trailer transfer-encoding content-length upgrade expect ' +
+    'x-forwarded-for x-forwarded-proto'
+  ).split(' '),
 )
 
 const nodeHttp: UpstreamProtocol = { ...http1, requestHead, passHead }
@@ -150,4 +159,3 @@ function passField(x: Exchange, name: string, spelled: string, value: string): v
       r.addHeader(spelled, value)
   }
 }
-

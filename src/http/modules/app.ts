@@ -84,9 +84,12 @@ function parseApp(name: string, at: Site): { settings: AppSettings; site: Site }
   const kind = conf.kind ?? (/\.[cm]?[jt]s$/.test(conf.module) ? 'node' : 'sync')
   checkFolder(conf.directory, siteOf('directory'))
   if (kind === 'node') checkFile(resolve(conf.directory, conf.module), siteOf('module'))
-  else if (!/^[^\s:]+(?::.+)?$/.test(conf.module)) siteOf('module').fail(`invalid module "${conf.module}"`, 'as in mysite.wsgi:application')
-  if (kind !== 'threads' && conf.threads !== 1) siteOf('threads').fail(`"threads" needs "kind threads" in app "${name}"`)
-  if (kind === 'node' && conf.max_requests.count > 0) siteOf('max_requests').fail('"max_requests" is not supported with "kind node"')
+  else if (!/^[^\s:]+(?::.+)?$/.test(conf.module))
+    siteOf('module').fail(`invalid module "${conf.module}"`, 'as in mysite.wsgi:application')
+  if (kind !== 'threads' && conf.threads !== 1)
+    siteOf('threads').fail(`"threads" needs "kind threads" in app "${name}"`)
+  if (kind === 'node' && conf.max_requests.count > 0)
+    siteOf('max_requests').fail('"max_requests" is not supported with "kind node"')
   return { settings: settingsOf(name, kind, conf, at), site: at }
 }
 
@@ -150,7 +153,9 @@ function parseWorkers([word]: readonly string[], at: Site): number {
   if (word === 'auto') return autoWorkers()
   if (/^\d+\.\.\d+$/.test(word!)) return at.fail(`a range of workers "${word}" is not supported, give one number`)
   const count = parseNumber(word!) ?? at.fail(`"workers" directive invalid number "${word}"`)
-  return count >= 1 && count <= WORKERS_MAX ? count : at.fail(`the number of workers must be between 1 and ${WORKERS_MAX}`)
+  return count >= 1 && count <= WORKERS_MAX
+    ? count
+    : at.fail(`the number of workers must be between 1 and ${WORKERS_MAX}`)
 }
 
 function parseMaxRequests([word, option]: readonly string[], at: Site): { count: number; jitter: number } {

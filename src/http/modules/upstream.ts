@@ -130,7 +130,7 @@ interface ServerOptions {
 
 function readParameter(parameter: string, options: ServerOptions, at: Site): void {
   const refuse = (): never => at.fail(`invalid parameter "${parameter}"`)
-  const [name = '', value] = parameter.split(/=(.*)/s) as [string, string?]
+  const [name, value] = parameter.split(/=(.*)/s) as [string, string?]
   if (name === 'down' && value === undefined) options.down = true
   else if (name === 'backup' && value === undefined) {
     if (at.scope.has('ip_hash')) at.fail(`balancing method does not support parameter "${parameter}"`)

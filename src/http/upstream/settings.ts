@@ -84,9 +84,9 @@ const common = {
   pass_request_body: flag(anywhere, true),
   buffer_size: size(anywhere, PAGE),
   buffers: buffers<Buffers>(anywhere, { number: 8, size: PAGE }),
-  busy_buffers_size: size(anywhere, null),
-  max_temp_file_size: size(anywhere, null),
-  temp_file_write_size: size(anywhere, null),
+  busy_buffers_size: size<number | null>(anywhere, null),
+  max_temp_file_size: size<number | null>(anywhere, null),
+  temp_file_write_size: size<number | null>(anywhere, null),
   next_upstream: bitmask(anywhere, NEXT_UPSTREAM, ERROR | TIMEOUT),
   next_upstream_tries: number(anywhere, 0),
   next_upstream_timeout: time(anywhere, 0),
@@ -190,9 +190,9 @@ type Get = <K extends keyof Common>(name: K) => Common[K]['default']
 function bufferLimits(prefix: string, get: Get, at: LocationBuilder, tempPath: string): BufferLimits {
   const { number, size } = get('buffers')
   const most = Math.max(get('buffer_size'), size)
-  const busy = (get('busy_buffers_size') as number | null) ?? 2 * most
-  const fileMax = (get('max_temp_file_size') as number | null) ?? TEMP_FILE_MAX
-  const writeSize = (get('temp_file_write_size') as number | null) ?? 2 * most
+  const busy = get('busy_buffers_size') ?? 2 * most
+  const fileMax = get('max_temp_file_size') ?? TEMP_FILE_MAX
+  const writeSize = get('temp_file_write_size') ?? 2 * most
   const each = `the maximum of the value of "${prefix}_buffer_size" and one of the "${prefix}_buffers"`
   const refuse = (name: string, problem: string): void => {
     const site = at.site(`${prefix}_${name}`) ?? at.site(`${prefix}_buffers`) ?? at.site(`${prefix}_buffer_size`)

@@ -17,11 +17,11 @@ export const ipHash: Balancer = {
     const address = addressBytes(choice.clientAddress)
     let total = 0
     for (const peer of peers) total += peer.weight
-    do {
+    for (; choice.rehashes <= REHASHES_MAX; choice.rehashes++) {
       for (const byte of address) choice.hash = (choice.hash * 113 + byte) % 6271
       const peer = at(peers, choice.hash % total)
       if (choice.mayTry(peer, now)) return peer
-    } while (++choice.rehashes <= REHASHES_MAX)
+    }
     return roundRobin.choose(peers, choice, now)
   },
 }
@@ -41,7 +41,7 @@ export function addressBytes(address: string): readonly number[] {
 
 function ipv6Bytes(address: string): readonly number[] {
   if (address.startsWith('unix:')) return NO_ADDRESS
-  const [left = '', right] = address.split('::') as [string, string?]
+  const [left, right] = address.split('::') as [string, string?]
   const before = groups(left)
   const after = right === undefined ? [] : groups(right)
   const zeros = Array.from({ length: Math.max(0, 16 - before.length - after.length) }, () => 0)

@@ -13,7 +13,7 @@ export default {
     }
     if (pathname === '/forever') return new Response(forever(request.signal))
     if (pathname === '/aborted') return new Response(String(aborted))
-    return new Response(`${process.pid} ${request.headers.get('x-forwarded-for')} ${searchParams}`)
+    return new Response(`${process.pid} ${request.headers.get('x-forwarded-for')} ${searchParams.toString()}`)
   },
 }
 

@@ -23,6 +23,9 @@ def application(environ, start_response):
         return environ['wsgi.file_wrapper'](open(query, 'rb'))
     if path == '/boom':
         raise RuntimeError('boom')
+    if path == '/accel':
+        start_response('200 OK', headers + [('X-Accel-Redirect', query), ('Set-Cookie', 'seen=1'), ('X-Other', '1')])
+        return [b'not for the client']
     if path == '/found':
         start_response('302 Found', [('Location', '/elsewhere'), ('Set-Cookie', 'a=1'), ('Set-Cookie', 'b=2')])
         return [b'']

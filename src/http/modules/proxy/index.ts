@@ -6,6 +6,7 @@ import { DONE, httpModule } from '../../module.ts'
 import type { HttpRequest } from '../../request.ts'
 import { readRequestBody } from '../../request-body.ts'
 import { Exchange, upstreamSlot } from '../../upstream/exchange.ts'
+import { targetText } from '../../upstream/field-value.ts'
 import { groupAtRunTime } from '../../upstream/groups.ts'
 import { http1 } from '../../upstream/h1.ts'
 import type { UpstreamProtocol } from '../../upstream/protocol.ts'
@@ -36,7 +37,7 @@ function proxyPass(r: HttpRequest, conf: ProxyConf): number {
   if (typeof target === 'number') return target
   setTarget(r, target)
   const x = new Exchange(r, proxyHttp, conf.settings, conf, target.group)
-  if (conf.method !== null) x.method = conf.method.get(r)
+  if (conf.method !== null) x.method = targetText(conf.method.get(r))
   x.uri = requestUri(r, target.uri, conf.target === null, conf.location)
   if (x.uri === '') {
     r.log(ERR, 'zero length URI to proxy')
@@ -80,7 +81,8 @@ function findTarget(r: HttpRequest, conf: ProxyConf): Target | number {
     r.log(ERR, `no resolver defined to resolve ${url.host}`)
     return 502
   }
-  const target = makeTarget(url, group, url.uri.startsWith('?') ? `/${url.uri}` : url.uri)
+  const uri = targetText(url.uri)
+  const target = makeTarget(url, group, uri.startsWith('?') ? `/${uri}` : uri)
   if (conf.targets.size >= TARGETS_MAX) conf.targets.clear()
   conf.targets.set(text, target)
   return target

@@ -2,6 +2,7 @@
 // the client's own fields in their order and spelling, without those that were set or that end at this hop.
 
 import type { Exchange } from '../../upstream/exchange.ts'
+import { fieldValue } from '../../upstream/field-value.ts'
 import type { HttpRequest } from '../../request.ts'
 import type { ProxyConf } from './conf.ts'
 import { targetOf } from './target.ts'
@@ -10,12 +11,12 @@ export function requestHead(x: Exchange): string {
   const { r } = x
   const conf = x.conf as ProxyConf
   let text = `${x.method} ${x.uri}${conf.versionLine}`
-  const host = conf.host === null ? '' : conf.host.get(r)
+  const host = conf.host === null ? '' : fieldValue(conf.host.get(r))
   if (host !== '') text += `Host: ${host}\r\n`
   else if (conf.host === null || conf.http11) text += `Host: ${targetOf(r)!.hostHeader}\r\n`
   for (let i = 0; i < conf.fields.length; i++) {
     const field = conf.fields[i]!
-    const value = field.value.get(r)
+    const value = fieldValue(field.value.get(r))
     text += value === '' ? field.before : `${field.before}${field.name}: ${value}\r\n`
   }
   text += conf.fieldsAfter

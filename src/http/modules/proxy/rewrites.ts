@@ -4,6 +4,7 @@
 import type { Site } from '../../../config/directive.ts'
 import { Template } from '../../../config/template.ts'
 import { regex } from '../../location-name.ts'
+import { fieldValue } from '../../upstream/field-value.ts'
 import type { LocationBuilder, Value } from '../../module.ts'
 import type { HttpRequest } from '../../request.ts'
 
@@ -41,7 +42,7 @@ export function bindDomainRule(rule: RuleText, at: LocationBuilder): Rule {
 export function applyFirst(rules: readonly Rule[], r: HttpRequest, text: string): string | null {
   for (let i = 0; i < rules.length; i++) {
     const changed = rules[i]!.apply(r, text)
-    if (changed !== null) return changed
+    if (changed !== null) return fieldValue(changed)
   }
   return null
 }

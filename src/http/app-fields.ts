@@ -1,0 +1,47 @@
+// Which fields of an application's response the server takes for itself, and which just go on to the client.
+
+/** What an X-Accel-Redirect leaves of the application's fields. */
+export const KEPT = new Set(['set-cookie', 'content-disposition', 'cache-control', 'expires', 'accept-ranges'])
+
+export const OTHER = 0
+export const CONTENT_TYPE = 1
+export const CONTENT_LENGTH = 2
+export const LOCATION = 3
+export const LAST_MODIFIED = 4
+export const ETAG = 5
+export const ACCEL_BUFFERING = 6
+export const ACCEL_REDIRECT = 8
+/** Of one connection only, or ours to say. */
+const DROPPED = 7
+
+const kinds: Readonly<Record<string, number>> = {
+  'content-type': CONTENT_TYPE,
+  'content-length': CONTENT_LENGTH,
+  location: LOCATION,
+  'last-modified': LAST_MODIFIED,
+  etag: ETAG,
+  'x-accel-buffering': ACCEL_BUFFERING,
+  'x-accel-redirect': ACCEL_REDIRECT,
+  connection: DROPPED,
+  'keep-alive': DROPPED,
+  'transfer-encoding': DROPPED,
+  upgrade: DROPPED,
+  trailer: DROPPED,
+  te: DROPPED,
+  date: DROPPED,
+  server: DROPPED,
+}
+
+/** By the name as the application spells it, which is one of few. */
+const kindOfName = new Map<string, number>()
+const NAMES_MAX = 1000
+
+/** What is to be done with a field of that name. */
+export function kindOf(name: string): number {
+  let kind = kindOfName.get(name)
+  if (kind === undefined) {
+    kind = kinds[name.toLowerCase()] ?? OTHER
+    if (kindOfName.size < NAMES_MAX) kindOfName.set(name, kind)
+  }
+  return kind
+}

@@ -1,0 +1,111 @@
+// The balancers over made-up peers: orders, limits, failures and recoveries, without a socket.
+
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import type { Balancer } from '../../src/upstream/balance/balancer.ts'
+import { addressBytes, ipHash } from '../../src/upstream/balance/ip-hash.ts'
+import { leastConn } from '../../src/upstream/balance/least-conn.ts'
+import { roundRobin } from '../../src/upstream/balance/round-robin.ts'
+import { Choice, FAILED, Group, PASSED_ON, SUCCEEDED } from '../../src/upstream/group.ts'
+import { Peer } from '../../src/upstream/peer.ts'
+import type { PeerOptions } from '../../src/upstream/peer.ts'
+
+function peers(options: Readonly<Record<string, PeerOptions>>): Peer[] {
+  return Object.entries(options).map(([name, option]) => new Peer(name, { host: '127.0.0.1', port: 1 }, option))
+}
+
+function take(group: Group, outcome = SUCCEEDED, address = '10.0.0.1'): string {
+  const choice = new Choice(group, address, 0)
+  const peer = choice.next()
+  choice.release(outcome)
+  return peer?.name ?? '-'
+}
+
+test('round robin is smooth and keeps to the weights', () => {
+  const group = new Group('g', peers({ a: { weight: 5 }, b: {}, c: {} }))
+  assert.equal(Array.from({ length: 14 }, () => take(group)).join(''), 'aabacaaaabacaa')
+})
+
+for (const balancer of [roundRobin, leastConn, ipHash] satisfies Balancer[]) {
+  test(`${balancer.name}: a request tries every peer once, then the backups, then there is none`, () => {
+    const group = new Group('g', peers({ a: {}, b: {}, c: { down: true } }), peers({ x: {}, y: {} }), balancer)
+    const choice = new Choice(group, '10.1.2.3', 0)
+    const seen: string[] = []
+    for (let peer = choice.next(); peer !== null; peer = choice.next()) {
+      seen.push(peer.name)
+      choice.release(FAILED)
+    }
+    assert.deepEqual(seen.slice(0, 2).sort(), ['a', 'b'])
+    assert.deepEqual(seen.slice(2).sort(), ['x', 'y'])
+    assert.equal(choice.triesLeft, 0)
+    assert.ok(group.peers.every(peer => peer.conns === 0))
+  })
+
+  test(`${balancer.name}: a peer at max_conns is passed over`, () => {
+    const group = new Group('g', peers({ a: { maxConns: 1 }, b: {} }), [], balancer)
+    const held = new Choice(group, '10.0.0.1', 0)
+    while (held.next()!.name !== 'a') held.release(SUCCEEDED)
+    for (let i = 0; i < 5; i++) assert.equal(take(group), 'b')
+  })
+}
+
+test('a peer that failed max_fails times rests for fail_timeout, and is tried by one request after it', t => {
+  t.mock.timers.enable({ apis: ['Date'], now: 1_000_000_000 })
+  const group = new Group('g', peers({ a: { maxFails: 2, failTimeout: 10 }, b: {} }))
+  const a = group.peers[0]!
+  const fail = (): void => {
+    for (let i = 0; i < 2; i++) {
+      const choice = new Choice(group, '', 0)
+      choice.release(choice.next() === a ? FAILED : SUCCEEDED)
+    }
+  }
+  fail()
+  fail()
+  assert.equal(a.fails, 2)
+  for (let i = 0; i < 4; i++) assert.equal(take(group), 'b')
+  t.mock.timers.tick(11_000)
+  assert.ok(Array.from({ length: 4 }, () => take(group)).includes('a'))
+  assert.equal(a.fails, 0)
+})
+
+test('the only peer of a group is asked again however often it fails', () => {
+  const group = new Group('g', peers({ a: { maxFails: 1 } }))
+  for (let i = 0; i < 3; i++) assert.equal(take(group, FAILED), 'a')
+})
+
+test('403 and 404 passed on are no failures', () => {
+  const group = new Group('g', peers({ a: {}, b: {} }))
+  for (let i = 0; i < 4; i++) take(group, PASSED_ON)
+  assert.ok(group.peers.every(peer => peer.fails === 0))
+})
+
+test('the number of tries is that of the usable peers, or fewer if so configured', () => {
+  const group = new Group('g', peers({ a: {}, b: {}, c: { down: true } }), peers({ d: {} }))
+  assert.equal(new Choice(group, '', 0).triesLeft, 3)
+  assert.equal(new Choice(group, '', 2).triesLeft, 2)
+})
+
+test('least_conn compares requests by weight', () => {
+  const group = new Group('g', peers({ a: { weight: 3 }, b: {} }), [], leastConn)
+  const names = Array.from({ length: 8 }, () => new Choice(group, '', 0).next()!.name)
+  assert.equal(names.filter(name => name === 'a').length, 6)
+})
+
+test('least_conn finds a peer that joins while requests are under way', () => {
+  const group = new Group('g', peers({ a: {} }), [], leastConn)
+  new Choice(group, '', 0).next()
+  group.peers = [...group.peers, ...peers({ b: {} })]
+  assert.equal(new Choice(group, '', 0).next()!.name, 'b')
+})
+
+test('ip_hash goes by the first three bytes of IPv4 and all of IPv6', () => {
+  assert.deepEqual(addressBytes('10.20.30.40'), [10, 20, 30])
+  assert.deepEqual(addressBytes('::1'), [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
+  assert.deepEqual(addressBytes('2001:db8::a:b'), [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xa, 0, 0xb])
+  assert.deepEqual(addressBytes('::ffff:1.2.3.4').slice(10), [255, 255, 1, 2, 3, 4])
+  assert.deepEqual(addressBytes('unix:'), [0, 0, 0])
+  const group = new Group('g', peers({ a: {}, b: {}, c: {} }), [], ipHash)
+  assert.equal(take(group, SUCCEEDED, '10.9.8.1'), take(group, SUCCEEDED, '10.9.8.250'))
+  const spread = new Set(Array.from({ length: 64 }, (_, i) => take(group, SUCCEEDED, `10.${i}.3.1`)))
+  assert.deepEqual([...spread].sort(), ['a', 'b', 'c'])
+})
