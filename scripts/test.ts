@@ -10,17 +10,22 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isMissing, PEERS } from '../test/helpers/needs.ts'
 import type { Peer } from '../test/helpers/needs.ts'
+import { killAll, processTree, signalTo } from '../test/helpers/processes.ts'
+import type { Process } from '../test/helpers/processes.ts'
 
 const NODE_MAJOR = 26
 /** One test file; the slowest should take a third of it. */
-const FILE_MS = 180_000
+const FILE_MS = Number(process.env['PORTICO_TEST_FILE_SECONDS'] ?? 180) * 1000
 /** Everything; then the run is interrupted, which still gives a summary. */
 const WHOLE_MS = 14 * 60_000
-const KILL_AFTER_MS = 20_000
+const KILL_AFTER_MS = 15_000
+const WATCH_MS = 2000
 const UPDATE_MS = 120_000
 const INSTALL_MS = 300_000
 const POLICY = '/usr/sbin/policy-rc.d'
 
+/** Told to end, and what they have started; what is left of them at the end is ended then. */
+const doomed: Process[] = []
 const begun = performance.now()
 const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = join(root, 'node_modules', '.bin')
@@ -107,21 +112,46 @@ function runChecks(): string[] {
 /** node --test; resolves with its exit code. */
 function runTests(): Promise<number> {
   const flags = given.filter(arg => arg.startsWith('-'))
-  const args = ['--test', '--test-reporter=spec', `--test-timeout=${FILE_MS}`]
-  args.push(`--test-concurrency=${Math.max(2, availableParallelism())}`, '--disable-warning=ExperimentalWarning')
+  const args = ['--test', '--test-reporter=spec', `--test-timeout=${FILE_MS}`, '--disable-warning=ExperimentalWarning']
+  args.push(`--test-concurrency=${Math.max(2, availableParallelism())}`)
   args.push(...flags, ...(files.length > 0 ? files : globSync('test/**/*.test.ts').sort()))
   return new Promise(resolve => {
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] })
-    const left = WHOLE_MS - (performance.now() - begun)
-    const interrupt = setTimeout(() => {
-      say(`interrupted after ${WHOLE_MS / 60_000} minutes`)
-      child.kill('SIGINT')
-      setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS).unref()
-    }, left)
+    const since = new Map<string, number>()
+    const watch = setInterval(() => endSlowFiles(child.pid!, since), WATCH_MS)
+    const interrupt = setTimeout(
+      () => {
+        say(`interrupted after ${WHOLE_MS / 60_000} minutes`)
+        child.kill('SIGINT')
+        setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS).unref()
+      },
+      WHOLE_MS - (performance.now() - begun),
+    )
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => child.kill(name))
-    child.once('exit', (code, signal) => {
+    child.once('exit', code => {
       clearTimeout(interrupt)
-      resolve(code ?? (signal === null ? 0 : 1))
+      clearInterval(watch)
+      killAll(doomed)
+      resolve(code ?? 1)
     })
   })
+}
+
+/** node's own timeout ends tests, but not a file whose process does not end after them. */
+function endSlowFiles(runner: number, since: Map<string, number>): void {
+  const now = performance.now()
+  const tree = processTree(runner)
+  for (const one of tree.filter(({ parent }) => parent === runner)) {
+    const key = `${one.pid} ${one.started}`
+    const seen = since.get(key)
+    if (seen === undefined) since.set(key, now)
+    else if (now - seen > FILE_MS) {
+      say(`${one.command.split(' ').at(-1)} does not end: its process is ended after ${FILE_MS / 1000} s`)
+      const below = processTree(one.pid)
+      since.set(key, Infinity)
+      signalTo(one.pid, 'SIGTERM')
+      doomed.push(...below)
+      setTimeout(killAll, KILL_AFTER_MS, below).unref()
+    }
+  }
 }

@@ -47,6 +47,7 @@ const PIECE = 65536
 const RETRY_AFTER = '1'
 
 export class AppExchange extends Call implements Source, Producer {
+  readonly needsClient = true
   private readonly r: HttpRequest
   private readonly pass: AppPass
   private buffer: ResponseBuffer | null = null

@@ -18,6 +18,8 @@ export const FLUSH = 2
 
 /** What produces a body: told when the client can take more, and when it has left. */
 export interface Source {
+  /** Is somebody kept busy for this response (a worker, an upstream)? Then a client that hangs up ends it. */
+  readonly needsClient?: boolean
   drain(r: HttpRequest): void
   /** The request ended early; produce nothing more and let go of what is held. */
   abort(r: HttpRequest): void

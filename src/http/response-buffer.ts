@@ -54,6 +54,10 @@ export class ResponseBuffer implements Source {
     r.onEnd(() => this.release())
   }
 
+  get needsClient(): boolean {
+    return !this.ended
+  }
+
   /** A chunk of the read buffer. False: hold the producer until resumeProducing(). */
   push(r: HttpRequest, chunk: Buffer, last: boolean): boolean {
     this.length += chunk.length

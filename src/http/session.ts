@@ -14,10 +14,12 @@ import { Timer, timers } from '../lib/timer-wheel.ts'
 import { INFO } from '../log/error-log.ts'
 import { accepted, type Connection, type ConnectionHandler } from '../net/connection.ts'
 import { ClientWriter, type WriterOwner } from './client-writer.ts'
-import { respondSpecial, type BodyStage } from './output.ts'
+import { respondSpecial } from './output.ts'
 import { run } from './phases.ts'
 import { HttpRequest, type ClientStream } from './request.ts'
 import { RequestBody } from './request-body.ts'
+import { endRequest } from './request-end.ts'
+import { Tunnel } from './session-tunnel.ts'
 import type { ListenRuntime, LocationRuntime } from './runtime.ts'
 import { LAST_REQUEST_GRACE, type Sessions } from './sessions.ts'
 
@@ -180,7 +182,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
 
   private dispatch(r: HttpRequest): void {
     const { head } = r
-    r.unparsedUri = head.target
+    r.unparsedUri = head.path
     r.host = head.host ?? ''
     if (!parseUri(head.path, r.server.mergeSlashes, target)) {
       r.log(INFO, `client sent invalid request: "${r.method} ${head.target}"`)
@@ -422,7 +424,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
       return
     }
     // As nginx: a client that hangs up before it has an answer is gone; one that is being answered may have half-closed.
-    if (!r.headSent || this.bodyLeft !== 0) this.clientGone(r)
+    if (!r.headSent || this.bodyLeft !== 0 || r.source?.needsClient === true) this.clientGone(r)
   }
 
   onClose(_error: NodeJS.ErrnoException | null): void {
@@ -475,48 +477,6 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
     r.log(INFO, 'client timed out (110: Connection timed out) while reading client request headers')
     this.close(r)
   }
-}
-
-/** Lets the taker of an upgraded connection hear what happens, and the session of its end. */
-class Tunnel implements ConnectionHandler {
-  private readonly session: Http1Session
-  private readonly r: HttpRequest
-  private readonly taker: ConnectionHandler
-  constructor(session: Http1Session, r: HttpRequest, taker: ConnectionHandler) {
-    this.session = session
-    this.r = r
-    this.taker = taker
-  }
-  onData(chunk: Buffer): void {
-    this.taker.onData(chunk)
-  }
-  onEnd(): void {
-    this.taker.onEnd()
-  }
-  onDrain(): void {
-    this.taker.onDrain()
-  }
-  onClose(error: NodeJS.ErrnoException | null): void {
-    this.taker.onClose(error)
-    if (!this.r.done) this.session.finish(this.r)
-    this.session.onClose(error)
-  }
-}
-
-/** Everything that happens once at a request's end, whichever way it ended: log, then let go of what it held. */
-export function endRequest(r: HttpRequest): void {
-  if (r.done) return
-  r.done = true
-  const { logs } = r.location
-  for (let i = 0; i < logs.length; i++) logs[i]!.run(r, logs[i]!.conf)
-  if (r.source !== null) {
-    const { source } = r
-    r.source = null
-    source.abort(r)
-  }
-  for (let stage: BodyStage | null = r.out; stage !== null; stage = stage.next) stage.destroy(r)
-  if (r.cleanups !== null) for (const cleanup of r.cleanups) cleanup()
-  if (r.body !== null) r.body.release()
 }
 
 function timedOut(session: Http1Session): void {

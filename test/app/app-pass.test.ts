@@ -316,6 +316,29 @@ for (const [what, file, source] of [
   })
 }
 
+test('app_pass: a Node application may take a connection over (WebSocket and other upgrades)', async t => {
+  const server = await serve(t, {
+    conf: `http { app own { directory %%DIR%%; module ./up.mjs; workers 1; }
+      server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass own; } } }`,
+    files: {
+      'up.mjs': `import http from 'node:http'
+        const server = http.createServer()
+        server.on('upgrade', (request, socket) => {
+          socket.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: upgrade\\r\\nUpgrade: echo\\r\\n\\r\\n')
+          socket.pipe(socket)
+        })
+        server.listen(0)`,
+    },
+  })
+  const client = await raw(t, server.port)
+  await client.send('GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n')
+  await eventually(() => client.received.includes('\r\n\r\n'))
+  assert.match(client.received.toString('latin1'), /^HTTP\/1\.1 101 /)
+  await client.send('over the tunnel')
+  await eventually(() => client.received.includes('over the tunnel'))
+  client.destroy()
+})
+
 test('app_pass: nothing is left when the master is killed', async t => {
   const server = await serveThings(t, { app: 'workers 2;' })
   const pid = Number((await get(server.port, '/pid')).text)

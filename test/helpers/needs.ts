@@ -36,6 +36,9 @@ export function isMissing(peer: Peer): boolean {
   return declared.includes(peer) || !PEERS[peer].present()
 }
 
+/** Debian's own Python, which its packages of Django and Flask are for; another python3 may come first on the path. */
+export const PYTHON = isExecutable('/usr/bin/python3') ? '/usr/bin/python3' : (findCommand('python3') ?? 'python3')
+
 const modules = new Map<string, boolean>()
 
 /** Whether the system's Python can import the module. */
@@ -44,7 +47,7 @@ export function hasPython(module: string): boolean {
   if (known !== undefined) return known
   // find_spec looks for the module without running it: importing all of Django takes long.
   const code = `import importlib.util, sys; sys.exit(importlib.util.find_spec(${JSON.stringify(module)}) is None)`
-  const found = spawnSync('python3', ['-c', code], { stdio: 'ignore' }).status === 0
+  const found = spawnSync(PYTHON, ['-c', code], { stdio: 'ignore' }).status === 0
   modules.set(module, found)
   return found
 }

@@ -71,17 +71,18 @@ test('upstreams that fail at random never make a wrong answer', async t => {
     let client: RawClient | null = null
     while (next < REQUESTS) {
       const target = `/${next++}`
-      client ??= new RawClient(server.port)
-      await client.connected
-      await client.send(requestBytes({ path: target }))
+      const current: RawClient = client ?? new RawClient(server.port)
+      client = current
+      await current.connected
+      await current.send(requestBytes({ path: target }))
       // Some do not wait for the answer.
       if (random(20) === 0) {
-        client.destroy()
+        current.destroy()
         client = null
         continue
       }
       try {
-        const response = await client.response()
+        const response = await current.response()
         if (response.status === 200) {
           assert.equal(response.text, bodyFor(target))
           counts.right++
@@ -89,14 +90,14 @@ test('upstreams that fail at random never make a wrong answer', async t => {
           assert.ok([502, 503].includes(response.status), String(response.status))
           counts.refused++
         }
-        if (client.ended || response.header('connection') === 'close') {
-          client.destroy()
+        if (current.ended || response.header('connection') === 'close') {
+          current.destroy()
           client = null
         }
       } catch (error) {
-        if ((error as Error).name === 'AssertionError' || !client.ended) throw error
+        if ((error as Error).name === 'AssertionError' || !current.ended) throw error
         counts.cut++
-        client.destroy()
+        current.destroy()
         client = null
       }
     }

@@ -44,6 +44,7 @@ const NO_NAMES: readonly string[] = []
 export const upstreamSlot = new Slot<Exchange>()
 
 export class Exchange implements PeerUser, Source, Producer {
+  readonly needsClient = true
   readonly r: HttpRequest
   readonly protocol: UpstreamProtocol
   readonly settings: UpstreamSettings

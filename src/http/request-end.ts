@@ -1,0 +1,20 @@
+// A request's end, whichever way it ended.
+
+import type { BodyStage } from './output.ts'
+import type { HttpRequest } from './request.ts'
+
+/** Once for each request: log, then let go of what it held. */
+export function endRequest(r: HttpRequest): void {
+  if (r.done) return
+  r.done = true
+  const { logs } = r.location
+  for (let i = 0; i < logs.length; i++) logs[i]!.run(r, logs[i]!.conf)
+  if (r.source !== null) {
+    const { source } = r
+    r.source = null
+    source.abort(r)
+  }
+  for (let stage: BodyStage | null = r.out; stage !== null; stage = stage.next) stage.destroy(r)
+  if (r.cleanups !== null) for (const cleanup of r.cleanups) cleanup()
+  if (r.body !== null) r.body.release()
+}
