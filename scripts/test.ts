@@ -112,7 +112,12 @@ function runChecks(): string[] {
 /** node --test; resolves with its exit code. */
 function runTests(): Promise<number> {
   const flags = given.filter(arg => arg.startsWith('-'))
-  const args = ['--test', '--test-reporter=spec', `--test-timeout=${FILE_MS}`, '--disable-warning=ExperimentalWarning']
+  const args = [
+    '--test',
+    '--test-reporter=./scripts/reporter.ts',
+    `--test-timeout=${FILE_MS}`,
+    '--disable-warning=ExperimentalWarning',
+  ]
   args.push(`--test-concurrency=${Math.max(2, availableParallelism())}`)
   args.push(...flags, ...(files.length > 0 ? files : globSync('test/**/*.test.ts').sort()))
   return new Promise(resolve => {

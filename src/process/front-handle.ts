@@ -28,7 +28,7 @@ export class FrontHandle {
   /** @param stderr where the process's own complaints go: inherited, nowhere, or to a descriptor */
   constructor(entry: string, stderr: 'inherit' | 'ignore' | number) {
     const stdio: StdioOptions = ['ignore', stderr === 'inherit' ? 'inherit' : 'ignore', stderr, 'ipc']
-    this.child = spawn(process.execPath, [...process.execArgv, entry], { stdio })
+    this.child = spawn(process.execPath, [...process.execArgv, entry], { stdio, detached: true })
     this.pid = this.child.pid ?? 0
     this.child.on('message', (message: FromFront) => this.events?.message(this, message))
     this.child.on('exit', (code, signal) => this.exit(code, signal))

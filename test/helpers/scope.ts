@@ -1,12 +1,23 @@
 // Cleaning up in the reverse order of making, so that a server is stopped before its folder is removed; node:test's own
 // hooks run first come, first served.
 
-/** A test's context; for what a whole file shares, one `const file = { after }` of node:test's. */
+import { after } from 'node:test'
+
+/** A test's context, or fileScope(). */
 export interface Scope {
   after(clean: () => Promise<void>): void
 }
 
 type Clean = () => unknown
+
+/** For what all tests of a file share; to be called while the file loads, not inside a hook or test. */
+export function fileScope(): Scope {
+  const cleans: (() => Promise<void>)[] = []
+  after(async () => {
+    for (const clean of cleans) await clean()
+  })
+  return { after: clean => void cleans.push(clean) }
+}
 
 const stacks = new WeakMap<Scope, Clean[]>()
 

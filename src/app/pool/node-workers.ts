@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import type { AppSettings } from '../app.ts'
+import { WORKER_VARIABLE, type NodeWorkerStart } from '../node-start.ts'
 import type { Ids } from './socket-directory.ts'
 import type { Spawner, SpawnerEvents } from './spawner.ts'
 
@@ -16,18 +17,6 @@ export interface NodeWorkersOptions {
   readonly socketDir: string
   /** Who they run as; null for who we are. */
   readonly owner: Ids | null
-}
-
-/** What a worker is told at its start, as JSON in this variable of its environment. */
-export const WORKER_VARIABLE = 'PORTICO_WORKER'
-
-export interface NodeWorkerStart {
-  readonly app: string
-  readonly module: string
-  readonly directory: string
-  readonly path: string
-  readonly umask: number
-  readonly gracefulTimeout: number
 }
 
 export class NodeWorkers implements Spawner {
@@ -61,6 +50,8 @@ export class NodeWorkers implements Spawner {
       cwd: settings.directory,
       env: { ...process.env, ...settings.environment, [WORKER_VARIABLE]: JSON.stringify(start) },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      // As the zygote: Ctrl-C in a terminal is for the master alone.
+      detached: true,
       ...(owner === null ? {} : { uid: owner.uid, gid: owner.gid }),
     })
     const pid = child.pid

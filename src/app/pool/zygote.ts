@@ -42,6 +42,8 @@ export class Zygote implements Spawner {
       cwd: bridgeFolder(),
       env: pythonEnvironment(settings),
       stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe'],
+      // A group of its own: Ctrl-C in a terminal is for the master, who then stops everybody in order.
+      detached: true,
     })
     this.child = child
     let ended = false

@@ -10,10 +10,9 @@ import http from 'node:http'
 import net from 'node:net'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { NodeWorkerStart } from '../pool/node-workers.ts'
+import { WORKER_VARIABLE, type NodeWorkerStart } from '../node-start.ts'
 import { serveFetch } from './fetch-adapter.ts'
 
-const VARIABLE = 'PORTICO_WORKER'
 /** Status of a worker that cannot load its application, Gunicorn's number for it. */
 const CANNOT_LOAD = 4
 /** How long a file that exports nothing may take to listen. */
@@ -21,8 +20,8 @@ const LISTEN_MS = 30_000
 
 type Listener = (request: http.IncomingMessage, response: http.ServerResponse) => void
 
-const start = JSON.parse(process.env[VARIABLE] ?? '{}') as NodeWorkerStart
-delete process.env[VARIABLE]
+const start = JSON.parse(process.env[WORKER_VARIABLE] ?? '{}') as NodeWorkerStart
+delete process.env[WORKER_VARIABLE]
 let server: net.Server | null = null
 
 process.on('disconnect', () => process.exit(0))

@@ -12,7 +12,7 @@ import { readRequestBody } from '../request-body.ts'
 import type { HttpRequest } from '../request.ts'
 import type { BufferLimits } from '../response-buffer.ts'
 import type { HttpSetup } from '../setup.ts'
-import { nodePass, passToNode } from './app-node.ts'
+import { nodePass, passToNode } from '../app-node.ts'
 
 const anywhere = HTTP | SERVER | LOCATION
 const TEMP_FILE_MAX = 1024 * 1024 * 1024

@@ -1,18 +1,18 @@
 // app_pass to an application of kind node: its workers speak HTTP/1.1 on Unix sockets (docs/decisions/0005), so this is a
 // proxy whose upstream is our own: nothing to configure, upgrades pass, and the client is named in X-Forwarded-*.
 
-import { ERR } from '../../log/error-log.ts'
-import type { Application } from '../application.ts'
-import { Slot } from '../module.ts'
-import { respondSpecial, type Source } from '../output.ts'
-import { readRequestBody } from '../request-body.ts'
-import type { HttpRequest } from '../request.ts'
-import type { BufferLimits } from '../response-buffer.ts'
-import { Exchange } from '../upstream/exchange.ts'
-import { http1, type H1Reader } from '../upstream/h1.ts'
-import type { UpstreamProtocol } from '../upstream/protocol.ts'
-import { requestUri } from '../upstream/request-uri.ts'
-import { ERROR, type UpstreamSettings } from '../upstream/settings.ts'
+import { ERR } from '../log/error-log.ts'
+import type { Application } from './application.ts'
+import { Slot } from './module.ts'
+import { respondSpecial, type Source } from './output.ts'
+import { readRequestBody } from './request-body.ts'
+import type { HttpRequest } from './request.ts'
+import type { BufferLimits } from './response-buffer.ts'
+import { Exchange } from './upstream/exchange.ts'
+import { http1, type H1Reader } from './upstream/h1.ts'
+import type { UpstreamProtocol } from './upstream/protocol.ts'
+import { requestUri } from './upstream/request-uri.ts'
+import { ERROR, type UpstreamSettings } from './upstream/settings.ts'
 
 /** For one location. */
 export interface NodePass {

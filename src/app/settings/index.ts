@@ -1,0 +1,78 @@
+// All settings, by section as in Gunicorn's manual, and Portico's own.
+
+import { availableParallelism } from 'node:os'
+import { logging, processNaming } from './logging.ts'
+import { serverMechanics } from './mechanics.ts'
+import { control, dirtyArbiterHooks, dirtyArbiters, http2Settings, serverHooks, ssl } from './protocols.ts'
+import { configFile, debugging, security, serverSocket, workerProcesses } from './serving.ts'
+import { countAbove, single, text, toggle } from './setting.ts'
+import type { Setting } from './setting.ts'
+
+export const gunicornSettings = {
+  ...configFile,
+  ...serverSocket,
+  ...workerProcesses,
+  ...security,
+  ...debugging,
+  ...serverMechanics,
+  ...logging,
+  ...processNaming,
+  ...serverHooks,
+  ...ssl,
+  ...http2Settings,
+  ...dirtyArbiters,
+  ...dirtyArbiterHooks,
+  ...control,
+}
+
+/** What Gunicorn does not have. */
+export const ownSettings = {
+  front_threads: single(
+    {
+      flags: ['--front-threads'],
+      value: 'N',
+      default: 1,
+      about: 'Threads that take connections, "auto" for as many as there are processors.',
+    },
+    word => (word === 'auto' ? availableParallelism() : countAbove(1)(word)),
+  ),
+  python: single(
+    {
+      flags: ['--python'],
+      value: 'PATH',
+      default: null,
+      about: 'The interpreter; else $PORTICO_PYTHON, the one of $VIRTUAL_ENV, or python3.',
+    },
+    text,
+  ),
+  help: toggle({ flags: ['-h', '--help'], about: 'Shows this.' }),
+  version: toggle({ flags: ['-v', '--version'], about: 'Shows the version.' }),
+}
+
+export const allSettings = { ...gunicornSettings, ...ownSettings }
+
+export type SettingName = keyof typeof allSettings
+
+export interface Section {
+  readonly title: string
+  readonly settings: Readonly<Record<string, Setting<unknown>>>
+}
+
+/** In the order of the help. */
+export const sections: readonly Section[] = [
+  { title: 'Config file', settings: configFile },
+  { title: 'Server socket', settings: serverSocket },
+  { title: 'Worker processes', settings: workerProcesses },
+  { title: 'Security', settings: security },
+  { title: 'Server mechanics', settings: serverMechanics },
+  { title: 'Logging', settings: logging },
+  { title: 'Process naming', settings: processNaming },
+  { title: 'Debugging', settings: debugging },
+  { title: 'SSL', settings: ssl },
+  { title: 'HTTP/2', settings: http2Settings },
+  { title: 'Control', settings: control },
+  { title: 'Server hooks', settings: serverHooks },
+  { title: 'Dirty arbiters', settings: dirtyArbiters },
+  { title: 'Dirty arbiter hooks', settings: dirtyArbiterHooks },
+  { title: 'Portico', settings: ownSettings },
+]

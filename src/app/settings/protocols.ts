@@ -1,0 +1,156 @@
+// The settings of TLS, HTTP/2, task processes, control and hooks: little of it exists in Portico yet.
+
+import { refused, single, text, toggle } from './setting.ts'
+
+const TLS = 'TLS is not supported yet'
+const HTTP2 = 'HTTP/2 is not supported yet'
+const TASKS = 'task processes ("dirty arbiters") are not supported'
+const HOOK = 'hooks need a configuration file in Python'
+const CONTROL = 'there is no control socket yet'
+
+export const ssl = {
+  keyfile: refused({ flags: ['--keyfile'], value: 'FILE', about: 'The private key.', refused: TLS }),
+  certfile: refused({ flags: ['--certfile'], value: 'FILE', about: 'The certificate.', refused: TLS }),
+  ssl_version: single(
+    {
+      flags: ['--ssl-version'],
+      value: 'NAME',
+      default: null,
+      about: 'The version of TLS.',
+      accepted: 'Gunicorn ignores it too',
+    },
+    text,
+  ),
+  cert_reqs: refused({
+    flags: ['--cert-reqs'],
+    value: 'N',
+    default: '0',
+    harmless: ['0'],
+    about: 'Asks clients for certificates.',
+    refused: TLS,
+  }),
+  ca_certs: refused({ flags: ['--ca-certs'], value: 'FILE', about: 'Who certifies clients.', refused: TLS }),
+  suppress_ragged_eofs: toggle({
+    flags: ['--suppress-ragged-eofs'],
+    about: 'Tolerates TLS connections that were cut off.',
+    accepted: 'there are no TLS connections',
+  }),
+  do_handshake_on_connect: toggle({
+    flags: ['--do-handshake-on-connect'],
+    about: 'When TLS begins.',
+    accepted: 'there are no TLS connections',
+  }),
+  ciphers: refused({ flags: ['--ciphers'], value: 'LIST', about: 'Ciphers of TLS.', refused: TLS }),
+}
+
+function http2(flag: string, value: string, about: string): ReturnType<typeof refused> {
+  return refused({ flags: [flag], value: 'N', default: value, harmless: [value], about, refused: HTTP2 })
+}
+
+export const http2Settings = {
+  http_protocols: refused({
+    flags: ['--http-protocols'],
+    value: 'NAMES',
+    default: 'h1',
+    harmless: ['', 'h1'],
+    about: 'Versions of HTTP.',
+    refused: 'only HTTP/1 is spoken yet',
+  }),
+  http2_cleartext: refused({
+    flags: ['--http2-cleartext'],
+    value: 'MODE',
+    default: 'off',
+    harmless: ['off'],
+    about: 'HTTP/2 without TLS.',
+    refused: HTTP2,
+  }),
+  http2_max_concurrent_streams: http2('--http2-max-concurrent-streams', '100', 'Streams of a connection.'),
+  http2_initial_window_size: http2('--http2-initial-window-size', '65535', 'The window of a stream.'),
+  http2_max_frame_size: http2('--http2-max-frame-size', '16384', 'The largest frame.'),
+  http2_max_header_list_size: http2('--http2-max-header-list-size', '65536', 'The largest head.'),
+}
+
+export const dirtyArbiters = {
+  dirty_apps: refused({ flags: ['--dirty-app'], value: 'CLASS', about: 'A task application.', refused: TASKS }),
+  dirty_workers: refused({
+    flags: ['--dirty-workers'],
+    value: 'N',
+    default: '0',
+    harmless: ['0'],
+    about: 'How many task processes there are.',
+    refused: TASKS,
+  }),
+  dirty_timeout: refused({
+    flags: ['--dirty-timeout'],
+    value: 'SECONDS',
+    default: '300',
+    about: 'How long a task may take.',
+    refused: TASKS,
+  }),
+  dirty_threads: refused({
+    flags: ['--dirty-threads'],
+    value: 'N',
+    default: '1',
+    about: 'Threads of a task process.',
+    refused: TASKS,
+  }),
+  dirty_graceful_timeout: refused({
+    flags: ['--dirty-graceful-timeout'],
+    value: 'SECONDS',
+    default: '30',
+    about: 'How long tasks may take to finish.',
+    refused: TASKS,
+  }),
+}
+
+export const control = {
+  control_socket: refused({
+    flags: ['--control-socket'],
+    value: 'PATH',
+    default: 'gunicorn.ctl',
+    about: 'Where the server takes commands.',
+    refused: CONTROL,
+  }),
+  control_socket_mode: refused({
+    flags: ['--control-socket-mode'],
+    value: 'BITS',
+    default: '0600',
+    about: 'Who may give them.',
+    refused: CONTROL,
+  }),
+  control_socket_disable: toggle({
+    flags: ['--no-control-socket'],
+    about: 'Takes no commands.',
+    accepted: CONTROL,
+  }),
+}
+
+function hook(about: string): ReturnType<typeof refused> {
+  return refused({ about, refused: HOOK })
+}
+
+export const serverHooks = {
+  on_starting: hook('Before the master starts.'),
+  on_reload: hook('When a reload begins.'),
+  when_ready: hook('When the master listens.'),
+  pre_fork: hook('Before a worker is forked.'),
+  post_fork: hook('In the worker, after it was forked.'),
+  post_worker_init: hook('In the worker, with the application loaded.'),
+  worker_int: hook('When a worker gets INT or QUIT.'),
+  worker_abort: hook('When a worker gets ABRT.'),
+  pre_exec: hook('Before a new master takes over.'),
+  pre_request: hook('Before a request.'),
+  post_request: hook('After a request.'),
+  child_exit: hook('In the master, when a worker has ended.'),
+  worker_exit: hook('In the worker, before it ends.'),
+  nworkers_changed: hook('When the number of workers changes.'),
+  on_exit: hook('Before the master ends.'),
+  ssl_context: hook('Makes the TLS context.'),
+}
+
+export const dirtyArbiterHooks = {
+  on_dirty_starting: hook('Before task processes start.'),
+  dirty_post_fork: hook('In a task process, after it was forked.'),
+  dirty_worker_init: hook('In a task process, with its applications loaded.'),
+  dirty_worker_exit: hook('When a task process ends.'),
+}

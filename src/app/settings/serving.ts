@@ -1,0 +1,218 @@
+// The settings of sockets, workers, limits and trying things out.
+
+import { parseBind } from './bind.ts'
+import { count, countAbove, listed, refused, single, SettingError, text, toggle } from './setting.ts'
+
+export const configFile = {
+  config: refused({
+    flags: ['-c', '--config'],
+    value: 'FILE',
+    default: './gunicorn.conf.py',
+    about: 'A configuration file in Python.',
+    refused: 'configuration files in Python are not supported yet; give its settings as options',
+  }),
+  wsgi_app: single({ value: 'MODULE[:VARIABLE]', default: null, about: 'The application.' }, text),
+}
+
+export const serverSocket = {
+  bind: listed(
+    {
+      flags: ['-b', '--bind'],
+      value: 'ADDRESS',
+      default: [parseBind('127.0.0.1:8000')],
+      about: 'Where to listen: HOST:PORT, :PORT, [IPV6]:PORT or unix:PATH. May be given several times.',
+    },
+    parseBind,
+  ),
+  backlog: single(
+    {
+      flags: ['--backlog'],
+      value: 'N',
+      default: 2048,
+      about: 'How many connections, and requests behind them, may wait to be served.',
+    },
+    countAbove(1),
+  ),
+}
+
+const CLASSES: Readonly<Record<string, 'sync' | 'threads'>> = {
+  sync: 'sync',
+  'egg:gunicorn#sync': 'sync',
+  'gunicorn.workers.sync.SyncWorker': 'sync',
+  gthread: 'threads',
+  threads: 'threads',
+  'egg:gunicorn#gthread': 'threads',
+  'gunicorn.workers.gthread.ThreadWorker': 'threads',
+}
+
+function workerClass(word: string): 'sync' | 'threads' {
+  const kind = Object.hasOwn(CLASSES, word.trim()) ? CLASSES[word.trim()] : undefined
+  if (kind !== undefined) return kind
+  throw new SettingError('workers of this class are not supported yet; there are sync and gthread')
+}
+
+const ASGI = 'it is for ASGI applications, which are not supported yet'
+
+export const workerProcesses = {
+  workers: single(
+    {
+      flags: ['-w', '--workers'],
+      value: 'N',
+      default: 1,
+      environment: 'WEB_CONCURRENCY',
+      about: 'How many processes run the application.',
+    },
+    countAbove(1),
+  ),
+  worker_class: single(
+    { flags: ['-k', '--worker-class'], value: 'CLASS', default: 'sync', about: 'How they do it: sync or gthread.' },
+    workerClass,
+  ),
+  threads: single(
+    {
+      flags: ['--threads'],
+      value: 'N',
+      default: 1,
+      about: 'Threads of each worker; more than one makes the workers gthread.',
+    },
+    countAbove(1),
+  ),
+  worker_connections: single(
+    {
+      flags: ['--worker-connections'],
+      value: 'N',
+      default: 1000,
+      about: 'Connections of each worker.',
+      accepted: 'workers hold no connections here: the front does',
+    },
+    count,
+  ),
+  max_requests: single(
+    {
+      flags: ['--max-requests'],
+      value: 'N',
+      default: 0,
+      about: 'A worker is replaced when it has served so many requests; 0: never.',
+    },
+    count,
+  ),
+  max_requests_jitter: single(
+    {
+      flags: ['--max-requests-jitter'],
+      value: 'N',
+      default: 0,
+      about: 'Adds up to so many at random, so that workers are not all replaced at once.',
+    },
+    count,
+  ),
+  timeout: single(
+    {
+      flags: ['-t', '--timeout'],
+      value: 'SECONDS',
+      default: 30,
+      about: 'A worker that does not answer for so long is killed and replaced; 0: never.',
+    },
+    count,
+  ),
+  graceful_timeout: single(
+    {
+      flags: ['--graceful-timeout'],
+      value: 'SECONDS',
+      default: 30,
+      about: 'How long requests may take to finish when the server is told to stop or reload.',
+    },
+    count,
+  ),
+  keepalive: single(
+    { flags: ['--keep-alive'], value: 'SECONDS', default: 2, about: 'How long a connection may wait for its next request.' },
+    count,
+  ),
+  asgi_loop: refused({
+    flags: ['--asgi-loop'],
+    value: 'NAME',
+    default: 'auto',
+    harmless: ['auto'],
+    about: 'The event loop.',
+    refused: ASGI,
+  }),
+  asgi_lifespan: refused({
+    flags: ['--asgi-lifespan'],
+    value: 'MODE',
+    default: 'auto',
+    harmless: ['auto'],
+    about: 'Whether the application hears of start and stop.',
+    refused: ASGI,
+  }),
+  asgi_disconnect_grace_period: refused({
+    flags: ['--asgi-disconnect-grace-period'],
+    value: 'SECONDS',
+    default: '3',
+    about: 'How long an application may run on when its client has left.',
+    refused: ASGI,
+  }),
+  http_parser: single(
+    {
+      flags: ['--http-parser'],
+      value: 'NAME',
+      default: 'auto',
+      about: 'Who reads requests.',
+      accepted: 'the front reads requests, in its own way',
+    },
+    text,
+  ),
+}
+
+export const security = {
+  limit_request_line: single(
+    {
+      flags: ['--limit-request-line'],
+      value: 'BYTES',
+      default: 4094,
+      about: 'The longest request line; the buffers are as long as the greater of this and the next but one; 0: 1 MB.',
+    },
+    count,
+  ),
+  limit_request_fields: single(
+    { flags: ['--limit-request-fields'], value: 'N', default: 100, about: 'How many header fields a request may have.' },
+    countAbove(1),
+  ),
+  limit_request_field_size: single(
+    {
+      // Gunicorn's own name has the underscore.
+      flags: ['--limit-request-field_size', '--limit-request-field-size'],
+      value: 'BYTES',
+      default: 8190,
+      about: 'The longest header field; 0: 1 MB.',
+    },
+    count,
+  ),
+}
+
+export const debugging = {
+  reload: refused({
+    flags: ['--reload'],
+    about: 'Reloads the application when its files change.',
+    refused: 'files are not watched yet; the signal HUP reloads the application',
+  }),
+  reload_engine: refused({
+    flags: ['--reload-engine'],
+    value: 'NAME',
+    default: 'auto',
+    harmless: ['auto'],
+    about: 'How files are watched.',
+    refused: 'files are not watched yet',
+  }),
+  reload_extra_files: refused({
+    flags: ['--reload-extra-file'],
+    value: 'FILE',
+    about: 'Further files to watch.',
+    refused: 'files are not watched yet',
+  }),
+  spew: refused({
+    flags: ['--spew'],
+    about: 'Prints every line of Python that is run.',
+    refused: 'use "python3 -m trace" for this',
+  }),
+  check_config: toggle({ flags: ['--check-config'], about: 'Checks the options, loads the application, and ends.' }),
+  print_config: toggle({ flags: ['--print-config'], about: 'Prints what would be run as an nginx.conf, and ends.' }),
+}

@@ -1,0 +1,111 @@
+// What a setting of `portico serve` is: one declaration says its flags, its default, how it is read and what the help tells
+// of it. The names, flags and defaults are Gunicorn's, so that its command lines work here. Every setting Gunicorn has is
+// declared, also where Portico cannot do what it asks for: it is then refused by name with the reason, never ignored in silence.
+
+/**
+ * `works`: does what it does in Gunicorn. `accepted`: may be given and changes nothing, since there is nothing here it would
+ * change. `refused`: would change something that Portico cannot do.
+ */
+export type SettingState = 'works' | 'accepted' | 'refused'
+
+export interface Setting<T> {
+  /** Long and short, as on the command line; none: only a configuration file can set it. */
+  readonly flags: readonly string[]
+  /** What the help calls the value; '' for a switch, which takes none. */
+  readonly value: string
+  readonly default: T
+  /** A variable of the environment that replaces the default. */
+  readonly environment: string
+  readonly state: SettingState
+  /** Why it is accepted or refused; '' for what works. */
+  readonly reason: string
+  /** Values of a refused setting that ask for nothing else than what Portico does anyway. */
+  readonly harmless: readonly string[]
+  /** For the help. */
+  readonly about: string
+  /** From the words of one source; a setting that is no list takes the last. Throws SettingError. */
+  read(words: readonly string[]): T
+}
+
+/** What is wrong with a value, worded to follow `invalid value "x" for --name: `. */
+export class SettingError extends Error {}
+
+/** What is wrong with the command line, in one line. */
+export class UsageError extends Error {}
+
+interface Common {
+  readonly flags?: readonly string[]
+  readonly about: string
+  readonly environment?: string
+  readonly accepted?: string
+  readonly refused?: string
+  readonly harmless?: readonly string[]
+}
+
+interface Valued<T> extends Common {
+  readonly value: string
+  readonly default: T
+}
+
+/** One value, as `reader` makes it of a word. */
+export function single<T, D>(declared: Valued<D>, reader: (word: string) => T): Setting<T | D> {
+  return { ...common(declared), value: declared.value, default: declared.default, read: words => reader(words.at(-1)!) }
+}
+
+/** A value for each time it is given. */
+export function listed<T>(declared: Valued<readonly T[]>, reader: (word: string) => T): Setting<readonly T[]> {
+  return { ...common(declared), value: declared.value, default: declared.default, read: words => words.map(reader) }
+}
+
+/** On when it is given. */
+export function toggle(declared: Common): Setting<boolean> {
+  return { ...common(declared), value: '', default: false, read: () => true }
+}
+
+/** What Portico cannot do: the value is kept as it was written. */
+export function refused(declared: Common & { readonly value?: string; readonly default?: string }): Setting<string> {
+  return { ...common(declared), value: declared.value ?? '', default: declared.default ?? '', read: words => words.at(-1)! }
+}
+
+function common(declared: Common): Omit<Setting<never>, 'value' | 'default' | 'read'> {
+  const { flags = [], about, environment = '', accepted, refused, harmless = [] } = declared
+  const state = refused !== undefined ? 'refused' : accepted !== undefined ? 'accepted' : 'works'
+  return { flags, about, environment, state, reason: refused ?? accepted ?? '', harmless }
+}
+
+// ── readers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function text(word: string): string {
+  return word.trim()
+}
+
+/** A whole number in any of Python's notations. */
+export function count(word: string): number {
+  return countAbove(0)(word)
+}
+
+export function countAbove(min: number): (word: string) => number {
+  return word => {
+    const digits = word.trim().replaceAll(/(?<=[0-9a-f])_(?=[0-9a-f])/gi, '')
+    const octal = /^0[0-7]+$/.test(digits) ? `0o${digits.slice(1)}` : digits
+    const value = /^(?:\d+|0x[0-9a-f]+|0o[0-7]+|0b[01]+)$/i.test(octal) ? Number(octal) : -1
+    if (Number.isSafeInteger(value) && value >= min) return value
+    throw new SettingError(min === 0 ? 'a whole number is needed, 0 or more' : `a whole number is needed, ${min} or more`)
+  }
+}
+
+export function oneOf<const T extends string>(...choices: readonly T[]): (word: string) => T {
+  return word => {
+    const value = choices.find(choice => choice === word.trim().toLowerCase())
+    if (value !== undefined) return value
+    throw new SettingError(`it must be one of ${choices.join(', ')}`)
+  }
+}
+
+/** Names by commas. */
+export function names(word: string): readonly string[] {
+  return word
+    .split(',')
+    .map(name => name.trim())
+    .filter(name => name !== '')
+}
