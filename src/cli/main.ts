@@ -10,8 +10,15 @@ import type { SignalName, Switches } from './switches.ts'
 /** The name the program was called by: through a link named `nginx` it speaks as nginx. */
 const invokedAs = basename(process.env['PORTICO_INVOKED_AS'] ?? 'portico') === 'nginx' ? 'nginx' : 'portico'
 
-process.exitCode = await main(process.argv.slice(2))
+process.exitCode = await command(process.argv.slice(2))
 process.exit()
+
+async function command(args: readonly string[]): Promise<number> {
+  const asGunicorn = basename(process.env['PORTICO_INVOKED_AS'] ?? '') === 'gunicorn'
+  if (args[0] !== 'serve' && !asGunicorn) return await main(args)
+  const { serve } = await import('./serve.ts')
+  return await serve(asGunicorn ? args : args.slice(1))
+}
 
 async function main(args: readonly string[]): Promise<number> {
   let switches: Switches

@@ -15,6 +15,7 @@ import type { FrontStderr } from '../process/front-keeper.ts'
 import { Master } from '../process/master.ts'
 import type { Companions, Program } from '../process/master.ts'
 import type { Plan, TopicMessage } from '../process/plan.ts'
+import type { StopSignals } from '../process/signals.ts'
 import { Applications } from './applications.ts'
 import type { Configuration, ThreadData } from './configuration.ts'
 import type { Invocation } from './invocation.ts'
@@ -28,8 +29,22 @@ const frontEntry = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? './front.ts' : './front.js', import.meta.url),
 )
 
+/** What another command line than nginx's has of its own. */
+export interface Manners {
+  readonly stopSignals: StopSignals
+  /** Everything accepts. */
+  ready(): void
+}
+
+const nginxManners: Manners = { stopSignals: 'nginx', ready() {} }
+
 /** Runs until stopped. @returns the exit code */
-export async function run(invocation: Invocation, log: MasterLog, open: OpenSource): Promise<number> {
+export async function run(
+  invocation: Invocation,
+  log: MasterLog,
+  open: OpenSource,
+  manners: Manners = nginxManners,
+): Promise<number> {
   const source = open()
   const parsed = parseConfig(source, invocation.file, invocation.directives)
   const daemon = topLevelValue(parsed, 'daemon') !== 'off'
@@ -37,14 +52,14 @@ export async function run(invocation: Invocation, log: MasterLog, open: OpenSour
   if (daemon && !isDaemon && parsed.errors.length === 0) return startDaemon()
   const front = new FrontHandle(frontEntry, frontStderr(daemon))
   front.send({ type: 'prepare', threads: threadsGuess(parsed) })
-  const program = new Server(invocation, log, open, daemon)
+  const program = new Server(invocation, log, open, daemon, manners)
   const plan = await program.plan(source, parsed)
   if (plan === null) {
     front.kill()
     log.flush()
     return 1
   }
-  const code = await new Master(program, front, daemon).run(plan)
+  const code = await new Master(program, front, daemon, manners.stopSignals).run(plan)
   log.flush()
   return code
 }
@@ -65,14 +80,16 @@ class Server implements Program {
   private readonly output: MasterLog
   private readonly open: OpenSource
   private readonly daemon: boolean
+  private readonly manners: Manners
   private current: Plan | null = null
   private readonly configurations = new WeakMap<Plan, Configuration>()
 
-  constructor(invocation: Invocation, log: MasterLog, open: OpenSource, daemon: boolean) {
+  constructor(invocation: Invocation, log: MasterLog, open: OpenSource, daemon: boolean, manners: Manners) {
     this.invocation = invocation
     this.output = log
     this.open = open
     this.daemon = daemon
+    this.manners = manners
   }
 
   load(): Promise<Plan | null> {
@@ -158,6 +175,7 @@ class Server implements Program {
   ready(): void {
     this.output.verbose = false
     this.output.flush()
+    this.manners.ready()
     if (this.daemon) daemonReady(this.current?.errorLog[0]?.path ?? null)
   }
 

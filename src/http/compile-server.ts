@@ -9,7 +9,7 @@ import { coreDirectives } from './core.ts'
 import { documentRoot } from './document-root.ts'
 import { captures, Locations, type LocationEntry } from './locations.ts'
 import type { LocationDeclaration } from './location-name.ts'
-import { NEXT, type Filter, type Handler, type LocationBuilder, type Phase, type Value } from './module.ts'
+import { NEXT, type Filter, type Handler, type LocationBuilder, type LocationSlot, type Phase, type Value } from './module.ts'
 import { LOCATION_PHASES, SERVER_PHASES, Step } from './phases.ts'
 import type { HttpRequest } from './request.ts'
 import type { FilterEntry, LocationRuntime, LogEntry, ServerRuntime } from './runtime.ts'
@@ -92,6 +92,7 @@ class Builder implements LocationBuilder {
   readonly steps: PhasedStep[] = []
   readonly filters: FilterEntry[] = []
   readonly logs: LogEntry[] = []
+  readonly kept: unknown[] = []
   private contentStep: PhasedStep | null = null
   private readonly http: CompiledHttp
 
@@ -125,6 +126,10 @@ class Builder implements LocationBuilder {
     this.logs.push({ run, conf })
   }
 
+  keep<T>(slot: LocationSlot<T>, value: T): void {
+    this.kept[slot.index] = value
+  }
+
   has(directive: string): boolean {
     return this.scope.has(directive)
   }
@@ -151,6 +156,7 @@ class Builder implements LocationBuilder {
       steps,
       filters: this.filters,
       logs: this.logs,
+      kept: this.kept,
       errorLog: silent,
       internal: conf.internal,
       root: this.value(template),

@@ -53,6 +53,8 @@ export interface LocationBuilder {
   content<C>(run: Handler<C>, conf: C): void
   filter<C>(run: Filter<C>, conf: C): void
   log<C>(run: (r: HttpRequest, conf: C) => void, conf: C): void
+  /** Leaves a value at the location, where the module's variables find it. */
+  keep<T>(slot: LocationSlot<T>, value: T): void
   /** Is the directive written in this very block, not inherited? */
   has(directive: string): boolean
   site(directive: string): Site | null
@@ -88,6 +90,16 @@ export class Slot<T> {
   }
   set(r: HttpRequest, value: T | null): void {
     r.slots[this.index] = value
+  }
+}
+
+let locationSlotCount = 0
+
+/** What a module keeps at a location: for variables, which no step hands a configuration. */
+export class LocationSlot<T> {
+  readonly index = locationSlotCount++
+  get(r: HttpRequest): T | null {
+    return (r.location.kept[this.index] ?? null) as T | null
   }
 }
 

@@ -61,6 +61,14 @@ export class HttpRequest {
   internal = false
   uriChanged = false
   uriChanges = 11
+  /** After `try_files` in a location whose alias is the whole path: the URI goes behind it (nginx's add_uri_to_alias). */
+  aliasTakesUri = false
+  /** The request this one is a part of (subrequest.ts); null for a client's own. */
+  readonly parent: HttpRequest | null
+  /** Subrequests that may still be nested below this one. */
+  nesting = 50
+  /** Somebody else reads `head` after the request's end: the session must not use it for the next request. */
+  headShared = false
 
   clientAddress: string
   clientPort: number
@@ -69,6 +77,12 @@ export class HttpRequest {
 
   /** 0 until decided. */
   status = 0
+  /** What an error page is sent with, whoever makes it; 0: its own status (nginx's err_status). */
+  errorStatus = 0
+  /** An error page is on its way; a second error gets none (unless recursive_error_pages). */
+  inErrorPage = false
+  /** The status of the access checks so far that refused, under `satisfy any`. */
+  accessStatus = 0
   /** A status line of an upstream or application with its own reason; '' for the standard one. */
   statusLine = ''
   contentType = ''
@@ -104,8 +118,16 @@ export class HttpRequest {
   bodyBytesSent = 0
   readonly slots: unknown[] = freshSlots()
 
-  constructor(stream: ClientStream, head: RequestHead, server: ServerRuntime, clientAddress: string, clientPort: number) {
+  constructor(
+    stream: ClientStream,
+    head: RequestHead,
+    server: ServerRuntime,
+    clientAddress: string,
+    clientPort: number,
+    parent: HttpRequest | null = null,
+  ) {
     this.stream = stream
+    this.parent = parent
     this.head = head
     this.server = server
     this.location = server.outside
@@ -153,6 +175,7 @@ export class HttpRequest {
     log.log(
       level,
       `${message}, client: ${this.clientAddress}, server: ${server}, request: "${this.method} ${this.unparsedUri}${version}"` +
+        (this.parent === null ? '' : `, subrequest: "${this.uri}"`) +
         (host === null ? '' : `, host: "${host}"`),
       this.stream.connectionNumber,
     )

@@ -2,6 +2,8 @@
 
 import type { HeadLimits } from '../codec/h1/head.ts'
 import type { ErrorLog } from '../log/error-log.ts'
+import type { ErrorPages } from './error-page.ts'
+import type { LimitExcept } from './limit-except.ts'
 import type { Filter, Value } from './module.ts'
 import type { Step } from './phases.ts'
 import type { HttpRequest } from './request.ts'
@@ -24,6 +26,8 @@ export interface LocationRuntime {
   readonly steps: readonly Step[]
   readonly filters: readonly FilterEntry[]
   readonly logs: readonly LogEntry[]
+  /** By LocationSlot.index. */
+  readonly kept: readonly unknown[]
   errorLog: ErrorLog
   readonly internal: boolean
   /** Document root or alias, bound; `aliasLength` bytes of the URI are replaced by an alias, -1 for a root. */
@@ -42,7 +46,19 @@ export interface LocationRuntime {
   readonly resetTimedoutConnection: boolean
   readonly defaultType: string
   readonly types: ReadonlyMap<string, string>
+  /** The Server field's line, and the name at the foot of error pages. */
   readonly serverTokens: string
+  readonly product: string
+  /** null: there are none. */
+  readonly errorPages: ErrorPages | null
+  readonly recursiveErrorPages: boolean
+  readonly msiePadding: boolean
+  readonly msieRefresh: boolean
+  /** Requests with other methods than these are another location's; null: there is no limit_except. */
+  readonly limitExcept: LimitExcept | null
+  /** URI or `@name` of what is done when the response is out, '' for nothing. */
+  readonly postAction: string
+  readonly logSubrequest: boolean
   readonly absoluteRedirect: boolean
   readonly portInRedirect: boolean
   readonly serverNameInRedirect: boolean
@@ -51,6 +67,8 @@ export interface LocationRuntime {
 export interface LocationFinder {
   /** The location for `r.uri`; null when there is none, or when `r.redirect` was set to the same URI with a slash. */
   find(r: HttpRequest): LocationRuntime | null
+  /** `@name`, null when there is none. */
+  named(name: string): LocationRuntime | null
 }
 
 export interface ServerRuntime {
@@ -58,6 +76,8 @@ export interface ServerRuntime {
   readonly name: string
   /** The level outside locations: post-read and server-rewrite steps, then find-config. */
   readonly outside: LocationRuntime
+  /** Where in its steps the server-rewrite phase begins: an internal redirect goes on there. */
+  readonly rewriteStart: number
   readonly locations: LocationFinder
   readonly limits: HeadLimits
   readonly clientHeaderTimeout: number

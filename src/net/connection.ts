@@ -123,7 +123,9 @@ export class Connection {
 
   /** Closes with a TCP reset (reset_timedout_connection). */
   reset(): void {
-    this.socket.resetAndDestroy()
+    // After end(), Node 26 never finishes a reset: the process would spin.
+    if (this.socket.writableEnded) this.socket.destroy()
+    else this.socket.resetAndDestroy()
   }
 
   pause(): void {

@@ -12,6 +12,7 @@ import { FrontHandle } from './front-handle.ts'
 import { removePidFile, writePidFile } from './pid-file.ts'
 import { provideFolder, provideLogFile } from './privileges.ts'
 import { Signals } from './signals.ts'
+import type { StopSignals } from './signals.ts'
 import { ListeningSockets } from './sockets.ts'
 import { FrontKeeper } from './front-keeper.ts'
 import type { FrontStderr, KeeperEvents } from './front-keeper.ts'
@@ -69,11 +70,11 @@ export class Master implements KeeperEvents {
   private stopping: Ending | null = null
 
   /** @param front one that was started before the configuration was known */
-  constructor(program: Program, front: FrontHandle, daemon: boolean) {
+  constructor(program: Program, front: FrontHandle, daemon: boolean, stopSignals: StopSignals = 'nginx') {
     this.program = program
     this.front = new FrontKeeper(this, front)
     this.daemon = daemon
-    this.signals = new Signals(message => program.log(NOTICE, message))
+    this.signals = new Signals(message => program.log(NOTICE, message), stopSignals)
   }
 
   /** Runs until it is told to stop. @returns the exit code */

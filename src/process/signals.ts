@@ -12,7 +12,9 @@ export type Word = 'terminate' | 'quit' | 'reconfigure' | 'reopen' | 'upgrade' |
 /** The order in which words are acted on when several wait: an end makes the others void. */
 const ORDER: readonly Word[] = ['terminate', 'quit', 'reconfigure', 'reopen', 'stop-front', 'upgrade']
 
-const meanings: Readonly<Partial<Record<NodeJS.Signals, Meaning>>> = {
+type Meanings = Readonly<Partial<Record<NodeJS.Signals, Meaning>>>
+
+const meanings: Meanings = {
   SIGTERM: { word: 'terminate', doing: 'exiting' },
   SIGINT: { word: 'terminate', doing: 'exiting' },
   SIGQUIT: { word: 'quit', doing: 'shutting down' },
@@ -22,13 +24,22 @@ const meanings: Readonly<Partial<Record<NodeJS.Signals, Meaning>>> = {
   SIGWINCH: { word: 'stop-front', doing: 'gracefully shutting down the front' },
 }
 
+/** In whose way TERM and QUIT stop the program. */
+export type StopSignals = 'nginx' | 'gunicorn'
+
+/** Gunicorn's are the other way round: TERM lets requests finish. */
+const meaningsBy: Readonly<Record<StopSignals, Meanings>> = {
+  nginx: meanings,
+  gunicorn: { ...meanings, SIGTERM: meanings.SIGQUIT!, SIGQUIT: meanings.SIGTERM! },
+}
+
 export class Signals {
   private readonly noted = new Set<Word>()
   private waiting: ((word: Word) => void) | null = null
 
   /** @param tell hears `signal 1 (SIGHUP) received, reconfiguring` */
-  constructor(tell: (message: string) => void) {
-    for (const [name, meaning] of Object.entries(meanings)) {
+  constructor(tell: (message: string) => void, stopSignals: StopSignals) {
+    for (const [name, meaning] of Object.entries(meaningsBy[stopSignals])) {
       process.on(name, (_, number: number) => {
         tell(`signal ${number} (${name}) received, ${meaning.doing}`)
         this.note(meaning.word)

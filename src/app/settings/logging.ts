@@ -22,7 +22,12 @@ export const logging = {
     accepted: 'nothing goes to syslog',
   }),
   access_log_format: single(
-    { flags: ['--access-logformat'], value: 'FORMAT', default: null, about: 'How a request is logged: "%(h)s %(r)s …".' },
+    {
+      flags: ['--access-logformat'],
+      value: 'FORMAT',
+      default: null,
+      about: 'How a request is logged: "%(h)s %(r)s …".',
+    },
     word => word,
   ),
   errorlog: single(
@@ -77,7 +82,12 @@ export const logging = {
     refused: SYSLOG,
   }),
   syslog: refused({ flags: ['--log-syslog'], about: 'Logs to syslog.', refused: SYSLOG }),
-  syslog_prefix: refused({ flags: ['--log-syslog-prefix'], value: 'NAME', about: 'The name in syslog.', refused: SYSLOG }),
+  syslog_prefix: refused({
+    flags: ['--log-syslog-prefix'],
+    value: 'NAME',
+    about: 'The name in syslog.',
+    refused: SYSLOG,
+  }),
   syslog_facility: refused({
     flags: ['--log-syslog-facility'],
     value: 'NAME',
@@ -91,8 +101,18 @@ export const logging = {
     accepted: 'output in the background goes to the error log',
   }),
   statsd_host: refused({ flags: ['--statsd-host'], value: 'ADDRESS', about: 'Where StatsD is.', refused: STATSD }),
-  dogstatsd_tags: refused({ flags: ['--dogstatsd-tags'], value: 'TAGS', about: 'Tags of each metric.', refused: STATSD }),
-  statsd_prefix: refused({ flags: ['--statsd-prefix'], value: 'TEXT', about: 'Prefix of each metric.', refused: STATSD }),
+  dogstatsd_tags: refused({
+    flags: ['--dogstatsd-tags'],
+    value: 'TAGS',
+    about: 'Tags of each metric.',
+    refused: STATSD,
+  }),
+  statsd_prefix: refused({
+    flags: ['--statsd-prefix'],
+    value: 'TEXT',
+    about: 'Prefix of each metric.',
+    refused: STATSD,
+  }),
   enable_backlog_metric: refused({
     flags: ['--enable-backlog-metric'],
     about: 'Counts who waits to be served.',

@@ -28,7 +28,12 @@ export const serverMechanics = {
     accepted: 'workers have no listening sockets here',
   }),
   chdir: single(
-    { flags: ['--chdir'], value: 'FOLDER', default: null, about: "The application's folder, instead of the current one." },
+    {
+      flags: ['--chdir'],
+      value: 'FOLDER',
+      default: null,
+      about: "The application's folder, instead of the current one.",
+    },
     text,
   ),
   daemon: toggle({ flags: ['-D', '--daemon'], about: 'Goes into the background.' }),

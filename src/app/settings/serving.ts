@@ -124,7 +124,12 @@ export const workerProcesses = {
     count,
   ),
   keepalive: single(
-    { flags: ['--keep-alive'], value: 'SECONDS', default: 2, about: 'How long a connection may wait for its next request.' },
+    {
+      flags: ['--keep-alive'],
+      value: 'SECONDS',
+      default: 2,
+      about: 'How long a connection may wait for its next request.',
+    },
     count,
   ),
   asgi_loop: refused({
@@ -173,7 +178,12 @@ export const security = {
     count,
   ),
   limit_request_fields: single(
-    { flags: ['--limit-request-fields'], value: 'N', default: 100, about: 'How many header fields a request may have.' },
+    {
+      flags: ['--limit-request-fields'],
+      value: 'N',
+      default: 100,
+      about: 'How many header fields a request may have.',
+    },
     countAbove(1),
   ),
   limit_request_field_size: single(

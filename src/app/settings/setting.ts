@@ -48,7 +48,7 @@ interface Valued<T> extends Common {
 }
 
 /** One value, as `reader` makes it of a word. */
-export function single<T, D>(declared: Valued<D>, reader: (word: string) => T): Setting<T | D> {
+export function single<T, const D>(declared: Valued<D>, reader: (word: string) => T): Setting<T | D> {
   return { ...common(declared), value: declared.value, default: declared.default, read: words => reader(words.at(-1)!) }
 }
 
@@ -64,7 +64,12 @@ export function toggle(declared: Common): Setting<boolean> {
 
 /** What Portico cannot do: the value is kept as it was written. */
 export function refused(declared: Common & { readonly value?: string; readonly default?: string }): Setting<string> {
-  return { ...common(declared), value: declared.value ?? '', default: declared.default ?? '', read: words => words.at(-1)! }
+  return {
+    ...common(declared),
+    value: declared.value ?? '',
+    default: declared.default ?? '',
+    read: words => words.at(-1)!,
+  }
 }
 
 function common(declared: Common): Omit<Setting<never>, 'value' | 'default' | 'read'> {
@@ -90,7 +95,9 @@ export function countAbove(min: number): (word: string) => number {
     const octal = /^0[0-7]+$/.test(digits) ? `0o${digits.slice(1)}` : digits
     const value = /^(?:\d+|0x[0-9a-f]+|0o[0-7]+|0b[01]+)$/i.test(octal) ? Number(octal) : -1
     if (Number.isSafeInteger(value) && value >= min) return value
-    throw new SettingError(min === 0 ? 'a whole number is needed, 0 or more' : `a whole number is needed, ${min} or more`)
+    throw new SettingError(
+      min === 0 ? 'a whole number is needed, 0 or more' : `a whole number is needed, ${min} or more`,
+    )
   }
 }
 

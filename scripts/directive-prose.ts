@@ -1,0 +1,187 @@
+// What the directive reference says beyond the declarations: a sentence or two for each directive that is ours or differs from
+// nginx's, the form of arguments that cannot be told from a parser's answers, and defaults that only words can give (these
+// begin with `=`). A key is a name, or `page/name` where a name has several meanings.
+
+export interface Prose {
+  /** What stands between the name and the `;`; several forms in a list. */
+  readonly args?: string | readonly string[]
+  /** null: there is none. */
+  readonly standard?: string | null
+  readonly text?: string
+}
+
+const applications: Readonly<Record<string, Prose>> = {
+  app: {
+    args: 'NAME',
+    text: 'Declares an application that this server runs itself: its workers are started with the server, replaced when they die, and renewed at every reload. `app_pass NAME` sends requests to it. A name has up to 32 letters, digits, `_`, `.` and `-`.',
+  },
+  'app/directory': {
+    args: 'PATH',
+    text: 'The folder the application runs in and its modules are looked for in. Required.',
+  },
+  'app/module': {
+    args: ['MODULE', 'MODULE:NAME', 'MODULE:FACTORY(ARGUMENTS)', 'FILE'],
+    text: 'What is run. For Python a module and the callable in it, by default `application`; a call with literal arguments makes the application first. For Node a file below `directory`, with its suffix. Required.',
+  },
+  'app/kind': {
+    standard: '=`node` when `module` ends in `.js`, `.mjs`, `.cjs`, `.ts`, `.mts` or `.cts`, otherwise `sync`',
+    text: 'How workers serve. `sync`: one WSGI request at a time in each worker. `threads`: so many at a time as `threads` says. `node`: a Node process that serves many at a time.',
+  },
+  'app/workers': {
+    args: 'NUMBER | auto',
+    standard: '=twice the number of processors, plus one',
+    text: 'How many processes run the application, at most 1024.',
+  },
+  'app/threads': {
+    text: 'Threads of each worker, with `kind threads`.',
+  },
+  'app/python': {
+    args: 'PATH',
+    standard: '=`$PORTICO_PYTHON`, else the interpreter of `$VIRTUAL_ENV`, else `python3`',
+    text: 'The interpreter. Name the one of a virtual environment and its packages are there.',
+  },
+  'app/python_path': {
+    args: 'PATH',
+    text: 'A further folder to look for modules in.',
+  },
+  'app/timeout': {
+    text: 'How long a worker may take. One that takes longer is killed (a Python worker writes the stacks of its threads to standard error first) and replaced, and its client gets 504. With `sync` it is the whole request that is timed, with `threads` each silence. A Node worker is not killed, since it serves others meanwhile. `0`: no limit.',
+  },
+  'app/graceful_timeout': {
+    text: 'How long workers that are to leave, at a reload or a stop, may take to finish what they serve.',
+  },
+  'app/max_requests': {
+    args: 'NUMBER [jitter=NUMBER]',
+    standard: '0',
+    text: 'A worker is replaced when it has served so many requests, and up to `jitter` more so that they do not all go together. Its replacement serves before it leaves. `0`: never. Not for `kind node`.',
+  },
+  'app/preload': {
+    text: 'On, the application is imported once and workers are forked from that, which saves memory and makes a new worker a matter of milliseconds. Off, each worker imports it: for applications that open connections or start threads while they are imported.',
+  },
+  'app/queue': {
+    args: 'NUMBER [timeout=TIME]',
+    standard: '1024 timeout=30s',
+    text: 'How many requests may wait for a free worker, and how long. One too many, and one that has waited in vain, gets 503 with `Retry-After`.',
+  },
+  'app/environment': {
+    args: 'NAME=VALUE',
+    text: 'Sets a variable in the environment of the workers.',
+  },
+  'app/user': {
+    args: 'USER [GROUP]',
+    standard: '=the user of the main level',
+    text: 'Who the workers run as, when the server is started by root.',
+  },
+  'app/umask': {
+    args: 'BITS',
+    text: 'The mask for files the workers make, in octal.',
+  },
+  app_pass: {
+    args: 'NAME',
+    text: 'Sends the requests of this location to an application declared with `app`. A request is given to a worker when all of it has arrived.',
+  },
+  app_buffering: {
+    text: 'On, a response is taken from the worker as fast as it makes it and fed to the client at the client’s pace, so that the worker is free at once. Off, each part goes to the client when it is made, at the pace of the client. A response with `X-Accel-Buffering: no` turns it off for itself.',
+  },
+  app_request_buffering: {
+    text: 'Always on: an application gets a request when all of it is here. `off` is refused.',
+  },
+  app_buffers: {
+    text: 'How much of a response is kept in memory while the client is slower than the worker. What is more goes to a temporary file.',
+  },
+  app_max_temp_file_size: {
+    text: 'How much of a response may be in a temporary file; then the worker has to wait for the client. `0`: no file.',
+  },
+  app_temp_path: {
+    standard: 'app_temp',
+    text: 'The folder for these files.',
+  },
+}
+
+const main: Readonly<Record<string, Prose>> = {
+  'main/user': {
+    args: 'USER [GROUP]',
+    standard: 'nobody nogroup',
+    text: 'Who the front runs as, and the applications unless they name somebody else. Only root can change to another user; otherwise it is ignored with a warning.',
+  },
+  worker_processes: {
+    args: 'NUMBER | auto',
+    standard: '1',
+    text: 'How many threads of the front take connections; `auto`: one for each processor. They are threads of one process, not processes. The workers of applications are counted in their `app`.',
+  },
+  pid: { args: 'PATH', standard: 'logs/nginx.pid', text: 'Where the number of the master process is written, and where `-s` looks for it.' },
+  error_log: {
+    args: 'PATH | stderr [debug | info | notice | warn | error | crit | alert | emerg]',
+    standard: 'logs/error.log error',
+    text: 'The default is what `-e` names. Without a level it is `error`. Nothing is sent to syslog.',
+  },
+  env: { args: ['NAME=VALUE', 'NAME'], text: 'Sets a variable for the applications. All variables of the server’s own environment are kept.' },
+  working_directory: { args: 'PATH' },
+  worker_shutdown_timeout: { text: 'How long requests of the old configuration may take after a reload, and all of them at a graceful stop. `0`: as long as they need.' },
+  events: { text: 'Required, even if it is empty.' },
+  worker_connections: { args: 'NUMBER', standard: '512', text: 'How many connections each thread of the front may have, those to upstreams included.' },
+  worker_priority: { args: 'NUMBER', standard: '0' },
+  use: { args: 'epoll | poll | select', standard: null },
+  load_module: { args: 'PATH', text: 'Ignored with a warning: modules are built in.' },
+  thread_pool: { args: 'NAME threads=NUMBER [max_queue=NUMBER]' },
+  worker_cpu_affinity: { args: ['MASK …', 'auto [MASK]'] },
+}
+
+const http: Readonly<Record<string, Prose>> = {
+  'core/server': { text: 'A virtual server: which requests it takes is for `listen` and `server_name` to say.' },
+  location: {
+    args: ['[= | ~ | ~* | ^~] URI', '@NAME'],
+    text: 'Settings for the requests whose path it matches. Regular expressions are JavaScript’s, which lack only rarely used parts of PCRE.',
+  },
+  listen: {
+    args: ['ADDRESS[:PORT] [default_server] [backlog=NUMBER] [ipv6only=on | off]', 'PORT …', 'unix:PATH …'],
+    standard: '*:80 | *:8000',
+    text: 'The default is port 80 for root and 8000 for anybody else. `ssl`, `http2`, `quic` and `proxy_protocol` are refused; `reuseport`, `bind`, `deferred`, `rcvbuf`, `sndbuf` and `so_keepalive` change nothing.',
+  },
+  server_name: { args: 'NAME …', standard: '""', text: 'Names of the server: exact, with a leading or final `*`, or `~` and a regular expression.' },
+  root: { args: 'PATH', standard: 'html' },
+  alias: { args: 'PATH' },
+  types: { standard: '=html, gif and jpeg, as in nginx' },
+  default_type: { args: 'TYPE' },
+  keepalive_timeout: { args: 'TIME [TIME]', standard: '75s' },
+  client_max_body_size: { text: 'A request with a longer body gets 413. `0`: no limit.' },
+  client_body_buffer_size: { text: 'A request body longer than this goes to a temporary file.' },
+  client_body_temp_path: { args: 'PATH', standard: 'client_body_temp' },
+  max_headers: { text: 'How many fields the head of a request may have.' },
+  access_log: {
+    args: ['PATH [FORMAT [buffer=SIZE] [flush=TIME] [if=CONDITION]]', 'off'],
+    standard: 'logs/access.log combined',
+    text: 'No variables in the path, no compression, no syslog.',
+  },
+  log_format: { args: 'NAME [escape=default | json | none] TEXT …', standard: 'combined "…"' },
+  add_header: { args: 'NAME VALUE [always]' },
+  expires: { args: ['[modified] TIME', 'epoch | max | off'], standard: 'off' },
+  return: { args: ['CODE [TEXT]', 'CODE URL', 'URL'] },
+  set: { args: '$NAME VALUE' },
+  index: { args: 'FILE …', standard: 'index.html' },
+  open_file_cache: { args: ['max=NUMBER [inactive=TIME]', 'off'], standard: 'off' },
+}
+
+const upstreams: Readonly<Record<string, Prose>> = {
+  upstream: { args: 'NAME', text: 'A group of servers for `proxy_pass http://NAME`.' },
+  'upstream/server': {
+    args: 'ADDRESS [weight=NUMBER] [max_conns=NUMBER] [max_fails=NUMBER] [fail_timeout=TIME] [backup] [down]',
+    text: 'A name is looked up once, when the configuration is read.',
+  },
+  'upstream/keepalive': {
+    args: 'NUMBER [local]',
+    standard: '32 local',
+    text: 'How many idle connections each thread keeps. Without it connections are kept too, each for the location that opened it.',
+  },
+  proxy_pass: { args: 'URL', text: 'Passes requests on to `http://` an address, a name, a group, or `http://unix:PATH:`; `https://` is refused.' },
+  proxy_set_header: { args: 'NAME VALUE' },
+  proxy_redirect: { args: ['default', 'off', 'FROM TO'], standard: 'default' },
+  proxy_cookie_domain: { args: ['off', 'FROM TO'], standard: 'off' },
+  proxy_cookie_path: { args: ['off', 'FROM TO'], standard: 'off' },
+  proxy_hide_header: { args: 'NAME' },
+  proxy_pass_header: { args: 'NAME' },
+  proxy_temp_path: { args: 'PATH', standard: 'proxy_temp' },
+  proxy_max_temp_file_size: { standard: '1024m' },
+}
+
+export const prose: Readonly<Record<string, Prose>> = { ...applications, ...main, ...http, ...upstreams }
