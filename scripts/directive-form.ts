@@ -37,7 +37,7 @@ function oneWord(name: string, directive: Directive<Value>): Form | null {
   if (make('1m') === 60 * SECOND) return { args: 'TIME', standard: number(fallback, time) }
   if (make('1m') === 60) return { args: 'TIME', standard: number(fallback, seconds => time(seconds * SECOND)) }
   if (make('1k') === KIB) return { args: 'SIZE', standard: number(fallback, size) }
-  if (make('17') === 17) return { args: 'NUMBER', standard: plain(fallback) }
+  if (make('17') === 17 || hasBounds(ask(name, directive, ['17']))) return { args: 'NUMBER', standard: plain(fallback) }
   if (make('x') === `${PREFIX}x`) return { args: 'PATH', standard: plain(fallback) }
   return { args: 'TEXT', standard: plain(fallback) }
 }
@@ -83,6 +83,11 @@ function ask(name: string, directive: Directive<Value>, args: readonly string[])
 function valueOf(answer: Answer): Value {
   const value = 'value' in answer ? answer.value : null
   return Array.isArray(value) && value.length === 1 ? value[0] : value
+}
+
+/** Was 17 refused only because it is too small or too great? */
+function hasBounds(answer: Answer): boolean {
+  return 'hint' in answer && answer.hint.startsWith('value must be')
 }
 
 /** The words a refusal recommends. */

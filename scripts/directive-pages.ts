@@ -44,7 +44,9 @@ function indexText(): string {
   const all = pages.flatMap(page => Object.keys(page.directives).map(name => ({ name, page: page.name })))
   const rows = all
     .sort((a, b) => compare(a.name, b.name) || compare(a.page, b.page))
-    .map(({ name, page }) => `| [\`${name}\`](${page}.md#${name}) | [${page}](${page}.md) | ${firstWords(page, name)} |`)
+    .map(
+      ({ name, page }) => `| [\`${name}\`](${page}.md#${name}) | [${page}](${page}.md) | ${firstWords(page, name)} |`,
+    )
   return `# Directives
 
 ${GENERATED}
@@ -95,7 +97,9 @@ function section(page: string, name: string, directive: Directive<unknown>): str
     `- **Default:** ${standard === null ? '—' : isProse(said, standard) ? standard.slice(1) : `\`${name} ${standard};\``}`,
     `- **Context:** ${contextNames(directive.in).join(', ')}`,
   ]
-  const notes = [said.text ?? '', repeated(directive), inheritance(directive), idle(directive)].filter(note => note !== '')
+  const notes = [said.text ?? '', repeated(directive), inheritance(directive), idle(directive)].filter(
+    note => note !== '',
+  )
   return `${[...lines, ...notes.flatMap(note => ['', note])].join('\n')}\n`
 }
 
@@ -110,7 +114,7 @@ function written(name: string, args: string, directive: Directive<unknown>): str
 }
 
 function repeated(directive: Directive<unknown>): string {
-  return directive.repeatable === true ? 'May be given several times.' : ''
+  return directive.repeatable === true && directive.block === undefined ? 'May be given several times.' : ''
 }
 
 /** Only what surprises: a directive of one context, or one that is inherited everywhere, needs no word. */

@@ -74,6 +74,7 @@ const applications: Readonly<Record<string, Prose>> = {
   },
   'app/umask': {
     args: 'BITS',
+    standard: '=the mask of the server',
     text: 'The mask for files the workers make, in octal.',
   },
   app_pass: {
@@ -84,6 +85,7 @@ const applications: Readonly<Record<string, Prose>> = {
     text: 'On, a response is taken from the worker as fast as it makes it and fed to the client at the client’s pace, so that the worker is free at once. Off, each part goes to the client when it is made, at the pace of the client. A response with `X-Accel-Buffering: no` turns it off for itself.',
   },
   app_request_buffering: {
+    args: 'on',
     text: 'Always on: an application gets a request when all of it is here. `off` is refused.',
   },
   app_buffers: {
@@ -101,7 +103,7 @@ const applications: Readonly<Record<string, Prose>> = {
 const main: Readonly<Record<string, Prose>> = {
   'main/user': {
     args: 'USER [GROUP]',
-    standard: 'nobody nogroup',
+    standard: '=`nobody`, when started by root',
     text: 'Who the front runs as, and the applications unless they name somebody else. Only root can change to another user; otherwise it is ignored with a warning.',
   },
   worker_processes: {
@@ -109,17 +111,30 @@ const main: Readonly<Record<string, Prose>> = {
     standard: '1',
     text: 'How many threads of the front take connections; `auto`: one for each processor. They are threads of one process, not processes. The workers of applications are counted in their `app`.',
   },
-  pid: { args: 'PATH', standard: 'logs/nginx.pid', text: 'Where the number of the master process is written, and where `-s` looks for it.' },
+  pid: {
+    args: 'PATH',
+    standard: 'logs/nginx.pid',
+    text: 'Where the number of the master process is written, and where `-s` looks for it.',
+  },
   error_log: {
     args: 'PATH | stderr [debug | info | notice | warn | error | crit | alert | emerg]',
     standard: 'logs/error.log error',
     text: 'The default is what `-e` names. Without a level it is `error`. Nothing is sent to syslog.',
   },
-  env: { args: ['NAME=VALUE', 'NAME'], text: 'Sets a variable for the applications. All variables of the server’s own environment are kept.' },
+  env: {
+    args: ['NAME=VALUE', 'NAME'],
+    text: 'Sets a variable for the applications. All variables of the server’s own environment are kept.',
+  },
   working_directory: { args: 'PATH' },
-  worker_shutdown_timeout: { text: 'How long requests of the old configuration may take after a reload, and all of them at a graceful stop. `0`: as long as they need.' },
+  worker_shutdown_timeout: {
+    text: 'How long requests of the old configuration may take after a reload, and all of them at a graceful stop. `0`: as long as they need.',
+  },
   events: { text: 'Required, even if it is empty.' },
-  worker_connections: { args: 'NUMBER', standard: '512', text: 'How many connections each thread of the front may have, those to upstreams included.' },
+  worker_connections: {
+    args: 'NUMBER',
+    standard: '512',
+    text: 'How many clients’ connections each thread of the front may have. One too many closes the connection that has been idle longest, or is refused.',
+  },
   worker_priority: { args: 'NUMBER', standard: '0' },
   use: { args: 'epoll | poll | select', standard: null },
   load_module: { args: 'PATH', text: 'Ignored with a warning: modules are built in.' },
@@ -131,19 +146,23 @@ const http: Readonly<Record<string, Prose>> = {
   'core/server': { text: 'A virtual server: which requests it takes is for `listen` and `server_name` to say.' },
   location: {
     args: ['[= | ~ | ~* | ^~] URI', '@NAME'],
-    text: 'Settings for the requests whose path it matches. Regular expressions are JavaScript’s, which lack only rarely used parts of PCRE.',
+    text: 'Settings for the requests whose path it matches.',
   },
   listen: {
     args: ['ADDRESS[:PORT] [default_server] [backlog=NUMBER] [ipv6only=on | off]', 'PORT …', 'unix:PATH …'],
-    standard: '*:80 | *:8000',
-    text: 'The default is port 80 for root and 8000 for anybody else. `ssl`, `http2`, `quic` and `proxy_protocol` are refused; `reuseport`, `bind`, `deferred`, `rcvbuf`, `sndbuf` and `so_keepalive` change nothing.',
+    standard: '=port 80 of all addresses for root, 8000 for anybody else',
+    text: '`ssl`, `http2`, `quic` and `proxy_protocol` are refused; `reuseport`, `bind`, `deferred`, `rcvbuf`, `sndbuf` and `so_keepalive` change nothing.',
   },
-  server_name: { args: 'NAME …', standard: '""', text: 'Names of the server: exact, with a leading or final `*`, or `~` and a regular expression.' },
+  server_name: {
+    args: 'NAME …',
+    standard: '""',
+    text: 'Names of the server: exact, with a leading or final `*`, or `~` and a regular expression.',
+  },
   root: { args: 'PATH', standard: 'html' },
   alias: { args: 'PATH' },
   types: { standard: '=html, gif and jpeg, as in nginx' },
   default_type: { args: 'TYPE' },
-  keepalive_timeout: { args: 'TIME [TIME]', standard: '75s' },
+  'core/keepalive_timeout': { args: 'TIME [TIME]', standard: '75s' },
   client_max_body_size: { text: 'A request with a longer body gets 413. `0`: no limit.' },
   client_body_buffer_size: { text: 'A request body longer than this goes to a temporary file.' },
   client_body_temp_path: { args: 'PATH', standard: 'client_body_temp' },
@@ -159,6 +178,14 @@ const http: Readonly<Record<string, Prose>> = {
   return: { args: ['CODE [TEXT]', 'CODE URL', 'URL'] },
   set: { args: '$NAME VALUE' },
   index: { args: 'FILE …', standard: 'index.html' },
+  error_page: { args: 'CODE … [=[CODE]] URI' },
+  post_action: { args: 'URI | off', standard: 'off' },
+  limit_except: { args: 'METHOD …' },
+  open_log_file_cache: { args: ['max=NUMBER [inactive=TIME] [min_uses=NUMBER] [valid=TIME]', 'off'], standard: 'off' },
+  fastcgi_temp_path: { args: 'PATH [LEVEL …]' },
+  uwsgi_temp_path: { args: 'PATH [LEVEL …]' },
+  scgi_temp_path: { args: 'PATH [LEVEL …]' },
+  aio: { args: 'on | off | threads[=POOL]' },
   open_file_cache: { args: ['max=NUMBER [inactive=TIME]', 'off'], standard: 'off' },
 }
 
@@ -173,7 +200,10 @@ const upstreams: Readonly<Record<string, Prose>> = {
     standard: '32 local',
     text: 'How many idle connections each thread keeps. Without it connections are kept too, each for the location that opened it.',
   },
-  proxy_pass: { args: 'URL', text: 'Passes requests on to `http://` an address, a name, a group, or `http://unix:PATH:`; `https://` is refused.' },
+  proxy_pass: {
+    args: 'URL',
+    text: 'Passes requests on to `http://` an address, a name, a group, or `http://unix:PATH:`; `https://` is refused.',
+  },
   proxy_set_header: { args: 'NAME VALUE' },
   proxy_redirect: { args: ['default', 'off', 'FROM TO'], standard: 'default' },
   proxy_cookie_domain: { args: ['off', 'FROM TO'], standard: 'off' },
@@ -184,4 +214,25 @@ const upstreams: Readonly<Record<string, Prose>> = {
   proxy_max_temp_file_size: { standard: '1024m' },
 }
 
-export const prose: Readonly<Record<string, Prose>> = { ...applications, ...main, ...http, ...upstreams }
+const more: Readonly<Record<string, Prose>> = {
+  map: {
+    args: 'TEXT $VARIABLE',
+    text: 'Lines of a value (or `~` and a regular expression, or `default`) and what the variable then is.',
+  },
+  geo: { args: '[$ADDRESS] $VARIABLE', text: 'Lines of a network and what the variable then is.' },
+  split_clients: {
+    args: 'TEXT $VARIABLE',
+    text: 'Lines of a share of the clients, in per cent, and what the variable then is.',
+  },
+  limit_req_zone: { args: 'KEY zone=NAME:SIZE rate=RATE' },
+  limit_req: { args: 'zone=NAME [burst=NUMBER] [nodelay | delay=NUMBER]' },
+  limit_conn_zone: { args: 'KEY zone=NAME:SIZE' },
+  limit_conn: { args: 'ZONE NUMBER' },
+  set_real_ip_from: { args: 'ADDRESS | NETWORK | unix:' },
+  real_ip_header: { args: 'FIELD' },
+  valid_referers: { args: '[none] [blocked] [server_names] NAME …' },
+  modern_browser: { args: ['BROWSER VERSION', 'unlisted'] },
+  ancient_browser: { args: 'TEXT …' },
+}
+
+export const prose: Readonly<Record<string, Prose>> = { ...applications, ...main, ...http, ...more, ...upstreams }

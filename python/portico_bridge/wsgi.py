@@ -10,6 +10,7 @@ asked for the next.
 """
 
 import io
+import os
 import sys
 from time import monotonic
 
@@ -351,7 +352,12 @@ class Exchange:
         while trace is not None and trace.tb_frame.f_code.co_filename == __file__ and trace.tb_next is not None:
             trace = trace.tb_next
         lines = ''.join(traceback.format_exception(type(error), error, trace)).rstrip()
-        self.log(ERROR, '%s %s, %s\n%s' % (what, self.seat.name, self._line(), lines))
+        own = os.path.dirname(__file__)
+        places = [frame for frame in traceback.extract_tb(trace) if os.path.dirname(frame.filename) != own]
+        place = ' (%s:%s)' % (places[-1].filename, places[-1].lineno) if places else ''
+        message = ' '.join(str(error).split())
+        cause = '%s: %s' % (type(error).__name__, message) if message else type(error).__name__
+        self.log(ERROR, '%s %s: %s%s, %s\n%s' % (what, self.seat.name, cause, place, self._line(), lines))
 
     def log(self, level, text):
         if not self.connection.gone:

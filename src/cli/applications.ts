@@ -1,13 +1,17 @@
 // The applications of one configuration as the master runs them beside its threads.
 
+import { closeSync, openSync } from 'node:fs'
 import { APP_TOPIC } from '../app/app.ts'
 import type { AppRequest, AppSettings } from '../app/app.ts'
 import type { AppPool } from '../app/pool/pool.ts'
+import type { Output } from '../app/pool/spawner.ts'
 import type { Companions } from '../process/master.ts'
 import type { Ending } from '../process/messages.ts'
 import type { Plan, TopicMessage } from '../process/plan.ts'
 
 export interface Surroundings {
+  /** Where applications print to: a daemon's have its error log, since nobody looks at a terminal. */
+  readonly daemon: boolean
   log(level: number, message: string): void
   broadcast(content: TopicMessage): void
 }
@@ -20,6 +24,7 @@ export class Applications implements Companions {
   private readonly around: Surroundings
   private pools: AppPool[] = []
   private ending: Ending | null = null
+  private output: Output = 'inherit'
   private settle: (error: string) => void = () => {}
 
   constructor(apps: readonly AppSettings[], plan: Plan, generation: number, around: Surroundings) {
@@ -47,6 +52,8 @@ export class Applications implements Companions {
   async stop(ending: Ending): Promise<void> {
     this.ending = ending
     await Promise.all(this.pools.map(pool => pool.stop(ending === 'graceful', pool.settings.gracefulTimeout)))
+    if (typeof this.output === 'number') closeSync(this.output)
+    this.output = 'inherit'
   }
 
   /** The code for pools is loaded only where there is an application, and while the front starts. */
@@ -57,12 +64,15 @@ export class Applications implements Companions {
       return
     }
     const { user, threads } = this.plan
+    this.output = this.around.daemon ? openOutput(this.plan.errorLog[0]?.path ?? null) : 'inherit'
+    const { output } = this
     this.pools = this.apps.map(
       settings =>
         new AppPool({
           settings,
           generation: this.generation,
           frontThreads: threads,
+          output,
           runDirectory: '',
           front: user === null ? null : { user: user.name, group: `${user.gid}` },
           log: (level, message) => this.around.log(level, message),
@@ -73,4 +83,8 @@ export class Applications implements Companions {
     const errors = await Promise.all(this.pools.map(pool => pool.loaded))
     this.settle(errors.find(error => error !== '') ?? '')
   }
+}
+
+function openOutput(path: string | null): number {
+  return openSync(path === null ? '/dev/null' : Buffer.from(path, 'latin1'), 'a', 0o644)
 }

@@ -48,7 +48,7 @@ export class MasterLog {
     }
     this.files.close()
     this.files = files
-    this.onStderr = targets.some(target => target.path === null)
+    this.onStderr = targets.some(target => target.path === null && target.syslog === undefined)
   }
 
   reopen(): void {

@@ -1,6 +1,8 @@
 // Running: the configuration becomes a plan, and the master carries it out. What takes long goes on at the same time: the
 // front process and its threads load their code while the master reads and checks the configuration.
 
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -74,6 +76,12 @@ function frontStderr(daemon: boolean): FrontStderr {
   return daemon ? 'ignore' : 'inherit'
 }
 
+/** The folder of the default paths: nginx's installation makes it, nobody has made ours. */
+function provideLogs(prefix: string, paths: readonly string[]): void {
+  const folder = `${prefix}logs`
+  if (paths.some(path => dirname(path) === folder)) mkdirSync(Buffer.from(folder, 'latin1'), { recursive: true })
+}
+
 class Server implements Program {
   readonly frontEntry = frontEntry
   private readonly invocation: Invocation
@@ -137,6 +145,7 @@ class Server implements Program {
       data,
     }
     this.configurations.set(plan, configuration)
+    provideLogs(this.invocation.prefix, [...plan.logFiles, plan.pidFile])
     return plan
   }
 
@@ -157,7 +166,9 @@ class Server implements Program {
       const [name, value] = split(word)
       process.env[name] = value
     }
-    return new Applications(http.apps, plan, generation, { log: (level, text) => this.log(level, text), broadcast })
+    const { daemon } = this
+    const log = (level: number, text: string): void => this.log(level, text)
+    return new Applications(http.apps, plan, generation, { daemon, log, broadcast })
   }
 
   log(level: number, message: string): void {

@@ -42,6 +42,7 @@ async function load(settings: AppSettings, user: Configuration['main']['user']):
     settings: { ...settings, workers: 1 },
     generation: 1,
     frontThreads: 1,
+    output: 'inherit',
     runDirectory: '',
     front: user === null ? null : { user: user.name, group: `${user.gid}` },
     log(level, message) {

@@ -29,7 +29,9 @@ GUNICORN_CMD_ARGS may hold options too; those of the command line win.
 }
 
 function flags(settings: readonly Setting<unknown>[], state: string): string[] {
-  return settings.filter(setting => setting.state === state).map(setting => setting.flags.find(flag => flag.startsWith('--'))!)
+  return settings
+    .filter(setting => setting.state === state)
+    .map(setting => setting.flags.find(flag => flag.startsWith('--'))!)
 }
 
 function entry(setting: Setting<unknown>): string {

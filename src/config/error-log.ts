@@ -1,12 +1,14 @@
-// `error_log`: a file or standard error and the least severe level that goes there. One declaration for all contexts, since
+// `error_log`: a file, standard error or a syslog server, and the least severe level that goes there. One declaration for all contexts, since
 // an inner block without any inherits the outer one's.
 
 import { HTTP, LOCATION, MAIN, SERVER } from './directive.ts'
 import type { Directive } from './directive.ts'
+import { parseSyslog, type SyslogServer } from './syslog.ts'
 
 export interface ErrorLogTarget {
-  /** Null: standard error. */
+  /** Null: standard error, unless there is a syslog server. */
   readonly path: string | null
+  readonly syslog?: SyslogServer
   /** nginx's levels, the more severe the smaller: emerg is 1, debug 8. */
   readonly level: number
 }
@@ -20,7 +22,6 @@ export const errorLog: Directive<readonly ErrorLogTarget[]> = {
   default: [],
   repeatable: true,
   parse([target, ...words], at, soFar = []) {
-    if (target!.startsWith('syslog:')) at.fail('"error_log" to syslog is not supported by this version')
     if (target!.startsWith('memory:')) at.fail('nginx was built without debug support')
     let level = 0
     for (const word of words) {
@@ -28,7 +29,8 @@ export const errorLog: Directive<readonly ErrorLogTarget[]> = {
       level = LEVELS.indexOf(word) + 1
       if (level === 0) at.fail(`invalid log level "${word}"`, `it must be one of ${LEVELS.join(', ')}`)
     }
-    const path = target === 'stderr' ? null : at.prefixPath(target!)
-    return Object.freeze([...soFar, Object.freeze({ path, level: level === 0 ? ERROR : level })])
+    if (level === 0) level = ERROR
+    if (target!.startsWith('syslog:')) return [...soFar, { path: null, syslog: parseSyslog(target!, at), level }]
+    return [...soFar, { path: target === 'stderr' ? null : at.prefixPath(target!), level }]
   },
 }

@@ -1,18 +1,22 @@
-// A file of access_log: with `buffer=` lines gather in memory until it is full or `flush=` is over. The file itself, its
-// reopening and the writes of one turn of the event loop are log/error-log.ts's.
+// A file of access_log: with `buffer=` lines gather in memory until it is full or `flush=` is over, and with `gzip` what
+// has gathered is compressed. The file itself, its reopening and the writes of one turn of the event loop are
+// log/error-log.ts's.
 
+import { gzipSync } from 'node:zlib'
 import { Timer, timers } from '../lib/timer-wheel.ts'
 import type { LogFile, LogFiles } from '../log/error-log.ts'
 
-/** 0 for no buffer; 0 for no time. */
+/** 0 for no buffer, no time, no compression. */
 export interface LogBuffer {
   readonly size: number
   readonly flushMs: number
+  readonly gzip: number
 }
 
 export class AccessLogFile {
   readonly path: string
-  readonly buffer: LogBuffer
+  /** The first buffer that one of the file's access_log lines asks for is that of all. */
+  buffer: LogBuffer
   private file: LogFile | null = null
   private waiting = ''
   private readonly timer: Timer<AccessLogFile>
@@ -34,7 +38,7 @@ export class AccessLogFile {
     if (this.waiting.length + line.length > size) {
       this.flush()
       if (line.length > size) {
-        this.file.append(line)
+        this.write(line)
         return
       }
     }
@@ -45,7 +49,15 @@ export class AccessLogFile {
   flush(): void {
     if (this.waiting === '') return
     timers.disarm(this.timer)
-    this.file?.append(this.waiting)
+    const text = this.waiting
     this.waiting = ''
+    this.write(text)
+  }
+
+  /** Compressed, every buffer is a gzip member of its own: gunzip reads them as one file. */
+  private write(text: string): void {
+    const { gzip } = this.buffer
+    const level = { level: gzip }
+    this.file?.append(gzip === 0 ? text : gzipSync(Buffer.from(text, 'latin1'), level).toString('latin1'))
   }
 }

@@ -19,17 +19,15 @@ import {
 import type { WorkerLink } from '../app/dispatch/worker-link.ts'
 import { encodeBodyFile, encodeBodyHeader, encodeRequest } from '../codec/frames.ts'
 import { parseLength } from '../codec/h1/fields.ts'
-import { parseUri, Uri } from '../codec/h1/uri.ts'
 import { reason } from '../codec/h1/write.ts'
 import { CRIT, ERR } from '../log/error-log.ts'
 import { environOf } from './app-environ.ts'
 import * as field from './app-fields.ts'
 import type { Application } from './application.ts'
 import { FileParts } from './file-parts.ts'
-import { internalRedirect } from './internal-redirect.ts'
+import { accelRedirect } from './internal-redirect.ts'
 import { openFile, REGULAR } from './open-file.ts'
 import { EMPTY, FLUSH, LAST, respondSpecial, sendHead, type Source } from './output.ts'
-import { resume } from './phases.ts'
 import type { HttpRequest } from './request.ts'
 import { type BufferLimits, type Producer, ResponseBuffer } from './response-buffer.ts'
 
@@ -262,32 +260,15 @@ export class AppExchange extends Call implements Source, Producer {
   private goElsewhere(): void {
     const { r } = this
     this.link?.abandon()
-    for (let i = r.outNames.length - 1; i >= 0; i--) {
-      if (field.KEPT.has(r.outNames[i]!.toLowerCase())) continue
-      r.outNames.splice(i, 1)
-      r.outValues.splice(i, 1)
-    }
-    r.status = 0
-    r.statusLine = ''
-    r.contentLength = -1
-    r.lastModified = ''
-    r.etag = ''
-    r.redirect = ''
     r.source = null
-    if (r.method !== 'HEAD') r.method = 'GET'
-    if (!parseUri(this.redirect, r.server.mergeSlashes, target)) {
-      r.log(ERR, `app "${this.pass.app.name}" sent invalid X-Accel-Redirect "${this.redirect}"`)
-      respondSpecial(r, 500)
-      return
-    }
-    resume(r, internalRedirect(r, target.uri, target.args))
+    accelRedirect(r, this.redirect)
   }
 
   /** All of it is here: head and body leave together. */
   private respondWhole(body: Buffer): void {
     const { r } = this
     r.bodiless = r.method === 'HEAD' || r.status === 204 || r.status === 304
-    if (r.location.filters.length === 0 && body.length <= TEXT_MAX && (r.bodiless || body.length === r.contentLength)) {
+    if (r.location.filters.length === 0 && r.errorStatus === 0 && body.length <= TEXT_MAX && (r.bodiless || body.length === r.contentLength)) {
       r.headSent = true
       r.stream.sendText(r, body.toString('latin1'))
       return
@@ -342,5 +323,3 @@ function dropFields(r: HttpRequest): void {
   r.outValues.length = 0
   r.contentLength = -1
 }
-
-const target = new Uri()

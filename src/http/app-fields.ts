@@ -1,8 +1,5 @@
 // Which fields of an application's response the server takes for itself, and which just go on to the client.
 
-/** What an X-Accel-Redirect leaves of the application's fields. */
-export const KEPT = new Set(['set-cookie', 'content-disposition', 'cache-control', 'expires', 'accept-ranges'])
-
 export const OTHER = 0
 export const CONTENT_TYPE = 1
 export const CONTENT_LENGTH = 2

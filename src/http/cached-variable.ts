@@ -6,7 +6,7 @@ import type { HttpRequest } from './request.ts'
 
 type Kept = (string | null | undefined)[]
 
-const values = new Slot<Kept>()
+const values = new Slot<Kept>('subrequests')
 let count = 0
 
 export function cachedVariable(get: (r: HttpRequest) => string | null): Variable {

@@ -1,16 +1,19 @@
 // One server block: its own level, its locations, and the flat list of steps of each.
 
-import { LOCATION, type Scope, type Site } from '../config/directive.ts'
+import { SERVER, type Scope, type Site } from '../config/directive.ts'
 import type { Template } from '../config/template.ts'
-import { PRODUCT, VERSION } from '../lib/product.ts'
+import { serverProduct } from '../lib/product.ts'
 import { ERR } from '../log/error-log.ts'
 import type { CompiledHttp } from './compile.ts'
 import { coreDirectives } from './core.ts'
 import { documentRoot } from './document-root.ts'
-import { captures, Locations, type LocationEntry } from './locations.ts'
+import { compileErrorPages } from './error-page.ts'
+import { locationFor } from './limit-except.ts'
+import { Locations, type LocationEntry } from './locations.ts'
 import type { LocationDeclaration } from './location-name.ts'
 import { NEXT, type Filter, type Handler, type LocationBuilder, type LocationSlot, type Phase, type Value } from './module.ts'
-import { LOCATION_PHASES, SERVER_PHASES, Step } from './phases.ts'
+import { enter, LOCATION_PHASES, SERVER_PHASES, Step } from './phases.ts'
+import { defineCaptures } from './regex.ts'
 import type { HttpRequest } from './request.ts'
 import type { FilterEntry, LocationRuntime, LogEntry, ServerRuntime } from './runtime.ts'
 
@@ -25,6 +28,8 @@ export function compileServer(scope: Scope, http: CompiledHttp): ServerRuntime {
   const server: ServerRuntime = {
     name: firstName,
     outside,
+    rewriteStart: builder.steps.reduce((count, step) => count + (step.phase === 'post-read' ? 1 : 0), 0),
+    findConfig: builder.steps.reduce((count, step) => count + (SERVER_PHASES.includes(step.phase) ? 1 : 0), 0),
     locations,
     limits: {
       lineMax: size,
@@ -48,7 +53,7 @@ function compileLocations(scope: Scope, http: CompiledHttp): LocationEntry[] {
   return declared.map(declaration => {
     if (declaration.pattern !== null) defineCaptures(declaration.pattern, declaration.site, http)
     const builder = new Builder(declaration.scope, declaration, http)
-    const runtime = builder.runtime(flatten(builder, LOCATION_PHASES, null))
+    const runtime = builder.runtime(flatten(builder, LOCATION_PHASES, null), limitExceptOf(declaration, http))
     const inner = compileLocations(declaration.scope, http)
     return {
       runtime,
@@ -59,13 +64,12 @@ function compileLocations(scope: Scope, http: CompiledHttp): LocationEntry[] {
   })
 }
 
-/** `(?<name>…)` makes `$name` a variable. */
-function defineCaptures(pattern: RegExp, site: Site, http: CompiledHttp): void {
-  // Nothing matches more readily than an alternative that is empty: it tells the groups' names.
-  const { groups } = new RegExp(`${pattern.source}|`, pattern.flags).exec('')!
-  for (const name of Object.keys(groups ?? {})) {
-    http.define(name.toLowerCase(), { get: r => captures.get(r)?.groups?.[name] ?? null }, site)
-  }
+/** The location's other self, with the same name and steps of its own. */
+function limitExceptOf(declaration: LocationDeclaration, http: CompiledHttp): LocationRuntime['limitExcept'] {
+  const rule = declaration.scope.conf(coreDirectives).limit_except
+  if (rule === null) return null
+  const builder = new Builder(rule.scope, declaration, http)
+  return { methods: rule.methods, otherwise: builder.runtime(flatten(builder, LOCATION_PHASES, null)) }
 }
 
 function checkDuplicates(locations: readonly LocationDeclaration[]): void {
@@ -94,11 +98,13 @@ class Builder implements LocationBuilder {
   readonly logs: LogEntry[] = []
   readonly kept: unknown[] = []
   private contentStep: PhasedStep | null = null
+  private readonly declaration: LocationDeclaration | null
   private readonly http: CompiledHttp
 
   constructor(scope: Scope, declaration: LocationDeclaration | null, http: CompiledHttp) {
     this.scope = scope
-    this.kind = scope.context === LOCATION ? 'location' : 'server'
+    this.declaration = declaration
+    this.kind = scope.context === SERVER ? 'server' : 'location'
     this.name = declaration?.name ?? ''
     this.modifier = declaration?.modifier ?? ''
     this.http = http
@@ -138,18 +144,24 @@ class Builder implements LocationBuilder {
     return this.scope.site(directive)
   }
 
+  inner(scope: Scope): LocationRuntime {
+    const builder = new Builder(scope, this.declaration, this.http)
+    return builder.runtime(flatten(builder, LOCATION_PHASES, null))
+  }
+
   value(template: Template): Value {
     return this.http.value(template)
   }
 
   /** The core's own values as plain fields, around a list of steps. */
-  runtime(steps: readonly Step[]): LocationRuntime {
+  runtime(steps: readonly Step[], limitExcept: LocationRuntime['limitExcept'] = null): LocationRuntime {
     const conf = this.scope.conf(coreDirectives)
     const { prefix } = this.http.options
     const { template, aliasLength } = documentRoot(this.scope, prefix)
     const keepalive = conf.keepalive_timeout
     const tempPath = conf.client_body_temp_path ?? `${prefix}client_body_temp`
     this.http.needsFolder(tempPath)
+    const product = serverProduct(conf.server_tokens)
     const runtime: LocationRuntime = {
       name: this.name,
       modifier: this.modifier,
@@ -163,6 +175,7 @@ class Builder implements LocationBuilder {
       aliasLength,
       clientMaxBodySize: conf.client_max_body_size,
       clientBodyBufferSize: conf.client_body_buffer_size,
+      clientBodyInFileOnly: conf.client_body_in_file_only,
       clientBodyTempPath: tempPath,
       clientBodyTimeout: conf.client_body_timeout,
       sendTimeout: conf.send_timeout,
@@ -175,7 +188,14 @@ class Builder implements LocationBuilder {
       resetTimedoutConnection: conf.reset_timedout_connection,
       defaultType: conf.default_type,
       types: conf.types,
-      serverTokens: conf.server_tokens === 'off' ? `Server: ${PRODUCT}\r\n` : `Server: ${PRODUCT}/${VERSION}\r\n`,
+      serverTokens: `Server: ${product}\r\n`,
+      product,
+      errorPages: compileErrorPages(conf.error_page, template => this.value(template)),
+      recursiveErrorPages: conf.recursive_error_pages,
+      msiePadding: conf.msie_padding,
+      msieRefresh: conf.msie_refresh,
+      limitExcept,
+      logSubrequest: conf.log_subrequest,
       absoluteRedirect: conf.absolute_redirect,
       portInRedirect: conf.port_in_redirect,
       serverNameInRedirect: conf.server_name_in_redirect,
@@ -195,6 +215,7 @@ function flatten(builder: Builder, phases: readonly (Phase | 'find-config')[], s
     const first = steps.length
     if (phase === 'find-config') steps.push(new Step(findConfig, server, 0))
     else for (const { phase: of, run, conf } of builder.steps) if (of === phase) steps.push(new Step(run, conf, 0))
+    if (phase === 'rewrite' && steps.length > first) steps.push(new Step(postRewrite, null, 0))
     for (let i = first; i < steps.length; i++) steps[i]!.phaseEnd = steps.length
   }
   steps.push(new Step(nothingAnswered, null, steps.length))
@@ -208,19 +229,43 @@ function nothingAnswered(r: HttpRequest): number {
 
 /** Finds the location and goes on with its steps (ngx_http_core_find_config_phase). */
 function findConfig(r: HttpRequest, server: ServerRuntime): number {
+  r.uriChanged = false
+  const redirect = r.redirect
+  r.redirect = ''
   const location = server.locations.find(r)
   if (location === null) {
     if (r.redirect !== '') return 301
+    if (server.locations.failed) return 500
   } else {
     if (location.internal && !r.internal) return 404
-    r.location = location
-    r.steps = location.steps
+    r.location = locationFor(r, location)
+    r.steps = r.location.steps
     r.cursor = -1
   }
+  r.redirect = redirect
   const limit = r.location.clientMaxBodySize
-  if (limit !== 0 && r.head.contentLength > limit) {
+  if (limit !== 0 && r.head.contentLength > limit && r.body !== null && !r.body.complete) {
+    r.body.refused = true
     r.log(ERR, `client intended to send too large body: ${r.head.contentLength} bytes`)
     return 413
   }
+  return NEXT
+}
+
+/** Another URI wants another location; an `if` that applied has steps of its own (ngx_http_core_post_rewrite_phase). */
+function postRewrite(r: HttpRequest): number {
+  if (!r.uriChanged) {
+    if (r.steps !== r.location.steps) enter(r, r.location.steps)
+    return NEXT
+  }
+  r.uriChanges--
+  if (r.uriChanges === 0) {
+    r.log(ERR, `rewrite or internal redirection cycle while processing "${r.uri}"`)
+    return 500
+  }
+  const { outside, findConfig } = r.server
+  r.location = outside
+  r.steps = outside.steps
+  r.cursor = findConfig - 1
   return NEXT
 }

@@ -6,16 +6,19 @@ import type { AppSettings } from '../app/app.ts'
 import { HTTP, MAIN, type Place, type Scope, type Site } from '../config/directive.ts'
 import { ConfigError } from '../config/errors.ts'
 import { compileTemplate, type Template } from '../config/template.ts'
+import { canonicalAddress } from '../lib/networks.ts'
 import { ErrorLog, type LogTarget } from '../log/error-log.ts'
 import { listen, type Listener } from '../net/listener.ts'
 import { coreDirectives } from './core.ts'
 import { defaultAddress, type ListenDeclaration } from './listen.ts'
 import { compileServer } from './compile-server.ts'
 import type { HttpModule, Value, Variable } from './module.ts'
+import { defineCaptures, regex, type Pattern } from './regex.ts'
 import { ServerNames } from './server-names.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from './runtime.ts'
 import { Sessions } from './sessions.ts'
 import { Registry, type HttpSetup, type RegistryKey, type ThreadServices } from './setup.ts'
+import { whenBackgroundIsIdle } from './subrequest.ts'
 import { captureVariable, corePrefixVariables, coreVariables } from './variables.ts'
 
 export interface CompileOptions {
@@ -40,6 +43,8 @@ export interface ListenAddress {
 
 interface Address extends ListenAddress {
   readonly runtime: ListenRuntime
+  /** Of a wildcard: what listens on its port on single addresses, which cannot be bound beside it. */
+  readonly within: Map<string, ListenRuntime>
 }
 
 /** Compiles the http block of a configuration (an empty one when there is none). Throws ConfigError. */
@@ -56,12 +61,14 @@ export class CompiledHttp implements HttpSetup {
   readonly logFiles: string[] = []
   readonly shared: { key: string; bytes: number }[] = []
   readonly apps: AppSettings[] = []
-  readonly listens: Address[] = []
+  listens: Address[] = []
   readonly modules: readonly HttpModule[]
   readonly options: CompileOptions
   private readonly locations: { runtime: LocationRuntime; targets: readonly LogTarget[] | null }[] = []
   private readonly registries = new Map<RegistryKey<any>, Registry<any>>()
   private readonly variables = new Map<string, Variable>(Object.entries(coreVariables))
+  /** Members of families that were asked for. */
+  private readonly made = new Map<string, Variable>()
   private readonly prefixes = new Map(Object.entries(corePrefixVariables))
   private readonly awaited: { name: string; template: Template }[] = []
   private readonly starts: ((services: ThreadServices) => void)[] = []
@@ -81,10 +88,19 @@ export class CompiledHttp implements HttpSetup {
 
   compile(http: Scope): void {
     for (const module of this.modules) module.setup?.(http.conf(module.directives), this)
+    for (const scope of http.conf(coreDirectives).server) this.defineNameCaptures(scope)
     const servers = http.conf(coreDirectives).server.map(scope => ({ scope, runtime: compileServer(scope, this) }))
     for (const { scope, runtime } of servers) this.listen(scope, runtime)
+    this.listens = wildcardsFirst(this.listens)
     for (const { name, template } of this.awaited) {
       if (this.lookup(name) === null) throw ConfigError.at(template.place, `unknown "${name}" variable`)
+    }
+  }
+
+  private defineNameCaptures(scope: Scope): void {
+    const site = scope.site('server_name')
+    for (const name of scope.conf(coreDirectives).server_name) {
+      if (site !== null && /^~./s.test(name)) defineCaptures(regex(name.slice(1), true, site), site, this)
     }
   }
 
@@ -124,14 +140,18 @@ export class CompiledHttp implements HttpSetup {
     throw ConfigError.at(at, `unknown "${name}" variable`)
   }
 
+  defined(name: string): Variable | null {
+    return this.variables.get(name) ?? null
+  }
+
   private lookup(name: string): Variable | null {
-    const known = this.variables.get(name)
+    const known = this.variables.get(name) ?? this.made.get(name)
     if (known !== undefined) return known
     if (/^[1-9]$/.test(name)) return captureVariable(Number(name))
     for (const [prefix, make] of this.prefixes) {
-      if (name.startsWith(prefix) && name.length > prefix.length) {
+      if (name.startsWith(prefix)) {
         const made = make(name.slice(prefix.length))
-        this.variables.set(name, made)
+        this.made.set(name, made)
         return made
       }
     }
@@ -185,15 +205,20 @@ export class CompiledHttp implements HttpSetup {
   private defaultListen(scope: Scope): ListenDeclaration {
     const { statement } = scope
     const site = { ...statement, fail: (problem: string) => { throw new ConfigError(problem) } } as unknown as Site
-    return { ...defaultAddress(this.options.asRoot), isDefault: false, backlog: 511, ipv6only: true, site }
+    return { ...defaultAddress(this.options.asRoot), isDefault: false, backlog: 511, ipv6only: true, proxyProtocol: false, site }
   }
 
   private addressFor(declared: ListenDeclaration, server: ServerRuntime): AddressServers {
     const known = this.listens.find(address => address.key === declared.key)
-    if (known !== undefined) return known.runtime as AddressServers
+    if (known !== undefined) {
+      const runtime = known.runtime as AddressServers
+      runtime.proxyProtocol ||= declared.proxyProtocol
+      return runtime
+    }
     const runtime = new AddressServers(declared.key, server)
+    runtime.proxyProtocol = declared.proxyProtocol
     const { key, host, port, path, backlog, ipv6only, site } = declared
-    this.listens.push({ key, host, port, path, backlog, ipv6only, place: `${site.file}:${site.line}`, runtime })
+    this.listens.push({ key, host, port, path, backlog, ipv6only, place: `${site.file}:${site.line}`, runtime, within: new Map() })
     return runtime
   }
 
@@ -214,7 +239,7 @@ export class CompiledHttp implements HttpSetup {
         address =>
           new Promise<void>((resolve, reject) => {
             const fd = descriptors.get(address.key)!
-            const accept = (handle: unknown): void => sessions.add(handle, address.runtime)
+            const accept = (handle: unknown): void => sessions.add(handle, runtimeFor(address, handle))
             this.listeners.push(listen({ fd }, address.backlog, accept, error => (error === null ? resolve() : reject(error))))
           }),
       ),
@@ -247,7 +272,7 @@ export class CompiledHttp implements HttpSetup {
     for (const listener of this.listeners) listener.close()
     this.listeners = []
     if (this.sessions === null) done()
-    else this.sessions.drain(grace, done)
+    else this.sessions.drain(grace, () => whenBackgroundIsIdle(done))
   }
 
   /** Cuts what is left and lets go of everything. */
@@ -257,6 +282,25 @@ export class CompiledHttp implements HttpSetup {
     this.sessions?.closeAll()
     for (const run of this.stops) run()
   }
+}
+
+/** Leaves out what a wildcard of the same family and port takes in (ngx_http_init_listening). */
+function wildcardsFirst(addresses: readonly Address[]): Address[] {
+  return addresses.filter(address => {
+    if (address.path !== '' || address.host === '0.0.0.0' || address.host === '::') return true
+    const any = address.host.includes(':') ? '::' : '0.0.0.0'
+    const wildcard = addresses.find(other => other.host === any && other.port === address.port)
+    wildcard?.within.set(canonicalAddress(address.host), address.runtime)
+    return wildcard === undefined
+  })
+}
+
+/** The handle is libuv's, as listener.ts hands it over. */
+function runtimeFor(address: Address, handle: unknown): ListenRuntime {
+  if (address.within.size === 0) return address.runtime
+  const local: { address?: string } = {}
+  ;(handle as { getsockname(into: object): number }).getsockname(local)
+  return address.within.get(local.address ?? '') ?? address.runtime
 }
 
 /** The `error_log` lines in force where they are not the main ones; null where they are. */
@@ -272,6 +316,7 @@ class AddressServers implements ListenRuntime {
   readonly address: string
   defaultServer: ServerRuntime
   readonly tcpNodelay = true
+  proxyProtocol = false
   private explicitDefault = false
   private readonly names: { name: string; server: ServerRuntime; site: Site }[] = []
   private finder: ServerNames | null = null
@@ -297,9 +342,15 @@ class AddressServers implements ListenRuntime {
     }
     this.finder = new ServerNames(this.defaultServer)
     for (const entry of this.names) this.finder.add(entry.name, entry.server, entry.site)
+    // Who asks for captures must have them matched, even if there is no other server.
+    if (this.finder.named.some(pattern => pattern.captures > 0)) this.single = false
   }
 
   serverFor(host: string): ServerRuntime {
     return this.single ? this.defaultServer : this.finder!.find(host)
+  }
+
+  get matchedName(): Pattern | null {
+    return this.single ? null : this.finder!.matched
   }
 }

@@ -7,7 +7,9 @@ import { accepted, block, buffers, flag, list, number, offset, one, oneOf, secti
 import { Template } from '../config/template.ts'
 import type { Directive } from '../config/directive.ts'
 import { errorLog } from '../config/error-log.ts'
-import { parseListen } from './listen.ts'
+import { errorPage } from './error-page.ts'
+import { limitExcept } from './limit-except.ts'
+import { parseListen, type ListenDeclaration } from './listen.ts'
 import { parseLocation } from './location-name.ts'
 import { defaultTypes, readTypes } from './mime-types.ts'
 
@@ -59,7 +61,14 @@ export const coreDirectives = {
   http: section(MAIN, HTTP),
   server: block(HTTP, [0, 0], SERVER, (_args, at) => at.inner!),
   location: block(SERVER | LOCATION, [1, 2], LOCATION, parseLocation),
-  listen: list(SERVER, [1, 20], parseListen),
+  listen: {
+    in: SERVER,
+    args: [1, 20],
+    default: [],
+    repeatable: true,
+    inheritedBy: 0,
+    parse: (args, at, soFar = []) => [...soFar, ...parseListen(args, at)],
+  } satisfies Directive<readonly ListenDeclaration[]>,
   server_name: {
     in: SERVER,
     args: [1, Number.MAX_SAFE_INTEGER],
@@ -71,6 +80,12 @@ export const coreDirectives = {
   root: fileRoot(everywhere | IF_IN_LOCATION),
   alias: fileRoot(LOCATION),
   internal: { in: LOCATION, args: [0, 0], default: false, inheritedBy: 0, parse: () => true } satisfies Directive<boolean>,
+  limit_except: limitExcept,
+  error_page: errorPage,
+  recursive_error_pages: flag(everywhere, false),
+  msie_padding: flag(everywhere, true),
+  msie_refresh: flag(everywhere, false),
+  log_subrequest: flag(everywhere, false),
   types: { in: everywhere, args: [0, 0], default: defaultTypes, block: 'data', parse: readTypes, repeatable: true } satisfies Directive<
     ReadonlyMap<string, string>
   >,
@@ -90,6 +105,7 @@ export const coreDirectives = {
 
   client_max_body_size: offset(everywhere, 1048576),
   client_body_buffer_size: size(everywhere, 16384),
+  client_body_in_file_only: oneOf(everywhere, ['off', 'on', 'clean'], 'off'),
   client_body_timeout: time(everywhere, 60000),
   client_body_temp_path: tempPath,
   send_timeout: time(everywhere, 60000),

@@ -31,5 +31,5 @@ function aliasLength(scope: Scope): number {
 
 export function filePath(r: HttpRequest): string {
   const { root, aliasLength } = r.location
-  return aliasLength < 0 ? root.get(r) + r.uri : root.get(r) + r.uri.slice(aliasLength)
+  return aliasLength < 0 || r.aliasTakesUri ? root.get(r) + r.uri : root.get(r) + r.uri.slice(aliasLength)
 }

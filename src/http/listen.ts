@@ -15,18 +15,23 @@ export interface ListenDeclaration {
   readonly isDefault: boolean
   readonly backlog: number
   readonly ipv6only: boolean
+  /** Connections begin with a PROXY protocol header. */
+  readonly proxyProtocol: boolean
   readonly site: Site
 }
 
 const BACKLOG = 511
 
-export function parseListen(args: readonly string[], at: Site): ListenDeclaration {
-  const address = parseAddress(args[0]!, at)
+/** One directive; several addresses where it names a range of ports. */
+export function parseListen(args: readonly string[], at: Site): readonly ListenDeclaration[] {
+  const addresses = parseAddresses(args[0]!, at)
   let isDefault = false
   let backlog = BACKLOG
   let ipv6only = true
+  let proxyProtocol = false
   for (const option of args.slice(1)) {
     if (option === 'default_server' || option === 'default') isDefault = true
+    else if (option === 'proxy_protocol') proxyProtocol = true
     else if (option.startsWith('backlog=')) {
       backlog = Number(option.slice(8))
       if (!Number.isInteger(backlog) || backlog <= 0) at.fail(`invalid backlog "${option.slice(8)}"`)
@@ -38,11 +43,11 @@ export function parseListen(args: readonly string[], at: Site): ListenDeclaratio
     else if (option.startsWith('rcvbuf=') || option.startsWith('sndbuf=')) {
       if (parseSize(option.slice(7)) === null) at.fail(`invalid ${option.slice(0, 6)} "${option.slice(7)}"`)
     } else if (option.startsWith('so_keepalive=')) checkKeepalive(option.slice(13), at)
-    else if (option === 'ssl' || option === 'http2' || option === 'quic' || option === 'proxy_protocol') {
+    else if (option === 'ssl' || option === 'http2' || option === 'quic') {
       at.fail(`the "${option}" parameter of "listen" is not supported by this version`)
     } else at.fail(`invalid parameter "${option}"`)
   }
-  return { ...address, isDefault, backlog, ipv6only, site: at }
+  return addresses.map(address => ({ ...address, isDefault, backlog, ipv6only, proxyProtocol, site: at }))
 }
 
 function checkKeepalive(value: string, at: Site): void {
@@ -55,6 +60,18 @@ type ListenAddress = Pick<ListenDeclaration, 'key' | 'host' | 'port' | 'path'>
 /** The address nginx listens on where no `listen` is given. */
 export function defaultAddress(asRoot: boolean): ListenAddress {
   return tcp('0.0.0.0', asRoot ? 80 : 8000)
+}
+
+/** `address:8000-8010` is eleven of them. */
+function parseAddresses(text: string, at: Site): readonly ListenAddress[] {
+  const range = text.startsWith('unix:') ? null : /^(.*?)(\d+)-(\d+)$/.exec(text)
+  if (range === null) return [parseAddress(text, at)]
+  const [, before, first, last] = range
+  if (before !== '' && !before!.endsWith(':')) at.fail(`invalid port in "${text}" of the "listen" directive`)
+  const from = portOf(first, text, at)
+  const to = portOf(last, text, at)
+  if (to < from) at.fail(`invalid port range in "${text}" of the "listen" directive`)
+  return Array.from({ length: to - from + 1 }, (_, i) => parseAddress(`${before}${from + i}`, at))
 }
 
 function parseAddress(text: string, at: Site): ListenAddress {

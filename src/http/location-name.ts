@@ -1,6 +1,7 @@
 // `location [ = | ~ | ~* | ^~ ] uri { … }` and `location @name { … }` (ngx_http_core_location).
 
 import { LOCATION, type Scope, type Site } from '../config/directive.ts'
+import { regex, type Pattern } from './regex.ts'
 
 export type Modifier = '' | '=' | '^~' | '~' | '~*' | '@'
 
@@ -9,7 +10,7 @@ export interface LocationDeclaration {
   /** The path, pattern or name, without the modifier (with `@` for names). */
   readonly name: string
   /** Compiled for `~` and `~*`, else null. */
-  readonly pattern: RegExp | null
+  readonly pattern: Pattern | null
   readonly scope: Scope
   readonly site: Site
 }
@@ -47,20 +48,5 @@ function checkNesting(outer: { modifier: Modifier; name: string }, modifier: Mod
   const isPath = (kind: Modifier): boolean => kind === '' || kind === '^~' || kind === '='
   if (isPath(outer.modifier) && isPath(modifier) && !name.startsWith(outer.name)) {
     at.fail(`location "${name}" is outside location "${outer.name}"`)
-  }
-}
-
-/** A PCRE pattern as V8 takes it, or a refusal. Named groups in PCRE's other spellings are the same thing here. */
-export function regex(pattern: string, caseless: boolean, at: Site): RegExp {
-  let source = pattern
-  let flags = caseless ? 'i' : ''
-  if (source.startsWith('(?i)')) {
-    source = source.slice(4)
-    flags = 'i'
-  }
-  try {
-    return new RegExp(source.replaceAll('(?P<', '(?<'), flags)
-  } catch (error) {
-    return at.fail(`pcre2_compile() failed: ${(error as Error).message} in "${pattern}"`)
   }
 }

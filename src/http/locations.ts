@@ -4,35 +4,38 @@
 // Prefixes are sorted, longest first, within groups of equal length in a Map: a look-up costs one Map access per
 // distinct length of prefix, however many locations there are.
 
+import { escapeUri } from '../codec/h1/uri.ts'
 import type { LocationFinder, LocationRuntime } from './runtime.ts'
 import type { HttpRequest } from './request.ts'
-import { Slot } from './module.ts'
+import { execute, FAILED as TOO_MUCH, MATCHED, type Pattern } from './regex.ts'
 
 export interface LocationEntry {
   readonly runtime: LocationRuntime
-  readonly pattern: RegExp | null
+  readonly pattern: Pattern | null
   /** Locations inside this one, null when there are none. */
   readonly inner: Locations | null
   /** `/dir/` with a handler that passes requests on: `/dir` is redirected there (auto_redirect). */
   readonly autoRedirect: boolean
 }
 
-/** Captures of the last regular expression that matched: `$1` … and named ones. */
-export const captures = new Slot<RegExpExecArray>()
-
 const NOTHING = 0
 const PROVISIONAL = 1
 const FINAL = 2
 /** The location is `uri` plus a slash: r.redirect says where to. */
 const REDIRECT = 3
+/** A regular expression gave up: the request must not go on. */
+const FAILED = 4
 
 let found: LocationRuntime | null = null
 
 export class Locations implements LocationFinder {
   private readonly exact = new Map<string, LocationRuntime>()
-  private readonly slashless = new Map<string, LocationRuntime>()
+  /** Where `/dir` is sent: the name of `/dir/`, escaped. */
+  private readonly slashless = new Map<string, string>()
   private readonly byLength: { length: number; entries: Map<string, LocationEntry> }[] = []
   private readonly patterns: LocationEntry[] = []
+  private readonly names = new Map<string, LocationRuntime>()
+  failed = false
   /** `location / { }` alone is the commonest configuration of all. */
   private readonly rootOnly: LocationRuntime | null
 
@@ -45,7 +48,13 @@ export class Locations implements LocationFinder {
   find(r: HttpRequest): LocationRuntime | null {
     if (this.rootOnly !== null) return this.rootOnly
     found = null
-    return this.search(r) === REDIRECT ? null : found
+    const answer = this.search(r)
+    this.failed = answer === FAILED
+    return answer >= REDIRECT ? null : found
+  }
+
+  named(name: string): LocationRuntime | null {
+    return this.names.get(name) ?? null
   }
 
   /** Leaves the location in `found`. A prefix is PROVISIONAL: an enclosing level's patterns may still win. */
@@ -64,26 +73,26 @@ export class Locations implements LocationFinder {
       answer = Math.max(PROVISIONAL, prefix.inner === null ? NOTHING : prefix.inner.search(r))
       if (answer >= FINAL || prefix.runtime.modifier === '^~') return answer
     }
-    return this.matches(r) ? FINAL : answer
+    return this.byPattern(r, answer)
   }
 
   private redirects(r: HttpRequest): boolean {
-    const location = this.slashless.get(r.uri)
-    if (location === undefined) return false
-    r.redirect = `${location.name}${r.args === '' ? '' : `?${r.args}`}`
+    const name = this.slashless.get(r.uri)
+    if (name === undefined) return false
+    r.redirect = `${name}${r.args === '' ? '' : `?${r.args}`}`
     return true
   }
 
-  private matches(r: HttpRequest): boolean {
+  private byPattern(r: HttpRequest, otherwise: number): number {
     for (const { pattern, runtime, inner } of this.patterns) {
-      const match = pattern!.exec(r.uri)
-      if (match === null) continue
-      captures.set(r, match)
+      const answer = execute(r, pattern!, r.uri)
+      if (answer === TOO_MUCH) return FAILED
+      if (answer !== MATCHED) continue
       found = runtime
-      inner?.search(r)
-      return true
+      const within = inner === null ? NOTHING : inner.search(r)
+      return within >= REDIRECT ? within : FINAL
     }
-    return false
+    return otherwise
   }
 
   private longestPrefix(uri: string): LocationEntry | null {
@@ -97,8 +106,8 @@ export class Locations implements LocationFinder {
 
   private add(entry: LocationEntry): void {
     const { name, modifier } = entry.runtime
-    if (modifier === '@') return
-    if (entry.pattern !== null) this.patterns.push(entry)
+    if (modifier === '@') this.names.set(name, entry.runtime)
+    else if (entry.pattern !== null) this.patterns.push(entry)
     else if (modifier === '=') this.exact.set(name, entry.runtime)
     else {
       let group = this.byLength.find(group => group.length === name.length)
@@ -107,7 +116,7 @@ export class Locations implements LocationFinder {
         this.byLength.push(group)
       }
       group.entries.set(name, entry)
-      if (entry.autoRedirect && name.endsWith('/')) this.slashless.set(name.slice(0, -1), entry.runtime)
+      if (entry.autoRedirect && name.endsWith('/')) this.slashless.set(name.slice(0, -1), escapeUri(name, 'uri'))
     }
   }
 

@@ -3,8 +3,9 @@
 
 import type { HttpRequest } from './request.ts'
 
-/** Content-Type for `r.uri`. */
+/** Content-Type for `r.uri`, unless who sent the client here has named one (X-Accel-Redirect). */
 export function contentType(r: HttpRequest): string {
+  if (r.contentType !== '') return r.contentType
   const { types, defaultType } = r.location
   const extension = uriExtension(r.uri)
   if (extension === '') return defaultType

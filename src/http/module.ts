@@ -4,6 +4,7 @@
 import type { Conf, Directives, Scope, Site } from '../config/directive.ts'
 import type { Template } from '../config/template.ts'
 import type { HttpRequest } from './request.ts'
+import type { LocationRuntime } from './runtime.ts'
 import type { BodyStage } from './output.ts'
 import type { HttpSetup } from './setup.ts'
 
@@ -58,6 +59,9 @@ export interface LocationBuilder {
   /** Is the directive written in this very block, not inherited? */
   has(directive: string): boolean
   site(directive: string): Site | null
+  /** A block within this location that has a configuration of its own (`if`): what the request sees once it is in force.
+   *  Its steps begin behind the rewrite phase. */
+  inner(scope: Scope): LocationRuntime
   /** Binds a template's names to getters; refuses unknown variables at the template's place. */
   value(template: Template): Value
 }
@@ -81,10 +85,15 @@ export function httpModule<const D extends Directives>(module: HttpModule<D>): H
 }
 
 let slotCount = 0
+const inheritedSlots: number[] = []
 
 /** Per-request state of a module. Numbered at load, so that all requests have one shape. */
 export class Slot<T> {
   readonly index = slotCount++
+  /** @param reach 'subrequests': they begin with their parent's state, as with variables that were set */
+  constructor(reach: 'request' | 'subrequests' = 'request') {
+    if (reach === 'subrequests') inheritedSlots.push(this.index)
+  }
   get(r: HttpRequest): T | null {
     return r.slots[this.index] as T | null
   }
@@ -101,6 +110,10 @@ export class LocationSlot<T> {
   get(r: HttpRequest): T | null {
     return (r.location.kept[this.index] ?? null) as T | null
   }
+}
+
+export function inheritSlots(parent: HttpRequest, sub: HttpRequest): void {
+  for (const index of inheritedSlots) sub.slots[index] = parent.slots[index]
 }
 
 /** Slots for a new request. */

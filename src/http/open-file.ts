@@ -23,6 +23,8 @@ const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK
 export class OpenFile {
   readonly path: string
   kind = FAILED
+  /** May its owner execute it? */
+  isExecutable = false
   size = 0
   /** Seconds since 1970. */
   mtime = 0
@@ -120,6 +122,7 @@ export function fileName(path: string): string | Buffer {
 
 function describe(file: OpenFile, stats: Stats): void {
   file.kind = stats.isFile() ? REGULAR : stats.isDirectory() ? DIRECTORY : SPECIAL
+  file.isExecutable = (stats.mode & constants.S_IXUSR) !== 0
   file.mtime = Math.floor(stats.mtimeMs / 1000)
   file.lastModified = formatHttpDate(file.mtime)
   resize(file, stats.size)

@@ -7,8 +7,9 @@
 // Backpressure is a return value: write() answers false when the client is slower than we are; then the source holds
 // until drain(). A source that must not hold (an upstream to be freed) puts a ResponseBuffer in between.
 
-import { CONTENT_TYPE_HTML, specialPage } from './special-response.ts'
+import { followErrorPage } from './error-page.ts'
 import { DONE } from './module.ts'
+import { CONTENT_TYPE_HTML, isMsie, MSIE_PADDING, refreshPage, specialPage, wantsPadding } from './special-response.ts'
 import type { HttpRequest } from './request.ts'
 
 /** write()'s flags: nothing follows. */
@@ -55,6 +56,7 @@ export function sendHead(r: HttpRequest): void {
 
 function runFilters(r: HttpRequest): void {
   r.headSent = true
+  if (r.errorStatus !== 0) takeErrorStatus(r)
   r.bodiless = r.method === 'HEAD' || r.status === 204 || r.status === 304
   const { filters } = r.location
   for (let i = 0; i < filters.length; i++) {
@@ -66,6 +68,15 @@ function runFilters(r: HttpRequest): void {
     r.out.previous = stage
     r.out = stage
   }
+}
+
+/** An error page comes with the error's status, whatever it would have of its own. */
+function takeErrorStatus(r: HttpRequest): void {
+  if (r.status !== r.errorStatus) {
+    r.status = r.errorStatus
+    r.statusLine = ''
+  }
+  if (r.status !== 200 && r.status !== 206 && r.status !== 304) r.lastModified = ''
 }
 
 /** A complete response from memory. Strings are latin1. */
@@ -82,7 +93,7 @@ export function respond(r: HttpRequest, status: number, contentType: string, bod
   return DONE
 }
 
-/** nginx's built-in page for a status (or the bare status), after dropping what the handler had prepared. */
+/** An error page of the location's, or nginx's built-in page for the status (or the bare status). */
 export function respondSpecial(r: HttpRequest, status: number): number {
   if (r.headSent) {
     // Too late for another status: the client must see that the response is not whole.
@@ -94,16 +105,43 @@ export function respondSpecial(r: HttpRequest, status: number): number {
     r.stream.abort(r)
     return DONE
   }
+  r.errorStatus = status
+  r.statusLine = ''
+  r.contentType = ''
+  if (ENDS_CONNECTION.has(status)) r.keepAlive = false
+  if (r.body !== null && r.body.isRefused()) {
+    r.body.release()
+    r.body = null
+  }
+  if (!followErrorPage(r, status)) respondBuiltIn(r, status)
+  return DONE
+}
+
+/** Nobody knows what else such a client sends, or what state we are in. */
+const ENDS_CONNECTION = new Set([400, 408, 413, 414, 494, 495, 496, 497, 500, 501])
+
+/** A redirect elsewhere, of the status and to the place that are on the request. */
+export function respondRedirect(r: HttpRequest): number {
+  return respondBuiltIn(r, r.errorStatus)
+}
+
+function respondBuiltIn(r: HttpRequest, status: number): number {
+  const { location } = r
   r.lastModified = ''
   r.etag = ''
   if (status < 301 || status > 308 || status === 304) r.redirect = ''
-  else if (r.redirect.startsWith('/') && r.location.absoluteRedirect) r.redirect = absolute(r) + r.redirect
-  const shown = status >= 494 && status <= 499 ? 400 : status
-  if (status === 413 || status === 400 || status === 414 || status === 408 || status >= 494) {
-    if (status < 500 || status === 501) r.keepAlive = false
+  else if (r.redirect.startsWith('/') && location.absoluteRedirect) r.redirect = absolute(r) + r.redirect
+  if (location.msieRefresh && (status === 301 || status === 302) && isMsie(r)) {
+    const page = refreshPage(r.redirect)
+    r.redirect = ''
+    r.errorStatus = 200
+    return respond(r, 200, CONTENT_TYPE_HTML, page)
   }
-  r.statusLine = ''
-  return respond(r, shown, CONTENT_TYPE_HTML, shown === 204 || shown === 304 ? '' : specialPage(status))
+  if (status >= 494 && status <= 497) r.errorStatus = 400
+  const page = specialPage(status, location.product)
+  if (page === '') return respond(r, r.errorStatus, '', '')
+  const padded = location.msiePadding && status >= 400 && r.version >= 10 && wantsPadding(r)
+  return respond(r, r.errorStatus, CONTENT_TYPE_HTML, padded ? page + MSIE_PADDING : page)
 }
 
 /** `http://host:port` for redirects to this server (absolute_redirect and its relatives). */

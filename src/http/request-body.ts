@@ -27,6 +27,9 @@ export class RequestBody {
   collecting = false
   /** Names and values in turn. */
   trailers: readonly string[] = []
+  refused = false
+  private keepsFile = false
+  private holders = 1
   private memory: Buffer | null = null
   private ready: BodyReady | null = null
 
@@ -62,7 +65,9 @@ export class RequestBody {
       this.length += chunk.length
       return true
     }
-    if (this.path === '' && this.length + chunk.length <= r.location.clientBodyBufferSize) this.remember(r, chunk)
+    const { clientBodyBufferSize, clientBodyInFileOnly } = r.location
+    const inMemory = this.path === '' && clientBodyInFileOnly === 'off'
+    if (inMemory && this.length + chunk.length <= clientBodyBufferSize) this.remember(r, chunk)
     else if (!this.store(r, chunk)) return false
     this.length += chunk.length
     return true
@@ -75,12 +80,24 @@ export class RequestBody {
     if (ready !== null && !r.done) ready(r)
   }
 
+  /** Nothing of it is good for whoever answers now: too large, or collected in part when something failed. */
+  isRefused(): boolean {
+    return this.refused || (this.collecting && !this.complete)
+  }
+
+  /** Somebody else reads the body, too, and may outlive the request: each holder calls release(). */
+  share(): void {
+    this.holders++
+  }
+
   release(): void {
+    if (--this.holders > 0) return
     this.memory = null
     this.ready = null
     if (this.descriptor < 0) return
     closeSync(this.descriptor)
     this.descriptor = -1
+    if (this.keepsFile) return
     try {
       unlinkSync(Buffer.from(this.path, 'latin1'))
     } catch {
@@ -107,7 +124,8 @@ export class RequestBody {
       if (this.descriptor < 0) {
         this.path = `${r.location.clientBodyTempPath}/${tempName()}`
         this.descriptor = openSync(Buffer.from(this.path, 'latin1'), 'wx+', 0o600)
-        r.log(WARN, `a client request body is buffered to a temporary file ${this.path}`)
+        this.keepsFile = r.location.clientBodyInFileOnly === 'on'
+        if (r.location.clientBodyInFileOnly === 'off') r.log(WARN, `a client request body is buffered to a temporary file ${this.path}`)
         if (this.memory !== null) writeFully(this.descriptor, this.memory.subarray(0, this.length))
         this.memory = null
       }

@@ -2,6 +2,7 @@
 // request has one shape; modules keep their own state in slots (module.ts).
 
 import type { RequestHead } from '../codec/h1/request-head.ts'
+import type { ProxyProtocol } from '../codec/proxy-protocol.ts'
 import type { Connection, ConnectionHandler } from '../net/connection.ts'
 import { freshSlots } from './module.ts'
 import type { BodyStage, Source } from './output.ts'
@@ -16,6 +17,14 @@ export interface ClientStream {
   readonly requests: number
   readonly localAddress: string
   readonly localPort: number
+  /** Date.now() when the connection was accepted. */
+  readonly connectedMs: number
+  /** Had the request been sent before the answer to the one before it? */
+  readonly pipelined: boolean
+  /** The socket's descriptor, -1 when it has none any more. */
+  readonly descriptor: number
+  /** What a PROXY protocol header told, null without one. */
+  readonly proxyProtocol: ProxyProtocol | null
   /** The last stage of every response: frames the body for the client. */
   readonly writer: BodyStage
   /** Serialises the head; it leaves with the first piece of body, or alone on flush. */

@@ -6,6 +6,7 @@ import type { ErrorPages } from './error-page.ts'
 import type { LimitExcept } from './limit-except.ts'
 import type { Filter, Value } from './module.ts'
 import type { Step } from './phases.ts'
+import type { Pattern } from './regex.ts'
 import type { HttpRequest } from './request.ts'
 
 export interface FilterEntry {
@@ -35,6 +36,8 @@ export interface LocationRuntime {
   readonly aliasLength: number
   readonly clientMaxBodySize: number
   readonly clientBodyBufferSize: number
+  /** Every body goes to a file, which stays after `on`. */
+  readonly clientBodyInFileOnly: 'off' | 'on' | 'clean'
   readonly clientBodyTempPath: string
   readonly clientBodyTimeout: number
   readonly sendTimeout: number
@@ -56,8 +59,6 @@ export interface LocationRuntime {
   readonly msieRefresh: boolean
   /** Requests with other methods than these are another location's; null: there is no limit_except. */
   readonly limitExcept: LimitExcept | null
-  /** URI or `@name` of what is done when the response is out, '' for nothing. */
-  readonly postAction: string
   readonly logSubrequest: boolean
   readonly absoluteRedirect: boolean
   readonly portInRedirect: boolean
@@ -67,6 +68,8 @@ export interface LocationRuntime {
 export interface LocationFinder {
   /** The location for `r.uri`; null when there is none, or when `r.redirect` was set to the same URI with a slash. */
   find(r: HttpRequest): LocationRuntime | null
+  /** The last find() had to give up. */
+  readonly failed: boolean
   /** `@name`, null when there is none. */
   named(name: string): LocationRuntime | null
 }
@@ -78,6 +81,8 @@ export interface ServerRuntime {
   readonly outside: LocationRuntime
   /** Where in its steps the server-rewrite phase begins: an internal redirect goes on there. */
   readonly rewriteStart: number
+  /** Where find-config stands in the server's steps. */
+  readonly findConfig: number
   readonly locations: LocationFinder
   readonly limits: HeadLimits
   readonly clientHeaderTimeout: number
@@ -90,5 +95,9 @@ export interface ListenRuntime {
   readonly defaultServer: ServerRuntime
   /** The server for a lower-case host without port. */
   serverFor(host: string): ServerRuntime
+  /** The regular expression that serverFor() has just found the server by, for its captures. */
+  readonly matchedName: Pattern | null
   readonly tcpNodelay: boolean
+  /** Does every connection begin with a PROXY protocol header? */
+  readonly proxyProtocol: boolean
 }

@@ -2,7 +2,7 @@
 // address's default (ngx_http_find_virtual_server).
 
 import type { Site } from '../config/directive.ts'
-import { regex } from './location-name.ts'
+import { regex, type Pattern } from './regex.ts'
 import type { ServerRuntime } from './runtime.ts'
 
 export class ServerNames {
@@ -11,7 +11,9 @@ export class ServerNames {
   private readonly suffixes = new Map<string, ServerRuntime>()
   /** `www.example.` for `www.example.*`. */
   private readonly prefixes = new Map<string, ServerRuntime>()
-  private readonly patterns: { pattern: RegExp; server: ServerRuntime }[] = []
+  private readonly patterns: { pattern: Pattern; server: ServerRuntime }[] = []
+  /** The regular expression that the last find() was answered by. */
+  matched: Pattern | null = null
   private readonly fallback: ServerRuntime
 
   constructor(fallback: ServerRuntime) {
@@ -20,6 +22,7 @@ export class ServerNames {
 
   add(name: string, server: ServerRuntime, at: Site): void {
     if (name.startsWith('~')) {
+      if (name === '~') at.fail(`empty regex in server name "${name}"`)
       this.patterns.push({ pattern: regex(name.slice(1), true, at), server })
       return
     }
@@ -33,7 +36,12 @@ export class ServerNames {
     else setFirst(this.exact, lower, server)
   }
 
+  get named(): readonly Pattern[] {
+    return this.patterns.map(({ pattern }) => pattern)
+  }
+
   find(host: string): ServerRuntime {
+    this.matched = null
     const exact = this.exact.get(host)
     if (exact !== undefined) return exact
     if (this.suffixes.size === 0 && this.prefixes.size === 0 && this.patterns.length === 0) return this.fallback
@@ -57,7 +65,11 @@ export class ServerNames {
   }
 
   private byPattern(host: string): ServerRuntime | null {
-    for (const { pattern, server } of this.patterns) if (pattern.test(host)) return server
+    for (const { pattern, server } of this.patterns) {
+      if (!pattern.test(host)) continue
+      this.matched = pattern
+      return server
+    }
     return null
   }
 }

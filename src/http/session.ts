@@ -7,20 +7,23 @@
 // LINGER: the answer is out and the connection will close, but the client still sends; reading on for a while keeps its
 // kernel from throwing the answer away (a close with unread data is a reset).
 
+import { BROKEN, header, readProxyProtocol, type ProxyProtocol } from '../codec/proxy-protocol.ts'
 import { ChunkedDecoder, type BodySink } from '../codec/h1/chunked.ts'
 import { parseRequestHead, RequestHead } from '../codec/h1/request-head.ts'
 import { parseUri, Uri } from '../codec/h1/uri.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
-import { INFO } from '../log/error-log.ts'
+import { ERR, INFO } from '../log/error-log.ts'
 import { accepted, type Connection, type ConnectionHandler } from '../net/connection.ts'
 import { ClientWriter, type WriterOwner } from './client-writer.ts'
 import { respondSpecial } from './output.ts'
 import { run } from './phases.ts'
+import { execute } from './regex.ts'
 import { HttpRequest, type ClientStream } from './request.ts'
 import { RequestBody } from './request-body.ts'
 import { endRequest } from './request-end.ts'
 import { Tunnel } from './session-tunnel.ts'
 import type { ListenRuntime, LocationRuntime } from './runtime.ts'
+import { countClosed, countMove, countRequest, GONE, READING, WAITING, WRITING } from '../zone/connection-counts.ts'
 import { LAST_REQUEST_GRACE, type Sessions } from './sessions.ts'
 
 const IDLE = 0
@@ -29,6 +32,8 @@ const ACTIVE = 2
 const LINGER = 3
 const TUNNEL = 4
 const CLOSED = 5
+/** What each is to stub_status. */
+const COUNTED_AS = [WAITING, READING, WRITING, WRITING, WRITING, GONE]
 
 /** Pipelined bytes kept while a request is served; beyond, the client is not read. */
 const PIPELINE_MAX = 65536
@@ -42,6 +47,9 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
   readonly connectionNumber: number
   readonly listen: ListenRuntime
   readonly writer: ClientWriter
+  proxyProtocol: ProxyProtocol | null = null
+  readonly connectedMs = Date.now()
+  pipelined = false
   /** Requests begun on this connection. */
   requests = 0
   private readonly sessions: Sessions
@@ -49,6 +57,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
   private readonly clientAddress: string
   private readonly clientPort: number
   private state = IDLE
+  private awaitsProxyHeader: boolean
   private head: RequestHead | null = null
   private request: HttpRequest | null = null
   /** Bytes received and not yet used: an incomplete head, or requests that wait their turn. */
@@ -60,6 +69,8 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
   private responseDone = false
   private responseWhole = true
   private consuming = false
+  /** The bytes being consumed had to wait for their turn. */
+  private resuming = false
   private clientEnded = false
   private lingerUntil = 0
   /** bytesIn and bytesOut of the connection when the request began. */
@@ -69,6 +80,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
 
   constructor(handle: unknown, listen: ListenRuntime, sessions: Sessions, number: number) {
     this.listen = listen
+    this.awaitsProxyHeader = listen.proxyProtocol
     this.sessions = sessions
     this.connectionNumber = number
     this.timer = new Timer<Http1Session>(this, timedOut)
@@ -90,12 +102,21 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
     return this.state === IDLE
   }
 
+  get descriptor(): number {
+    return (this.connection.socket as unknown as { _handle: { fd?: number } | null })._handle?.fd ?? -1
+  }
+
   get localAddress(): string {
     return this.connection.socket.localAddress ?? ''
   }
 
   get localPort(): number {
     return this.connection.socket.localPort ?? 0
+  }
+
+  private enter(state: number): void {
+    countMove(COUNTED_AS[this.state]!, COUNTED_AS[state]!)
+    this.state = state
   }
 
   // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -117,7 +138,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
     this.consuming = true
     while (at < end) {
       if (this.state === IDLE || this.state === HEAD) {
-        const used = this.readHead(bytes, at, end)
+        const used = this.awaitsProxyHeader ? this.readProxyHeader(bytes, at, end) : this.readHead(bytes, at, end)
         if (used <= 0) break
         at += used
       } else if (this.state === ACTIVE && this.bodyLeft !== 0) at += this.readBodyBytes(bytes, at, end)
@@ -129,18 +150,32 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
     if (this.state === ACTIVE && this.input.length > PIPELINE_MAX) this.connection.pause()
   }
 
+  /** As readHead(). */
+  private readProxyHeader(bytes: Buffer, start: number, end: number): number {
+    const used = readProxyProtocol(bytes, start, end)
+    if (used === BROKEN) {
+      this.sessions.log(ERR, `${header.error} while reading PROXY protocol, client: ${this.clientAddress}`, this)
+      this.closeNow()
+    } else if (used > 0) {
+      this.proxyProtocol = header.value
+      this.awaitsProxyHeader = false
+    }
+    return used
+  }
+
   /** @returns bytes used; 0: the head is not complete; -1: the connection's fate is sealed */
   private readHead(bytes: Buffer, start: number, end: number): number {
     const head = (this.head ??= spareHeads.pop() ?? new RequestHead())
     const server = this.listen.defaultServer
     if (this.state === IDLE) {
-      this.state = HEAD
+      this.enter(HEAD)
+      this.pipelined = this.requests > 0 && (start > 0 || this.resuming)
       this.inputBefore = this.connection.bytesIn - (end - start)
       if (this.requests > 0) timers.arm(this.timer, server.clientHeaderTimeout)
     }
     const used = parseRequestHead(bytes, start, end, server.limits, head)
     if (used === 0) return 0
-    this.state = ACTIVE
+    this.enter(ACTIVE)
     timers.disarm(this.timer)
     const r = this.begin(head)
     if (used < 0) {
@@ -157,12 +192,14 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
 
   private begin(head: RequestHead): HttpRequest {
     this.requests++
+    countRequest()
     this.responseDone = false
     this.responseWhole = true
     this.outputBefore = this.connection.bytesOut
     this.writer.reset()
     const server = head.host === null ? this.listen.defaultServer : this.listen.serverFor(head.host)
     const r = new HttpRequest(this, head, server, this.clientAddress, this.clientPort)
+    if (head.host !== null && this.listen.matchedName !== null) execute(r, this.listen.matchedName, head.host)
     this.request = r
     return r
   }
@@ -274,7 +311,9 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
     if (this.consuming || this.input.length === 0) return
     const bytes = this.input
     this.input = NONE
+    this.resuming = true
     this.consume(bytes)
+    this.resuming = false
   }
 
   // ── the response (ClientStream) ──────────────────────────────────────────────────────────────────────────────────
@@ -334,7 +373,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
   upgrade(r: HttpRequest, handler: ConnectionHandler): { connection: Connection; received: Buffer } {
     const received = this.input
     this.input = NONE
-    this.state = TUNNEL
+    this.enter(TUNNEL)
     this.writer.flushHead()
     timers.disarm(this.timer)
     this.connection.handler = new Tunnel(this, r, handler)
@@ -373,7 +412,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
   }
 
   private keep(location: LocationRuntime): void {
-    this.state = IDLE
+    this.enter(IDLE)
     this.connection.resume()
     timers.arm(this.timer, this.draining ? Math.min(location.keepaliveTimeout, LAST_REQUEST_GRACE) : location.keepaliveTimeout)
     this.consumeLater()
@@ -381,11 +420,12 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
 
   /** Sends FIN and reads on until the client has seen it, or lingering_time is over. */
   private linger(location: LocationRuntime): void {
-    this.state = LINGER
+    this.enter(LINGER)
     this.input = NONE
     this.connection.shutdown()
     this.connection.resume()
     this.lingerUntil = performance.now() + location.lingeringTime
+    this.inputBefore = this.connection.bytesIn
     timers.arm(this.timer, Math.min(location.lingeringTimeout, location.lingeringTime))
   }
 
@@ -397,7 +437,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
     endRequest(r)
     const head = this.head
     this.head = null
-    if (head !== null && spareHeads.length < 256) {
+    if (head !== null && !r.headShared && spareHeads.length < 256) {
       head.release()
       spareHeads.push(head)
     }
@@ -411,7 +451,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
 
   closeNow(): void {
     if (this.state === CLOSED) return
-    this.state = CLOSED
+    this.enter(CLOSED)
     timers.disarm(this.timer)
     this.connection.destroy()
   }
@@ -430,8 +470,9 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
   onClose(_error: NodeJS.ErrnoException | null): void {
     const r = this.request
     if (r !== null) this.clientGone(r)
-    this.state = CLOSED
+    this.enter(CLOSED)
     timers.disarm(this.timer)
+    countClosed()
     this.sessions.remove(this)
   }
 

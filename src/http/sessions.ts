@@ -1,6 +1,7 @@
 // All client connections of a thread: counted against worker_connections, and ended in good order when the thread retires.
 
 import { ALERT, type ErrorLog } from '../log/error-log.ts'
+import { countAccepted } from '../zone/connection-counts.ts'
 import type { ListenRuntime } from './runtime.ts'
 import { Http1Session } from './session.ts'
 
@@ -34,7 +35,13 @@ export class Sessions {
       return
     }
     connectionCount++
+    countAccepted()
     this.all.add(new Http1Session(handle, listen, this, connectionCount))
+  }
+
+  /** For what goes wrong outside of requests. */
+  log(level: number, message: string, session: Http1Session): void {
+    this.errorLog.log(level, `${message}, server: ${session.listen.address}`, session.connectionNumber)
   }
 
   remove(session: Http1Session): void {

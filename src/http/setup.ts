@@ -60,6 +60,8 @@ export interface HttpSetup {
   /** Defines a variable that the configuration introduces (map, geo, set). */
   define(name: string, variable: Variable, at: Site): void
   value(template: Template): Value
+  /** The variable of that lower-case name, if there is one so far; families such as `http_` not counted. */
+  defined(name: string): Variable | null
   /** The variable of that lower-case name, whose null is "not found" (`-` in a log); refuses an unknown one at the place. */
   variable(name: string, at: Place): Variable
   /** Called in each front thread once the configuration is in use, and before it accepts. */

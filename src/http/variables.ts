@@ -1,9 +1,14 @@
 // The variables every request has, and the table of all names (nginx's ngx_http_variables.c).
 // A variable is a getter; what does not exist is null: empty in text, `-` in a log.
 
+import { randomFillSync } from 'node:crypto'
+import { realpathSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { captures } from './locations.ts'
-import type { Variable } from './module.ts'
+import { addressBytes } from '../lib/networks.ts'
+import { RCV_SPACE, RTT, RTTVAR, SND_CWND, tcpInfo } from '../net/tcp-info.ts'
+import { rateOf, setRateText } from './limit-rate.ts'
+import { captures } from './regex.ts'
+import { Slot, type Variable } from './module.ts'
 import { filePath } from './document-root.ts'
 import type { HttpRequest } from './request.ts'
 
@@ -28,7 +33,7 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   server_port: get(r => `${r.stream.localPort}`),
   remote_addr: get(r => r.clientAddress),
   remote_port: get(r => `${r.clientPort}`),
-  binary_remote_addr: get(r => binaryAddress(r.clientAddress)),
+  binary_remote_addr: get(r => addressBytes(r.clientAddress)),
   remote_user: get(basicUser),
   content_type: get(r => r.header('content-type')),
   content_length: get(r => contentLength(r)),
@@ -39,12 +44,22 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   request_completion: get(r => (r.done && r.headSent ? 'OK' : '')),
   request_body: get(r => (r.body === null || r.body.path !== '' ? null : r.body.bytes().toString('latin1'))),
   request_body_file: get(r => (r.body === null || r.body.path === '' ? null : r.body.path)),
-  limit_rate: get(() => '0'),
+  limit_rate: { get: r => `${rateOf(r) ?? 0}`, set: setRateText },
+  request_id: get(requestId),
+  request_port: get(r => (r.head.port === 0 ? '' : `${r.head.port}`)),
+  is_request_port: get(r => (r.head.port === 0 ? '' : ':')),
+  realpath_root: get(realRoot),
+  connection_time: get(r => seconds(Math.max(0, Date.now() - r.stream.connectedMs))),
+  tcpinfo_rtt: get(r => tcpNumber(r, RTT)),
+  tcpinfo_rttvar: get(r => tcpNumber(r, RTTVAR)),
+  tcpinfo_snd_cwnd: get(r => tcpNumber(r, SND_CWND)),
+  tcpinfo_rcv_space: get(r => tcpNumber(r, RCV_SPACE)),
   sent_http_content_type: get(r => (r.contentType === '' ? null : r.contentType)),
   sent_http_content_length: get(r => (r.contentLength < 0 ? null : `${r.contentLength}`)),
   sent_http_location: get(r => (r.redirect === '' ? null : r.redirect)),
   sent_http_last_modified: get(r => (r.lastModified === '' ? null : r.lastModified)),
   sent_http_connection: get(r => (r.keepAlive ? 'keep-alive' : 'close')),
+  sent_http_keep_alive: get(keepAliveField),
   sent_http_transfer_encoding: get(r => (r.headSent && r.contentLength < 0 && r.version === 11 ? 'chunked' : null)),
 }
 /** Families: the getter for `$http_user_agent` is made from 'user_agent'. */
@@ -56,10 +71,10 @@ export const corePrefixVariables: Readonly<Record<string, (rest: string) => Vari
   },
   sent_http_: rest => {
     const name = rest.replaceAll('_', '-')
-    return get(r => r.responseHeader(name))
+    return get(r => sentHeader(r, name))
   },
-  arg_: rest => get(r => argument(r.args, rest)),
-  cookie_: rest => get(r => cookie(r, rest)),
+  arg_: rest => get(r => (rest === '' ? null : argument(r.args, rest))),
+  cookie_: rest => get(r => (rest === '' ? null : cookie(r, rest))),
 }
 
 /** `$1` … `$9`: groups of the last match. */
@@ -114,12 +129,54 @@ function contentLength(r: HttpRequest): string | null {
   return r.body !== null && r.body.complete ? `${r.body.length}` : null
 }
 
-/** Four or sixteen characters, one a byte. */
-function binaryAddress(address: string): string {
-  if (!address.includes(':')) return String.fromCharCode(...address.split('.').map(Number))
-  const [head = '', tail] = address.split('::')
-  const left = head === '' ? [] : head.split(':')
-  const right = tail === undefined || tail === '' ? [] : tail.split(':')
-  const zeros = Array.from({ length: 8 - left.length - right.length }, () => '0')
-  return [...left, ...zeros, ...right].map(group => String.fromCharCode(parseInt(group, 16) >> 8, parseInt(group, 16) & 255)).join('')
+/** All fields of that name, as one list. */
+function sentHeader(r: HttpRequest, name: string): string | null {
+  let value: string | null = null
+  for (let i = 0; i < r.outNames.length; i++) {
+    if (r.outNames[i]!.length !== name.length || r.outNames[i]!.toLowerCase() !== name) continue
+    value = value === null ? r.outValues[i]! : `${value}, ${r.outValues[i]!}`
+  }
+  return value
+}
+
+function keepAliveField(r: HttpRequest): string | null {
+  return r.keepAlive ? (/^Keep-Alive: (.*)\r$/m.exec(r.location.keepaliveHeader)?.[1] ?? null) : null
+}
+
+// Random bytes are drawn for many identifiers at once.
+const random = Buffer.alloc(4096)
+let randomAt = random.length
+const requestIds = new Slot<string>('subrequests')
+
+/** 32 hexadecimal digits, the same ones for all of a request. */
+function requestId(r: HttpRequest): string {
+  const known = requestIds.get(r)
+  if (known !== null) return known
+  if (randomAt === random.length) {
+    randomFillSync(random)
+    randomAt = 0
+  }
+  const id = random.toString('hex', randomAt, randomAt + 16)
+  randomAt += 16
+  requestIds.set(r, id)
+  return id
+}
+
+/** The document root with symbolic links resolved; null if there is no such folder. */
+function realRoot(r: HttpRequest): string | null {
+  try {
+    return realpathSync(Buffer.from(r.location.root.get(r), 'latin1'), 'latin1')
+  } catch {
+    return null
+  }
+}
+
+function tcpNumber(r: HttpRequest, place: number): string | null {
+  const number = tcpInfo(r.stream.descriptor, place)
+  return number === null ? null : `${number}`
+}
+
+/** Milliseconds as seconds with three digits behind the point. */
+function seconds(ms: number): string {
+  return `${Math.floor(ms / 1000)}.${String(ms % 1000).padStart(3, '0')}`
 }

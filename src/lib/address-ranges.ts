@@ -11,7 +11,8 @@ import type { Network } from './networks.ts'
 
 /** Networks of one family (numbers or 16-byte strings); the longest prefix that contains an address wins. */
 export class NetworkTable<A extends number | string> {
-  private readonly entries = new Map<A, Map<number, number>>()
+  /** By base and prefix in one key, which sorts by base and then by prefix. */
+  private readonly entries = new Map<number | string, number>()
   private firsts: A[] | Float64Array = []
   private lasts: A[] | Float64Array = []
   private values = new Int32Array(0)
@@ -19,38 +20,32 @@ export class NetworkTable<A extends number | string> {
 
   /** @returns the value it had before, -1 for none */
   add(network: Network, value: number): number {
-    const base = network.base as A
-    let byPrefix = this.entries.get(base)
-    if (byPrefix === undefined) {
-      byPrefix = new Map()
-      this.entries.set(base, byPrefix)
-    }
-    const before = byPrefix.get(network.prefix) ?? -1
-    byPrefix.set(network.prefix, value)
+    const key = keyOf(network)
+    const before = this.entries.get(key) ?? -1
+    this.entries.set(key, value)
     return before
   }
 
   delete(network: Network): boolean {
-    return this.entries.get(network.base as A)?.delete(network.prefix) ?? false
+    return this.entries.delete(keyOf(network))
   }
 
   /** Sorts; afterwards only find() may be called. `last` gives a network's last address. */
   freeze(last: (base: A, prefix: number) => A): void {
-    const bases = [...this.entries.keys()].sort((a, b) => (a < b ? -1 : 1))
-    let count = 0
-    for (const byPrefix of this.entries.values()) count += byPrefix.size
-    const numeric = typeof bases[0] === 'number'
-    this.firsts = numeric ? new Float64Array(count) : []
-    this.lasts = numeric ? new Float64Array(count) : []
-    this.values = new Int32Array(count)
-    this.parents = new Int32Array(count)
-    let at = 0
-    for (const base of bases) {
-      const byPrefix = this.entries.get(base)!
-      const prefixes = byPrefix.size === 1 ? byPrefix.keys() : [...byPrefix.keys()].sort((a, b) => a - b)
-      for (const prefix of prefixes) this.place(at++, base, last(base, prefix), byPrefix.get(prefix)!)
+    const { entries } = this
+    const [any] = entries.keys()
+    const keys = typeof any === 'number' ? Float64Array.from(entries.keys() as Iterable<number>).sort() : [...entries.keys()].sort()
+    this.firsts = typeof any === 'number' ? new Float64Array(keys.length) : []
+    this.lasts = typeof any === 'number' ? new Float64Array(keys.length) : []
+    this.values = new Int32Array(keys.length)
+    this.parents = new Int32Array(keys.length)
+    for (let at = 0; at < keys.length; at++) {
+      const key = keys[at]!
+      const prefix = prefixOf(key)
+      const base = (typeof key === 'number' ? (key - prefix) / PREFIXES : key.slice(0, -1)) as A
+      this.place(at, base, last(base, prefix), entries.get(key)!)
     }
-    this.entries.clear()
+    entries.clear()
   }
 
   private place(at: number, first: A, last: A, value: number): void {
@@ -77,6 +72,17 @@ export class NetworkTable<A extends number | string> {
     while (at >= 0 && lasts[at]! < address) at = this.parents[at]!
     return at < 0 ? -1 : this.values[at]!
   }
+}
+
+/** More than there are prefixes of IPv4. */
+const PREFIXES = 64
+
+function keyOf({ base, prefix }: Network): number | string {
+  return typeof base === 'number' ? base * PREFIXES + prefix : base + String.fromCharCode(prefix)
+}
+
+function prefixOf(key: number | string): number {
+  return typeof key === 'number' ? key % PREFIXES : key.charCodeAt(key.length - 1)
 }
 
 /** A range may lie within another, which it then divides; it may not stick out of one. */

@@ -6,6 +6,7 @@
 // stop the service.
 
 import { closeSync, openSync, writeSync } from 'node:fs'
+import { Syslog, type SyslogServer } from './syslog.ts'
 
 /** nginx's levels, the more severe the smaller. */
 export const STDERR = 0
@@ -20,9 +21,10 @@ export const DEBUG = 8
 
 export const LEVEL_NAMES = ['stderr', 'emerg', 'alert', 'crit', 'error', 'warn', 'notice', 'info', 'debug'] as const
 
-/** One `error_log` line: `path` null means standard error. */
+/** One `error_log` line: `path` null means standard error, unless there is a syslog server. */
 export interface LogTarget {
   readonly path: string | null
+  readonly syslog?: SyslogServer
   readonly level: number
 }
 
@@ -100,6 +102,7 @@ function writeAll(descriptor: number, bytes: Buffer): void {
 /** All log files of a thread by path, so that `error_log` and `access_log` lines naming one file share its descriptor. */
 export class LogFiles {
   private readonly files = new Map<string | null, LogFile>()
+  private readonly servers = new Map<string, Syslog>()
 
   open(path: string | null): LogFile {
     let file = this.files.get(path)
@@ -108,6 +111,16 @@ export class LogFiles {
       this.files.set(path, file)
     }
     return file
+  }
+
+  syslog(server: SyslogServer): Syslog {
+    const key = JSON.stringify(server)
+    let syslog = this.servers.get(key)
+    if (syslog === undefined) {
+      syslog = new Syslog(server)
+      this.servers.set(key, syslog)
+    }
+    return syslog
   }
 
   flush(): void {
@@ -130,18 +143,23 @@ export class LogFiles {
   close(): void {
     for (const file of this.files.values()) file.close()
     this.files.clear()
+    for (const syslog of this.servers.values()) syslog.close()
+    this.servers.clear()
   }
 }
 
 export class ErrorLog {
   /** The least severe level that any target takes: callers test it before building a message. */
   readonly level: number
-  private readonly targets: { file: LogFile; level: number }[]
+  private readonly targets: { write(level: number, line: string): void; level: number }[]
   readonly thread: number
 
   /** @param thread shown as nginx shows a thread id; the process's own number where there is none */
   constructor(targets: readonly LogTarget[], files: LogFiles, thread: number = process.pid) {
-    this.targets = targets.map(target => ({ file: files.open(target.path), level: target.level }))
+    this.targets = targets.map(({ path, syslog, level }) => ({
+      write: syslog === undefined ? toFile(files.open(path)) : toSyslog(files.syslog(syslog)),
+      level,
+    }))
     this.level = targets.reduce((level, target) => Math.max(level, target.level), 0)
     this.thread = thread
   }
@@ -150,9 +168,18 @@ export class ErrorLog {
   log(level: number, message: string, connection = 0): void {
     if (level > this.level) return
     const number = connection === 0 ? '' : `*${connection} `
-    const line = `${logTime()} [${LEVEL_NAMES[level]}] ${process.pid}#${this.thread}: ${number}${message}\n`
-    for (const target of this.targets) if (level <= target.level) target.file.append(line)
+    const line = `${logTime()} [${LEVEL_NAMES[level]}] ${process.pid}#${this.thread}: ${number}${message}`
+    for (const target of this.targets) if (level <= target.level) target.write(level, line)
   }
+}
+
+function toFile(file: LogFile): (level: number, line: string) => void {
+  return (_level, line) => file.append(`${line}\n`)
+}
+
+/** Severities count from emerg as 0. */
+function toSyslog(syslog: Syslog): (level: number, line: string) => void {
+  return (level, line) => syslog.sendAs(Math.max(0, level - EMERG), line)
 }
 
 let timeSecond = 0

@@ -119,10 +119,15 @@ export class Master implements KeeperEvents {
     const starting = this.front.start(generation)
     // The threads start first: who waits for the program waits for them. A request that comes before its application is
     // loaded waits in the queue.
-    setImmediate(() => {
-      if (this.stopping === null) generation.companions.start()
-    })
-    return (await Promise.race([starting, this.interrupted()])) ?? this.announce(plan)
+    if (!this.daemon) setImmediate(() => this.startCompanions(generation))
+    const failure = (await Promise.race([starting, this.interrupted()])) ?? this.announce(plan)
+    // A daemon's applications inherit its standard error, which is the caller's until everything accepts.
+    if (this.daemon && failure === null) this.startCompanions(generation)
+    return failure
+  }
+
+  private startCompanions({ companions }: Generation): void {
+    if (this.stopping === null) companions.start()
   }
 
   private announce(plan: Plan): string | null {

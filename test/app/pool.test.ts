@@ -47,6 +47,7 @@ function run(t: TestContext, settings: Partial<AppSettings>): Running {
   const notices: AppNotice[] = []
   const log: string[] = []
   const pool = new AppPool({
+    output: 'inherit',
     settings: { ...defaults, ...settings },
     generation: 1,
     frontThreads: 1,

@@ -246,7 +246,7 @@ test('wsgi: a wrapped file that is short, cut or has no name is read', async () 
 const FAILURES: [string, RegExp][] = [
   [
     '/raises',
-    /^error in application "basic", request "GET \/raises"\nTraceback[^]*basic\.py", line \d+, in raises\n[^]*ValueError: no reason$/,
+    /^error in application "basic": ValueError: no reason \(\S+basic\.py:\d+\), request "GET \/raises"\nTraceback[^]*basic\.py", line \d+, in raises\n[^]*ValueError: no reason$/,
   ],
   ['/raises-after-start', /ValueError: started/],
   ['/raises-in-iteration', /ValueError: first/],

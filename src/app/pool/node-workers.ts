@@ -9,9 +9,11 @@ import { join } from 'node:path'
 import type { AppSettings } from '../app.ts'
 import { WORKER_VARIABLE, type NodeWorkerStart } from '../node-start.ts'
 import type { Ids } from './socket-directory.ts'
-import type { Spawner, SpawnerEvents } from './spawner.ts'
+import type { Output, Spawner, SpawnerEvents } from './spawner.ts'
 
 export interface NodeWorkersOptions {
+  /** Where its standard output and error go: ours, or a descriptor. */
+  readonly output: Output
   readonly settings: AppSettings
   readonly generation: number
   readonly socketDir: string
@@ -37,7 +39,7 @@ export class NodeWorkers implements Spawner {
   }
 
   fork(slot: number): void {
-    const { settings, generation, socketDir, owner } = this.options
+    const { settings, generation, socketDir, owner, output } = this.options
     const start: NodeWorkerStart = {
       app: settings.name,
       module: settings.module,
@@ -49,7 +51,7 @@ export class NodeWorkers implements Spawner {
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', workerFile()], {
       cwd: settings.directory,
       env: { ...process.env, ...settings.environment, [WORKER_VARIABLE]: JSON.stringify(start) },
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      stdio: ['ignore', output, output, 'ipc'],
       // As the zygote: Ctrl-C in a terminal is for the master alone.
       detached: true,
       ...(owner === null ? {} : { uid: owner.uid, gid: owner.gid }),

@@ -14,7 +14,7 @@ import { ALERT, ERR, NOTICE } from '../../log/error-log.ts'
 import { Backoff } from './backoff.ts'
 import { NodeWorkers } from './node-workers.ts'
 import { SocketDirectory, type Ids } from './socket-directory.ts'
-import type { Spawner, SpawnerEvents } from './spawner.ts'
+import type { Output, Spawner, SpawnerEvents } from './spawner.ts'
 import { lookUp } from './users.ts'
 import { Zygote } from './zygote.ts'
 
@@ -24,6 +24,7 @@ export interface PoolOptions {
   readonly generation: number
   /** How many threads will connect to each worker. */
   readonly frontThreads: number
+  readonly output: Output
   /** Where the folder with the sockets is made; '' for the system's temporary folder. */
   readonly runDirectory: string
   /** Who the front runs as, and the workers too unless the settings name somebody; null: as this process does. */
@@ -323,7 +324,7 @@ export class AppPool implements SpawnerEvents {
   // ── what is started and ended ────────────────────────────────────────────────────────────────────────────────────
 
   private makeSpawner(): Spawner {
-    const { settings, generation, frontThreads, front } = this.options
+    const { settings, generation, frontThreads, front, output } = this.options
     const asRoot = process.getuid?.() === 0
     const user = settings.user !== '' ? settings.user : (front?.user ?? '')
     const group = settings.user !== '' ? settings.group : (front?.group ?? '')
@@ -331,8 +332,8 @@ export class AppPool implements SpawnerEvents {
     const frontIds = asRoot && front !== null ? lookUp(front.user, front.group) : null
     this.directory = new SocketDirectory(this.options.runDirectory, owner, different(owner, frontIds))
     const socketDir = this.directory.path
-    if (settings.kind === 'node') return new NodeWorkers({ settings, generation, socketDir, owner }, this)
-    return new Zygote({ settings, generation, frontThreads, socketDir, user, group }, this)
+    if (settings.kind === 'node') return new NodeWorkers({ settings, generation, socketDir, owner, output }, this)
+    return new Zygote({ settings, generation, frontThreads, socketDir, user, group, output }, this)
   }
 
   private removeDirectory(): void {

@@ -1,6 +1,9 @@
 // How a pool comes by its workers: through a zygote that forks them (zygote.ts), or as a process each (node-workers.ts).
 // A pool gives commands; what happens is reported through SpawnerEvents. A worker is named by its slot until its pid is known.
 
+/** Where what an application prints goes: where our own output goes, or a descriptor. */
+export type Output = 'inherit' | number
+
 export interface SpawnerEvents {
   /** The application is loaded, or need not be before a worker starts: forks may be asked for. */
   ready(about: string): void

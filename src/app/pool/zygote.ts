@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import type { AppSettings } from '../app.ts'
 import { ERR, INFO, NOTICE, WARN } from '../../log/error-log.ts'
 import { bridgeFolder, interpreterOf, pythonEnvironment } from './interpreter.ts'
-import type { Spawner, SpawnerEvents } from './spawner.ts'
+import type { Output, Spawner, SpawnerEvents } from './spawner.ts'
 
 export interface ZygoteOptions {
   readonly settings: AppSettings
@@ -16,6 +16,7 @@ export interface ZygoteOptions {
   /** Who the workers are to run as; '' for who we are. */
   readonly user: string
   readonly group: string
+  readonly output: Output
 }
 
 /** A line longer than this is no answer of ours; a traceback is far from it. */
@@ -35,13 +36,13 @@ export class Zygote implements Spawner {
   }
 
   start(): void {
-    const { settings } = this.options
+    const { settings, output } = this.options
     const python = interpreterOf(settings)
     const child = spawn(python, ['-m', 'portico_bridge'], {
       // The bridge itself goes to the application's folder, as the user who may have to be let in there.
       cwd: bridgeFolder(),
       env: pythonEnvironment(settings),
-      stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe'],
+      stdio: ['ignore', output, output, 'pipe', 'pipe'],
       // A group of its own: Ctrl-C in a terminal is for the master, who then stops everybody in order.
       detached: true,
     })

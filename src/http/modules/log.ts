@@ -10,10 +10,13 @@ import {
   type Site,
 } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
-import { parseSize, parseTime } from '../../config/units.ts'
-import { accepted, list, words } from '../../config/values.ts'
+import { parseSyslog, type SyslogServer } from '../../config/syslog.ts'
+import { parseNumber, parseSeconds, parseSize, parseTime } from '../../config/units.ts'
+import { list } from '../../config/values.ts'
 import { commonLogTime, isoLogTime } from '../../lib/local-time.ts'
 import { AccessLogFile, type LogBuffer } from '../access-log-file.ts'
+import type { Syslog } from '../../log/syslog.ts'
+import { LogFileCache, writeToPath, type LogFileCacheLimits } from '../log-file-cache.ts'
 import { escapeNamed, LogFormat, type Escape } from '../log-format.ts'
 import { httpModule, type LocationBuilder, type Value, type Variable } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
@@ -23,7 +26,8 @@ const COMBINED =
   '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
 const DEFAULT_PATH = 'logs/access.log'
 
-const NO_BUFFER: LogBuffer = { size: 0, flushMs: 0 }
+const NO_BUFFER: LogBuffer = { size: 0, flushMs: 0, gzip: 0 }
+const GZIP_BUFFER = 65536
 
 interface FormatDeclaration {
   readonly name: string
@@ -33,7 +37,10 @@ interface FormatDeclaration {
 }
 
 interface LogDeclaration {
+  /** A path, constant or with variables, or a syslog server. */
   readonly path: string
+  readonly template: Template | null
+  readonly syslog: SyslogServer | null
   readonly format: string
   readonly condition: Template | null
   readonly buffer: LogBuffer
@@ -60,7 +67,34 @@ const accessLog: Directive<readonly LogDeclaration[] | null> = {
 const directives = {
   access_log: accessLog,
   log_format: list(HTTP, [2, Infinity], parseFormat),
-  open_log_file_cache: accepted(words(HTTP | SERVER | LOCATION, [1, 4], null)),
+  open_log_file_cache: {
+    in: HTTP | SERVER | LOCATION,
+    args: [1, 4],
+    default: null,
+    parse: parseCache,
+  } satisfies Directive<LogFileCacheLimits | null>,
+}
+
+function parseCache(words: readonly string[], at: Site): LogFileCacheLimits | null {
+  let max = 0
+  let inactive: number | null = 10
+  let valid: number | null = 60
+  let minUses: number | null = 1
+  for (const word of words) {
+    const value = word.slice(word.indexOf('=') + 1)
+    if (word === 'off') return null
+    if (word.startsWith('max=')) max = parseNumber(value) ?? refuseCache(word, at)
+    else if (word.startsWith('inactive=')) inactive = parseSeconds(value) ?? refuseCache(word, at)
+    else if (word.startsWith('valid=')) valid = parseSeconds(value) ?? refuseCache(word, at)
+    else if (word.startsWith('min_uses=')) minUses = parseNumber(value) ?? refuseCache(word, at)
+    else refuseCache(word, at)
+  }
+  if (max === 0) at.fail('"open_log_file_cache" must have "max" parameter')
+  return { max, inactiveMs: inactive * 1000, validMs: valid * 1000, minUses }
+}
+
+function refuseCache(word: string, at: Site): never {
+  return at.fail(`invalid "open_log_file_cache" parameter "${word}"`)
 }
 
 function parseFormat([name, ...rest]: readonly string[], at: Site): FormatDeclaration {
@@ -69,21 +103,28 @@ function parseFormat([name, ...rest]: readonly string[], at: Site): FormatDeclar
 }
 
 function parseLog([path, format, ...parameters]: readonly string[], at: Site): LogDeclaration {
-  if (path!.startsWith('syslog:')) at.fail('access_log cannot write to syslog in this version')
-  if (path!.includes('$')) at.fail(`access_log cannot have variables in its path "${path}" in this version`)
+  const syslog = path!.startsWith('syslog:') ? parseSyslog(path!, at) : null
+  const template = syslog === null && path!.includes('$') ? Template.parse(at.prefixPath(path!), at) : null
   let condition: Template | null = null
   let size = 0
   let flushMs = 0
+  let gzip = 0
   for (const parameter of parameters) {
     const [, key, value] = /^([a-z]+)=(.*)$/s.exec(parameter) ?? ['', parameter, '']
     if (key === 'buffer') size = parseSize(value) || at.fail(`invalid buffer size "${value}"`)
     else if (key === 'flush') flushMs = parseTime(value) || at.fail(`invalid flush time "${value}"`)
     else if (key === 'if') condition = Template.parse(value, at)
-    else if (key === 'gzip') at.fail('access_log cannot compress in this version')
+    else if (parameter === 'gzip') gzip = 1
+    else if (key === 'gzip') gzip = /^[1-9]$/.test(value) ? Number(value) : at.fail(`invalid compression level "${value}"`)
     else at.fail(`invalid parameter "${parameter}"`)
   }
+  if (gzip > 0 && size === 0) size = GZIP_BUFFER
   if (flushMs > 0 && size === 0) at.fail(`no buffer is defined for access_log "${path}"`)
-  return { path: at.prefixPath(path!), format: format ?? 'combined', condition, buffer: { size, flushMs }, site: at }
+  if (size > 0 && template !== null) at.fail('buffered logs cannot have variables in name')
+  if (size > 0 && syslog !== null) at.fail('logs to syslog cannot be buffered')
+  const buffer = { size, flushMs, gzip }
+  const constant = syslog === null ? at.prefixPath(path!) : ''
+  return { path: constant, template, syslog, format: format ?? 'combined', condition, buffer, site: at }
 }
 
 export const log = httpModule({
@@ -95,8 +136,7 @@ export const log = httpModule({
     connection: get(r => `${r.stream.connectionNumber}`),
     connection_requests: get(r => `${r.stream.requests}`),
     msec: get(() => seconds(Date.now())),
-    // Whether a request had to wait for the one before it is not noted.
-    pipe: get(() => '.'),
+    pipe: get(r => (r.stream.pipelined ? 'p' : '.')),
     request_length: get(r => `${r.requestLength}`),
     request_time: get(r => seconds(Math.max(Date.now() - r.startMs, 0))),
     status: get(statusText),
@@ -107,15 +147,15 @@ export const log = httpModule({
     const formats = logFormats(http)
     const logs = conf.access_log
     if (logs === null) {
-      at.log(writeAlways, { format: formats.get('combined')!, file: logFile(http, defaultPath(at), NO_BUFFER, null) })
+      at.log(writeAlways, { format: formats.get('combined')!, sink: logFile(http, defaultPath(at), NO_BUFFER, null) })
       return
     }
-    for (const { path, format, condition, buffer, site } of logs) {
-      const file = logFile(http, path, buffer, site)
+    for (const log of logs) {
       // Formats of one spelling or another are the same here: nginx compares without case.
-      const compiled = formats.get(format.toLowerCase()) ?? site.fail(`unknown log format "${format}"`)
-      if (condition === null) at.log(writeAlways, { format: compiled, file })
-      else at.log(writeIf, { format: compiled, file, condition: at.value(condition) })
+      const format = formats.get(log.format.toLowerCase()) ?? log.site.fail(`unknown log format "${log.format}"`)
+      const sink = sinkOf(log, conf.open_log_file_cache, at, http)
+      if (log.condition === null) at.log(writeAlways, { format, sink })
+      else at.log(writeIf, { format, sink, condition: at.value(log.condition) })
     }
   },
 })
@@ -158,8 +198,11 @@ function logFile(http: HttpSetup, path: string, buffer: LogBuffer, site: Site | 
   const files = http.registry(filesKey)
   const known = files.get(path)
   if (known !== null) {
-    const conflicts = known.buffer.size !== buffer.size || known.buffer.flushMs !== buffer.flushMs
-    if (conflicts && site !== null) site.fail(`access_log "${path}" already defined with conflicting parameters`)
+    if (buffer.size === 0) return known
+    const { size, flushMs, gzip } = known.buffer
+    const conflicts = size !== buffer.size || flushMs !== buffer.flushMs || gzip !== buffer.gzip
+    if (size > 0 && conflicts) site?.fail(`access_log "${path}" already defined with conflicting parameters`)
+    known.buffer = buffer
     return known
   }
   const file = new AccessLogFile(path, buffer)
@@ -181,16 +224,70 @@ function defaultPath(at: LocationBuilder): string {
 
 // ── handlers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/** Where lines go; they come with their ends. */
+interface Sink {
+  append(line: string, r: HttpRequest): void
+}
+
 interface LogTarget {
   readonly format: LogFormat
-  readonly file: AccessLogFile
+  readonly sink: Sink
 }
 
-function writeAlways(r: HttpRequest, { format, file }: LogTarget): void {
-  file.append(format.line(r))
+function writeAlways(r: HttpRequest, { format, sink }: LogTarget): void {
+  sink.append(format.line(r), r)
 }
 
-function writeIf(r: HttpRequest, { format, file, condition }: LogTarget & { readonly condition: Value }): void {
+function writeIf(r: HttpRequest, { format, sink, condition }: LogTarget & { readonly condition: Value }): void {
   const value = condition.get(r)
-  if (value !== '' && value !== '0') file.append(format.line(r))
+  if (value !== '' && value !== '0') sink.append(format.line(r), r)
+}
+
+class SyslogSink implements Sink {
+  private syslog: Syslog | null = null
+
+  constructor(server: SyslogServer, http: HttpSetup) {
+    http.onStart(services => {
+      this.syslog = services.logFiles.syslog(server)
+    })
+  }
+
+  append(line: string): void {
+    this.syslog?.send(line.slice(0, -1))
+  }
+}
+
+/** A path with variables in it. */
+class PathSink implements Sink {
+  private readonly path: Value
+  private readonly cache: LogFileCache | null
+
+  constructor(path: Value, cache: LogFileCache | null) {
+    this.path = path
+    this.cache = cache
+  }
+
+  append(line: string, r: HttpRequest): void {
+    writeToPath(r, this.path.get(r), line, this.cache)
+  }
+}
+
+function sinkOf(log: LogDeclaration, limits: LogFileCacheLimits | null, at: LocationBuilder, http: HttpSetup): Sink {
+  if (log.syslog !== null) return new SyslogSink(log.syslog, http)
+  if (log.template === null) return logFile(http, log.path, log.buffer, log.site)
+  return new PathSink(at.value(log.template), limits === null ? null : cacheFor(limits, http))
+}
+
+/** One for each directive. */
+const caches = new WeakMap<LogFileCacheLimits, LogFileCache>()
+
+function cacheFor(limits: LogFileCacheLimits, http: HttpSetup): LogFileCache {
+  let cache = caches.get(limits)
+  if (cache === undefined) {
+    const fresh = new LogFileCache(limits)
+    caches.set(limits, fresh)
+    http.onStop(() => fresh.clear())
+    cache = fresh
+  }
+  return cache
 }

@@ -5,15 +5,13 @@ import { Template } from '../../config/template.ts'
 import { accepted, block, number } from '../../config/values.ts'
 import { HostTable } from '../../lib/host-table.ts'
 import { cachedVariable, variableName } from '../cached-variable.ts'
-import { defineCaptures } from '../named-captures.ts'
-import { regex } from '../location-name.ts'
-import { captures } from '../locations.ts'
 import { httpModule, type Value, type Variable } from '../module.ts'
+import { defineCaptures, execute, MATCHED, regex, type Pattern } from '../regex.ts'
 import type { HttpRequest } from '../request.ts'
 import type { HttpSetup } from '../setup.ts'
 
 interface MapPattern {
-  readonly pattern: RegExp
+  readonly pattern: Pattern
   readonly result: Template
 }
 
@@ -129,14 +127,11 @@ function compileMap(declared: MapDeclaration, http: HttpSetup): Variable {
 function matching(
   r: HttpRequest,
   key: string,
-  patterns: readonly { readonly pattern: RegExp; readonly value: Value }[],
+  patterns: readonly { readonly pattern: Pattern; readonly value: Value }[],
 ): Value | null {
   if (key === '') return null
   for (let i = 0; i < patterns.length; i++) {
-    const match = patterns[i]!.pattern.exec(key)
-    if (match === null) continue
-    captures.set(r, match)
-    return patterns[i]!.value
+    if (execute(r, patterns[i]!.pattern, key) === MATCHED) return patterns[i]!.value
   }
   return null
 }

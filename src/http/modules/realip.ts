@@ -41,7 +41,7 @@ interface Original {
   readonly port: number
 }
 
-const original = new Slot<Original>()
+const original = new Slot<Original>('subrequests')
 
 export const realip = httpModule({
   name: 'realip',

@@ -4,8 +4,8 @@ import { LOCATION, SERVER, type Directive, type Scope, type Site } from '../../c
 import { accepted, number } from '../../config/values.ts'
 import { HostTable } from '../../lib/host-table.ts'
 import { coreDirectives } from '../core.ts'
-import { regex } from '../location-name.ts'
 import { httpModule, LocationSlot } from '../module.ts'
+import { regex, type Pattern } from '../regex.ts'
 import type { HttpRequest } from '../request.ts'
 
 interface Declared {
@@ -14,7 +14,7 @@ interface Declared {
   readonly serverNames: boolean
   /** Host, with or without wildcard, and the beginning of the URI, '' for any. */
   readonly hosts: readonly { readonly host: string; readonly uri: string }[]
-  readonly patterns: readonly RegExp[]
+  readonly patterns: readonly Pattern[]
   readonly site: Site
 }
 
@@ -39,7 +39,7 @@ const validReferers: Directive<Declared | null> = {
 
 const NOTHING = { none: false, blocked: false, serverNames: false, hosts: [], patterns: [] } as Omit<Declared, 'site'>
 
-function parsePattern(word: string, at: Site): RegExp {
+function parsePattern(word: string, at: Site): Pattern {
   if (word === '~') at.fail(`empty regex in "${word}"`)
   return regex(word.slice(1), true, at)
 }
@@ -60,8 +60,8 @@ interface Referers {
   readonly blocked: boolean
   /** By host: how the URI must begin. */
   readonly hosts: HostTable<string>
-  readonly serverPatterns: readonly RegExp[]
-  readonly patterns: readonly RegExp[]
+  readonly serverPatterns: readonly Pattern[]
+  readonly patterns: readonly Pattern[]
 }
 
 const referers = new LocationSlot<Referers>()
@@ -78,9 +78,9 @@ export const referer = httpModule({
 function compileReferers(declared: Declared, scope: Scope): Referers {
   const { none, blocked, patterns, site } = declared
   const hosts = new HostTable<string>()
-  const serverPatterns: RegExp[] = []
+  const serverPatterns: Pattern[] = []
   for (const { host, uri } of declared.hosts) addHost(hosts, host, uri, site)
-  for (const name of declared.serverNames ? scope.conf(coreDirectives).server_name : []) {
+  for (const name of declared.serverNames ? serverNames(scope) : []) {
     if (name.startsWith('~')) serverPatterns.push(regex(name.slice(1), true, site))
     else addHost(hosts, name, '', site)
   }
@@ -90,6 +90,13 @@ function compileReferers(declared: Declared, scope: Scope): Referers {
     )
   }
   return { none, blocked, hosts, serverPatterns, patterns }
+}
+
+/** All of them, also those written below the valid_referers. */
+function serverNames(scope: Scope): readonly string[] {
+  let server = scope
+  while (server.context !== SERVER && server.parent !== null) server = server.parent
+  return server.conf(coreDirectives).server_name
 }
 
 function addHost(hosts: HostTable<string>, host: string, uri: string, site: Site): void {

@@ -82,7 +82,7 @@ function serveFile(r: HttpRequest, conf: StaticConf): number {
   r.contentLength = file.size
   r.lastModified = file.lastModified
   if (conf.etag) r.etag = file.etag
-  return hasConditions(r) ? serveConditionally(r, conf, file) : serveWhole(r, conf, file)
+  return !isErrorPage(r) && hasConditions(r) ? serveConditionally(r, conf, file) : serveWhole(r, conf, file)
 }
 
 /** No index, no listing: nobody may look into the folder. */
@@ -121,6 +121,11 @@ function leave(file: OpenFile, answer: number): number {
   return answer
 }
 
+/** Conditions and ranges are about the page that was asked for, not about one that tells why it cannot be had. */
+function isErrorPage(r: HttpRequest): boolean {
+  return r.errorStatus !== 0 && r.errorStatus !== 200
+}
+
 /** Any of If-Match, If-None-Match, If-(Un)Modified-Since, Range. */
 function hasConditions(r: HttpRequest): boolean {
   const { names, count } = r.head
@@ -153,7 +158,7 @@ function answerNotModified(r: HttpRequest, file: OpenFile): number {
 
 function serveWhole(r: HttpRequest, conf: StaticConf, file: OpenFile): number {
   // max_ranges 0 is how ranges are switched off.
-  if (conf.maxRanges > 0 && r.version >= 10) r.addHeader('Accept-Ranges', 'bytes')
+  if (conf.maxRanges > 0 && r.version >= 10 && !isErrorPage(r)) r.addHeader('Accept-Ranges', 'bytes')
   if (file.text !== null) return respond(r, 200, contentType(r), file.text)
   r.contentType = contentType(r)
   return sendParts(r, file, [{ start: 0, end: file.size }], null)

@@ -268,10 +268,15 @@ export class Exchange implements PeerUser, Source, Producer {
 
   /** Gives up with an error page. */
   finalize(status: number): void {
-    this.over(false)
+    this.letGo()
     const { r } = this
-    if (r.source === this) r.source = null
     if (!r.done) respondSpecial(r, status)
+  }
+
+  /** Somebody else answers the request; the upstream is not heard any further. */
+  letGo(): void {
+    this.over(false)
+    if (this.r.source === this) this.r.source = null
   }
 
   /** The response has come in whole: the connection can serve somebody else. `more`: bytes came that nobody asked for. */

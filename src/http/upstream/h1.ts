@@ -67,7 +67,7 @@ export const http1: Omit<UpstreamProtocol, 'requestHead' | 'passHead'> = {
     x.names = head.names
     x.values = head.values
     // Only who asked for it can be switched to another protocol.
-    x.upgrade = head.upgrade && (x.conf as UpgradeConf).sendsUpgrade && x.r.head.upgrade
+    x.upgrade = head.upgrade && x.r.parent === null && (x.conf as UpgradeConf).sendsUpgrade && x.r.head.upgrade
     if (head.code === 101 && !x.upgrade) {
       x.problem = 'upstream switched protocols without being asked'
       return -1

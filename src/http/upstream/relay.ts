@@ -3,11 +3,13 @@
 
 import { ERR, WARN } from '../../log/error-log.ts'
 import { EMPTY, FLUSH, LAST, sendHead } from '../output.ts'
+import { interceptsError } from '../error-page.ts'
+import { accelRedirect } from '../internal-redirect.ts'
 import { ResponseBuffer } from '../response-buffer.ts'
 import { OVER, RELAYING } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import { mayPassOn, reasonOf } from './retry.ts'
-import { INVALID_HEADER } from './settings.ts'
+import { IGNORE_ACCEL_REDIRECT, INVALID_HEADER } from './settings.ts'
 import { tunnel } from './tunnel.ts'
 
 /** Interim heads (1xx) an upstream may send before its answer. */
@@ -60,13 +62,37 @@ function headComplete(x: Exchange, chunk: Buffer, at: number): void {
     if (x.settings.ignoreClientAbort) drop(x, chunk, at)
     return
   }
+  if (x.status >= 300 && x.settings.interceptErrors && interceptsError(r, x.status)) {
+    // Who is asked to authenticate must be told how.
+    if (x.status === 401) keepChallenges(x)
+    x.finalize(x.status)
+    return
+  }
+  const redirect = (x.settings.ignoreHeaders & IGNORE_ACCEL_REDIRECT) === 0 ? valueOf(x, 'x-accel-redirect') : ''
   x.protocol.passHead(x)
+  if (redirect !== '') {
+    x.letGo()
+    accelRedirect(r, redirect)
+    return
+  }
   if (x.status === 101 && x.upgrade) {
     tunnel(x, chunk.subarray(at))
     return
   }
   sendHead(r)
   relay(x, chunk, at)
+}
+
+/** The first field of that name, '' if there is none. */
+function valueOf(x: Exchange, name: string): string {
+  const at = x.names.indexOf(name)
+  return at === -1 ? '' : x.values[at]!
+}
+
+function keepChallenges(x: Exchange): void {
+  for (let i = 0; i < x.names.length; i++) {
+    if (x.names[i] === 'www-authenticate') x.r.addHeader('WWW-Authenticate', x.values[i]!)
+  }
 }
 
 function relay(x: Exchange, chunk: Buffer, at: number): void {

@@ -33,6 +33,8 @@ export interface Parsed {
   readonly root: Node
   readonly captures: number
   readonly names: ReadonlyMap<string, number>
+  /** Groups share numbers (`(?|`): they are not simply counted from left to right. */
+  readonly renumbers: boolean
 }
 
 /** A pattern that cannot be used: PCRE's message, and where in the pattern PCRE says it is. */

@@ -3,7 +3,7 @@
 
 import type { Site } from '../../../config/directive.ts'
 import { Template } from '../../../config/template.ts'
-import { regex } from '../../location-name.ts'
+import { regex, type Pattern } from '../../regex.ts'
 import { fieldValue } from '../../upstream/field-value.ts'
 import type { LocationBuilder, Value } from '../../module.ts'
 import type { HttpRequest } from '../../request.ts'
@@ -11,7 +11,7 @@ import type { HttpRequest } from '../../request.ts'
 export interface RuleText {
   /** Null for a rule with a pattern, and for `default`. */
   readonly prefix: Template | null
-  readonly pattern: RegExp | null
+  readonly pattern: Pattern | null
   readonly replacement: Template
 }
 
@@ -76,9 +76,9 @@ class DomainRule implements Rule {
 }
 
 class PatternRule implements Rule {
-  private readonly pattern: RegExp
+  private readonly pattern: Pattern
   private readonly replacement: Replacement
-  constructor(pattern: RegExp, replacement: Replacement) {
+  constructor(pattern: Pattern, replacement: Replacement) {
     this.pattern = pattern
     this.replacement = replacement
   }
@@ -90,12 +90,12 @@ class PatternRule implements Rule {
 
 /** A template in which $1 to $9 and the pattern's own names are what it has matched. */
 class Replacement {
-  private readonly parts: readonly (string | number | Value | { readonly group: string })[]
-  constructor(template: Template, pattern: RegExp, at: LocationBuilder) {
+  private readonly parts: readonly (string | number | Value)[]
+  constructor(template: Template, pattern: Pattern, at: LocationBuilder) {
     this.parts = template.parts.map(part => {
       if (typeof part === 'string') return part
       if (/^[1-9]$/.test(part.variable)) return Number(part.variable)
-      if (pattern.source.includes(`(?<${part.variable}>`)) return { group: part.variable }
+      for (const [name, number] of pattern.names) if (name.toLowerCase() === part.variable) return number
       return at.value(Template.parse(`\${${part.variable}}`, template.place))
     })
   }
@@ -104,7 +104,6 @@ class Replacement {
     for (const part of this.parts) {
       if (typeof part === 'string') text += part
       else if (typeof part === 'number') text += match[part] ?? ''
-      else if ('group' in part) text += match.groups?.[part.group] ?? ''
       else text += part.get(r)
     }
     return text

@@ -1,0 +1,175 @@
+// The PROXY protocol's header, which a balancer sends in front of a connection's first byte to tell whose it is: version 1
+// is a line of text, version 2 is binary and may carry further values (TLVs). Read piece by piece, as sockets give it.
+
+import { formatIpv6, ipv4Text } from '../lib/networks.ts'
+
+/** What a header tells. */
+export class ProxyProtocol {
+  readonly source: string
+  readonly sourcePort: number
+  readonly destination: string
+  readonly destinationPort: number
+  /** Version 2's values, undivided: type, length in two bytes, value, and so on; latin1. */
+  readonly tlvs: string
+
+  constructor(source: string, sourcePort: number, destination: string, destinationPort: number, tlvs: string) {
+    this.source = source
+    this.sourcePort = sourcePort
+    this.destination = destination
+    this.destinationPort = destinationPort
+    this.tlvs = tlvs
+  }
+}
+
+/** The longest header taken, as in nginx; version 1 needs 107 bytes at most. */
+export const HEADER_MAX = 4096
+const LINE_MAX = 107
+const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
+const PREFIX_V2 = 16
+
+/** Outcomes of readProxyProtocol() below the number of bytes used. */
+export const INCOMPLETE = 0
+export const BROKEN = -1
+
+/** What the last call found: null for a connection about which the header tells nothing, or why it is broken. */
+export const header: { value: ProxyProtocol | null; error: string } = { value: null, error: '' }
+
+/** Reads the header that begins at `start`. @returns bytes used, INCOMPLETE or BROKEN */
+export function readProxyProtocol(bytes: Buffer, start: number, end: number): number {
+  header.value = null
+  header.error = ''
+  if (start === end) return INCOMPLETE
+  // 'P' or the signature's first byte: one tells the versions apart.
+  return bytes[start] === SIGNATURE[0] ? readBinary(bytes, start, end) : readLine(bytes, start, end)
+}
+
+function broken(error: string): number {
+  header.error = error
+  return BROKEN
+}
+
+// ── version 1 ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const LINE = /^PROXY TCP[46] ([0-9A-Fa-f:.]+) ([0-9A-Fa-f:.]+) ([0-9]{1,5}) ([0-9]{1,5})$/
+
+function readLine(bytes: Buffer, start: number, end: number): number {
+  const stop = Math.min(end, start + LINE_MAX)
+  const text = bytes.toString('latin1', start, stop)
+  const newline = text.indexOf('\n')
+  if (newline < 0) {
+    const mayBe = 'PROXY '.startsWith(text.slice(0, 6)) && stop - start < LINE_MAX && !/\r[^]/.test(text)
+    return mayBe ? INCOMPLETE : brokenLine(text)
+  }
+  const line = text.slice(0, newline)
+  if (!line.endsWith('\r')) return brokenLine(text)
+  if (line.startsWith('PROXY UNKNOWN')) return newline + 1
+  const parts = LINE.exec(line.slice(0, -1))
+  if (parts === null) return brokenLine(text)
+  const [, source, destination, from, to] = parts as unknown as [string, string, string, string, string]
+  if (Number(from) > 65535 || Number(to) > 65535) return brokenLine(text)
+  header.value = new ProxyProtocol(source, Number(from), destination, Number(to), '')
+  return newline + 1
+}
+
+function brokenLine(text: string): number {
+  return broken(`broken header: "${text.slice(0, text.search(/[\r\n]|$/))}"`)
+}
+
+// ── version 2 ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const LOCAL = 0
+const PROXY = 1
+const INET = 1
+const INET6 = 2
+const STREAM = 1
+
+function readBinary(bytes: Buffer, start: number, end: number): number {
+  const size = Math.min(end - start, SIGNATURE.length)
+  if (bytes.compare(SIGNATURE, 0, size, start, start + size) !== 0) {
+    return brokenLine(bytes.toString('latin1', start, Math.min(end, start + LINE_MAX)))
+  }
+  if (end - start < PREFIX_V2) return INCOMPLETE
+  const version = bytes[start + 12]! >> 4
+  if (version !== 2) return broken(`unknown PROXY protocol version: ${version}`)
+  const length = bytes.readUInt16BE(start + 14)
+  if (PREFIX_V2 + length > HEADER_MAX) return broken('header is too large')
+  if (end - start < PREFIX_V2 + length) return INCOMPLETE
+  return readAddresses(bytes, start, length)
+}
+
+function readAddresses(bytes: Buffer, start: number, length: number): number {
+  const command = bytes[start + 12]! & 15
+  const family = bytes[start + 13]! >> 4
+  const transport = bytes[start + 13]! & 15
+  const used = PREFIX_V2 + length
+  // A balancer's own connection, or a kind of socket that has no addresses for us.
+  if (command === LOCAL || command !== PROXY || transport !== STREAM) return used
+  if (family !== INET && family !== INET6) return used
+  const size = family === INET ? 4 : 16
+  const at = start + PREFIX_V2
+  if (length < 2 * size + 4) return broken('PROXY protocol header is too short for its addresses')
+  const text = family === INET ? ipv4At : ipv6At
+  const ports = at + 2 * size
+  header.value = new ProxyProtocol(
+    text(bytes, at),
+    bytes.readUInt16BE(ports),
+    text(bytes, at + size),
+    bytes.readUInt16BE(ports + 2),
+    bytes.toString('latin1', ports + 4, start + used),
+  )
+  return used
+}
+
+function ipv4At(bytes: Buffer, at: number): string {
+  return ipv4Text(bytes.readUInt32BE(at))
+}
+
+function ipv6At(bytes: Buffer, at: number): string {
+  return formatIpv6(bytes.toString('latin1', at, at + 16))
+}
+
+// ── TLVs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const SSL = 0x20
+const TYPES: Readonly<Record<string, number>> = { alpn: 1, authority: 2, unique_id: 5, ssl: SSL, netns: 0x30 }
+const SSL_TYPES: Readonly<Record<string, number>> = { version: 0x21, cn: 0x22, cipher: 0x23, sig_alg: 0x24, key_alg: 0x25 }
+/** The ssl TLV begins with a byte of flags and the result of the verification. */
+const SSL_PREFIX = 5
+
+/** A getter for one value, by nginx's name for it: `alpn`, `0x01`, `ssl_cn`, `ssl_verify`. Null: there is no such name. */
+export function tlvNamed(name: string): ((tlvs: string) => string | null) | null {
+  if (!name.startsWith('ssl_')) {
+    const type = typeNamed(name, TYPES)
+    return type < 0 ? null : tlvs => findTlv(tlvs, type)
+  }
+  if (name === 'ssl_verify') return tlvs => within(tlvs, verifyResult)
+  const type = typeNamed(name.slice(4), SSL_TYPES)
+  return type < 0 ? null : tlvs => within(tlvs, ssl => findTlv(ssl.slice(SSL_PREFIX), type))
+}
+
+function typeNamed(name: string, types: Readonly<Record<string, number>>): number {
+  if (/^0x[0-9a-f]{1,8}$/.test(name)) return parseInt(name, 16)
+  return types[name] ?? -1
+}
+
+function within(tlvs: string, read: (ssl: string) => string | null): string | null {
+  const ssl = findTlv(tlvs, SSL)
+  return ssl === null || ssl.length < SSL_PREFIX ? null : read(ssl)
+}
+
+function verifyResult(ssl: string): string {
+  return `${Buffer.from(ssl.slice(1, SSL_PREFIX), 'latin1').readUInt32BE()}`
+}
+
+/** The first value of a type; null if there is none before the end or before something broken. */
+function findTlv(tlvs: string, type: number): string | null {
+  let at = 0
+  while (at + 3 <= tlvs.length) {
+    const length = (tlvs.charCodeAt(at + 1) << 8) | tlvs.charCodeAt(at + 2)
+    const next = at + 3 + length
+    if (next > tlvs.length) return null
+    if (tlvs.charCodeAt(at) === type) return tlvs.slice(at + 3, next)
+    at = next
+  }
+  return null
+}

@@ -1,0 +1,122 @@
+// auth_basic: name and password in each request (RFC 7617), looked up in a file (ngx_http_auth_basic_module).
+
+import { HTTP, LIMIT_EXCEPT, LOCATION, SERVER, type Directive } from '../../config/directive.ts'
+import { Template } from '../../config/template.ts'
+import { one, template } from '../../config/values.ts'
+import { errorText } from '../../lib/errno.ts'
+import { CRIT, ERR, INFO } from '../../log/error-log.ts'
+import { addAccessCheck, ALLOWED, settleAccess, type AccessPolicy } from '../access-phase.ts'
+import { httpModule, NEXT, WAIT, type Value } from '../module.ts'
+import { readUsers, type Users } from '../password-file.ts'
+import { Passwords, PENDING, RIGHT, UNAVAILABLE, WRONG } from '../passwords.ts'
+import { resume } from '../phases.ts'
+import type { HttpRequest } from '../request.ts'
+import { RegistryKey } from '../setup.ts'
+
+const contexts = HTTP | SERVER | LOCATION | LIMIT_EXCEPT
+
+/** Relative to the configuration's folder, unless a variable comes first. */
+const userFile: Directive<Template | null> = one<Template | null>(contexts, null, (word, at) =>
+  Template.parse(word.startsWith('$') ? word : at.confPath(word), at),
+)
+
+const directives = {
+  auth_basic: template(contexts, null),
+  auth_basic_user_file: userFile,
+}
+
+/** One for the http block. */
+const verifier = new RegistryKey<Passwords>('password verifier')
+
+export const authBasic = httpModule({
+  name: 'auth-basic',
+  directives,
+  setup(_conf, http) {
+    const passwords = new Passwords()
+    http.registry(verifier).set('', passwords)
+    http.onStop(() => passwords.stop())
+  },
+  compile(conf, at, http) {
+    const { auth_basic, auth_basic_user_file } = conf
+    if (auth_basic === null || auth_basic_user_file === null || auth_basic.constant === 'off') return
+    const own: AuthBasic = {
+      realm: at.value(auth_basic),
+      file: at.value(auth_basic_user_file),
+      passwords: http.registry(verifier).get('')!,
+      policy: null,
+    }
+    own.policy = addAccessCheck(at, checkUser, own)
+  },
+})
+
+interface AuthBasic {
+  readonly realm: Value
+  readonly file: Value
+  readonly passwords: Passwords
+  policy: AccessPolicy | null
+}
+
+function checkUser(r: HttpRequest, conf: AuthBasic): number {
+  const realm = conf.realm.get(r)
+  if (realm === 'off') return NEXT
+  const credentials = basicCredentials(r)
+  if (credentials === null) {
+    r.log(INFO, 'no user/password was provided for basic authentication')
+    return challenge(r, realm)
+  }
+  const colon = credentials.indexOf(':')
+  const user = credentials.slice(0, colon)
+  const file = conf.file.get(r)
+  const users = open(r, file)
+  if (typeof users === 'number') return users
+  const stored = users.get(user)
+  if (stored === undefined) {
+    r.log(ERR, `user "${user}" was not found in "${file}"`)
+    return challenge(r, realm)
+  }
+  const waiter = (late: number): void => {
+    if (!r.done) resume(r, settleAccess(r, conf.policy!, judge(r, late, user, realm)))
+  }
+  const outcome = conf.passwords.check(credentials.slice(colon + 1), stored, waiter)
+  return outcome === PENDING ? WAIT : judge(r, outcome, user, realm)
+}
+
+/** The users, or the status if there are none to be had. */
+function open(r: HttpRequest, file: string): Users | number {
+  try {
+    return readUsers(file)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    r.log(code === 'ENOENT' ? ERR : CRIT, `open() "${file}" failed (${errorText(error as NodeJS.ErrnoException)})`)
+    return code === 'ENOENT' ? 403 : 500
+  }
+}
+
+function judge(r: HttpRequest, outcome: number, user: string, realm: string): number {
+  if (outcome === RIGHT) return ALLOWED
+  if (outcome === WRONG) {
+    r.log(ERR, `user "${user}": password mismatch`)
+    return challenge(r, realm)
+  }
+  if (outcome === UNAVAILABLE) {
+    r.log(ERR, `password of user "${user}" could not be checked: too many are waiting`)
+    return 503
+  }
+  r.log(CRIT, `password of user "${user}" is hashed in an unsupported way`)
+  return 500
+}
+
+function challenge(r: HttpRequest, realm: string): number {
+  r.addHeader('WWW-Authenticate', `Basic realm="${realm}"`)
+  return 401
+}
+
+/** `user:password`, null if the request has none. */
+function basicCredentials(r: HttpRequest): string | null {
+  const value = r.header('authorization')
+  if (value === null || value.slice(0, 6).toLowerCase() !== 'basic ') return null
+  const encoded = /^ *([A-Za-z0-9+/]+)(?:=.*)?$/.exec(value.slice(6))?.[1]
+  if (encoded === undefined || encoded.length % 4 === 1) return null
+  const text = Buffer.from(encoded, 'base64').toString('latin1')
+  return text.indexOf(':') < 1 ? null : text
+}

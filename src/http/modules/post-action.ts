@@ -1,0 +1,39 @@
+// post_action: when a response is out, another URI of ours is run through, whose answer nobody sees: for accounting
+// (ngx_http_post_action). It sees how the request ended ($status, $body_bytes_sent, $request_completion).
+
+import { HTTP, IF_IN_LOCATION, LOCATION, SERVER } from '../../config/directive.ts'
+import { one } from '../../config/values.ts'
+import { namedLocation } from '../internal-redirect.ts'
+import { httpModule, NEXT } from '../module.ts'
+import type { HttpRequest } from '../request.ts'
+import { DroppedOutput, makeSubrequest, startInBackground } from '../subrequest.ts'
+
+export const postAction = httpModule({
+  name: 'post-action',
+  directives: {
+    post_action: one(HTTP | SERVER | LOCATION | IF_IN_LOCATION, '', word => (word === 'off' ? '' : word)),
+  },
+  compile(conf, at) {
+    if (conf.post_action !== '') at.log(actAfterwards, conf.post_action)
+  },
+})
+
+function actAfterwards(r: HttpRequest, target: string): void {
+  if (r.parent !== null) return
+  const named = target.startsWith('@')
+  const cut = target.indexOf('?')
+  const uri = named ? r.uri : cut === -1 ? target : target.slice(0, cut)
+  const sub = makeSubrequest(r, uri, named ? r.args : cut === -1 ? '' : target.slice(cut + 1), new DroppedOutput(r, ended))
+  if (sub === null) return
+  sub.status = r.status
+  sub.bytesSent = r.bytesSent
+  sub.bodyBytesSent = r.bodyBytesSent
+  if (named) {
+    // What is wrong with it has been logged, and there is nobody else to tell.
+    if (namedLocation(sub, target) !== NEXT) return
+    sub.cursor++
+  }
+  startInBackground(sub)
+}
+
+function ended(): void {}

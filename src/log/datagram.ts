@@ -1,0 +1,91 @@
+// A datagram socket that sends at once or not at all, to a UDP address or a Unix socket. Node's own is asynchronous, so
+// that a process on its way out would lose what it said last, and knows no Unix sockets.
+
+import { dlopen } from 'node:ffi'
+import { isIPv6 } from 'node:net'
+import { parseIpv4, parseIpv6 } from '../lib/networks.ts'
+import { closeSync } from 'node:fs'
+
+const AF_UNIX = 1
+const AF_INET = 2
+const AF_INET6 = 10
+const SOCK_DGRAM = 2
+const SOCK_NONBLOCK = 0o4000
+const SOCK_CLOEXEC = 0o2000000
+const MSG_NOSIGNAL = 0x4000
+
+interface Libc {
+  socket(domain: number, type: number, protocol: number): number
+  connect(fd: number, address: Buffer, length: number): number
+  send(fd: number, bytes: Buffer, length: number, flags: number): number
+}
+
+let libc: Libc | null = null
+
+function load(): Libc {
+  libc ??= (
+    dlopen(null, {
+      socket: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+      connect: { arguments: ['i32', 'buffer', 'u32'], return: 'i32' },
+      send: { arguments: ['i32', 'buffer', 'u64', 'i32'], return: 'i64' },
+    }) as unknown as { functions: Libc }
+  ).functions
+  return libc
+}
+
+/** Where to: an IP address and a port, or the path of a Unix socket. */
+export type DatagramAddress = { readonly ip: string; readonly port: number } | { readonly path: string }
+
+export class DatagramSocket {
+  private readonly address: DatagramAddress
+  private descriptor = -1
+
+  constructor(address: DatagramAddress) {
+    this.address = address
+  }
+
+  /** False: it is not sent. The next one is tried on a new socket. */
+  send(bytes: Buffer): boolean {
+    if (this.descriptor < 0 && !this.open()) return false
+    if (Number(load().send(this.descriptor, bytes, lengthOf(bytes), MSG_NOSIGNAL)) >= 0) return true
+    this.close()
+    return false
+  }
+
+  private open(): boolean {
+    const { family, bytes } = socketAddress(this.address)
+    const { socket, connect } = load()
+    this.descriptor = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    if (this.descriptor < 0) return false
+    if (connect(this.descriptor, bytes, bytes.length) >= 0) return true
+    this.close()
+    return false
+  }
+
+  close(): void {
+    if (this.descriptor >= 0) closeSync(this.descriptor)
+    this.descriptor = -1
+  }
+}
+
+/** The kernel counts in 64 bits. */
+function lengthOf(bytes: Buffer): number {
+  return BigInt(bytes.length) as unknown as number
+}
+
+/** struct sockaddr_un, sockaddr_in or sockaddr_in6. */
+function socketAddress(address: DatagramAddress): { family: number; bytes: Buffer } {
+  if ('path' in address) {
+    const bytes = Buffer.from(`\0\0${address.path}\0`, 'latin1')
+    bytes.writeUInt16LE(AF_UNIX)
+    return { family: AF_UNIX, bytes }
+  }
+  const { ip, port } = address
+  const v6 = isIPv6(ip)
+  const bytes = Buffer.alloc(v6 ? 28 : 16)
+  bytes.writeUInt16LE(v6 ? AF_INET6 : AF_INET)
+  bytes.writeUInt16BE(port, 2)
+  if (v6) bytes.write(parseIpv6(ip) ?? '', 8, 'latin1')
+  else bytes.writeUInt32BE(parseIpv4(ip), 4)
+  return { family: v6 ? AF_INET6 : AF_INET, bytes }
+}

@@ -1,0 +1,197 @@
+// A hash table in shared memory: keys → a few numbers, in entries of fixed size, the least recently used at hand. All of a
+// zone's memory is laid out at once; when it is full, it is for the caller to say who goes.
+//
+//   header │ buckets: first entry of each chain │ entries: chain, order of use, key, numbers
+//
+// Every method but lock() is for the thread that holds the lock.
+
+import { hash as digest } from 'node:crypto'
+import { lock, unlock } from './shared-lock.ts'
+
+// The header's words.
+const LOCK = 0
+const STATE = 1
+const FREE = 2
+const NEWEST = 3
+const OLDEST = 4
+const COUNT = 5
+const HEADER = 16
+
+const READY = 1
+
+// An entry's words, with indexes of entries from 1 on; 0 is none.
+const CHAIN = 0
+const OLDER = 1
+const NEWER = 2
+const LENGTH = 3
+const KEY = 4
+const KEY_WORDS = 8
+/** The first of the caller's numbers. */
+const VALUES = KEY + KEY_WORDS
+export const VALUE_COUNT = 4
+const ENTRY = VALUES + VALUE_COUNT
+
+const KEY_BYTES = KEY_WORDS * 4
+/** Marks a key that is too long to be kept: its SHA-256 is kept instead. */
+const DIGEST = -1
+
+// The key being looked for, in an entry's form.
+const keyWords = new Int32Array(KEY_WORDS)
+const keyBytes = Buffer.from(keyWords.buffer)
+let keyLength = 0
+let keyHash = 0
+
+export class KeyTable {
+  private readonly words: Int32Array<SharedArrayBuffer>
+  private readonly buckets: number
+  private readonly entries: number
+  readonly capacity: number
+
+  constructor(memory: SharedArrayBuffer) {
+    this.words = new Int32Array(memory)
+    const room = this.words.length - HEADER
+    this.capacity = Math.floor(room / (ENTRY + 1))
+    this.buckets = this.capacity
+    this.entries = HEADER + this.buckets
+  }
+
+  /** Entries in use. */
+  get size(): number {
+    return this.words[COUNT]!
+  }
+
+  lock(): void {
+    const whole = lock(this.words, LOCK)
+    if (!whole || this.words[STATE] !== READY) this.clear()
+  }
+
+  unlock(): void {
+    unlock(this.words, LOCK)
+  }
+
+  private clear(): void {
+    const { words, capacity } = this
+    words.fill(0, STATE)
+    for (let entry = 1; entry <= capacity; entry++) words[this.at(entry) + CHAIN] = entry === capacity ? 0 : entry + 1
+    words[FREE] = capacity > 0 ? 1 : 0
+    words[STATE] = READY
+  }
+
+  private at(entry: number): number {
+    return this.entries + (entry - 1) * ENTRY
+  }
+
+  /** Where the caller's numbers of an entry begin, in `values`. */
+  get values(): Int32Array<SharedArrayBuffer> {
+    return this.words
+  }
+
+  valuesAt(entry: number): number {
+    return this.at(entry) + VALUES
+  }
+
+  /** The entry of a latin1 key, 0 if there is none. */
+  find(key: string): number {
+    const { words } = this
+    readKey(key)
+    let entry = words[this.bucket()]!
+    while (entry !== 0 && !this.isKey(entry)) entry = words[this.at(entry) + CHAIN]!
+    return entry
+  }
+
+  private bucket(): number {
+    return HEADER + ((keyHash >>> 0) % this.buckets)
+  }
+
+  private isKey(entry: number): boolean {
+    const { words } = this
+    const at = this.at(entry)
+    if (words[at + LENGTH] !== keyLength) return false
+    for (let i = 0; i < KEY_WORDS; i++) if (words[at + KEY + i] !== keyWords[i]) return false
+    return true
+  }
+
+  /** A new entry, its numbers 0, for the key that find() has just not found; 0: there is no room. It is the newest. */
+  add(): number {
+    const { words } = this
+    const entry = words[FREE]!
+    if (entry === 0) return 0
+    const at = this.at(entry)
+    const bucket = this.bucket()
+    words[FREE] = words[at + CHAIN]!
+    words[at + CHAIN] = words[bucket]!
+    words[bucket] = entry
+    words[at + LENGTH] = keyLength
+    words.set(keyWords, at + KEY)
+    words.fill(0, at + VALUES, at + ENTRY)
+    this.link(entry)
+    words[COUNT]!++
+    return entry
+  }
+
+  /** Makes it the newest. */
+  touch(entry: number): void {
+    if (this.words[NEWEST] === entry) return
+    this.unlink(entry)
+    this.link(entry)
+  }
+
+  /** The least recently used, 0 if there is none. */
+  oldest(): number {
+    return this.words[OLDEST]!
+  }
+
+  remove(entry: number): void {
+    const { words } = this
+    const at = this.at(entry)
+    let link = HEADER + ((hashOf(words, at + KEY, words[at + LENGTH]!) >>> 0) % this.buckets)
+    while (words[link] !== entry) link = this.at(words[link]!) + CHAIN
+    words[link] = words[at + CHAIN]!
+    this.unlink(entry)
+    words[at + CHAIN] = words[FREE]!
+    words[FREE] = entry
+    words[COUNT]!--
+  }
+
+  private link(entry: number): void {
+    const { words } = this
+    const at = this.at(entry)
+    const newest = words[NEWEST]!
+    words[at + OLDER] = newest
+    words[at + NEWER] = 0
+    words[NEWEST] = entry
+    if (newest === 0) words[OLDEST] = entry
+    else words[this.at(newest) + NEWER] = entry
+  }
+
+  private unlink(entry: number): void {
+    const { words } = this
+    const at = this.at(entry)
+    const older = words[at + OLDER]!
+    const newer = words[at + NEWER]!
+    if (newer === 0) words[NEWEST] = older
+    else words[this.at(newer) + OLDER] = older
+    if (older === 0) words[OLDEST] = newer
+    else words[this.at(older) + NEWER] = newer
+  }
+}
+
+function readKey(key: string): void {
+  keyWords.fill(0)
+  keyLength = key.length
+  if (key.length <= KEY_BYTES) keyBytes.write(key, 0, 'latin1')
+  else {
+    keyLength = DIGEST
+    digest('sha256', Buffer.from(key, 'latin1'), 'buffer').copy(keyBytes)
+  }
+  keyHash = hashOf(keyWords, 0, keyLength)
+}
+
+/** FNV-1a by words, with a last stir (as in MurmurHash3) since tables are smaller than 32 bits. */
+function hashOf(words: Int32Array, at: number, length: number): number {
+  let h = 0x811c9dc5 ^ length
+  for (let i = 0; i < KEY_WORDS; i++) h = Math.imul(h ^ words[at + i]!, 0x01000193)
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+  return h ^ (h >>> 16)
+}

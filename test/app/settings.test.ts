@@ -1,0 +1,271 @@
+// The settings of `portico serve`: that all of Gunicorn's are there, how a command line is read, and the configuration it makes.
+
+import assert from 'node:assert/strict'
+import { randomInt } from 'node:crypto'
+import test from 'node:test'
+import { logFormatOf } from '../../src/app/settings/access-log-format.ts'
+import { addressUrl, listenAddress, parseBind } from '../../src/app/settings/bind.ts'
+import { readCommandLine } from '../../src/app/settings/command-line.ts'
+import type { Settings } from '../../src/app/settings/command-line.ts'
+import { configurationText, greeting } from '../../src/app/settings/configuration.ts'
+import { allSettings, gunicornSettings, ownSettings, sections } from '../../src/app/settings/index.ts'
+import { SettingError, UsageError } from '../../src/app/settings/setting.ts'
+import type { Setting } from '../../src/app/settings/setting.ts'
+import { splitWords } from '../../src/app/settings/words.ts'
+import { serveHelp } from '../../src/cli/serve-help.ts'
+
+const table = Object.entries(gunicornSettings as Record<string, Setting<unknown>>)
+
+function read(line: string, environment: Record<string, string> = {}): Settings {
+  return readCommandLine(line === '' ? [] : line.split(' '), environment).settings
+}
+
+function complaint(line: string | readonly string[], environment: Record<string, string> = {}): string {
+  try {
+    readCommandLine(typeof line === 'string' ? line.split(' ') : line, environment)
+  } catch (error) {
+    assert.ok(error instanceof UsageError, String(error))
+    assert.doesNotMatch(error.message, /\n/)
+    return error.message
+  }
+  return ''
+}
+
+function configuration(line: string, environment: Record<string, string> = {}): string {
+  const commandLine = readCommandLine(line.split(' '), environment)
+  const addresses = commandLine.settings.bind
+  return configurationText(commandLine, {
+    origin: 'a test',
+    folder: '/srv',
+    runFolder: '/run/x',
+    user: null,
+    addresses,
+  })
+}
+
+test('all 119 settings of Gunicorn are declared, each in one section and with a reason where it does not work', () => {
+  assert.equal(table.length, 119)
+  assert.equal(sections.flatMap(section => Object.keys(section.settings)).length, 119 + Object.keys(ownSettings).length)
+  for (const [name, setting] of table) {
+    assert.match(name, /^[a-z][a-z0-9_]*$/)
+    assert.match(setting.about, /^[A-Z].*\.$/s, name)
+    assert.equal(setting.reason === '', setting.state === 'works', name)
+  }
+})
+
+test('no flag belongs to two settings', () => {
+  const flags = Object.values(allSettings as Record<string, Setting<unknown>>).flatMap(setting => setting.flags)
+  assert.equal(new Set(flags).size, flags.length)
+})
+
+test("defaults are Gunicorn's", () => {
+  const settings = read('')
+  assert.deepEqual(settings.bind, [{ type: 'tcp', host: '127.0.0.1', port: 8000 }])
+  const { workers, worker_class, threads, timeout, graceful_timeout, keepalive, backlog } = settings
+  assert.deepEqual(
+    [workers, worker_class, threads, timeout, graceful_timeout, keepalive, backlog],
+    [1, 'sync', 1, 30, 30, 2, 2048],
+  )
+  const { limit_request_line, limit_request_fields, limit_request_field_size, preload_app, wsgi_app } = settings
+  assert.deepEqual([limit_request_line, limit_request_fields, limit_request_field_size], [4094, 100, 8190])
+  assert.deepEqual([preload_app, wsgi_app], [false, null])
+})
+
+test('options are read in every spelling argparse reads', () => {
+  for (const line of ['-w 4 a', '-w4 a', '-w=4 a', '--workers 4 a', '--workers=4 a', 'a --worker 4', 'a -w 2 -w 4']) {
+    if (line.includes('--worker 4')) assert.match(complaint(line), /could be --workers, --worker-class/)
+    else assert.deepEqual([read(line).workers, read(line).wsgi_app], [4, 'a'])
+  }
+  assert.equal(read('--graceful 5 a').graceful_timeout, 5)
+  assert.deepEqual([read('-DR a').daemon, read('-DRw3 a').workers], [true, 3])
+  assert.deepEqual(read('-e A=1 --env B=2=3 a').raw_env, [
+    ['A', '1'],
+    ['B', '2=3'],
+  ])
+  assert.equal(read('-w 2 -- a').wsgi_app, 'a')
+  assert.equal(read('--access-logfile - a').accesslog, '-')
+  assert.deepEqual(read('--pythonpath x,/y a').pythonpath, ['x', '/y'])
+  assert.deepEqual([read('-m 022 a').umask, read('-m 0o22 a').umask, read('-m 0x12 a').umask], [18, 18, 18])
+})
+
+test('the command line wins over GUNICORN_CMD_ARGS, which wins over WEB_CONCURRENCY and PORT', () => {
+  const environment = { GUNICORN_CMD_ARGS: '-w 3 --bind :9001 --env "A=b c"', WEB_CONCURRENCY: '2', PORT: '9000' }
+  assert.equal(read('a', { WEB_CONCURRENCY: '2' }).workers, 2)
+  assert.deepEqual(read('a', { PORT: '9000' }).bind, [{ type: 'tcp', host: '0.0.0.0', port: 9000 }])
+  assert.equal(read('a', environment).workers, 3)
+  assert.deepEqual(read('a', environment).raw_env, [['A', 'b c']])
+  assert.equal(read('-w 5 a', environment).workers, 5)
+  assert.deepEqual(read('-b :1 -b :2 a', environment).bind.map(listenAddress), ['0.0.0.0:1', '0.0.0.0:2'])
+  assert.match(complaint('a', { WEB_CONCURRENCY: 'x' }), /invalid value "x" in WEB_CONCURRENCY: a whole number/)
+  assert.match(complaint('a', { GUNICORN_CMD_ARGS: '--wokers 1' }), /unknown option "--wokers" in GUNICORN_CMD_ARGS/)
+  assert.match(complaint('a', { GUNICORN_CMD_ARGS: '"a' }), /GUNICORN_CMD_ARGS: " is not closed/)
+})
+
+test('what is wrong is told in one line that names it', () => {
+  assert.equal(complaint('--wokers 2 a'), 'unknown option "--wokers", did you mean "--workers"?')
+  assert.equal(complaint('-x a'), 'unknown option "-x"')
+  assert.equal(complaint('-w'), 'option -w needs a value')
+  assert.equal(complaint('-w -t 3 a'), 'option -w needs a value')
+  assert.equal(complaint('--preload=yes a'), 'option --preload takes no value')
+  assert.equal(complaint('-w 0 a'), 'invalid value "0" for -w: a whole number is needed, 1 or more')
+  assert.equal(complaint('--timeout -1 a'), 'invalid value "-1" for --timeout: a whole number is needed, 0 or more')
+  assert.equal(complaint('a b'), 'unexpected "b" after the application "a"')
+  assert.match(complaint('-k gevent a'), /^invalid value "gevent" for -k: workers of this class are not supported yet/)
+  assert.equal(complaint('-e A a'), 'invalid value "A" for -e: as in NAME=value')
+})
+
+test('what is not supported is refused by name, unless it asks for what is done anyway', () => {
+  for (const [, setting] of table.filter(([, one]) => one.state === 'refused')) {
+    for (const flag of setting.flags) {
+      const said = complaint(setting.value === '' ? [flag] : [flag, 'something'])
+      assert.ok(said.startsWith(`${flag} is not supported: `) && said.endsWith(setting.reason), said)
+    }
+  }
+  assert.equal(complaint('--protocol http --header-map drop --http-protocols h1 --proxy-protocol off a'), '')
+  const { warnings } = readCommandLine(['a'], { FORWARDED_ALLOW_IPS: '*' })
+  assert.match(warnings.join(), /^FORWARDED_ALLOW_IPS is ignored: /)
+})
+
+test('addresses are read as Gunicorn reads them', () => {
+  const url = (word: string): string => addressUrl(parseBind(word))
+  assert.equal(url('1.2.3.4:80'), 'http://1.2.3.4:80')
+  assert.equal(url('1.2.3.4'), 'http://1.2.3.4:8000')
+  assert.equal(url(':80'), 'http://0.0.0.0:80')
+  assert.equal(url('*:80'), 'http://0.0.0.0:80')
+  assert.equal(url('tcp://Localhost:80'), 'http://localhost:80')
+  assert.equal(url('[::1]:80'), 'http://[::1]:80')
+  assert.equal(url('[::]'), 'http://[::]:8000')
+  assert.equal(url('unix:/a/b c.sock'), 'unix:/a/b c.sock')
+  assert.equal(url('unix://a.sock'), 'unix:a.sock')
+  for (const wrong of ['8000', '::1', 'fd://3', 'unix:', 'a:b', 'a:65536', '[a]:1', 'a;b', ':80:90']) {
+    assert.throws(() => parseBind(wrong), SettingError, wrong)
+  }
+})
+
+test("access log formats become nginx's, and atoms without a counterpart are refused", () => {
+  const gunicorns = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
+  assert.equal(
+    logFormatOf(gunicorns),
+    '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"',
+  )
+  assert.equal(logFormatOf('%({X-Real-IP}i)sx%({Via}o)s %%'), '${http_x_real_ip}x${sent_http_via} %')
+  for (const wrong of ['%(D)s', '%(p)s', '%({x}e)s', '%h', '%', '$a', '%(h)d']) {
+    assert.throws(() => logFormatOf(wrong), SettingError, wrong)
+  }
+})
+
+test('GUNICORN_CMD_ARGS is split as a shell does it', () => {
+  assert.deepEqual(splitWords(` a 'b c'"d\\"e"\\ f  "" '\\n' `), ['a', 'b cd"e f', '', '\\n'])
+  assert.deepEqual(splitWords(''), [])
+  assert.throws(() => splitWords(`a 'b`), UsageError)
+})
+
+test('the configuration has a line for every setting that works', () => {
+  const text = configuration(
+    '-w 3 --threads 2 -b :80 -b unix:a.sock --max-requests 10 --max-requests-jitter 2 --preload --pythonpath x,/y -e A="$1 ' +
+      '--limit-request-line 100 --limit-request-field_size 200 --keep-alive 7 --access-logfile a.log ' +
+      '--error-logfile e.log --log-level info -p a.pid --umask 7 --python venv/bin/python -t 40 m:app',
+  )
+  for (const line of [
+    'pid /srv/a.pid;',
+    'error_log /srv/e.log notice;',
+    'access_log /srv/a.log;',
+    'listen 0.0.0.0:80 backlog=2048;',
+    'listen unix:/srv/a.sock backlog=2048;',
+    'kind threads;',
+    'threads 2;',
+    'workers 3;',
+    'max_requests 10 jitter=2;',
+    'preload on;',
+    'python_path /y;',
+    'python_path /srv/x;',
+    'environment "A=\\"$1";',
+    'large_client_header_buffers 8 202;',
+    'keepalive_timeout 7s;',
+    'umask 07;',
+    'python /srv/venv/bin/python;',
+    'timeout 40s;',
+    'queue 2048 timeout=40s;',
+    'module m:app;',
+    'app m {',
+    'app_pass m;',
+  ]) {
+    assert.match(text, new RegExp(`^ *${RegExp.escape(line)}$`, 'm'), line)
+  }
+  assert.ok(text.indexOf('python_path /y;') < text.indexOf('python_path /srv/x;'))
+  assert.match(configuration('-b [::]:1 m:f(1)'), /listen \[::\]:1 ipv6only=off backlog=2048;/)
+  assert.match(configuration('--chdir é mé'), /module "m\xc3\xa9";/)
+  assert.throws(() => configuration('-w 1'), /no application is named/)
+  assert.throws(() => configuration('--access-logfile - --access-logformat %(D)s a'), /"%\(D\)s" is not supported/)
+})
+
+test('the greeting tells where, who and what', () => {
+  const said = (line: string): string => greeting(read(line), read(line).bind, 'portico 1', 7)
+  assert.equal(said('a'), 'portico 1 listening at http://127.0.0.1:8000 (7), 1 sync worker of "a"')
+  assert.match(
+    said('-w 2 --threads 4 -b :1 -b unix:s a:b'),
+    /at http:\/\/0.0.0.0:1, unix:s \(7\), 2 workers with 4 threads each of "a:b"$/,
+  )
+})
+
+test('the help names every flag and fits 100 columns', () => {
+  const help = serveHelp('portico serve')
+  for (const line of help.split('\n')) assert.ok(line.length <= 100, line)
+  for (const [name, setting] of table) {
+    if (setting.flags.length > 0)
+      assert.ok(
+        setting.flags.some(flag => help.includes(flag)),
+        name,
+      )
+  }
+})
+
+test('any command line is read or refused with a UsageError', t => {
+  const seed = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 31))
+  t.diagnostic(`FUZZ_SEED=${seed}`)
+  let state = seed || 1
+  const below = (n: number): number => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) % n
+  }
+  const flags = Object.values(allSettings as Record<string, Setting<unknown>>).flatMap(setting => setting.flags)
+  const pieces = [
+    '-',
+    '--',
+    '=',
+    '1',
+    '0x',
+    'unix:',
+    ':',
+    '[::]',
+    '%(',
+    ')s',
+    '"',
+    "'",
+    '\\',
+    ' ',
+    'é',
+    '\0',
+    '$',
+    ',',
+    'a',
+  ]
+  const word = (): string => {
+    let text = below(2) === 0 ? flags[below(flags.length)]! : ''
+    for (let i = below(4); i > 0; i--) text += pieces[below(pieces.length)]!
+    return text
+  }
+  for (let i = 0; i < 20_000; i++) {
+    const args = Array.from({ length: below(5) }, word)
+    const environment = below(3) === 0 ? { GUNICORN_CMD_ARGS: word(), PORT: below(2) === 0 ? word() : '' } : {}
+    try {
+      const line = readCommandLine(args, environment)
+      const around = { origin: word(), folder: '/srv', runFolder: '', user: null, addresses: line.settings.bind }
+      configurationText(line, around)
+    } catch (error) {
+      assert.ok(error instanceof UsageError, `${JSON.stringify([args, environment])}: ${String(error)}`)
+    }
+  }
+})

@@ -1,0 +1,293 @@
+// `portico serve` as a command: what it prints, its exit codes, signals, sockets and logs.
+
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
+import { join } from 'node:path'
+import test from 'node:test'
+import {
+  accepts,
+  atEnd,
+  eventually,
+  freePort,
+  get,
+  needs,
+  PORTICO,
+  PYTHON,
+  serveApp,
+  signalTo,
+  tempDir,
+  writeFiles,
+} from '../helpers/index.ts'
+import type { Scope } from '../helpers/index.ts'
+
+const HELLO = `import os
+def application(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [('hello %s %s' % (environ['PATH_INFO'], os.environ.get('COLOUR', ''))).encode()]
+`
+const SLOW = `import time
+def application(environ, start_response):
+    open('begun', 'w').close()
+    time.sleep(0.5)
+    start_response('200 OK', [])
+    return [b'late']
+`
+const files = {
+  'hello.py': HELLO,
+  'slow.py': SLOW,
+  'broken.py': '\nimport nothing_like_it\n',
+  'dies.py': 'import os\nos._exit(3)\n',
+}
+const env = { PORTICO_PYTHON: PYTHON }
+
+interface Ended {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function run(t: Scope, args: readonly string[], more: Readonly<Record<string, string>> = {}, dir = tempDir(t)): Ended {
+  writeFiles(dir, { ...files, 'tmp/x': '' })
+  return spawnSync(PORTICO, ['serve', ...args], {
+    cwd: dir,
+    encoding: 'utf8',
+    env: { ...process.env, ...env, TMPDIR: join(dir, 'tmp'), PYTHONDONTWRITEBYTECODE: '1', ...more },
+    timeout: 20_000,
+  })
+}
+
+test('hello: the greeting, an answer, and a quiet end that leaves nothing', async t => {
+  if (!needs(t, 'python3')) return
+  const server = await serveApp(t, ['-w', '2', '--env', 'COLOUR=light blue', 'hello'], { files, env })
+  assert.equal((await get(server.port, '/a%20b')).text, 'hello /a b light blue')
+  await eventually(() => server.output !== '')
+  assert.equal(await server.stop('SIGINT'), 0)
+  assert.equal(
+    server.output,
+    `portico 0.1.0 listening at http://127.0.0.1:${server.port} (${server.child.pid}), 2 sync workers of "hello"\n`,
+  )
+  assert.deepEqual(readdirSync(join(server.dir, 'tmp')), [])
+})
+
+test('Ctrl-C, which reaches every process at once, ends it quietly', async t => {
+  if (!needs(t, 'python3')) return
+  const server = await serveApp(t, ['hello'], { files, env })
+  await get(server.port)
+  signalTo(-server.child.pid!, 'SIGINT')
+  assert.equal(await server.exited, 0)
+  assert.match(server.output, /^portico 0\.1\.0 listening at [^\n]*\n$/)
+})
+
+test('the first answer comes within 400 ms of the start', async t => {
+  if (!needs(t, 'python3')) return
+  const dir = tempDir(t)
+  await serveApp(t, ['-w', '2', 'hello'], { files, env, dir }).then(server => server.stop())
+  const begun = performance.now()
+  const server = await serveApp(t, ['-w', '2', 'hello'], { env, dir })
+  assert.equal((await get(server.port)).status, 200)
+  const ms = Math.round(performance.now() - begun)
+  t.diagnostic(`first answer after ${ms} ms`)
+  // The machine may be busy with something else: what is asserted is that nothing waits for a timer.
+  assert.ok(ms < 3000, `${ms} ms`)
+})
+
+test('TERM lets a request finish', async t => {
+  if (!needs(t, 'python3')) return
+  const server = await serveApp(t, ['slow'], { files, env })
+  const answer = get(server.port)
+  await eventually(() => existsSync(join(server.dir, 'begun')))
+  server.signal('SIGTERM')
+  assert.equal((await answer).text, 'late')
+  assert.equal(await server.exited, 0)
+})
+
+test('--chdir, --pid, logs and a Unix socket are where they are said to be', async t => {
+  if (!needs(t, 'python3')) return
+  const dir = tempDir(t)
+  writeFiles(dir, { 'sub/hello.py': HELLO })
+  const args = '--chdir sub -b unix:s.sock -m 0117 -p run.pid --error-logfile error.log --access-logfile access.log'
+  const server = await serveApp(t, [...args.split(' '), '--log-level', 'info', 'hello'], { dir, env })
+  const socket = join(dir, 'sub/s.sock')
+  await eventually(() => accepts(socket))
+  assert.equal((await get(socket, '/x', { 'User-Agent': 'me' })).text, 'hello /x ')
+  await eventually(() => /listening at unix:s\.sock/.test(server.output))
+  assert.equal(statSync(socket).mode & 0o777, 0o660)
+  assert.equal(server.file('sub/run.pid'), `${server.child.pid}\n`)
+  assert.match(
+    run(t, ['-p', join(dir, 'sub/run.pid'), 'hello']).stderr,
+    /^portico serve: already running as process \d+, says/,
+  )
+  await eventually(() => server.file('sub/access.log') !== '')
+  assert.match(server.file('sub/access.log'), / - - \[.*\] "GET \/x HTTP\/1\.1" 200 9 "-" "me"\n/)
+  assert.match(server.file('sub/error.log'), /\[notice\] .*start worker process/)
+  await server.stop()
+  assert.deepEqual([existsSync(socket), existsSync(join(dir, 'sub/run.pid'))], [false, false])
+})
+
+test('--access-logfile - writes to standard output, in the format asked for', async t => {
+  if (!needs(t, 'python3')) return
+  const format = '%(m)s %(U)s %(s)s %({X-Colour}i)s %({Content-Type}o)s'
+  const server = await serveApp(t, ['--access-logfile', '-', '--access-logformat', format, 'hello'], { files, env })
+  await get(server.port, '/a?b', { 'X-Colour': 'blue' })
+  await eventually(() => server.stdout !== '')
+  assert.equal(server.stdout, 'GET /a 200 blue text/plain\n')
+})
+
+test('--daemon: the caller returns when it serves, and nothing holds its output open', async t => {
+  if (!needs(t, 'python3')) return
+  const dir = tempDir(t)
+  const port = await freePort()
+  const begun = performance.now()
+  const { status, stderr } = run(t, ['-D', '-p', 'run.pid', '-b', `127.0.0.1:${port}`, 'hello'], {}, dir)
+  assert.deepEqual([status, stderr], [0, ''])
+  assert.ok(performance.now() - begun < 10_000)
+  const pid = Number(readFileSync(join(dir, 'run.pid'), 'latin1'))
+  atEnd(t, () => signalTo(pid, 'SIGKILL'))
+  assert.equal((await get(port)).status, 200)
+  signalTo(pid, 'SIGTERM')
+  await eventually(() => !existsSync(join(dir, 'run.pid')) && readdirSync(join(dir, 'tmp')).join() === 'x')
+})
+
+test('gthread: threads of one worker serve requests at the same time', async t => {
+  if (!needs(t, 'python3')) return
+  const barrier = `import threading
+both = threading.Barrier(2)
+def app(environ, start_response):
+    both.wait(5)
+    start_response('200 OK', [])
+    return [b'met' if environ['wsgi.multithread'] else b'alone']
+`
+  const server = await serveApp(t, ['--threads', '2', 'barrier:app'], { files: { 'barrier.py': barrier }, env })
+  const answers = await Promise.all([get(server.port), get(server.port)])
+  assert.deepEqual(
+    answers.map(answer => answer.text),
+    ['met', 'met'],
+  )
+})
+
+test('limits: too many fields and too long a line are refused', async t => {
+  if (!needs(t, 'python3')) return
+  const args = '--limit-request-fields 5 --limit-request-line 1000 --limit-request-field_size 1000 hello'
+  const server = await serveApp(t, args.split(' '), { files, env })
+  const fields = Object.fromEntries(Array.from({ length: 6 }, (_, i) => [`X-${i}`, 'v']))
+  assert.equal((await get(server.port, '/', fields)).status, 400)
+  assert.equal((await get(server.port, `/${'a'.repeat(2000)}`)).status, 414)
+  assert.equal((await get(server.port, `/${'a'.repeat(500)}`)).status, 200)
+})
+
+test('HUP loads the application anew', async t => {
+  if (!needs(t, 'python3')) return
+  const server = await serveApp(t, ['hello'], { files, env })
+  assert.match((await get(server.port)).text, /^hello/)
+  writeFileSync(join(server.dir, 'hello.py'), HELLO.replace('hello', 'changed'))
+  server.signal('SIGHUP')
+  await eventually(async () => (await get(server.port)).text.startsWith('changed'), 10_000)
+})
+
+test('an address in use is told in one line, with exit code 1', async t => {
+  const other = net.createServer()
+  await new Promise<void>(resolve => other.listen(0, '127.0.0.1', resolve))
+  atEnd(t, () => other.close())
+  const { port } = other.address() as net.AddressInfo
+  // spawnSync would keep this process from refusing the program's connections, were it to make any.
+  const { status, stderr } = run(t, ['-b', `127.0.0.1:${port}`, 'hello'])
+  assert.equal(status, 1)
+  assert.equal(stderr, `portico: [emerg] bind() to 127.0.0.1:${port} failed (98: Address already in use)\n`)
+})
+
+test('--print-config prints a configuration that passes -t and serves', async t => {
+  if (!needs(t, 'python3')) return
+  const dir = tempDir(t)
+  const port = await freePort()
+  const args = ['-w', '2', '-b', `127.0.0.1:${port}`, '-e', 'COLOUR=a"b\\c $d;{', '--error-logfile', 'e.log', 'hello']
+  const { status, stdout } = run(t, ['--print-config', ...args], {}, dir)
+  assert.equal(status, 0)
+  writeFiles(dir, { 'nginx.conf': stdout, 'logs/x': '' })
+  const tested = spawnSync(PORTICO, ['-p', dir, '-t', '-c', 'nginx.conf'], { encoding: 'utf8' })
+  assert.equal(tested.status, 0, tested.stderr)
+  const child = spawn(PORTICO, ['-p', dir, '-c', 'nginx.conf'], { env: { ...process.env, ...env }, stdio: 'ignore' })
+  const exited = new Promise(resolve => child.once('exit', resolve))
+  atEnd(t, async () => {
+    child.kill('SIGTERM')
+    await exited
+  })
+  await eventually(() => accepts(port))
+  assert.equal((await get(port, '/x')).text, 'hello /x a"b\\c $d;{')
+})
+
+test('--check-config loads the application, or tells in one line why it cannot', t => {
+  if (!needs(t, 'python3')) return
+  const check = (module: string): [number | null, string] => {
+    const { status, stderr } = run(t, ['--check-config', module])
+    return [status, stderr]
+  }
+  assert.deepEqual(check('hello'), [0, 'portico serve: "hello" is loaded, the configuration is ok\n'])
+  const [status, said] = check('broken')
+  assert.equal(status, 1)
+  assert.match(
+    said,
+    /^portico serve: cannot load "broken": .*ModuleNotFoundError: No module named 'nothing_like_it' \(\S+broken\.py:2\)\n$/,
+  )
+  assert.match(
+    check('missing').join(),
+    /^1,portico serve: cannot load "missing": there is no module "missing" in [^\n]+\n$/,
+  )
+  assert.match(check('hello:nobody').join(), /^1,.*there is no "nobody" in \S+hello\.py\n$/)
+  assert.match(check('dies').join(), /^1,.*exited with code 3\n$/)
+})
+
+test('a wrong command line is told in one line, with exit code 2', t => {
+  const { status, stderr, stdout } = run(t, ['--wokers', '2', 'hello'])
+  assert.deepEqual(
+    [status, stderr, stdout],
+    [2, 'portico serve: unknown option "--wokers", did you mean "--workers"?\n', ''],
+  )
+  assert.match(run(t, []).stderr, /^portico serve: no application is named, as in "portico serve [^\n]*\n$/)
+  assert.match(
+    run(t, ['-c', 'x.py', 'hello']).stderr,
+    /^portico serve: -c is not supported: configuration files in Python/,
+  )
+  assert.match(run(t, ['-u', 'nobody-like-this', 'hello']).stderr, /there is no such user|needs the rights of root/)
+})
+
+test('a gunicorn.conf.py that is there is not ignored in silence', t => {
+  const dir = tempDir(t)
+  writeFiles(dir, { 'gunicorn.conf.py': 'workers = 3\n' })
+  assert.match(
+    run(t, ['--print-config', 'hello'], {}, dir).stderr,
+    /^portico serve: \.\/gunicorn\.conf\.py is not read[^\n]*\n$/,
+  )
+})
+
+test('--version, --help, and both when called gunicorn', t => {
+  assert.equal(run(t, ['--version']).stdout, 'portico 0.1.0\n')
+  assert.match(run(t, ['--help']).stdout, /^Usage: portico serve \[options\] MODULE\[:VARIABLE\]\n/)
+  const dir = tempDir(t)
+  const link = join(dir, 'gunicorn')
+  spawnSync('ln', ['-s', PORTICO, link])
+  assert.match(
+    spawnSync(link, ['--version'], { encoding: 'utf8' }).stdout,
+    /^gunicorn \(version [\d.]+\) \(portico\/0\.1\.0\)\n$/,
+  )
+  assert.match(spawnSync(link, ['-h'], { encoding: 'utf8' }).stdout, /^Usage: gunicorn \[options\]/)
+})
+
+test('as root, --user is who the front and the workers run as', async t => {
+  if (process.getuid?.() !== 0) return t.skip('needs root')
+  if (!needs(t, 'python3')) return
+  const who = `import os, pwd
+def app(environ, start_response):
+    start_response('200 OK', [])
+    environ['wsgi.input'].read()
+    return [pwd.getpwuid(os.getuid())[0].encode()]
+`
+  const dir = tempDir(t)
+  writeFiles(dir, { 'who.py': who })
+  const server = await serveApp(t, ['-u', 'nobody', '-g', 'nogroup', 'who:app'], { dir, env })
+  assert.equal((await get(server.port)).text, 'nobody')
+  await server.stop()
+  const asRoot = await serveApp(t, ['who:app'], { dir, env })
+  assert.equal((await get(asRoot.port)).text, 'root')
+})

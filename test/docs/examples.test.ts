@@ -1,0 +1,95 @@
+// What the README and the guides show is true: configurations pass the program's own check, and commands use options there are.
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import test from 'node:test'
+import { readCommandLine } from '../../src/app/settings/command-line.ts'
+import { parseSwitches } from '../../src/cli/switches.ts'
+import { PORTICO } from '../helpers/serve.ts'
+import { tempDir } from '../helpers/temp-dir.ts'
+import { blocksOf, commandsOf, pagesOf, root } from './blocks.ts'
+import type { Block } from './blocks.ts'
+
+const blocks = [...pagesOf('README.md'), ...pagesOf('docs/guides/*.md')].flatMap(blocksOf)
+
+for (const block of blocks.filter(({ language }) => language === 'nginx')) {
+  test(`docs: the configuration at ${block.place} is accepted`, t => {
+    const dir = tempDir(t)
+    const file = join(dir, 'portico.conf')
+    writeFileSync(file, inside(dir, whole(block.text)))
+    copyFileSync(join(root, 'conf/mime.types'), join(dir, 'mime.types'))
+    provide(dir, block.text)
+    const { status, stderr } = check(file, dir)
+    assert.equal(status, 0, stderr)
+    assert.match(stderr, /test is successful/)
+  })
+}
+
+for (const block of blocks.filter(({ language }) => language === 'sh')) {
+  const commands = commandsOf(block).flatMap(line => {
+    const match = /^(?:\S*\/)?portico(?:\s+|$)(.*)$/.exec(line)
+    return match === null ? [] : [{ line, words: split(match[1]!) }]
+  })
+  if (commands.length === 0) continue
+  test(`docs: the commands at ${block.place} use options there are`, () => {
+    for (const { line, words } of commands) tryCommand(line, words)
+  })
+}
+
+function tryCommand(line: string, words: readonly string[]): void {
+  const read = (): unknown => (words[0] === 'serve' ? readCommandLine(words.slice(1), {}) : parseSwitches(words))
+  assert.doesNotThrow(read, line)
+}
+
+/** Words as a shell makes them of what is shown: quotes, no expansions. */
+function split(text: string): string[] {
+  return [...text.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(match => match[1] ?? match[2] ?? match[3]!)
+}
+
+// ── from what is shown to a file that can be checked ─────────────────────────────────────────────────────────────────
+
+/** A fragment gets the blocks around it: `server` needs http, `location` needs server. */
+function whole(text: string): string {
+  const has = (name: string): boolean => new RegExp(`^${name}\\b`, 'm').test(text)
+  if (has('http')) return has('events') ? text : `events {}\n${text}`
+  const inHttp = has('server') || has('upstream') || has('app') ? text : `server {\n${text}}\n`
+  return `events {}\nhttp {\n${inHttp}${text.includes('listen ') ? '' : 'server { }\n'}}\n`
+}
+
+/** Paths of the example's machine become paths below a folder of ours. */
+function inside(dir: string, text: string): string {
+  return text.replaceAll(/(?<=\s|unix:)\/(srv|var|run|opt|etc)\//g, `${dir}/$1/`)
+}
+
+/** The folders and files that the configuration says an application has. */
+function provide(dir: string, text: string): void {
+  for (const [, body] of text.matchAll(/^\s*app \w+ \{(.*?)\}/gms)) {
+    const directory = /directory\s+(\S+);/.exec(body!)![1]!
+    const module = /module\s+(\S+);/.exec(body!)![1]!
+    mkdirSync(join(dir, directory), { recursive: true })
+    if (!/\.[cm]?[jt]s$/.test(module)) continue
+    const file = join(dir, directory, module)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, '')
+  }
+}
+
+function check(file: string, dir: string): { status: number | null; stderr: string } {
+  const args = ['-t', '-p', `${dir}/`, '-c', file, '-e', 'stderr']
+  return spawnSync(PORTICO, args, { encoding: 'utf8', timeout: 20_000 })
+}
+
+test('docs: there are examples to be checked', () => {
+  const count = (language: string): number => blocks.filter(block => block.language === language).length
+  assert.ok(count('nginx') >= 8)
+  assert.ok(count('sh') >= 8)
+})
+
+// What each block is is told by its language, so a new kind is not overlooked.
+test('docs: every block of code has a language that is known here', () => {
+  const known = new Set(['nginx', 'sh', 'ts', 'js', 'ini', 'json', ''])
+  const unknown = blocks.filter((block: Block) => !known.has(block.language)).map(({ place }) => place)
+  assert.deepEqual(unknown, [])
+})
