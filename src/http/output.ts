@@ -72,6 +72,8 @@ function runFilters(r: HttpRequest): void {
 
 /** An error page comes with the error's status, whatever it would have of its own. */
 function takeErrorStatus(r: HttpRequest): void {
+  // A page that stands for the real thing may be asked for in part, or conditionally.
+  if (r.errorStatus === 200 && (r.status === 206 || r.status === 304)) return
   if (r.status !== r.errorStatus) {
     r.status = r.errorStatus
     r.statusLine = ''

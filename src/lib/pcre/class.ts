@@ -142,11 +142,13 @@ function isRange(cursor: Cursor): boolean {
 function addRange(cursor: Cursor, from: number | ByteSet, set: ByteSet): void {
   cursor.at++
   // Behind a class such as \d a hyphen is taken for itself before another class, and refused before a character.
-  if (typeof from !== 'number') cursor.fail('invalid range in character class', cursor.at - 1 + Number(cursor.text[cursor.at - 2] === ']'))
+  if (typeof from !== 'number')
+    cursor.fail('invalid range in character class', cursor.at - 1 + Number(cursor.text[cursor.at - 2] === ']'))
   cursor.match(/(?:\\E)+/y)
   const start = cursor.at
   const to = member(cursor)
-  if (typeof to !== 'number') cursor.fail('invalid range in character class', cursor.text[start] === '[' ? start + 1 : cursor.at)
+  if (typeof to !== 'number')
+    cursor.fail('invalid range in character class', cursor.text[start] === '[' ? start + 1 : cursor.at)
   if (to < from) cursor.fail('range out of order in character class', cursor.at - 1)
   set.fill(1, from, to + 1)
 }
@@ -186,7 +188,9 @@ export function unknownEscape(cursor: Cursor, letter: string): never {
 function posixClass(cursor: Cursor): ByteSet | null {
   const kind = cursor.text.charAt(cursor.at + 1)
   const start = cursor.at
-  const found = cursor.match(kind === ':' ? /\[:(?:\^?)[^\]\\:]*:\]/y : kind === '.' ? /\[\.[^\]\\]*\.\]/y : /\[=[^\]\\]*=\]/y)
+  const found = cursor.match(
+    kind === ':' ? /\[:(?:\^?)[^\]\\:]*:\]/y : kind === '.' ? /\[\.[^\]\\]*\.\]/y : /\[=[^\]\\]*=\]/y,
+  )
   if (found === '') return null
   if (kind !== ':') cursor.fail('POSIX collating elements are not supported', start)
   const negated = found.charAt(2) === '^'

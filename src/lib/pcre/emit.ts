@@ -28,7 +28,13 @@ export function emit(node: Node): string | null {
   }
 }
 
-const assertions: Readonly<Record<string, string>> = { start: '^', end: '$', final: '$', word: '\\b', 'not-word': '\\B' }
+const assertions: Readonly<Record<string, string>> = {
+  start: '^',
+  end: '$',
+  final: '$',
+  word: '\\b',
+  'not-word': '\\B',
+}
 
 function joined(nodes: readonly Node[], separator: string, source: (node: Node) => string | null): string | null {
   const sources = nodes.map(source)

@@ -59,7 +59,8 @@ export class Matcher {
     const { text, registers, program } = this
     const match = [text.slice(start, end)] as unknown as RegExpExecArray
     for (let i = 1; i <= program.captures; i++) {
-      match[i] = registers[i * 2]! < 0 ? (undefined as unknown as string) : text.slice(registers[i * 2], registers[i * 2 + 1])
+      match[i] =
+        registers[i * 2]! < 0 ? (undefined as unknown as string) : text.slice(registers[i * 2], registers[i * 2 + 1])
     }
     match.index = start
     match.input = text

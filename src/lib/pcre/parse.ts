@@ -210,7 +210,10 @@ class Parser {
         return { kind: 'atomic', body: lineEnding }
       case 'K':
         if (this.looking > 0) {
-          cursor.fail('\\K is not allowed in lookarounds (but see PCRE2_EXTRA_ALLOW_LOOKAROUND_BSK)', cursor.text.length)
+          cursor.fail(
+            '\\K is not allowed in lookarounds (but see PCRE2_EXTRA_ALLOW_LOOKAROUND_BSK)',
+            cursor.text.length,
+          )
         }
         return { kind: 'keep' }
       case 'p':
@@ -249,12 +252,16 @@ class Parser {
     const offset = found.startsWith('{') ? cursor.at - 1 : start + 1
     const value = Number(inner)
     if (value < 0 && this.captures + value < 0) cursor.fail('reference to non-existent subpattern', start + 1)
-    return this.reference(/^[+]/.test(inner) ? this.captures + value : value < 0 ? this.captures + 1 + value : value, offset)
+    return this.reference(
+      /^[+]/.test(inner) ? this.captures + value : value < 0 ? this.captures + 1 + value : value,
+      offset,
+    )
   }
 
   private namedReference(): Node {
     const { cursor } = this
-    const close = closing[cursor.next] ?? cursor.fail('\\k is not followed by a braced, angle-bracketed, or quoted name')
+    const close =
+      closing[cursor.next] ?? cursor.fail('\\k is not followed by a braced, angle-bracketed, or quoted name')
     cursor.at++
     const offset = cursor.at
     return this.reference(this.name(close), offset)
@@ -361,7 +368,11 @@ class Parser {
     } else {
       const offset = cursor.at
       const target = this.conditionTarget()
-      this.references.push({ target, offset: offset - Number(typeof target === 'number'), resolve: number => void Object.assign(node, { condition: number }) })
+      this.references.push({
+        target,
+        offset: offset - Number(typeof target === 'number'),
+        resolve: number => void Object.assign(node, { condition: number }),
+      })
     }
     return this.body(body => {
       const branches = body.kind === 'alternatives' ? body.branches : [body]
@@ -373,7 +384,10 @@ class Parser {
   private conditionLook(): Node {
     const { cursor } = this
     const start = cursor.at - 2
-    for (const [sign, ahead, negative] of [['=', true, false], ['!', true, true]] as const) {
+    for (const [sign, ahead, negative] of [
+      ['=', true, false],
+      ['!', true, true],
+    ] as const) {
       if (cursor.skip(sign)) return this.look(body => ({ kind: 'look', ahead, negative, body }))
     }
     if (cursor.skip('<=')) return this.lookBehind(start, false)
@@ -384,9 +398,15 @@ class Parser {
   private conditionTarget(): string | number {
     const { cursor } = this
     if (cursor.done) cursor.fail('missing closing parenthesis')
-    if (/^(?:R\d*|R&\w+|DEFINE|VERSION[^)]*)\)/.test(cursor.text.slice(cursor.at))) cursor.fail('recursion is not supported')
+    if (/^(?:R\d*|R&\w+|DEFINE|VERSION[^)]*)\)/.test(cursor.text.slice(cursor.at)))
+      cursor.fail('recursion is not supported')
     const digits = cursor.match(/[+-]?[0-9]+/y)
-    if (digits === '') return cursor.skip('<') ? closed(cursor, this.name('>')) : cursor.skip("'") ? closed(cursor, this.name("'")) : this.name(')')
+    if (digits === '')
+      return cursor.skip('<')
+        ? closed(cursor, this.name('>'))
+        : cursor.skip("'")
+          ? closed(cursor, this.name("'"))
+          : this.name(')')
     const value = Number(digits)
     closed(cursor, '')
     return digits.startsWith('+') ? this.captures + value : value < 0 ? this.captures + 1 + value : value
@@ -450,10 +470,7 @@ const assertions: Readonly<Record<string, Assertion>> = {
 const one = (set: ByteSet): Node => ({ kind: 'set', set })
 const lineEnding: Node = {
   kind: 'alternatives',
-  branches: [
-    { kind: 'sequence', items: [one(only(13)), one(only(10))] },
-    one(setOf([10, 13], [0x85, 0x85])),
-  ],
+  branches: [{ kind: 'sequence', items: [one(only(13)), one(only(10))] }, one(setOf([10, 13], [0x85, 0x85]))],
 }
 
 /** A group is one item, whatever it holds: `(?:^)*` may be repeated where `^*` may not. */

@@ -53,7 +53,8 @@ export class Pattern extends RegExp {
   }
 
   override exec(text: string): RegExpExecArray | null {
-    if (this.native !== null && !(this.asksForEnd && text.charCodeAt(text.length - 1) === 10)) return this.native.exec(text)
+    if (this.native !== null && !(this.asksForEnd && text.charCodeAt(text.length - 1) === 10))
+      return this.native.exec(text)
     this.matcher ??= new Matcher(compileProgram(this.parsed))
     return this.matcher.exec(text)
   }
@@ -68,10 +69,13 @@ export class Pattern extends RegExp {
   }
 }
 
+/** V8's flag for its linear engine. */
+export const LINEAR = 'l'
+
 /** The expression, if V8's linear engine can run it: then V8's backtracking one may try first. */
 function linear(source: string): RegExp | null {
   try {
-    RegExp(source, 'l')
+    RegExp(source, LINEAR)
   } catch {
     return null
   }

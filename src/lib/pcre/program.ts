@@ -188,7 +188,8 @@ class Compiler {
     const branches = node.body.kind === 'alternatives' ? node.body.branches : [node.body]
     // Each branch has a length of its own.
     if (branches.length === 1) return this.behind(branches[0]!, node.negative)
-    if (!node.negative) return this.enclosed([ATOMIC], { kind: 'alternatives', branches: branches.map(branch => behind(branch, false)) })
+    if (!node.negative)
+      return this.enclosed([ATOMIC], { kind: 'alternatives', branches: branches.map(branch => behind(branch, false)) })
     for (const branch of branches) this.behind(branch, true)
   }
 

@@ -27,7 +27,7 @@ export interface RewriteRule {
   readonly status: number
   /** Do the request's arguments go on? */
   readonly addsArgs: boolean
-  readonly then: 'next' | 'last' | 'break'
+  readonly after: 'next' | 'last' | 'break'
   readonly site: Site
 }
 
@@ -76,7 +76,12 @@ function rule<R extends Rule>(
 }
 
 const ifDirective: Directive<readonly IfRule[]> = {
-  ...rule([1, Infinity], (words, at) => ({ kind: 'if', condition: parseCondition(words, at), scope: at.inner!, site: at })),
+  ...rule([1, Infinity], (words, at) => ({
+    kind: 'if',
+    condition: parseCondition(words, at),
+    scope: at.inner!,
+    site: at,
+  })),
   in: SERVER | LOCATION,
   block: context => (context === SERVER ? IF_IN_SERVER : IF_IN_LOCATION),
 }
@@ -108,15 +113,20 @@ function parseRewrite([pattern, text, mark]: readonly string[], at: Site): Rewri
     at.fail(`invalid parameter "${mark}"`)
   }
   const status = mark === 'permanent' ? 301 : mark === 'redirect' || isUrl ? 302 : 0
-  const then = mark === 'break' ? 'break' : mark === 'last' ? 'last' : 'next'
+  const after = mark === 'break' ? 'break' : mark === 'last' ? 'last' : 'next'
   const replacement = Template.parse(addsArgs ? text! : text!.slice(0, -1), at)
-  return { kind: 'rewrite', pattern: compiled, replacement, status, addsArgs, then, site: at }
+  return { kind: 'rewrite', pattern: compiled, replacement, status, addsArgs, after, site: at }
 }
 
 /** `return 404`, `return 200 text`, `return 301 URL`, or a URL alone, which is a 302. */
 function parseReturn([first, second]: readonly string[], at: Site): ReturnRule {
   if (/^[0-9]+$/.test(first!) && Number(first) <= 999) {
-    return { kind: 'return', status: Number(first), text: second === undefined ? null : Template.parse(second, at), site: at }
+    return {
+      kind: 'return',
+      status: Number(first),
+      text: second === undefined ? null : Template.parse(second, at),
+      site: at,
+    }
   }
   if (second === undefined && /^(?:https?:\/\/|\$scheme)/.test(first!)) {
     return { kind: 'return', status: 302, text: Template.parse(first!, at), site: at }

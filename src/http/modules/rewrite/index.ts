@@ -1,5 +1,5 @@
 // rewrite, return, set, break and if (ngx_http_rewrite_module): rules that are run in the order written, at the server's
-// level and then at the location's. Nothing is inherited; an `if` block's rules belong to the block around it, and what
+// level and after at the location's. Nothing is inherited; an `if` block's rules belong to the block around it, and what
 // else it configures makes a location of its own, which the request is in from the moment the condition holds.
 
 import { IF_IN_LOCATION, LOCATION, SERVER, type Scope } from '../../../config/directive.ts'
@@ -77,20 +77,23 @@ function compileRules(written: readonly RuleText[], at: LocationBuilder, http: H
         return new rules.Assign(http.variable(rule.name, rule.site), new Text(rule.value.parts, rule.value, at))
       case 'break':
         return new rules.Break()
-      case 'if':
+      default:
         return compileIf(rule, at, http)
     }
   })
 }
 
-function compileRewrite({ pattern, replacement, status, addsArgs, then }: RewriteRule, at: LocationBuilder): rules.Rule {
+function compileRewrite(
+  { pattern, replacement, status, addsArgs, after }: RewriteRule,
+  at: LocationBuilder,
+): rules.Rule {
   if (status !== 0) {
     const hasArgs = replacement.parts.some(part => typeof part === 'string' && part.includes('?'))
     return new rules.Redirect(pattern, new Text(replacement.parts, replacement, at), hasArgs, addsArgs, status)
   }
   const { path, args } = splitAtArgs(replacement)
   const argsText = args === null ? null : new Text(args, replacement, at)
-  return new rules.Rewrite(pattern, new Text(path, replacement, at), argsText, addsArgs, then)
+  return new rules.Rewrite(pattern, new Text(path, replacement, at), argsText, addsArgs, after)
 }
 
 function compileIf({ condition, scope }: IfRule, at: LocationBuilder, http: HttpSetup): rules.Rule {
@@ -109,7 +112,7 @@ function compileCondition(condition: Condition, at: LocationBuilder, http: HttpS
     }
     case 'match':
       return rules.matching(at.value(condition.value), condition.pattern, condition.negated)
-    case 'file': {
+    default: {
       const { test, path, negated } = condition
       return rules.fileTest(test, new Text(path.parts, path, at), fileFinder(at, http), negated)
     }

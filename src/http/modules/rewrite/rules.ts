@@ -62,15 +62,15 @@ export class Rewrite extends Rule {
   private readonly path: Text
   private readonly args: Text | null
   private readonly addsArgs: boolean
-  private readonly then: 'next' | 'last' | 'break'
+  private readonly after: 'next' | 'last' | 'break'
 
-  constructor(pattern: Pattern, path: Text, args: Text | null, addsArgs: boolean, then: 'next' | 'last' | 'break') {
+  constructor(pattern: Pattern, path: Text, args: Text | null, addsArgs: boolean, after: 'next' | 'last' | 'break') {
     super()
     this.pattern = pattern
     this.path = path
     this.args = args
     this.addsArgs = addsArgs
-    this.then = then
+    this.after = after
   }
 
   run(r: HttpRequest): number {
@@ -78,8 +78,8 @@ export class Rewrite extends Rule {
     if (answer !== MATCHED) return answer === FAILED ? 500 : GO
     r.internal = true
     r.uriIsRaw = false
-    r.uriChanged = this.then !== 'break'
-    if (this.then === 'break') r.locationMatches = false
+    r.uriChanged = this.after !== 'break'
+    if (this.after === 'break') r.locationMatches = false
     const uri = this.path.get(r, false)
     if (this.args !== null) {
       const args = this.args.get(r, true)
@@ -92,7 +92,7 @@ export class Rewrite extends Rule {
       r.log(ERR, 'the rewritten URI has a zero length')
       return 500
     }
-    return this.then === 'next' ? GO : NEXT
+    return this.after === 'next' ? GO : NEXT
   }
 }
 

@@ -9,7 +9,9 @@ import { get } from '../../../helpers/raw.ts'
 const back = await origin({ after })
 const files = { 'html/run': 'x', 'html/plain.txt': 'plain', 'html/dir/a': '' }
 // What nginx 1.31.5 answers to the same blocks.
-const { port, dir } = await serveHttp({ after }, `
+const { port, dir } = await serveHttp(
+  { after },
+  `
   root html;
   location /if/ { set $v none;
     if ($arg_a) { set $v a; }
@@ -40,7 +42,10 @@ const { port, dir } = await serveHttp({ after }, `
   location /pass { if ($arg_p) { proxy_pass http://127.0.0.1:${back.port}; } }
   location /passed { proxy_pass http://127.0.0.1:${back.port}; if ($arg_p) { add_header X-P p; } }
   location /root { if ($arg_r) { root html/none; } rewrite ^/root /plain.txt break; }
-`, '', { files })
+`,
+  '',
+  { files },
+)
 chmodSync(join(dir, 'html/run'), 0o755)
 chmodSync(join(dir, 'html/plain.txt'), 0o644)
 
@@ -74,7 +79,10 @@ test('if: what a file is', () =>
 test('if: the configuration of the last block that applied is in force', async () => {
   const headers = async (path: string): Promise<string> => {
     const { text, headers } = await get(port, path)
-    return `${text} ${headers.filter(([name]) => name.startsWith('X-')).map(([name, value]) => `${name}=${value}`).join(' ')}`
+    return `${text} ${headers
+      .filter(([name]) => name.startsWith('X-'))
+      .map(([name, value]) => `${name}=${value}`)
+      .join(' ')}`
   }
   assert.equal(await headers('/head'), 'outer X-Out=out')
   assert.equal(await headers('/head?a=1'), 'inner X-In=in 1')
