@@ -115,7 +115,9 @@ function compareQuickly(password: string, stored: string): number {
 }
 
 function sha1(password: string, salt: string): string {
-  const digest = createHash('sha1').update(password + salt, 'latin1').digest()
+  const digest = createHash('sha1')
+    .update(password + salt, 'latin1')
+    .digest()
   return Buffer.concat([digest, Buffer.from(salt, 'latin1')]).toString('base64')
 }
 

@@ -8,13 +8,15 @@
 // kernel from throwing the answer away (a close with unread data is a reset).
 
 import { BROKEN, header, readProxyProtocol, type ProxyProtocol } from '../codec/proxy-protocol.ts'
-import { ChunkedDecoder, type BodySink } from '../codec/h1/chunked.ts'
-import { parseRequestHead, RequestHead } from '../codec/h1/request-head.ts'
+import type { BodySink } from '../codec/h1/chunked.ts'
+import { parseRequestHead, type RequestHead } from '../codec/h1/request-head.ts'
 import { parseUri, Uri } from '../codec/h1/uri.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
 import { ERR, INFO } from '../log/error-log.ts'
 import { accepted, type Connection, type ConnectionHandler } from '../net/connection.ts'
+import { BodyFraming, BROKEN_BODY } from './body-framing.ts'
 import { ClientWriter, type WriterOwner } from './client-writer.ts'
+import { returnHead, takeHead } from './head-pool.ts'
 import { respondSpecial } from './output.ts'
 import { run } from './phases.ts'
 import { execute } from './regex.ts'
@@ -39,7 +41,6 @@ const COUNTED_AS = [WAITING, READING, WRITING, WRITING, WRITING, GONE]
 const PIPELINE_MAX = 65536
 const NONE = Buffer.alloc(0)
 
-const spareHeads: RequestHead[] = []
 const target = new Uri()
 
 export class Http1Session implements ConnectionHandler, ClientStream, WriterOwner, BodySink {
@@ -62,9 +63,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
   private request: HttpRequest | null = null
   /** Bytes received and not yet used: an incomplete head, or requests that wait their turn. */
   private input: Buffer = NONE
-  /** Body bytes still to come, -1 while a chunked body is decoded, 0 when there is none or it is complete. */
-  private bodyLeft = 0
-  private chunks: ChunkedDecoder | null = null
+  private readonly framing = new BodyFraming()
   private expectsContinue = false
   private responseDone = false
   private responseWhole = true
@@ -141,7 +140,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
         const used = this.awaitsProxyHeader ? this.readProxyHeader(bytes, at, end) : this.readHead(bytes, at, end)
         if (used <= 0) break
         at += used
-      } else if (this.state === ACTIVE && this.bodyLeft !== 0) at += this.readBodyBytes(bytes, at, end)
+      } else if (this.state === ACTIVE && !this.framing.complete) at += this.readBodyBytes(bytes, at, end)
       else break
     }
     this.consuming = false
@@ -165,7 +164,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
 
   /** @returns bytes used; 0: the head is not complete; -1: the connection's fate is sealed */
   private readHead(bytes: Buffer, start: number, end: number): number {
-    const head = (this.head ??= spareHeads.pop() ?? new RequestHead())
+    const head = (this.head ??= takeHead())
     const server = this.listen.defaultServer
     if (this.state === IDLE) {
       this.enter(HEAD)
@@ -185,7 +184,9 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
       respondSpecial(r, -used)
       return -1
     }
-    this.prepareBody(r, head)
+    this.expectsContinue = head.expectContinue && head.version === 11
+    const declared = this.framing.begin(head)
+    if (declared !== 0) r.body = new RequestBody(declared)
     this.dispatch(r)
     return used
   }
@@ -202,19 +203,6 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
     if (head.host !== null && this.listen.matchedName !== null) execute(r, this.listen.matchedName, head.host)
     this.request = r
     return r
-  }
-
-  private prepareBody(r: HttpRequest, head: RequestHead): void {
-    this.expectsContinue = head.expectContinue && head.version === 11
-    if (head.chunked) {
-      this.chunks ??= new ChunkedDecoder('request')
-      this.chunks.restart()
-      this.bodyLeft = -1
-      r.body = new RequestBody(-1)
-    } else if (head.contentLength > 0) {
-      this.bodyLeft = head.contentLength
-      r.body = new RequestBody(head.contentLength)
-    } else this.bodyLeft = 0
   }
 
   private dispatch(r: HttpRequest): void {
@@ -238,27 +226,17 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
   /** @returns bytes used */
   private readBodyBytes(bytes: Buffer, start: number, end: number): number {
     const r = this.request!
-    if (this.bodyLeft > 0) {
-      const size = Math.min(this.bodyLeft, end - start)
-      this.bodyLeft -= size
-      this.onBody(bytes, start, start + size)
-      if (this.bodyLeft === 0) this.bodyComplete(r)
-      else this.expectMoreBody(r)
-      return size
-    }
-    const chunks = this.chunks!
-    const stop = chunks.feed(bytes, start, end, this)
-    if (stop < 0) {
-      r.log(INFO, `client sent invalid chunked body: ${chunks.error}`)
+    const used = this.framing.feed(bytes, start, end, this)
+    if (used === BROKEN_BODY) {
+      r.log(INFO, `client sent invalid chunked body: ${this.framing.error}`)
       this.refuseBody(r)
       return end - start
     }
-    if (chunks.done) {
-      this.bodyLeft = 0
-      if (r.body !== null) r.body.trailers = chunks.trailers
+    if (this.framing.complete) {
+      if (r.body !== null) r.body.trailers = this.framing.trailers
       this.bodyComplete(r)
     } else this.expectMoreBody(r)
-    return stop - start
+    return used
   }
 
   onBody(bytes: Buffer, start: number, end: number): void {
@@ -303,7 +281,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
   private sayContinue(r: HttpRequest): void {
     if (!this.expectsContinue) return
     this.expectsContinue = false
-    if (this.bodyLeft !== 0) this.connection.writeText('HTTP/1.1 100 Continue\r\n\r\n')
+    if (!this.framing.complete) this.connection.writeText('HTTP/1.1 100 Continue\r\n\r\n')
   }
 
   /** Goes on with bytes that were kept, unless the loop that would use them is running already. */
@@ -335,7 +313,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
   /** nginx asks for a body nobody reads when the answer is a good one: the connection can then be kept. */
   private beforeHead(r: HttpRequest): void {
     if (this.expectsContinue && r.status < 400) this.sayContinue(r)
-    if (this.expectsContinue && this.bodyLeft !== 0) r.keepAlive = false
+    if (this.expectsContinue && !this.framing.complete) r.keepAlive = false
   }
 
   responseWritten(r: HttpRequest, whole: boolean): void {
@@ -359,7 +337,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
     if (r === null || this.state !== ACTIVE) return
     if (this.responseDone) this.settle(r)
     else {
-      if (this.bodyLeft === 0) timers.disarm(this.timer)
+      if (this.framing.complete) timers.disarm(this.timer)
       this.writer.drain(r)
     }
   }
@@ -395,7 +373,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
       this.close(r)
       return
     }
-    if (this.bodyLeft !== 0 && r.keepAlive && !this.clientEnded) {
+    if (!this.framing.complete && r.keepAlive && !this.clientEnded) {
       // The rest of an unwanted body is read and dropped, within lingering_time.
       this.lingerUntil = performance.now() + r.location.lingeringTime
       timers.arm(this.timer, r.location.lingeringTimeout)
@@ -404,7 +382,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
     }
     const { location, keepAlive } = r
     // After a refusal nobody knows what else is on its way.
-    const more = this.bodyLeft !== 0 || this.input.length > 0 || r.status >= 400
+    const more = !this.framing.complete || this.input.length > 0 || r.status >= 400
     this.endRequest(r)
     if (keepAlive && !this.clientEnded) this.keep(location)
     else if (more && !this.clientEnded) this.linger(location)
@@ -437,10 +415,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
     endRequest(r)
     const head = this.head
     this.head = null
-    if (head !== null && !r.headShared && spareHeads.length < 256) {
-      head.release()
-      spareHeads.push(head)
-    }
+    if (head !== null && !r.headShared) returnHead(head)
   }
 
   /** Ends a request that cannot be completed, and the connection with it. */
@@ -464,7 +439,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
       return
     }
     // As nginx: a client that hangs up before it has an answer is gone; one that is being answered may have half-closed.
-    if (!r.headSent || this.bodyLeft !== 0 || r.source?.needsClient === true) this.clientGone(r)
+    if (!r.headSent || !this.framing.complete || r.source?.needsClient === true) this.clientGone(r)
   }
 
   onClose(_error: NodeJS.ErrnoException | null): void {
@@ -477,8 +452,8 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
   }
 
   private clientGone(r: HttpRequest): void {
-    if (r.status === 0 || !r.headSent) r.status = this.bodyLeft !== 0 ? 400 : 499
-    r.log(INFO, this.bodyLeft !== 0 ? 'client prematurely closed connection' : 'client closed connection')
+    if (r.status === 0 || !r.headSent) r.status = !this.framing.complete ? 400 : 499
+    r.log(INFO, !this.framing.complete ? 'client prematurely closed connection' : 'client closed connection')
     this.close(r)
   }
 
@@ -502,7 +477,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
         return
       }
       r.log(INFO, 'client timed out (110: Connection timed out) while sending to client')
-    } else if (this.bodyLeft === 0) return
+    } else if (this.framing.complete) return
     else if (!r.headSent) {
       r.log(INFO, 'client timed out (110: Connection timed out) while reading client request body')
       r.status = 408

@@ -30,9 +30,9 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   hostname: get(() => hostname()),
   server_name: get(r => r.server.name),
   server_addr: get(r => r.stream.localAddress),
-  server_port: get(r => `${r.stream.localPort}`),
+  server_port: get(r => portText(r.stream.localPort)),
   remote_addr: get(r => r.clientAddress),
-  remote_port: get(r => `${r.clientPort}`),
+  remote_port: get(r => portText(r.clientPort)),
   binary_remote_addr: get(r => addressBytes(r.clientAddress)),
   remote_user: get(basicUser),
   content_type: get(r => r.header('content-type')),
@@ -46,7 +46,7 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   request_body_file: get(r => (r.body === null || r.body.path === '' ? null : r.body.path)),
   limit_rate: { get: r => `${rateOf(r) ?? 0}`, set: setRateText },
   request_id: get(requestId),
-  request_port: get(r => (r.head.port === 0 ? '' : `${r.head.port}`)),
+  request_port: get(r => portText(r.head.port)),
   is_request_port: get(r => (r.head.port === 0 ? '' : ':')),
   realpath_root: get(realRoot),
   connection_time: get(r => seconds(Math.max(0, Date.now() - r.stream.connectedMs))),
@@ -127,6 +127,11 @@ function basicUser(r: HttpRequest): string | null {
 function contentLength(r: HttpRequest): string | null {
   if (r.head.contentLength >= 0) return `${r.head.contentLength}`
   return r.body !== null && r.body.complete ? `${r.body.length}` : null
+}
+
+/** Unix sockets have none. */
+function portText(port: number): string {
+  return port === 0 ? '' : `${port}`
 }
 
 /** All fields of that name, as one list. */

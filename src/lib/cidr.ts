@@ -19,7 +19,9 @@ export class FirstMatch {
 
   /** @param entries networks of one family with the order of their rules */
   constructor(entries: readonly Entry[]) {
-    const sorted = entries.toSorted((a, b) => compare(a.network.base, b.network.base) || a.network.prefix - b.network.prefix)
+    const sorted = entries.toSorted(
+      (a, b) => compare(a.network.base, b.network.base) || a.network.prefix - b.network.prefix,
+    )
     // Networks nest: those that contain the present one, outermost first, with the lowest number up to there.
     const around: { last: Address; lowest: number }[] = []
     for (const { network, order } of sorted) {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { HostTable } from '../../src/lib/host-table.ts'
-import { murmurHash2 } from '../../src/lib/murmur-hash.ts'
 
 test('hosts: exact before the longest wildcard in front before the longest behind', () => {
   const table = new HostTable<string>()
@@ -27,9 +26,4 @@ test('hosts: what is no host, and what is there already', () => {
   for (const name of ['a*.b', 'a..b', '*', '*.*', '*.', '.*', 'a.*.b']) {
     assert.equal(table.add(name, 1), `invalid hostname or wildcard "${name}"`)
   }
-})
-
-test('murmurHash2: known values', () => {
-  assert.equal(murmurHash2(''), 0)
-  assert.equal(murmurHash2('1'), 0x2ae25c10 >>> 0)
 })

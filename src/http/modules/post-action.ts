@@ -23,7 +23,12 @@ function actAfterwards(r: HttpRequest, target: string): void {
   const named = target.startsWith('@')
   const cut = target.indexOf('?')
   const uri = named ? r.uri : cut === -1 ? target : target.slice(0, cut)
-  const sub = makeSubrequest(r, uri, named ? r.args : cut === -1 ? '' : target.slice(cut + 1), new DroppedOutput(r, ended))
+  const sub = makeSubrequest(
+    r,
+    uri,
+    named ? r.args : cut === -1 ? '' : target.slice(cut + 1),
+    new DroppedOutput(r, ended),
+  )
   if (sub === null) return
   sub.status = r.status
   sub.bytesSent = r.bytesSent

@@ -80,6 +80,8 @@ function linkBehindDigest(r: HttpRequest, secret: string): string | null {
   const found = /^.[^/]*\/([0-9A-Fa-f]{32})\/(.+)$/s.exec(r.unparsedUri)
   if (found === null) return null
   const [, digest, link] = found
-  const wanted = createHash('md5').update(link! + secret, 'latin1').digest()
+  const wanted = createHash('md5')
+    .update(link! + secret, 'latin1')
+    .digest()
   return timingSafeEqual(Buffer.from(digest!, 'hex'), wanted) ? link! : null
 }

@@ -9,7 +9,8 @@ const numbers = (text: string): number[] => text.trim().split(/\s+/).map(Number)
 const INITIAL = numbers(`58 50 42 34 26 18 10 2 60 52 44 36 28 20 12 4 62 54 46 38 30 22 14 6 64 56 48 40 32 24 16 8
   57 49 41 33 25 17 9 1 59 51 43 35 27 19 11 3 61 53 45 37 29 21 13 5 63 55 47 39 31 23 15 7`)
 const FINAL = INITIAL.map((_, i) => INITIAL.indexOf(i + 1) + 1)
-const EXPANSION = numbers(`32 1 2 3 4 5 4 5 6 7 8 9 8 9 10 11 12 13 12 13 14 15 16 17 16 17 18 19 20 21 20 21 22 23 24 25
+const EXPANSION =
+  numbers(`32 1 2 3 4 5 4 5 6 7 8 9 8 9 10 11 12 13 12 13 14 15 16 17 16 17 18 19 20 21 20 21 22 23 24 25
   24 25 26 27 28 29 28 29 30 31 32 1`)
 const PERMUTATION = numbers(`16 7 20 21 29 12 28 17 1 15 23 26 5 18 31 10 2 8 24 14 32 27 3 9 19 13 30 6 22 11 4 25`)
 const KEY_CHOICE_1 = numbers(`57 49 41 33 25 17 9 1 58 50 42 34 26 18 10 2 59 51 43 35 27 19 11 3 60 52 44 36
@@ -90,7 +91,11 @@ function turned(half: readonly number[], by: number): number[] {
   return [...half.slice(by), ...half.slice(0, by)]
 }
 
-function encrypt(block: Uint8Array, keys: readonly Uint8Array[], expansion: readonly number[]): Uint8Array<ArrayBuffer> {
+function encrypt(
+  block: Uint8Array,
+  keys: readonly Uint8Array[],
+  expansion: readonly number[],
+): Uint8Array<ArrayBuffer> {
   const start = INITIAL.map(bit => block[bit - 1]!)
   let left = start.slice(0, 32)
   let right = start.slice(32)

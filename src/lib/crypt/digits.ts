@@ -11,7 +11,7 @@ export function digits(value: number, count: number): string {
 
 /** The six bits a character stands for; -1 if it is none of the 64. */
 export function digitValue(character: string): number {
-  return DIGITS.indexOf(character)
+  return character === '' ? -1 : DIGITS.indexOf(character)
 }
 
 /** Bytes of a digest, three to a group, in the order given: the first of each is the highest. */

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import test, { after } from 'node:test'
+import { serveHttp, type HttpServer } from '../../helpers/http.ts'
+import { request } from '../../helpers/index.ts'
+
+const file = { after }
+const many = Array.from({ length: 10_000 }, (_, i) => `deny 10.${i >> 8}.${i & 255}.0/24;`).join('\n')
+const server: HttpServer = await serveHttp(
+  file,
+  `
+  location /allow { allow 127.0.0.0/8; deny all; }
+  location /first { deny 127.0.0.1; allow all; }
+  location /neither { allow 10.0.0.0/8; deny 192.168.0.0/16; deny unix:; }
+  location /outer { deny all; location /outer/inner { allow 127.0.0.1; } location /outer/same { } }
+  location /methods { limit_except GET { deny all; } return 200 ok; }
+  location /other { alias html/; limit_except GET { deny all; } }
+  location /many { ${many} deny 127.0.0.1; }
+  location /any { satisfy any; allow 127.0.0.1; deny all; auth_basic x; auth_basic_user_file users; }
+  location /any-deny { satisfy any; deny all; auth_basic x; auth_basic_user_file users; }
+  location /all { satisfy all; deny all; auth_basic x; auth_basic_user_file users; }
+  `,
+  '',
+  { files: { users: 'joe:{PLAIN}word\n', 'html/x': 'x' } },
+)
+
+const joe = { Authorization: `Basic ${btoa('joe:word')}` }
+
+async function status(path: string, headers = {}, method = 'GET'): Promise<number> {
+  return (await request({ address: server.port, path, headers, method })).status
+}
+
+test('the first rule that matches the address counts', async () => {
+  assert.equal(await status('/allow'), 404)
+  assert.equal(await status('/first'), 403)
+  assert.match(server.errorLog(), /access forbidden by rule, client: 127\.0\.0\.1/)
+})
+
+test('an address that no rule is about may go on', async () => {
+  assert.equal(await status('/neither'), 404)
+})
+
+test('a block with any rule of its own inherits none', async () => {
+  assert.equal(await status('/outer/x'), 403)
+  assert.equal(await status('/outer/inner'), 404)
+  assert.equal(await status('/outer/same'), 403)
+})
+
+test('ten thousand networks are looked up as one', async () => {
+  assert.equal(await status('/many'), 403)
+})
+
+test('limit_except is in force for the methods it does not name; GET means HEAD, too', async () => {
+  assert.equal(await status('/other/x'), 200)
+  assert.equal(await status('/other/x', {}, 'HEAD'), 200)
+  for (const method of ['POST', 'DELETE', 'BREW']) assert.equal(await status('/other/x', {}, method), 403, method)
+})
+
+test('satisfy any: one consent is enough, and 401 comes before 403', async () => {
+  assert.equal(await status('/any'), 404)
+  assert.equal(await status('/any-deny', joe), 404)
+  assert.equal(await status('/any-deny'), 401)
+})
+
+test('satisfy all: the first refusal counts', async () => {
+  assert.equal(await status('/all', joe), 403)
+})

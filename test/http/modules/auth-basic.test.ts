@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import test, { after } from 'node:test'
+import { parseUsers } from '../../../src/http/password-file.ts'
+import { serveHttp, type HttpServer } from '../../helpers/http.ts'
+import { get, writeFiles, type Response } from '../../helpers/index.ts'
+
+const users = `# people
+plain:{PLAIN}secret
+sha:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=
+md5:$1$salt$ez2vlPGdaLYkJam5pWs/Y1:with a comment
+apr:$apr1$abc$PZF73YJz5hJ9yyI.7OP.R.
+des:abNANd1rDfiNc
+bcrypt:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a
+unknown:$y$j9T$abc$def`
+
+const file = { after }
+const server: HttpServer = await serveHttp(
+  file,
+  `
+  location /realm { auth_basic "for $arg_who"; auth_basic_user_file users; location /realm/free { auth_basic off; } }
+  location /check { auth_basic x; auth_basic_user_file users; }
+  location /nofile { auth_basic x; auth_basic_user_file nothing; }
+  location /changes { auth_basic x; auth_basic_user_file changing; }
+  location /delay { auth_basic x; auth_basic_user_file users; auth_delay 200ms; }
+  `,
+  '',
+  { files: { users, changing: 'a:{PLAIN}1\n', 'html/x': '' } },
+)
+
+function ask(path: string, user = '', password = 'secret'): Promise<Response> {
+  return get(server.port, path, user === '' ? {} : { Authorization: `Basic ${btoa(`${user}:${password}`)}` })
+}
+
+for (const user of ['plain', 'sha', 'md5', 'apr', 'des', 'bcrypt']) {
+  test(`a password stored as ${user} is right again and again, and another one wrong`, async () => {
+    assert.equal((await ask('/check', user)).status, 404)
+    assert.equal((await ask('/check', user, 'Secret')).status, 401)
+    assert.equal((await ask('/check', user)).status, 404)
+  })
+}
+
+test('many requests at once with the same slow password all go on', async () => {
+  const all = await Promise.all(Array.from({ length: 20 }, () => ask('/check', 'md5', 'secret')))
+  assert.deepEqual(new Set(all.map(response => response.status)), new Set([404]))
+})
+
+test('who brings nothing, or nothing legible, is asked', async () => {
+  const response = await ask('/check')
+  assert.equal(response.status, 401)
+  assert.equal(response.header('www-authenticate'), 'Basic realm="x"')
+  for (const value of ['Bearer x', 'Basic', 'Basic !!!', `Basic ${btoa('plain')}`, `Basic ${btoa(':secret')}`]) {
+    assert.equal((await get(server.port, '/check', { Authorization: value })).status, 401, value)
+  }
+})
+
+test('the realm may have variables', async () => {
+  const response = await ask('/realm?who=me')
+  assert.equal(response.header('www-authenticate'), 'Basic realm="for me"')
+  assert.equal((await ask('/realm/free')).status, 404)
+})
+
+test('a hash of an unknown kind is an error of the configuration, which is logged', async () => {
+  assert.equal((await ask('/check', 'unknown')).status, 500)
+  assert.match(server.errorLog(), /password of user "unknown" is hashed in an unsupported way/)
+})
+
+test('without a file nobody may enter', async () => {
+  assert.equal((await ask('/nofile', 'plain')).status, 403)
+})
+
+test('a file that changes is read again', async () => {
+  assert.equal((await ask('/changes', 'a', '1')).status, 404)
+  writeFiles(server.dir, { changing: 'a:{PLAIN}22\n' })
+  assert.equal((await ask('/changes', 'a', '1')).status, 401)
+  assert.equal((await ask('/changes', 'a', '22')).status, 404)
+})
+
+test('auth_delay: a refusal takes its time', async () => {
+  const before = performance.now()
+  assert.equal((await ask('/delay', 'plain', 'wrong')).status, 401)
+  assert.ok(performance.now() - before >= 199)
+})
+
+test('a password file is read line by line: comments, first of a name, what stands behind a second colon', () => {
+  const parsed = parseUsers('#a:1\n\nb:2:x\r\nb:3\nnocolon\n:4\nc:')
+  assert.deepEqual(
+    [...parsed],
+    [
+      ['b', '2'],
+      ['c', ''],
+    ],
+  )
+})

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import test, { after } from 'node:test'
+import { serveHttp, type HttpServer } from '../../helpers/http.ts'
+import { get, raw, request, type Response } from '../../helpers/index.ts'
+
+const file = { after }
+const server: HttpServer = await serveHttp(
+  file,
+  `
+  root html;
+  location /yes { auth_request /auth/204; }
+  location /local { auth_request /local-auth; }
+  location = /local-auth { return 204; }
+  location /no { auth_request /auth/403; }
+  location /who { auth_request /auth/401; }
+  location /odd { auth_request /auth/404; }
+  location /off { auth_request /auth/403; location /off/inner { auth_request off; } }
+  location /set { auth_request /auth/204; auth_request_set $user $upstream_http_x_user; add_header X-User $user; }
+  location /both { auth_request /auth/204; auth_request_set $user $upstream_http_x_user; set $user before; add_header X-User $user; }
+  location /paged { auth_request /auth/401; error_page 401 = /login; }
+  location = /login { return 200 "log in for $request_uri"; }
+  location /itself { auth_request /itself; }
+  location /slow { auth_request /wait; }
+  location /wait { internal; proxy_pass http://unix:/nonexistent; }
+  location /auth/ { internal; proxy_pass http://%PORT%/backend/; }
+  location = /backend/204 { add_header X-User joe; return 204; }
+  location = /backend/401 { add_header WWW-Authenticate 'Basic realm="b"' always; return 401; }
+  location = /backend/403 { return 403 "no, and a body that nobody wants"; }
+  `,
+  '',
+  { files: Object.fromEntries(['yes', 'local', 'off/inner', 'set', 'both'].map(name => [`html/${name}`, 'page'])) },
+)
+
+const ask = (path: string): Promise<Response> => get(server.port, path)
+
+test('2xx lets the request go on', async () => {
+  assert.equal((await ask('/yes')).text, 'page')
+  assert.equal((await ask('/local')).text, 'page')
+})
+
+test('403 and 401 are the answer, the latter with its challenge', async () => {
+  assert.equal((await ask('/no')).status, 403)
+  const response = await ask('/who')
+  assert.equal(response.status, 401)
+  assert.equal(response.header('www-authenticate'), 'Basic realm="b"')
+})
+
+test('any other status is an error', async () => {
+  assert.equal((await ask('/odd')).status, 500)
+  assert.match(server.errorLog(), /auth request unexpected status: 404, client/)
+})
+
+test('off switches it off', async () => {
+  assert.equal((await ask('/off/inner')).text, 'page')
+})
+
+test('auth_request_set takes values from the subrequest, also into variables that are set elsewhere', async () => {
+  assert.equal((await ask('/set')).header('x-user'), 'joe')
+  assert.equal((await ask('/both')).header('x-user'), 'joe')
+})
+
+test('a refusal has the error page of the location', async () => {
+  const response = await ask('/paged/x')
+  assert.equal(`${response.status} ${response.text}`, '200 log in for /paged/x')
+})
+
+test('a request body goes by the subrequest and stays for the request', async () => {
+  const client = await raw(file, server.port)
+  const first = await client.request({ path: '/yes', method: 'POST', body: 'abc' })
+  assert.equal(first.status, 405)
+  assert.equal((await client.request({ path: '/yes' })).text, 'page')
+})
+
+test('a subrequest is not checked itself', async () => {
+  assert.equal((await ask('/itself')).status, 500)
+  assert.match(server.errorLog(), /auth request unexpected status: 404.*"GET \/itself/)
+})
+
+test('what fails within the subrequest says so in the log', async () => {
+  assert.equal((await request({ address: server.port, path: '/slow' })).status, 500)
+  assert.match(server.errorLog(), /request: "GET \/slow HTTP\/1\.1", (?:subrequest: "\/wait", )?upstream/)
+})

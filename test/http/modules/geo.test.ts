@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import test, { after } from 'node:test'
+import { request, serve, type Server } from '../../helpers/index.ts'
+
+const file = { after }
+const server: Server = await serve(file, {
+  files: { 'more.geo': '10.2.0.0/16 included;\n' },
+  conf: `
+    http {
+      geo $arg_ip $nets { default none; 10.0.0.0/8 ten; 10.1.0.0/16 ten-one; 2001:db8::/32 doc; ::1 loop; include more.geo; delete 10.1.0.0/16; }
+      geo $arg_ip $ranges { ranges; default none; 10.0.0.0-10.255.255.255 ten; 10.1.0.0-10.1.0.9 few; }
+      geo $client { 127.0.0.0/8 local; }
+      geo $via { proxy 127.0.0.1; default none; 127.0.0.0/8 local; 192.0.2.0/24 doc; }
+      geo $via_all { proxy_recursive; proxy 127.0.0.1; default none; 127.0.0.0/8 local; 192.0.2.0/24 doc; }
+      server {
+        listen 127.0.0.1:%%PORT_0%%;
+        return 200 "$nets|$ranges|$client|$via|$via_all";
+      }
+    }`,
+})
+
+async function values(ip: string, headers: Record<string, string | string[]> = {}): Promise<string[]> {
+  const { body } = await request({ address: server.port, path: `/?ip=${ip}`, headers })
+  return body.toString().split('|')
+}
+
+test('geo: the longest network that contains the address', async () => {
+  for (const [ip, value] of [
+    ['10.3.0.1', 'ten'],
+    ['10.1.0.1', 'ten'],
+    ['10.2.255.255', 'included'],
+    ['::ffff:10.2.0.0', 'included'],
+    ['11.0.0.0', 'none'],
+    ['2001:db8:ffff::', 'doc'],
+    ['2001:db9::', 'none'],
+    ['::1', 'loop'],
+    ['nonsense', 'none'],
+  ] as const) {
+    assert.equal((await values(ip))[0], value, ip)
+  }
+})
+
+test('geo: ranges, the later dividing the earlier', async () => {
+  for (const [ip, value] of [
+    ['10.1.0.9', 'few'],
+    ['10.1.0.10', 'ten'],
+    ['10.255.255.255', 'ten'],
+    ['::ffff:10.0.0.0', 'ten'],
+    ['9.255.255.255', 'none'],
+    ['::1', 'none'],
+  ] as const) {
+    assert.equal((await values(ip))[1], value, ip)
+  }
+})
+
+test('geo: the client, or whom trusted proxies name', async () => {
+  assert.deepEqual((await values('')).slice(2), ['local', 'local', 'local'])
+  const via = async (...lists: string[]): Promise<string[]> => (await values('', { 'X-Forwarded-For': lists })).slice(3)
+  assert.deepEqual(await via('192.0.2.1'), ['doc', 'doc'])
+  assert.deepEqual(await via('192.0.2.1, 127.0.0.1'), ['local', 'doc'])
+  assert.deepEqual(await via('192.0.2.1', '127.0.0.1'), ['local', 'doc'])
+  assert.deepEqual(await via('192.0.2.1, 10.0.0.1'), ['none', 'none'])
+})

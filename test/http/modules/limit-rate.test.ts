@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import test, { after } from 'node:test'
+import { request, serve, type Response, type Server } from '../../helpers/index.ts'
+
+const file = { after }
+const server: Server = await serve(file, {
+  files: { 'html/big': 'x'.repeat(30000), 'html/small': 'y'.repeat(900) },
+  conf: `
+    http {
+      root html;
+      server {
+        listen 127.0.0.1:%%PORT_0%%;
+        add_header X-Rate $limit_rate;
+        location / { }
+        location /limited/ { alias html/; limit_rate 10k; }
+        location /after/ { alias html/; limit_rate 10k; limit_rate_after 25k; }
+        location /set/ { set $limit_rate $arg_r; alias html/; }
+        location /text { limit_rate 1k; return 200 abcdefghij; }
+      }
+    }`,
+})
+
+async function timed(path: string): Promise<{ response: Response; ms: number }> {
+  const start = performance.now()
+  const response = await request({ address: server.port, path })
+  return { response, ms: performance.now() - start }
+}
+
+test('limit_rate: a response takes as long as it must and comes whole', async () => {
+  const [slow, after, free] = await Promise.all([timed('/limited/big'), timed('/after/big'), timed('/big')])
+  assert.ok(slow.ms > 900 && slow.ms < 4000, `${slow.ms}`)
+  assert.ok(free.ms < slow.ms && after.ms < slow.ms)
+  for (const { response } of [slow, after, free]) assert.equal(response.body.toString(), 'x'.repeat(30000))
+  assert.ok((await timed('/limited/small')).ms < 500)
+})
+
+test('$limit_rate: set by the request, and nonsense is told', async () => {
+  const { response, ms } = await timed('/set/big?r=10k')
+  assert.equal(response.header('x-rate'), '10240')
+  assert.ok(ms > 900)
+  assert.equal(response.body.length, 30000)
+  assert.ok((await timed('/set/big?r=fast')).ms < 900)
+  assert.match(server.errorLog(), /invalid \$limit_rate "fast"/)
+})
+
+test('limit_rate: short answers and HEAD are not held', async () => {
+  assert.equal((await timed('/text')).response.body.toString(), 'abcdefghij')
+  const head = await request({ address: server.port, method: 'HEAD', path: '/limited/big' })
+  assert.equal(head.header('content-length'), '30000')
+})

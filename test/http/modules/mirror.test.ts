@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { serveHttp } from '../../helpers/http.ts'
+import { eventually, get, origin, reply, request } from '../../helpers/index.ts'
+
+test('mirrored requests carry method, arguments and body, and what is answered to them is dropped', async t => {
+  const copy = await origin(t, reply('mirrored'))
+  const server = await serveHttp(
+    t,
+    `
+    root html;
+    location / { mirror /copy; mirror /copy/2; }
+    location /bodiless { mirror /copy; mirror_request_body off; }
+    location /copy { internal; proxy_pass http://127.0.0.1:${copy.port}; }
+    `,
+    '',
+    { files: { 'html/page': 'page' } },
+  )
+  const path = '/page?a=1'
+  assert.equal((await request({ address: server.port, path, method: 'PUT', body: 'abc' })).status, 405)
+  await eventually(() => copy.requests.length === 2)
+  const seen = copy.requests.map(({ method, target, body }) => `${method} ${target} ${body.toString()}`)
+  assert.deepEqual(seen.sort(), ['PUT /copy/2?a=1 abc', 'PUT /copy?a=1 abc'])
+  await request({ address: server.port, path: '/bodiless', method: 'POST', body: 'abc' })
+  await eventually(() => copy.requests.length === 3)
+  assert.equal(copy.requests[2]!.body.toString(), '')
+  assert.equal((await get(server.port, '/page')).text, 'page')
+})
+
+test('nobody waits for a mirror that does not answer', async t => {
+  const copy = await origin(t, () => {})
+  const server = await serveHttp(
+    t,
+    `
+    location / { mirror /copy; return 404; }
+    location /page { mirror /copy; alias html/page; }
+    location /copy { internal; proxy_pass http://127.0.0.1:${copy.port}; }
+    `,
+    '',
+    { files: { 'html/page': 'page' } },
+  )
+  for (let i = 0; i < 3; i++) assert.equal((await get(server.port, '/page')).text, 'page')
+  await eventually(() => copy.requests.length === 3)
+})
