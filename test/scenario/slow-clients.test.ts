@@ -81,7 +81,9 @@ function sippers(t: Scope, port: number): SlowClients & { started(): number } {
 
 function connectAll(t: Scope, port: number, head: string): net.Socket[] {
   return Array.from({ length: SLOW }, () => {
-    const socket = net.connect(port, '127.0.0.1', () => socket.write(head))
+    const socket = net.connect(port, '127.0.0.1')
+    // Queued until the connection stands, and so before anything else that is written.
+    socket.write(head)
     socket.on('error', () => {})
     atEnd(t, () => socket.destroy())
     return socket
