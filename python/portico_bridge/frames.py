@@ -10,9 +10,11 @@ import os
 import stat
 from struct import Struct
 
-HELLO, REQUEST, BODY, ABORT, HEAD, DATA, FILE, LOG, FAIL, SHUTDOWN, BYE = range(1, 12)
+HELLO, REQUEST, BODY, ABORT, HEAD, DATA, FILE, LOG, FAIL, SHUTDOWN, BYE, WINDOW, MESSAGE, CLOSE = range(1, 15)
 END = 1
 FROM_FILE = 4
+# Of REQUEST: it asks for a websocket. Of MESSAGE: it is text.
+WEBSOCKET = TEXT = 8
 
 ERROR, WARN, INFO = 3, 4, 6
 

@@ -41,6 +41,8 @@ class Worker:
             self._fail(str(error.args[-1] if error.args else error), '')
         self._take_signals()
         os.register_at_fork(after_in_child=self._disown)
+        if self.settings['kind'] == 'asgi':
+            self._start_asgi()
         self._tell({'path': self.seats[0].path, 'paths': [seat.path for seat in self.seats]})
         KINDS[self.settings['kind']](self)
         for seat in self.seats:
@@ -72,6 +74,9 @@ class Worker:
         prefix = '%s/%s-%d-%d' % (settings['socket_dir'], settings['app'], settings['generation'], pid)
         hello = {'pid': pid, 'slot': self.slot, 'kind': kind, 'generation': settings['generation']}
         name = 'application "%s"' % settings['module']
+        if kind == 'asgi':
+            self.seats.append(asgi_seat(self, name, prefix + '.sock', dict(hello, thread=0)))
+            return
         for index in range(number):
             path = prefix + ('-%d.sock' % index if number > 1 else '.sock')
             seat = Seat(
@@ -85,6 +90,14 @@ class Worker:
                 self.leave,
             )
             self.seats.append(seat)
+
+    def _start_asgi(self):
+        """The application's lifespan begins before anybody is told that there is a worker."""
+        seat = self.seats[0]
+        error = seat.start()
+        if error:
+            unlink(seat.path)
+            self._fail(error, seat.lifespan.details)
 
     def _take_signals(self):
         faulthandler.enable(2)  # SIGABRT: the stacks of all threads, then the kernel's default
@@ -142,7 +155,18 @@ def serve_or_abort(seat):
         os._exit(1)
 
 
-KINDS = {'sync': run_sync, 'threads': run_threads}
+def run_asgi(worker):
+    worker.seats[0].serve()
+
+
+def asgi_seat(worker, name, path, hello):
+    from .asgi import AsgiSeat  # other kinds need no event loop
+
+    settings = worker.settings
+    return AsgiSeat(worker.application, name, path, hello, worker.life, settings['graceful_timeout'], worker.leave)
+
+
+KINDS = {'sync': run_sync, 'threads': run_threads, 'asgi': run_asgi}
 
 
 def die_with(life):

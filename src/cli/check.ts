@@ -18,7 +18,7 @@ export function check(invocation: Invocation, log: MasterLog): Checked | null {
   const source = new FileSource()
   try {
     const warn = (warning: Error): void => log.write(WARN, String(warning))
-    const configuration = compile(parse(source, invocation), invocation, process.geteuid?.() === 0, warn)
+    const configuration = compile(source, parse(source, invocation), invocation, process.geteuid?.() === 0, warn)
     return { configuration, bundle: source.bundle() }
   } catch (error) {
     tell(error, log)

@@ -35,11 +35,17 @@ export interface Configuration {
 export type Warn = (warning: ConfigError) => void
 
 /** Throws ConfigError or ConfigErrors. */
-export function compile(parsed: Parsed, invocation: Invocation, asRoot: boolean, warn: Warn): Configuration {
+export function compile(
+  source: Source,
+  parsed: Parsed,
+  invocation: Invocation,
+  asRoot: boolean,
+  warn: Warn,
+): Configuration {
   const { prefix, errorLog } = invocation
   const scope = readConfig(parsed, registry, { prefix, warn })
   const main = mainSettings(scope, prefix, errorLog)
-  return { main, http: compileHttp(scope, httpModules, { prefix, asRoot, warn }) }
+  return { main, http: compileHttp(scope, httpModules, { prefix, asRoot, warn, readData: path => source.readData(path) }) }
 }
 
 export function parse(source: Source, { file, directives }: Invocation): Parsed {

@@ -6,7 +6,7 @@ import type { Directive, Scope, Site } from '../config/directive.ts'
 import { ConfigError } from '../config/errors.ts'
 import { errorLog } from '../config/error-log.ts'
 import { parseNumber } from '../config/units.ts'
-import { accepted, flag, list, number, offset, one, oneOf, path, section, str, time, words } from '../config/values.ts'
+import { accepted, flag, list, number, offset, one, oneOf, path, section, str, time } from '../config/values.ts'
 import type { LogTarget } from '../log/error-log.ts'
 import type { User } from '../process/plan.ts'
 import { findGroup, findUser } from '../process/users.ts'
@@ -60,6 +60,12 @@ const use = one(EVENTS, 'epoll', (word, at) => {
   return ['epoll', 'poll', 'select'].includes(word) ? word : at.fail(`invalid event type "${word}"`)
 })
 
+/** There are no debug lines to be had: nginx has them only if built so. */
+function debugConnection(args: readonly string[], at: Site): string {
+  at.warn('"debug_connection" is ignored, you need to rebuild nginx using --with-debug option to enable it')
+  return args[0]!
+}
+
 function loadModule(args: readonly string[], at: Site): string {
   at.warn(`"load_module" is ignored: modules are built in, "${args[0]}" is not loaded`)
   return args[0]!
@@ -97,7 +103,7 @@ export const eventsDirectives = {
   accept_mutex_delay: accepted(time(EVENTS, 500)),
   worker_aio_requests: accepted(number(EVENTS, 32)),
   epoll_events: accepted(number(EVENTS, 512)),
-  debug_connection: accepted({ ...words(EVENTS, [1, 1], null), repeatable: true }),
+  debug_connection: accepted(list(EVENTS, [1, 1], debugConnection)),
 }
 
 /** The values that do not concern http, all defaults filled in. */

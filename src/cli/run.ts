@@ -111,7 +111,7 @@ class Server implements Program {
     const asRoot = process.geteuid?.() === 0
     try {
       const warn = (warning: Error): void => this.log(WARN, String(warning))
-      const configuration = compile(parsed, this.invocation, asRoot, warn)
+      const configuration = compile(source, parsed, this.invocation, asRoot, warn)
       const data: ThreadData = { invocation: this.invocation, asRoot, bundle: source.bundle() }
       return this.planOf(configuration, data)
     } catch (error) {

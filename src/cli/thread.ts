@@ -21,7 +21,8 @@ class HttpThread implements ThreadProgram {
   async start(order: ThreadOrder, send: (content: TopicMessage) => void): Promise<void> {
     const { invocation, asRoot, bundle } = order.data as ThreadData
     // The master has told the warnings already.
-    const { main, http } = compile(parse(new BundleSource(bundle), invocation), invocation, asRoot, () => {})
+    const source = new BundleSource(bundle)
+    const { main, http } = compile(source, parse(source, invocation), invocation, asRoot, () => {})
     this.errorLog = new ErrorLog(main.errorLog, this.logFiles, threadId)
     this.http = http
     await http.start(this.services(order, send), new Map(order.descriptors), main.connections)

@@ -132,7 +132,13 @@ function ipv6At(bytes: Buffer, at: number): string {
 
 const SSL = 0x20
 const TYPES: Readonly<Record<string, number>> = { alpn: 1, authority: 2, unique_id: 5, ssl: SSL, netns: 0x30 }
-const SSL_TYPES: Readonly<Record<string, number>> = { version: 0x21, cn: 0x22, cipher: 0x23, sig_alg: 0x24, key_alg: 0x25 }
+const SSL_TYPES: Readonly<Record<string, number>> = {
+  version: 0x21,
+  cn: 0x22,
+  cipher: 0x23,
+  sig_alg: 0x24,
+  key_alg: 0x25,
+}
 /** The ssl TLV begins with a byte of flags and the result of the verification. */
 const SSL_PREFIX = 5
 

@@ -11,18 +11,30 @@ export interface Source {
   read(path: string): string
   /** The existing paths that match, sorted; none is no error. */
   glob(pattern: string): string[]
+  /** A file that the configuration only names (certificates, keys), or a text that tells why it cannot be read. */
+  readData(path: string): DataFile
+}
+
+export interface DataFile {
+  readonly text: string
+  /** '' or the C library's words, with its number: `No such file or directory`, 2. */
+  readonly error: string
+  readonly errno: number
 }
 
 /** All that parsing the configuration again needs; plain data, to be sent to a process that may not read the files. */
 export interface Bundle {
   readonly files: readonly (readonly [path: string, text: string])[]
   readonly globs: readonly (readonly [pattern: string, paths: readonly string[]])[]
+  /** Never shown: there are private keys among them. */
+  readonly data?: readonly (readonly [path: string, file: DataFile])[]
 }
 
 /** Reads files, each once, and remembers them in order of first use. */
 export class FileSource implements Source {
   private readonly files = new Map<string, string>()
   private readonly globs = new Map<string, string[]>()
+  private readonly data = new Map<string, DataFile>()
 
   read(path: string): string {
     let text = this.files.get(path)
@@ -42,17 +54,28 @@ export class FileSource implements Source {
     return paths
   }
 
+  readData(path: string): DataFile {
+    let file = this.data.get(path)
+    if (file === undefined) {
+      file = readDataFile(path)
+      this.data.set(path, file)
+    }
+    return file
+  }
+
   bundle(): Bundle {
-    return { files: [...this.files], globs: [...this.globs] }
+    return { files: [...this.files], globs: [...this.globs], data: [...this.data] }
   }
 }
 
 export class BundleSource implements Source {
   private readonly files: ReadonlyMap<string, string>
   private readonly globs: ReadonlyMap<string, readonly string[]>
+  private readonly data: ReadonlyMap<string, DataFile>
 
   constructor(bundle: Bundle) {
     this.files = new Map(bundle.files)
+    this.data = new Map(bundle.data ?? [])
     this.globs = new Map(bundle.globs)
   }
 
@@ -62,6 +85,10 @@ export class BundleSource implements Source {
 
   glob(pattern: string): string[] {
     return [...(this.globs.get(pattern) ?? [])]
+  }
+
+  readData(path: string): DataFile {
+    return this.data.get(path) ?? { text: '', error: errorTexts.ENOENT!, errno: 2 }
   }
 }
 
@@ -75,11 +102,24 @@ function readText(path: string): string {
   }
 }
 
+/** Certificates are text; whatever else is in such a file survives as latin1. */
+export function readDataFile(path: string): DataFile {
+  try {
+    return { text: readFileSync(Buffer.from(path, 'latin1'), 'latin1'), error: '', errno: 0 }
+  } catch (problem) {
+    const { code = '', errno = 0 } = problem as NodeJS.ErrnoException
+    return { text: '', error: errorText(code, errno), errno: -errno }
+  }
+}
+
 function failOpen(path: string, code: string, errno: number): never {
   // A folder can be opened, and only then not be read.
   const call = code === 'EISDIR' ? 'pread()' : 'open()'
-  const reason = errorTexts[code] ?? getSystemErrorMap().get(errno)?.[1] ?? code
-  throw new ConfigError(`${call} "${path}" failed (${-errno}: ${reason})`)
+  throw new ConfigError(`${call} "${path}" failed (${-errno}: ${errorText(code, errno)})`)
+}
+
+function errorText(code: string, errno: number): string {
+  return errorTexts[code] ?? getSystemErrorMap().get(errno)?.[1] ?? code
 }
 
 /** The C library's texts, which nginx prints, for what happens when files are opened; Node's differ in case and words. */

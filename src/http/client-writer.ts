@@ -2,7 +2,7 @@
 // to the connection in as few writes as there can be: the head waits for the first piece of body, and a short body
 // joins it in one string.
 
-import { chunkLine, httpDate, LAST_CHUNK, statusLine } from '../codec/h1/write.ts'
+import { chunkLine, httpDate, LAST_CHUNK, statusLine, TRAILERS_FOLLOW } from '../codec/h1/write.ts'
 import { ERR } from '../log/error-log.ts'
 import type { Connection } from '../net/connection.ts'
 import { BodyStage, EMPTY, FLUSH, LAST } from './output.ts'
@@ -78,7 +78,7 @@ export class ClientWriter extends BodyStage {
     const bytes = r.bodiless ? EMPTY : this.within(r, given)
     r.bodyBytesSent += bytes.length
     if (bytes.length === 0 && !last && (flags & FLUSH) !== 0) this.flushHead()
-    const ready = this.chunked ? this.putChunk(bytes, last, volatile) : this.putPlain(bytes, last, volatile)
+    const ready = this.chunked ? this.putChunk(bytes, last ? endOf(r) : '', volatile) : this.putPlain(bytes, last, volatile)
     if (last) this.owner.responseWritten(r, r.bodiless || this.left <= 0)
     else if (!ready) this.owner.clientSlow(r)
     return ready
@@ -94,12 +94,12 @@ export class ClientWriter extends BodyStage {
     return connection.writeAll(head, bytes, '', volatile)
   }
 
-  private putChunk(bytes: Buffer, last: boolean, volatile: boolean): boolean {
+  /** @param tail what ends the body, '' if more of it follows */
+  private putChunk(bytes: Buffer, tail: string, volatile: boolean): boolean {
     const { connection } = this.owner
-    const tail = last ? LAST_CHUNK : ''
     const { head } = this
     if (bytes.length === 0) {
-      if (!last) return connection.pending === 0
+      if (tail === '') return connection.pending === 0
       this.head = ''
       return connection.writeText(head + tail)
     }
@@ -164,6 +164,15 @@ export class ClientWriter extends BodyStage {
     const server = r.serverHeader === '' ? r.location.serverTokens : `Server: ${r.serverHeader}\r\n`
     return `${status}${server}Date: ${r.dateHeader === '' ? httpDate(second) : r.dateHeader}\r\n`
   }
+}
+
+/** The end of a chunked body. */
+function endOf(r: HttpRequest): string {
+  if (r.trailers === null) return LAST_CHUNK
+  const fields = r.trailers.fields(r)
+  let text = TRAILERS_FOLLOW
+  for (let i = 0; i < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`
+  return `${text}\r\n`
 }
 
 let linesSecond = 0

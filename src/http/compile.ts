@@ -5,6 +5,7 @@
 import type { AppSettings } from '../app/app.ts'
 import { HTTP, MAIN, type Place, type Scope, type Site } from '../config/directive.ts'
 import { ConfigError } from '../config/errors.ts'
+import { readDataFile, type DataFile } from '../config/source.ts'
 import { compileTemplate, type Template } from '../config/template.ts'
 import { canonicalAddress } from '../lib/networks.ts'
 import { ErrorLog, type LogTarget } from '../log/error-log.ts'
@@ -27,6 +28,8 @@ export interface CompileOptions {
   /** May ports below 1024 be bound? It decides where a server without `listen` listens. */
   readonly asRoot: boolean
   readonly warn: (warning: ConfigError) => void
+  /** Certificates and keys, as the master has read them. */
+  readonly readData?: (path: string) => DataFile
 }
 
 /** One socket to be bound by the master. */
@@ -168,6 +171,10 @@ export class CompiledHttp implements HttpSetup {
 
   sharedMemory(key: string, bytes: number): void {
     this.shared.push({ key, bytes })
+  }
+
+  readData(path: string): DataFile {
+    return (this.options.readData ?? readDataFile)(path)
   }
 
   needsFolder(path: string): void {
@@ -318,13 +325,14 @@ class AddressServers implements ListenRuntime {
   readonly tcpNodelay = true
   proxyProtocol = false
   private explicitDefault = false
-  private readonly names: { name: string; server: ServerRuntime; site: Site }[] = []
-  private finder: ServerNames | null = null
+  private readonly names = new Set<string>()
+  private readonly finder: ServerNames
   private single = true
 
   constructor(address: string, server: ServerRuntime) {
     this.address = address
     this.defaultServer = server
+    this.finder = new ServerNames(server)
   }
 
   addServer(declared: ListenDeclaration, server: ServerRuntime, names: readonly string[], site: Site): void {
@@ -332,25 +340,26 @@ class AddressServers implements ListenRuntime {
       if (this.explicitDefault) declared.site.fail(`a duplicate default server for ${declared.key}`)
       this.explicitDefault = true
       this.defaultServer = server
+      this.finder.fallback = server
     }
-    if (server !== this.defaultServer || this.names.length > 0) this.single = false
-    const unnamed = names.length === 0 ? [''] : names
-    for (const name of unnamed) {
-      if (this.names.some(other => other.name.toLowerCase() === name.toLowerCase())) {
-        site.warn?.(`conflicting server name "${name}" on ${declared.key}, ignored`)
-      } else this.names.push({ name, server, site })
+    if (server !== this.defaultServer || this.names.size > 0) this.single = false
+    for (const name of names.length === 0 ? [''] : names) {
+      const lower = name.toLowerCase()
+      if (this.names.has(lower)) site.warn?.(`conflicting server name "${name}" on ${declared.key}, ignored`)
+      else {
+        this.names.add(lower)
+        this.finder.add(name, server, site)
+      }
     }
-    this.finder = new ServerNames(this.defaultServer)
-    for (const entry of this.names) this.finder.add(entry.name, entry.server, entry.site)
     // Who asks for captures must have them matched, even if there is no other server.
     if (this.finder.named.some(pattern => pattern.captures > 0)) this.single = false
   }
 
   serverFor(host: string): ServerRuntime {
-    return this.single ? this.defaultServer : this.finder!.find(host)
+    return this.single ? this.defaultServer : this.finder.find(host)
   }
 
   get matchedName(): Pattern | null {
-    return this.single ? null : this.finder!.matched
+    return this.single ? null : this.finder.matched
   }
 }

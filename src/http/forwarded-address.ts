@@ -62,7 +62,7 @@ const ALL_TRUSTED = 2
 function follow(list: string, trusted: TrustedProxies, recursive: boolean): number {
   let end = list.length
   let outcome = NOTHING
-  do {
+  for (;;) {
     if (!trusted.contains(forwarded.address)) return outcome
     while (end > 0 && isSeparator(list.charCodeAt(end - 1))) end--
     let start = end
@@ -70,8 +70,8 @@ function follow(list: string, trusted: TrustedProxies, recursive: boolean): numb
     if (!readAddress(list.slice(start, end))) return outcome
     outcome = STOPPED
     end = start
-  } while (recursive && end > 0)
-  return ALL_TRUSTED
+    if (!recursive || end === 0) return ALL_TRUSTED
+  }
 }
 
 function isSeparator(code: number): boolean {

@@ -54,7 +54,7 @@ export class LimitZone {
     const key = `${kind} "${this.name}" ${this.keyText}`
     http.sharedMemory(key, bytes)
     http.onStart(services => {
-      this.table = new KeyTable(services.shared(key) as SharedArrayBuffer)
+      this.table = new KeyTable(services.shared(key))
     })
   }
 }
@@ -62,7 +62,13 @@ export class LimitZone {
 /** Names are one space for all kinds of zones. */
 const zoneKinds = new RegistryKey<string>('zone')
 
-export function addZone<Z extends LimitZone>(zones: Registry<Z>, zone: Z, kind: string, declared: ZoneDeclaration, http: HttpSetup): void {
+export function addZone<Z extends LimitZone>(
+  zones: Registry<Z>,
+  zone: Z,
+  kind: string,
+  declared: ZoneDeclaration,
+  http: HttpSetup,
+): void {
   const { name, bytes, site } = declared
   const known = zones.get(name)
   if (known !== null) site.fail(`${kind} "${name}" is already bound to key "${known.keyText}"`)

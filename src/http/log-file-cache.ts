@@ -1,6 +1,6 @@
 // Access logs whose path has variables: opened for each line, unless open_log_file_cache keeps those in use open.
 
-import { closeSync, openSync, statSync, writeSync, type BigIntStats } from 'node:fs'
+import { closeSync, openSync, statSync, writeSync } from 'node:fs'
 import { errorText } from '../lib/errno.ts'
 import { CRIT, ERR } from '../log/error-log.ts'
 import type { HttpRequest } from './request.ts'
@@ -34,18 +34,13 @@ export class LogFileCache {
   write(path: string, bytes: Buffer): void {
     const now = Date.now()
     const entry = this.entryOf(path, now)
-    if (entry.descriptor >= 0) {
-      writeSync(entry.descriptor, bytes)
-      return
-    }
-    let descriptor: number
-    try {
-      descriptor = openLog(path)
-    } catch (error) {
-      this.entries.delete(path)
-      throw error
-    }
+    this.entries.delete(path)
+    const descriptor = entry.descriptor >= 0 ? entry.descriptor : openLog(path)
+    // Only what could be opened takes a place.
+    this.entries.set(path, entry)
+    this.tidy(now)
     writeSync(descriptor, bytes)
+    if (entry.descriptor >= 0) return
     if (entry.uses < this.limits.minUses) closeSync(descriptor)
     else {
       entry.descriptor = descriptor
@@ -64,9 +59,6 @@ export class LogFileCache {
     else this.check(path, entry, now)
     entry.uses++
     entry.usedMs = now
-    this.entries.delete(path)
-    this.entries.set(path, entry)
-    this.tidy(now)
     return entry
   }
 
@@ -101,7 +93,7 @@ function openLog(path: string): number {
 }
 
 function identityOf(path: string): string {
-  const stats = statSync(Buffer.from(path, 'latin1'), { bigint: true, throwIfNoEntry: false }) as BigIntStats | undefined
+  const stats = statSync(Buffer.from(path, 'latin1'), { bigint: true, throwIfNoEntry: false })
   return stats === undefined ? '' : `${stats.dev}:${stats.ino}`
 }
 

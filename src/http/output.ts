@@ -11,6 +11,7 @@ import { followErrorPage } from './error-page.ts'
 import { DONE } from './module.ts'
 import { CONTENT_TYPE_HTML, isMsie, MSIE_PADDING, refreshPage, specialPage, wantsPadding } from './special-response.ts'
 import type { HttpRequest } from './request.ts'
+import type { FilterEntry } from './runtime.ts'
 
 /** write()'s flags: nothing follows. */
 export const LAST = 1
@@ -59,14 +60,23 @@ function runFilters(r: HttpRequest): void {
   if (r.errorStatus !== 0) takeErrorStatus(r)
   r.bodiless = r.method === 'HEAD' || r.status === 204 || r.status === 304
   const { filters } = r.location
+  if (filters.length > 0) filterHead(r, filters)
+}
+
+/** The first filter to see the head sits closest to the source, the last one next to the client. */
+function filterHead(r: HttpRequest, filters: readonly FilterEntry[]): void {
+  const { out: writer } = r
+  let last: BodyStage | null = null
   for (let i = 0; i < filters.length; i++) {
     const filter = filters[i]!
     const stage = filter.run(r, filter.conf)
     if (stage === null) continue
-    // The filter that is run last sits closest to the source.
-    stage.next = r.out
-    r.out.previous = stage
-    r.out = stage
+    stage.previous = last
+    stage.next = writer
+    writer.previous = stage
+    if (last === null) r.out = stage
+    else last.next = stage
+    last = stage
   }
 }
 
@@ -87,7 +97,7 @@ export function respond(r: HttpRequest, status: number, contentType: string, bod
   r.contentType = contentType
   r.contentLength = body.length
   runFilters(r)
-  if (typeof body === 'string' && r.out === r.stream.writer) r.stream.sendText(r, body)
+  if (typeof body === 'string' && r.out === r.stream.writer && r.trailers === null) r.stream.sendText(r, body)
   else {
     r.stream.sendHead(r)
     r.out.write(r, typeof body === 'string' ? Buffer.from(body, 'latin1') : body, LAST)

@@ -19,5 +19,6 @@ export interface PasswordAnswer {
 
 parentPort?.on('message', ({ id, password, stored }: PasswordQuestion) => {
   const computed = crypt(Buffer.from(password, 'latin1'), stored)
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, no browser's window
   parentPort!.postMessage({ id, computed } satisfies PasswordAnswer)
 })

@@ -63,6 +63,7 @@ export class Passwords {
     this.jobsByKey.set(key, job)
     this.thread ??= this.open()
     this.thread.ref()
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, no browser's window
     this.thread.postMessage({ id, password, stored } satisfies PasswordQuestion)
     return PENDING
   }

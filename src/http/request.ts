@@ -44,6 +44,12 @@ export interface ClientStream {
   readBody(wanted: boolean): void
 }
 
+/** Fields behind a body, whose values may not be known before its end. */
+export interface Trailers {
+  /** Names and values in turn; asked once, when the body is complete. */
+  fields(r: HttpRequest): readonly string[]
+}
+
 export class HttpRequest {
   readonly stream: ClientStream
   readonly head: RequestHead
@@ -107,6 +113,8 @@ export class HttpRequest {
   redirect = ''
   readonly outNames: string[] = []
   readonly outValues: string[] = []
+  /** What is to follow the body, null for nothing; only a chunked body can have it. */
+  trailers: Trailers | null = null
   /** The client gets a head and no body (HEAD, 204, 304). */
   bodiless = false
   /** Keep the connection after this request? Handlers may only clear it. */
@@ -179,11 +187,10 @@ export class HttpRequest {
     const log = this.location.errorLog
     if (level > log.level) return
     const server = this.server.name
-    const version = this.version === 9 ? '' : this.version === 10 ? ' HTTP/1.0' : ' HTTP/1.1'
     const host = this.header('host')
     log.log(
       level,
-      `${message}, client: ${this.clientAddress}, server: ${server}, request: "${this.method} ${this.unparsedUri}${version}"` +
+      `${message}, client: ${this.clientAddress}, server: ${server}, request: "${this.head.requestLine}"` +
         (this.parent === null ? '' : `, subrequest: "${this.uri}"`) +
         (host === null ? '' : `, host: "${host}"`),
       this.stream.connectionNumber,

@@ -14,7 +14,8 @@ export class ServerNames {
   private readonly patterns: { pattern: Pattern; server: ServerRuntime }[] = []
   /** The regular expression that the last find() was answered by. */
   matched: Pattern | null = null
-  private readonly fallback: ServerRuntime
+  /** Answers for what nobody has named; settled when all servers are known. */
+  fallback: ServerRuntime
 
   constructor(fallback: ServerRuntime) {
     this.fallback = fallback

@@ -1,6 +1,7 @@
 // What modules share while an http block is compiled, and what the running thread offers them.
 
 import type { Place, Scope, Site } from '../config/directive.ts'
+import type { DataFile } from '../config/source.ts'
 import type { Template } from '../config/template.ts'
 import type { AppSettings } from '../app/app.ts'
 import type { ErrorLog, LogFiles } from '../log/error-log.ts'
@@ -70,6 +71,8 @@ export interface HttpSetup {
   onStop(run: () => void): void
   /** Asks for shared memory (bytes, zeroed when new), given out by ThreadServices.shared. */
   sharedMemory(key: string, bytes: number): void
+  /** The text of a file that only the master may be able to read: certificates, keys. */
+  readData(path: string): DataFile
   /** A folder that must exist and belong to the user the front runs as (temp paths). */
   needsFolder(path: string): void
   /** A log file, opened by path in each thread; the master creates it first and gives it to the user. */

@@ -41,7 +41,8 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   request_filename: get(filePath),
   nginx_version: get(() => '1.31.5'),
   pid: get(() => `${process.pid}`),
-  request_completion: get(r => (r.done && r.headSent ? 'OK' : '')),
+  // For a post_action, that of the request it is about.
+  request_completion: get(r => (isComplete(r.parent ?? r) ? 'OK' : '')),
   request_body: get(r => (r.body === null || r.body.path !== '' ? null : r.body.bytes().toString('latin1'))),
   request_body_file: get(r => (r.body === null || r.body.path === '' ? null : r.body.path)),
   limit_rate: { get: r => `${rateOf(r) ?? 0}`, set: setRateText },
@@ -62,6 +63,11 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   sent_http_keep_alive: get(keepAliveField),
   sent_http_transfer_encoding: get(r => (r.headSent && r.contentLength < 0 && r.version === 11 ? 'chunked' : null)),
 }
+
+function isComplete(r: HttpRequest): boolean {
+  return r.done && r.headSent
+}
+
 /** Families: the getter for `$http_user_agent` is made from 'user_agent'. */
 export const corePrefixVariables: Readonly<Record<string, (rest: string) => Variable>> = {
   http_: rest => {

@@ -34,7 +34,10 @@ export class NetworkTable<A extends number | string> {
   freeze(last: (base: A, prefix: number) => A): void {
     const { entries } = this
     const [any] = entries.keys()
-    const keys = typeof any === 'number' ? Float64Array.from(entries.keys() as Iterable<number>).sort() : [...entries.keys()].sort()
+    const keys =
+      typeof any === 'number'
+        ? Float64Array.from(entries.keys() as Iterable<number>).sort()
+        : [...entries.keys()].sort((a, b) => (a < b ? -1 : 1))
     this.firsts = typeof any === 'number' ? new Float64Array(keys.length) : []
     this.lasts = typeof any === 'number' ? new Float64Array(keys.length) : []
     this.values = new Int32Array(keys.length)

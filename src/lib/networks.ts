@@ -130,7 +130,8 @@ export class Network {
   constructor(address: Address, prefix: number) {
     this.prefix = prefix
     this.base = typeof address === 'number' ? lowest(address, prefix) : edge(address, prefix, 0)
-    this.last = typeof address === 'number' ? this.base as number + 2 ** (32 - prefix) - 1 : edge(address, prefix, 255)
+    this.last =
+      typeof address === 'number' ? (this.base as number) + 2 ** (32 - prefix) - 1 : edge(address, prefix, 255)
     this.hasLowBits = this.base !== address
   }
 

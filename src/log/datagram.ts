@@ -15,9 +15,9 @@ const SOCK_CLOEXEC = 0o2000000
 const MSG_NOSIGNAL = 0x4000
 
 interface Libc {
-  socket(domain: number, type: number, protocol: number): number
-  connect(fd: number, address: Buffer, length: number): number
-  send(fd: number, bytes: Buffer, length: number, flags: number): number
+  socket(this: void, domain: number, type: number, protocol: number): number
+  connect(this: void, fd: number, address: Buffer, length: number): number
+  send(this: void, fd: number, bytes: Buffer, length: bigint, flags: number): bigint
 }
 
 let libc: Libc | null = null
@@ -47,7 +47,7 @@ export class DatagramSocket {
   /** False: it is not sent. The next one is tried on a new socket. */
   send(bytes: Buffer): boolean {
     if (this.descriptor < 0 && !this.open()) return false
-    if (Number(load().send(this.descriptor, bytes, lengthOf(bytes), MSG_NOSIGNAL)) >= 0) return true
+    if (load().send(this.descriptor, bytes, BigInt(bytes.length), MSG_NOSIGNAL) >= 0n) return true
     this.close()
     return false
   }
@@ -66,11 +66,6 @@ export class DatagramSocket {
     if (this.descriptor >= 0) closeSync(this.descriptor)
     this.descriptor = -1
   }
-}
-
-/** The kernel counts in 64 bits. */
-function lengthOf(bytes: Buffer): number {
-  return BigInt(bytes.length) as unknown as number
 }
 
 /** struct sockaddr_un, sockaddr_in or sockaddr_in6. */

@@ -35,14 +35,27 @@ export class Connection {
   bytesOut = 0
   closed = false
   reading = true
+  protected readonly flushed: () => void
   private error: NodeJS.ErrnoException | null = null
   private awaitingDrain = false
-  private readonly flushed: () => void
 
-  constructor(options: SocketOptions, handler: ConnectionHandler) {
+  /** @param from what to make the socket of, or one that is there and reads in its own way */
+  constructor(from: SocketOptions | net.Socket, handler: ConnectionHandler) {
     this.handler = handler
     this.flushed = () => this.onFlushed()
-    this.socket = new net.Socket({
+    this.socket = from instanceof net.Socket ? from : this.open(from)
+    this.socket.on('end', () => this.handler.onEnd())
+    this.socket.on('error', error => {
+      this.error = error
+    })
+    this.socket.on('close', () => {
+      this.closed = true
+      this.handler.onClose(this.error)
+    })
+  }
+
+  private open(options: SocketOptions): net.Socket {
+    return new net.Socket({
       ...options,
       allowHalfOpen: true,
       onread: {
@@ -54,14 +67,6 @@ export class Connection {
         },
       },
     } as net.SocketConstructorOpts)
-    this.socket.on('end', () => this.handler.onEnd())
-    this.socket.on('error', error => {
-      this.error = error
-    })
-    this.socket.on('close', () => {
-      this.closed = true
-      this.handler.onClose(this.error)
-    })
   }
 
   /** Bytes written that the kernel has not taken yet. */
@@ -150,7 +155,7 @@ export class Connection {
     return false
   }
 
-  private onFlushed(): void {
+  protected onFlushed(): void {
     this.awaitingDrain = false
     if (this.closed || this.socket.destroyed) return
     if (this.settled()) this.handler.onDrain()

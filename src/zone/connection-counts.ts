@@ -16,7 +16,7 @@ const ACTIVE = 3
 const ACCEPTED = 4
 const REQUESTS = 6
 
-let words: Int32Array<ArrayBufferLike> = new Int32Array(COUNTS_BYTES / 4)
+let words: Int32Array = new Int32Array(COUNTS_BYTES / 4)
 
 /** From now on this thread's connections are counted there. Called before it accepts any. */
 export function useConnectionCounts(memory: SharedArrayBuffer): void {

@@ -36,14 +36,7 @@ export function check(
   return outcome
 }
 
-function checkLocked(
-  table: KeyTable,
-  key: string,
-  rate: number,
-  burst: number,
-  now: number,
-  account: boolean,
-): number {
+function checkLocked(table: KeyTable, key: string, rate: number, burst: number, now: number, account: boolean): number {
   const { values } = table
   const known = table.find(key)
   excess = 0
@@ -106,7 +99,7 @@ function passedSince(values: Int32Array, at: number, now: number): number {
 
 function setLast(values: Int32Array, at: number, now: number): void {
   values[at + LAST] = Math.floor(now / TWO_32)
-  values[at + LAST + 1] = now % TWO_32 | 0
+  values[at + LAST + 1] = (now % TWO_32) | 0
 }
 
 function leaked(values: Int32Array, at: number, rate: number, passed: number): number {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import test from 'node:test'
-import { get, needs, PYTHON, raw, request, requestBytes, serveApp, tempDir, writeFiles } from '../helpers/index.ts'
+import { eventually, get, needs, PYTHON, raw, request, requestBytes, serveApp, tempDir, writeFiles } from '../helpers/index.ts'
 import type { Response } from '../helpers/index.ts'
 
 const SETTINGS = `from pathlib import Path
@@ -207,7 +207,7 @@ test('Django: templates, forms, uploads, sessions, streams, errors and the admin
     const page = await browser.ask('/error/')
     assert.equal(page.status, 500)
     assert.doesNotMatch(page.text, /LookupError/)
-    assert.match(server.output, /LookupError: django error/)
+    await eventually(() => server.output.includes('LookupError: django error'))
   })
 
   await t.test('the admin: its login page, a login, and the page behind it', async () => {

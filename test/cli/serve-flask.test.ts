@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { get, needs, PYTHON, raw, request, requestBytes, serveApp } from '../helpers/index.ts'
+import { eventually, get, needs, PYTHON, raw, request, requestBytes, serveApp } from '../helpers/index.ts'
 
 const APP = `import hashlib, os, time
 from flask import Flask, Response, abort, make_response, redirect, request, send_file, session, stream_with_context
@@ -126,6 +126,6 @@ test('Flask: routes, uploads, cookies, redirects, streams, files and errors', as
 
   await t.test('an error', async () => {
     assert.equal((await get(port, '/error')).status, 500)
-    assert.match(server.output, /RuntimeError: flask error/)
+    await eventually(() => server.output.includes('RuntimeError: flask error'))
   })
 })

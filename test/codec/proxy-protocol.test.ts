@@ -39,7 +39,13 @@ test('version 1: UNKNOWN tells nothing', () => {
 })
 
 test('version 1: what is broken is told up to its line end', () => {
-  for (const text of ['GET / HTTP/1.1\r\n', 'PROXY TCP4 x y 1 2\r\n', 'PROXY TCP4 1.2.3.4 1.2.3.4 1 65536\r\n', 'PROXY TCP4 1.2.3.4 1.2.3.4 1 2\n', `PROXY ${'x'.repeat(120)}`]) {
+  for (const text of [
+    'GET / HTTP/1.1\r\n',
+    'PROXY TCP4 x y 1 2\r\n',
+    'PROXY TCP4 1.2.3.4 1.2.3.4 1 65536\r\n',
+    'PROXY TCP4 1.2.3.4 1.2.3.4 1 2\n',
+    `PROXY ${'x'.repeat(120)}`,
+  ]) {
     assert.equal(read(line(text)), BROKEN, text)
   }
   read(line('GET / HTTP/1.1\r\n'))
@@ -49,7 +55,10 @@ test('version 1: what is broken is told up to its line end', () => {
 test('version 2: addresses of both families, and connections without any', () => {
   const bytes = binary(0x11, v4)
   assert.equal(read(Buffer.concat([bytes, line('GET')])), bytes.length)
-  assert.deepEqual([header.value?.source, header.value?.sourcePort, header.value?.destinationPort], ['192.0.2.1', 123, 5678])
+  assert.deepEqual(
+    [header.value?.source, header.value?.sourcePort, header.value?.destinationPort],
+    ['192.0.2.1', 123, 5678],
+  )
   const v6 = Buffer.alloc(36)
   v6[15] = 1
   v6[31] = 2
@@ -65,7 +74,14 @@ test('version 2: values by name, also those inside the ssl value', () => {
   read(binary(0x11, v4, Buffer.concat([tlv(1, 'h2'), tlv(0xae, '12345'), tlv(0x20, ssl)])))
   const { tlvs } = header.value!
   const value = (name: string): string | null => tlvNamed(name)!(tlvs)
-  assert.deepEqual(['alpn', '0x1', '0x00ae', 'ssl_verify', 'ssl_cn', 'ssl_0x22'].map(value), ['h2', 'h2', '12345', '255', 'example.com', 'example.com'])
+  assert.deepEqual(['alpn', '0x1', '0x00ae', 'ssl_verify', 'ssl_cn', 'ssl_0x22'].map(value), [
+    'h2',
+    'h2',
+    '12345',
+    '255',
+    'example.com',
+    'example.com',
+  ])
   assert.deepEqual([value('netns'), value('ssl_version'), tlvNamed('nothing')], [null, null, null])
 })
 
@@ -77,7 +93,12 @@ test('version 2: another version, too long, too short', () => {
 })
 
 test(`fuzz: every input is incomplete, broken or used as far as its header goes, however it comes (seed ${start})`, () => {
-  const seeds = [line('PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nrest'), line('PROXY UNKNOWN\r\nrest'), binary(0x11, v4, tlv(1, 'x')), binary(0x21, Buffer.alloc(36))]
+  const seeds = [
+    line('PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nrest'),
+    line('PROXY UNKNOWN\r\nrest'),
+    binary(0x11, v4, tlv(1, 'x')),
+    binary(0x21, Buffer.alloc(36)),
+  ]
   for (let n = 0; n < 20000; n++) {
     const random = new Random(start + n)
     const bytes = Buffer.from(seeds[random.below(seeds.length)]!)
@@ -85,7 +106,8 @@ test(`fuzz: every input is incomplete, broken or used as far as its header goes,
     const whole = read(bytes)
     const value = header.value
     let piecewise = INCOMPLETE
-    for (let end = 0; end <= bytes.length && piecewise === INCOMPLETE; end++) piecewise = readProxyProtocol(bytes, 0, end)
+    for (let end = 0; end <= bytes.length && piecewise === INCOMPLETE; end++)
+      piecewise = readProxyProtocol(bytes, 0, end)
     assert.equal(piecewise, whole, `FUZZ_SEED=${start + n} ${JSON.stringify(bytes.toString('latin1'))}`)
     assert.deepEqual(header.value, value)
     assert.ok(whole >= BROKEN && whole <= bytes.length)

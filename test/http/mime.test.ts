@@ -19,8 +19,10 @@ test('the extension is behind the last dot of the last segment', () => {
 
 test('types compare without case; what is unknown has default_type', () => {
   const location = { types: new Map([['html', 'text/html']]), defaultType: 'text/plain' }
-  const type = (uri: string): string => contentType({ uri, location } as unknown as HttpRequest)
+  const type = (uri: string, contentTypeSet = ''): string =>
+    contentType({ uri, location, contentType: contentTypeSet } as unknown as HttpRequest)
   assert.equal(type('/a.html'), 'text/html')
   assert.equal(type('/a.HTML'), 'text/html')
   assert.equal(type('/a.xyz'), 'text/plain')
+  assert.equal(type('/a.html', 'text/x-own'), 'text/x-own', 'who sent the client here has the say')
 })

@@ -25,7 +25,8 @@ test(`fuzz: networks are found as a plain search finds them (seed ${start})`, ()
     const random = new Random(start + n)
     const table = new NetworkTable<string>()
     const all = new Map<string, { network: Network; value: number }>()
-    const address = (): string => String.fromCharCode(...Array.from({ length: 16 }, (_, i) => (i < 14 ? 0 : random.below(256))))
+    const address = (): string =>
+      String.fromCharCode(...Array.from({ length: 16 }, (_, i) => (i < 14 ? 0 : random.below(256))))
     for (let value = 0; value < 60; value++) {
       const network = new Network(address(), 108 + random.below(21))
       table.add(network, value)
@@ -51,5 +52,8 @@ test('ranges: later ones divide earlier ones, and may not stick out of them', ()
   assert.ok(!table.delete(0x100, 0x1fe))
   assert.ok(table.delete(0x100, 0x1ff))
   table.freeze()
-  assert.deepEqual([0, 0xff, 0x100, 0x1ff, 0x200, 0x2ffff, 0x30000].map(at => table.find(at)), [1, 1, -1, -1, 1, 1, -1])
+  assert.deepEqual(
+    [0, 0xff, 0x100, 0x1ff, 0x200, 0x2ffff, 0x30000].map(at => table.find(at)),
+    [1, 1, -1, -1, 1, 1, -1],
+  )
 })

@@ -22,7 +22,18 @@ test('addresses: what is one and what is not', () => {
     assert.equal(parseIpv4(text), -1, text)
   }
   assert.equal(addressBytes('::1'), `${'\0'.repeat(15)}\x01`)
-  for (const text of ['', ':', ':::', '1::2::3', '1:2:3:4:5:6:7', '1:2:3:4:5:6:7:8:9', '12345::', 'g::', '::1.2.3', '1:2:3:4:5:6:7::8']) {
+  for (const text of [
+    '',
+    ':',
+    ':::',
+    '1::2::3',
+    '1:2:3:4:5:6:7',
+    '1:2:3:4:5:6:7:8:9',
+    '12345::',
+    'g::',
+    '::1.2.3',
+    '1:2:3:4:5:6:7::8',
+  ]) {
     assert.equal(parseIpv6(text), null, text)
   }
   assert.equal(parseAddress('::ffff:127.0.0.1'), 0x7f000001)
@@ -72,5 +83,6 @@ test('networks: bounds, membership and what is refused', () => {
   assert.ok(v6.contains(parseIpv6('2001:db8:ffff::')!))
   assert.ok(!v6.contains(parseIpv6('2001:db8:7fff::')!))
   assert.equal(new Network(parseIpv6('::1')!, 128).last, parseIpv6('::1'))
-  for (const text of ['', '/8', '1.2.3.4/33', '1.2.3.4/', '::/129', '1.2.3.4/-1', '1.2.3/8']) assert.equal(parseNetwork(text), null)
+  for (const text of ['', '/8', '1.2.3.4/33', '1.2.3.4/', '::/129', '1.2.3.4/-1', '1.2.3/8'])
+    assert.equal(parseNetwork(text), null)
 })

@@ -89,6 +89,17 @@ function scan(head: ResponseHead, bytes: Buffer, start: number, end: number, lim
     head.scanned = line
     head.mark = 0
   }
+  return scanResponseFields(head, bytes, start, end, limits)
+}
+
+/** The fields of a response, from start + head.scanned on: the head's length, MORE, or INVALID with head.error set. */
+export function scanResponseFields(
+  head: ResponseHead,
+  bytes: Buffer,
+  start: number,
+  end: number,
+  limits: HeadLimits,
+): number {
   const answer = scanFields(head, bytes, start, end, limits)
   if (answer >= 0) return answer
   if (answer === FIELD_INVALID) return refuse(head, `upstream sent invalid header: ${badLine(head, bytes, start)}`)
@@ -155,7 +166,7 @@ function refuse(head: ResponseHead, error: string): number {
 }
 
 // RFC 9112, 6.3, and ngx_http_upstream_process_content_length: a length or a coding, each once, never both.
-function takeFraming(head: ResponseHead): boolean {
+export function takeFraming(head: ResponseHead): boolean {
   let close = head.version === 10
   let wantsUpgrade = false
   let names = false

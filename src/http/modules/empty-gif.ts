@@ -6,7 +6,13 @@ import { respond } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
 
 const directives = {
-  empty_gif: { in: LOCATION, args: [0, 0], default: false, inheritedBy: 0, parse: () => true } satisfies Directive<boolean>,
+  empty_gif: {
+    in: LOCATION,
+    args: [0, 0],
+    default: false,
+    inheritedBy: 0,
+    parse: () => true,
+  } satisfies Directive<boolean>,
 }
 
 export const emptyGif = httpModule({

@@ -1,4 +1,4 @@
-// add_header and expires (ngx_http_headers_filter_module).
+// add_header, add_trailer and expires (ngx_http_headers_filter_module).
 
 import {
   HTTP,
@@ -15,7 +15,7 @@ import { list, oneOf } from '../../config/values.ts'
 import { formatHttpDate, NO_DATE, parseHttpDate } from '../../lib/http-date.ts'
 import { httpModule, type LocationBuilder, type Value } from '../module.ts'
 import type { BodyStage } from '../output.ts'
-import type { HttpRequest } from '../request.ts'
+import type { HttpRequest, Trailers } from '../request.ts'
 
 const everywhere = HTTP | SERVER | LOCATION | IF_IN_LOCATION
 
@@ -79,14 +79,18 @@ function parseHeader([name, value, always]: readonly string[], at: Site): AddedH
 const directives = {
   add_header: list(everywhere, [2, 3], parseHeader),
   add_header_inherit: oneOf(everywhere, ['on', 'off', 'merge'], 'on'),
+  add_trailer: list(everywhere, [2, 3], parseHeader),
+  add_trailer_inherit: oneOf(everywhere, ['on', 'off', 'merge'], 'on'),
   expires,
 }
 
 export const headers = httpModule({
   name: 'headers',
   directives,
+  prefixVariables: { sent_trailer_: rest => ({ get: r => sentTrailer(r, rest.replaceAll('_', '-')) }) },
   compile(conf, at) {
-    const added = effective(at.scope)
+    const added = effective(at.scope, 'add_header')
+    const trailers = effective(at.scope, 'add_trailer')
     const { expires } = conf
     if (expires !== null && expires.fixed?.kind !== 'off') {
       at.filter(setExpires, { ...expires, value: at.value(expires.template) } satisfies ExpiresConf)
@@ -96,17 +100,23 @@ export const headers = httpModule({
         addHeaders,
         added.map(header => compileHeader(header, at)),
       )
+    if (trailers.length > 0)
+      at.filter(
+        addTrailers,
+        trailers.map(header => compileHeader(header, at)),
+      )
   },
 })
 
 /** Inner headers replace the outer ones as a whole; `merge` puts the outer ones behind them, `off` shuts them out. */
-function effective(scope: Scope): readonly AddedHeader[] {
-  const { add_header, add_header_inherit } = scope.conf(directives)
-  const own = scope.has('add_header') ? add_header : null
-  if (add_header_inherit === 'off') return own ?? []
-  const outer = scope.parent === null ? [] : effective(scope.parent)
+function effective(scope: Scope, name: 'add_header' | 'add_trailer'): readonly AddedHeader[] {
+  const conf = scope.conf(directives)
+  const inherit = conf[`${name}_inherit`]
+  const own = scope.has(name) ? conf[name] : null
+  if (inherit === 'off') return own ?? []
+  const outer = scope.parent === null ? [] : effective(scope.parent, name)
   if (own === null) return outer
-  return add_header_inherit === 'merge' ? [...own, ...outer] : own
+  return inherit === 'merge' ? [...own, ...outer] : own
 }
 
 /** Fields of which there is only one: set instead of added, and an empty value takes them away. */
@@ -143,6 +153,42 @@ function addHeaders(r: HttpRequest, conf: readonly HeaderConf[]): BodyStage | nu
     else if (kind === ETAG) r.etag = text
     else if (text !== '') r.addHeader(name, text)
   }
+  return null
+}
+
+/** Their values may be known only when the body has been sent. */
+class AddedTrailers implements Trailers {
+  private readonly conf: readonly HeaderConf[]
+  sent: readonly string[] = []
+
+  constructor(conf: readonly HeaderConf[]) {
+    this.conf = conf
+  }
+
+  fields(r: HttpRequest): readonly string[] {
+    const fields: string[] = []
+    for (const { name, value } of this.conf) {
+      const text = value.get(r)
+      if (text !== '') fields.push(name, text)
+    }
+    this.sent = fields
+    return fields
+  }
+}
+
+/** A body that trailers follow must be chunked, whatever its length. */
+function addTrailers(r: HttpRequest, conf: readonly HeaderConf[]): BodyStage | null {
+  const ordinary = isOrdinary(r.status)
+  const wanted = conf.filter(({ always }) => always || ordinary)
+  if (wanted.length === 0 || r.version !== 11 || r.bodiless) return null
+  r.contentLength = -1
+  r.trailers = new AddedTrailers(wanted)
+  return null
+}
+
+function sentTrailer(r: HttpRequest, name: string): string | null {
+  const sent = r.trailers instanceof AddedTrailers ? r.trailers.sent : []
+  for (let i = 0; i < sent.length; i += 2) if (sent[i]!.toLowerCase() === name) return sent[i + 1]!
   return null
 }
 

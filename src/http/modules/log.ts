@@ -115,7 +115,8 @@ function parseLog([path, format, ...parameters]: readonly string[], at: Site): L
     else if (key === 'flush') flushMs = parseTime(value) || at.fail(`invalid flush time "${value}"`)
     else if (key === 'if') condition = Template.parse(value, at)
     else if (parameter === 'gzip') gzip = 1
-    else if (key === 'gzip') gzip = /^[1-9]$/.test(value) ? Number(value) : at.fail(`invalid compression level "${value}"`)
+    else if (key === 'gzip')
+      gzip = /^[1-9]$/.test(value) ? Number(value) : at.fail(`invalid compression level "${value}"`)
     else at.fail(`invalid parameter "${parameter}"`)
   }
   if (gzip > 0 && size === 0) size = GZIP_BUFFER

@@ -19,7 +19,13 @@ import type { HttpRequest } from '../request.ts'
 
 const directives = {
   // Older versions wanted an argument, which meant nothing.
-  stub_status: { in: SERVER | LOCATION, args: [0, 1], default: false, inheritedBy: 0, parse: () => true } satisfies Directive<boolean>,
+  stub_status: {
+    in: SERVER | LOCATION,
+    args: [0, 1],
+    default: false,
+    inheritedBy: 0,
+    parse: () => true,
+  } satisfies Directive<boolean>,
 }
 
 export const stubStatus = httpModule({

@@ -130,7 +130,12 @@ function userIdOf(r: HttpRequest, conf: UserIdConf): UserId {
   const known = ids.get(r)
   if (known !== null) return known
   const cookie = cookieNamed(r, conf.name)
-  const id: UserId = { got: cookie === null ? null : decode(r, cookie), cookie: cookie ?? '', set: null, isReset: false }
+  const id: UserId = {
+    got: cookie === null ? null : decode(r, cookie),
+    cookie: cookie ?? '',
+    set: null,
+    isReset: false,
+  }
   ids.set(r, id)
   return id
 }
@@ -229,7 +234,9 @@ function expires(seconds: number): string {
   if (seconds === MAX) return '; expires=Thu, 31-Dec-37 23:55:55 GMT'
   // Netscape's form of a date, with hyphens; two digits are enough for a year that is near.
   const date = formatHttpDate(Math.floor(Date.now() / 1000) + seconds)
-  return `; expires=${date.replace(/^(\w+, \d\d) (\w+) (\d\d)(\d\d)/, (_all, day, month, century, year) =>
-    `${day}-${month}-${Number(century) * 100 + Number(year) > 2037 ? century : ''}${year}`,
+  return `; expires=${date.replace(
+    /^(\w+, \d\d) (\w+) (\d\d)(\d\d)/,
+    (_all, day, month, century, year) =>
+      `${day}-${month}-${Number(century) * 100 + Number(year) > 2037 ? century : ''}${year}`,
   )}`
 }

@@ -164,6 +164,7 @@ export class Exchange implements PeerUser, Source, Producer {
     this.partial = null
     this.cached = false
     this.interims = 0
+    this.status = 0
   }
 
   private open(peer: Peer): void {

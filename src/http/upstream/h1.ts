@@ -35,6 +35,7 @@ export class H1Reader implements BodySink {
 
 export const http1: Omit<UpstreamProtocol, 'requestHead' | 'passHead'> = {
   scheme: 'http://',
+  pieceMax: Infinity,
 
   beforePiece(x: Exchange, length: number): string {
     return sendsChunked(x) ? chunkLine(length) : ''

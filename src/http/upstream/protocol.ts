@@ -9,6 +9,8 @@ export interface UpstreamProtocol {
   readonly scheme: string
   /** The request up to its body, as latin1 text; made once and sent again to the next peer. */
   requestHead(x: Exchange): string
+  /** Bytes of body a piece may have. */
+  readonly pieceMax: number
   /** Around a piece of body: a chunk's size line and end, a record's header. '' where bodies go as they are. */
   beforePiece(x: Exchange, length: number): string
   afterPiece(x: Exchange, length: number): string
@@ -17,7 +19,8 @@ export interface UpstreamProtocol {
   /** A request begins on a connection: the parser forgets the last response. */
   beginResponse(x: Exchange): void
   /** Reads a response head from bytes[start, end). Answers how many bytes it took with `x.status`, `x.names`… set; MORE;
-   *  or less than 0 with `x.problem` set. Interim heads are answered like others. */
+   *  or less than 0 with `x.problem` set ('' where it is logged already). Interim heads are answered like others. Who keeps
+   *  an incomplete head in a reader of his own answers for all the bytes and leaves `x.status` 0. */
   readHead(x: Exchange, bytes: Buffer, start: number, end: number): number
   /** After a final head, once: how the body is framed. Sets `x.bodyDone` where there is none. */
   beginBody(x: Exchange): void
@@ -32,6 +35,7 @@ export interface UpstreamProtocol {
 
 /** Does nothing around the pieces of a body. */
 export const bare = {
+  pieceMax: Infinity,
   beforePiece: (): string => '',
   afterPiece: (): string => '',
   bodyEnd: (): string => '',

@@ -27,6 +27,8 @@ export function readHead(x: Exchange, received: Buffer): void {
     }
     if (taken === 0) break
     at += taken
+    // Taken in by the protocol's own reader, which wants more of it.
+    if (x.status === 0) continue
     if (x.status >= 200 || x.status === 101) {
       x.partial = null
       headComplete(x, chunk, at)
@@ -44,7 +46,7 @@ export function readHead(x: Exchange, received: Buffer): void {
 }
 
 function refuse(x: Exchange, problem: string): void {
-  x.log(ERR, `${problem} while ${x.action()}`)
+  if (problem !== '') x.log(ERR, `${problem} while ${x.action()}`)
   x.failed(INVALID_HEADER)
 }
 

@@ -22,17 +22,8 @@ export function sendRequest(x: Exchange): void {
     x.streamed.open(x)
   } else if (!x.sendsBody || body === null || body.length === 0) {
     sent(x, link.connection.writeText(head + (x.sendsBody ? x.protocol.bodyEnd(x) : '')))
-  } else if (body.path === '') {
-    sent(
-      x,
-      link.connection.writeAll(
-        head + x.protocol.beforePiece(x, body.length),
-        body.bytes(),
-        tail(x, body.length),
-        false,
-      ),
-    )
-  } else {
+  } else if (body.path === '') sendMemory(x, head, body.bytes())
+  else {
     link.connection.writeText(head)
     sendFile(x)
   }
@@ -51,6 +42,31 @@ export function sent(x: Exchange, taken: boolean): void {
   x.link!.watch(taken ? x.settings.readTimeout : Math.max(x.settings.sendTimeout, x.settings.readTimeout))
 }
 
+function sendMemory(x: Exchange, head: string, bytes: Buffer): void {
+  const { length } = bytes
+  const { connection } = x.link!
+  if (length <= x.protocol.pieceMax) {
+    sent(x, connection.writeAll(head + x.protocol.beforePiece(x, length), bytes, tail(x, length), false))
+    return
+  }
+  connection.writeText(head)
+  writePieces(x, bytes, false)
+  sent(x, connection.writeText(x.protocol.bodyEnd(x)))
+}
+
+/** Body bytes in pieces of the size the protocol allows; answers whether the connection takes more. */
+export function writePieces(x: Exchange, bytes: Buffer, volatile: boolean): boolean {
+  const { protocol } = x
+  const { connection } = x.link!
+  let taken = true
+  for (let at = 0; at < bytes.length; at += protocol.pieceMax) {
+    const piece = bytes.length <= protocol.pieceMax ? bytes : bytes.subarray(at, at + protocol.pieceMax)
+    const before = protocol.beforePiece(x, piece.length)
+    taken = connection.writeAll(before, piece, protocol.afterPiece(x, piece.length), volatile)
+  }
+  return taken
+}
+
 function tail(x: Exchange, length: number): string {
   return x.protocol.afterPiece(x, length) + x.protocol.bodyEnd(x)
 }
@@ -60,7 +76,7 @@ function sendFile(x: Exchange): void {
   const body = x.r.body!
   const link = x.link!
   for (;;) {
-    const piece = Buffer.allocUnsafeSlow(Math.min(PIECE, body.length - x.bodyAt))
+    const piece = Buffer.allocUnsafeSlow(Math.min(PIECE, x.protocol.pieceMax, body.length - x.bodyAt))
     let size = 0
     try {
       size = body.read(piece, x.bodyAt)

@@ -8,7 +8,7 @@ import { ERR } from '../../log/error-log.ts'
 import { keep } from '../../net/read-buffer.ts'
 import { OVER } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
-import { sent } from './sending.ts'
+import { sent, writePieces } from './sending.ts'
 
 /** Bytes held while the upstream is being connected. */
 const WAITING_MAX = 65536
@@ -82,8 +82,7 @@ export class StreamedBody extends RequestBody {
   private put(x: Exchange, bytes: Buffer, volatile: boolean): boolean {
     if (x.link === null) return true
     x.link.watch(x.settings.sendTimeout)
-    const before = x.protocol.beforePiece(x, bytes.length)
-    const taken = x.link.connection.writeAll(before, bytes, x.protocol.afterPiece(x, bytes.length), volatile)
+    const taken = writePieces(x, bytes, volatile)
     // While it is the client who is waited for, the upstream is not to blame.
     if (taken) x.link.unwatch()
     return taken

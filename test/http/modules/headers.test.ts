@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test, { after } from 'node:test'
 import { parseExpires } from '../../../src/http/modules/headers.ts'
 import { parseHttpDate } from '../../../src/lib/http-date.ts'
-import { request, serve, type Response, type Server } from '../../helpers/index.ts'
+import { eventually, request, serve, type Response, type Server } from '../../helpers/index.ts'
 
 const file = { after }
 const server: Server = await serve(file, {
@@ -10,6 +10,7 @@ const server: Server = await serve(file, {
   conf: `
       http {
         add_header X-Http h;
+        log_format trailer "$sent_trailer_x_length";
         server {
           listen 127.0.0.1:%%PORT_0%%;
           add_header X-Server $uri;
@@ -28,6 +29,8 @@ const server: Server = await serve(file, {
           location /modified { alias html/a; expires modified 1h; }
           location /dynamic { expires $arg_e; return 200; }
           location /bad { expires 1h; return 500; }
+          location /trailer { access_log trailer.log trailer; add_trailer X-Length $body_bytes_sent; add_trailer X-Empty ""; return 200 abc; }
+          location /trailer-error { add_trailer X-Ok o; add_trailer X-Always a always; return 404; }
         }
       }`,
 })
@@ -93,4 +96,15 @@ test('expires: what it may say', () => {
   assert.equal(parseExpires('@1h', true), 'daily time cannot be used with "modified" parameter')
   assert.equal(parseExpires('epoch', true), 'invalid value')
   assert.equal(parseExpires('', false), 'invalid value')
+})
+
+test('add_trailer: behind a chunked body, known when that has been sent', async () => {
+  const response = await ask('/trailer')
+  assert.equal(response.body.toString(), 'abc')
+  assert.equal(response.header('transfer-encoding'), 'chunked')
+  assert.deepEqual(response.trailers, [['X-Length', '3']])
+  await eventually(() => server.file('trailer.log') === '3\n')
+  assert.deepEqual((await ask('/trailer-error')).trailers, [['X-Always', 'a']])
+  const old = await request({ address: server.port, path: '/trailer', version: '1.0' })
+  assert.deepEqual([old.body.toString(), old.trailers], ['abc', []])
 })

@@ -30,7 +30,9 @@ test('limit_req: a second request past the burst is refused, and others are not 
   assert.equal((await ask('/slow?k=b')).header('x-status'), 'PASSED')
   assert.equal((await ask('/slow')).status, 204)
   assert.equal((await ask('/slow')).status, 204)
-  await eventually(() => /\[error\].* limiting requests, excess: [01]\.\d{3} by zone "slow", client/.test(server.errorLog()))
+  await eventually(() =>
+    /\[error\].* limiting requests, excess: [01]\.\d{3} by zone "slow", client/.test(server.errorLog()),
+  )
 })
 
 test('limit_req: two threads count as one', async () => {

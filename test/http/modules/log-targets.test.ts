@@ -57,9 +57,13 @@ test('access_log: a path with variables, but not for a document root that is not
   await ask('/rootless?n=a')
   await eventually(() => server.file('dir/by_a') === '/path a\n/path a\n')
   assert.equal(server.file('dir/rootless_a'), '')
-  await eventually(() => /testing ".*missing" existence failed \(2: No such file or directory\)/.test(server.errorLog()))
+  await eventually(() =>
+    /testing ".*missing" existence failed \(2: No such file or directory\)/.test(server.errorLog()),
+  )
   await ask('/path?n=no/such')
-  await eventually(() => /\[crit\].* open\(\) ".*by_no\/such" failed \(2: No such file or directory\)/.test(server.errorLog()))
+  await eventually(() =>
+    /\[crit\].* open\(\) ".*by_no\/such" failed \(2: No such file or directory\)/.test(server.errorLog()),
+  )
 })
 
 test('open_log_file_cache: files in use stay open under whatever name', async () => {

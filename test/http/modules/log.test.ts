@@ -140,7 +140,10 @@ test('what cannot be is refused', async t => {
   assert.match(await problem('access_log off now;'), /invalid parameter "now"/)
   assert.match(await problem('log_format a b; log_format a c;'), /duplicate "log_format" name "a"/)
   assert.match(await problem('log_format a $nothing; access_log x a;'), /unknown "nothing" variable/)
-  assert.match(await problem('access_log syslog:server=127.0.0.1 combined buffer=1k;'), /logs to syslog cannot be buffered/)
+  assert.match(
+    await problem('access_log syslog:server=127.0.0.1 combined buffer=1k;'),
+    /logs to syslog cannot be buffered/,
+  )
   assert.match(await problem('access_log syslog:tag=x;'), /no syslog server specified/)
   assert.match(await problem('access_log syslog:server=127.0.0.1,facility=me;'), /unknown syslog facility "me"/)
   assert.match(await problem('access_log syslog:server=127.0.0.1,tag=a-b;'), /syslog "tag" only allows/)

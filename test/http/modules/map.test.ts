@@ -44,7 +44,12 @@ test('map: keys compare without case; an empty one is a key; what is not there i
 test('map: hostnames may have wildcards, and patterns come last', async () => {
   const found = async (host: string): Promise<string> => (await values(host))[1]!
   assert.deepEqual(
-    [await found('example.org.'), await found('a.b.Example.org'), await found('www.example.com'), await found('own.org')],
+    [
+      await found('example.org.'),
+      await found('a.b.Example.org'),
+      await found('www.example.com'),
+      await found('own.org'),
+    ],
     ['exact', 'head', 'tail', 'own'],
   )
   assert.equal(await found('reXY.org'), 're-XY')

@@ -30,7 +30,9 @@ test('listen proxy_protocol: without the header the connection is closed and tha
   client.socket.write(requestBytes({}))
   await client.closed()
   assert.equal(client.received.length, 0)
-  await eventually(() => /broken header: "GET \/ HTTP\/1\.1" while reading PROXY protocol, client: 127/.test(server.errorLog()))
+  await eventually(() =>
+    /broken header: "GET \/ HTTP\/1\.1" while reading PROXY protocol, client: 127/.test(server.errorLog()),
+  )
 })
 
 test('listen proxy_protocol: who sends nothing is not waited for', async t => {

@@ -17,7 +17,11 @@ const server: Server = await serve(
 )
 
 const valid = async (path: string, referer?: string): Promise<boolean> => {
-  const { body } = await request({ address: server.port, path, headers: referer === undefined ? {} : { Referer: referer } })
+  const { body } = await request({
+    address: server.port,
+    path,
+    headers: referer === undefined ? {} : { Referer: referer },
+  })
   return body.toString() === '[]'
 }
 

@@ -5,11 +5,13 @@ import type { Template } from '../../../config/template.ts'
 import type { Group } from '../../../upstream/group.ts'
 import type { LocationBuilder, Value } from '../../module.ts'
 import { groupOf, GROUPS } from '../../upstream/groups.ts'
+import { fieldActions } from '../../upstream/response-fields.ts'
+import type { FieldActions } from '../../upstream/response-fields.ts'
 import { upstreamSettings } from '../../upstream/settings.ts'
 import type { UpstreamSettings } from '../../upstream/settings.ts'
 import type { HttpSetup, Registry } from '../../setup.ts'
 import type { Pass, proxyDirectives, Redirects } from './directives.ts'
-import { fieldActions } from './response.ts'
+import { ProxyRewriting } from './response.ts'
 import { bindDomainRule, bindRule } from './rewrites.ts'
 import type { Rule } from './rewrites.ts'
 import { makeTarget, parsePass } from './target.ts'
@@ -44,10 +46,8 @@ export interface ProxyConf {
   readonly ownNames: ReadonlySet<string>
   readonly lengthSet: boolean
   readonly sendsUpgrade: boolean
-  readonly redirects: readonly Rule[]
-  readonly cookieDomains: readonly Rule[]
-  readonly cookiePaths: readonly Rule[]
-  readonly fieldActions: ReadonlyMap<string, number>
+  readonly rewriting: ProxyRewriting
+  readonly fieldActions: FieldActions
 }
 
 type Directives = Conf<typeof proxyDirectives>
@@ -97,9 +97,11 @@ export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSe
     method: optional(conf.proxy_method),
     setBody: optional(conf.proxy_set_body),
     ...compileFields(conf, at),
-    redirects: compileRedirects(conf.proxy_redirect, pass.text, target, path, at),
-    cookieDomains: (conf.proxy_cookie_domain ?? []).map(rule => bindDomainRule(rule, at)),
-    cookiePaths: (conf.proxy_cookie_path ?? []).map(rule => bindRule(rule, at)),
+    rewriting: new ProxyRewriting(
+      compileRedirects(conf.proxy_redirect, pass.text, target, path, at),
+      (conf.proxy_cookie_domain ?? []).map(rule => bindDomainRule(rule, at)),
+      (conf.proxy_cookie_path ?? []).map(rule => bindRule(rule, at)),
+    ),
     fieldActions: fieldActions(settings.hidden),
   }
 }

@@ -1,0 +1,270 @@
+"""Kind `asgi`: one event loop, and on each front thread's connection many requests at a time.
+
+    AsgiSeat          the loop, the listening socket, the application's lifespan
+    FrontConnection   one front thread: bytes to frames, frames to streams
+    streams           asgi_http.HttpStream, asgi_websocket.WebSocketStream: one request each, one task each
+
+Nothing is buffered without bound: a stream sends as much as the front has granted it (WINDOW) and then waits, and what the
+front sends for a stream it sends within the window it was given.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+
+from .asgi_http import HttpStream
+from .asgi_lifespan import Lifespan
+from .asgi_websocket import WebSocketStream
+from .frames import ABORT, BODY, BYE, CLOSE, END, ENVIRON_MAX, ERROR, FROM_FILE, HEADER, HELLO, JOIN_MAX, LOG, LOG_MAX
+from .frames import MESSAGE, REQUEST, REQUEST_MAX, SHUTDOWN, WEBSOCKET, WINDOW, ProtocolError
+from .seat import listen
+
+BYE_SECONDS = 0.05
+
+
+class AsgiSeat:
+    def __init__(self, application, name, path, hello, life, graceful_timeout, leave):
+        self.application = application
+        self.name = name
+        self.path = path
+        self.hello = hello
+        self.life = life
+        self.graceful_timeout = graceful_timeout
+        self.leave_worker = leave
+        self.connections = set()
+        self.tasks = set()
+        self.leaving = False
+        self.forked = False
+        self.server = None
+        self.listener = listen(path)
+        self.loop = new_loop()
+        asyncio.set_event_loop(self.loop)
+        self.left = self.loop.create_future()
+        self.lifespan = Lifespan(application, name, self.loop)
+
+    def start(self):
+        """The application's startup. An error is told in one line; '' when requests may come."""
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            self.loop.add_signal_handler(number, os._exit, 0)
+        self.loop.add_signal_handler(signal.SIGTERM, self.leave_worker)
+        self.loop.add_reader(self.life, os._exit, 0)
+        return self.loop.run_until_complete(self.lifespan.start())
+
+    def serve(self):
+        """Until the seat has left and everything begun is done."""
+        self.loop.run_until_complete(self._serve())
+
+    async def _serve(self):
+        self.server = await self.loop.create_unix_server(lambda: FrontConnection(self), sock=self.listener)
+        if self.leaving:
+            self._leave()
+        await self.left
+        self.server.close()
+        while self.connections or self.tasks:
+            waited = [connection.closed for connection in self.connections]
+            await asyncio.wait([*waited, *self.tasks], return_when=asyncio.FIRST_COMPLETED)
+        await self.lifespan.stop(self.graceful_timeout)
+
+    def leave(self):
+        """May be called by a signal handler."""
+        if not self.leaving:
+            self.leaving = True
+            self.loop.call_soon_threadsafe(self._leave)
+
+    def _leave(self):
+        if self.server is None or self.left.done():
+            return
+        self.left.set_result(None)
+        for connection in list(self.connections):
+            connection.leave()
+
+    def disown(self):
+        """In a process forked by the application: nothing it does may reach the front."""
+        self.forked = True
+        for connection in self.connections:
+            os.close(connection.transport.get_extra_info('socket').fileno())
+        self.listener.close()
+
+    def run_stream(self, stream):
+        task = self.loop.create_task(stream.run())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+
+class FrontConnection(asyncio.Protocol):
+    """One front thread. Frames for streams that are done are passed over: they crossed the end on their way."""
+
+    def __init__(self, seat):
+        self.seat = seat
+        self.transport = None
+        self.streams = {}
+        self.last = 0  # the stream that was begun last
+        self.parts = []
+        self.missing = 0
+        self.writable = True
+        self.leaving = False
+        self.gone = False
+        self.closed = seat.loop.create_future()
+
+    # What the loop calls
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.seat.connections.add(self)
+        self.write_frame(HELLO, 0, json.dumps(self.seat.hello).encode())
+        if self.seat.leaving:
+            self.leave()
+
+    def data_received(self, data):
+        if self.missing > 0:
+            self.parts.append(data)
+            self.missing -= len(data)
+            if self.missing > 0:
+                return
+            data = b''.join(self.parts)
+            self.parts.clear()
+        try:
+            self._read(data)
+        except ProtocolError as error:
+            self.log(0, ERROR, 'the front broke the protocol: %s' % error)
+            self.transport.close()
+
+    def pause_writing(self):
+        self.writable = False
+
+    def resume_writing(self):
+        self.writable = True
+        for stream in list(self.streams.values()):
+            stream.notify()
+
+    def connection_lost(self, _error):
+        self.gone = True
+        self.seat.connections.discard(self)
+        streams, self.streams = self.streams, {}
+        for stream in streams.values():
+            stream.abort()
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    # Frames
+
+    def _read(self, data):
+        at = 0
+        size = len(data)
+        wanted = 12
+        while size - at >= 12:
+            length, stream, kind, flags, count = HEADER.unpack_from(data, at)
+            if length > REQUEST_MAX:
+                raise ProtocolError('frame of type %d with %d bytes' % (kind, length))
+            end = at + 12 + length
+            if end > size:
+                wanted = 12 + length
+                break
+            if kind == REQUEST:
+                self._begin(data, at + 12, end, stream, flags, count)
+            else:
+                self._hear(kind, stream, flags, data[at + 12 : end])
+            at = end
+        self.missing = 0
+        if at < size:
+            self.parts.append(data[at:])
+            self.missing = wanted - (size - at)
+
+    def _begin(self, data, at, end, number, flags, count):
+        if end - at < 4:
+            raise ProtocolError('request of %d bytes' % (end - at))
+        body_at = at + 4 + int.from_bytes(data[at : at + 4], 'little')
+        if body_at > end or body_at - at > ENVIRON_MAX:
+            raise ProtocolError('scope of %d bytes in a request of %d' % (body_at - at, end - at))
+        pairs = data[at + 4 : body_at].split(b'\0', 2 * count - 1)
+        if len(pairs) != 2 * count or count < 10:
+            raise ProtocolError('scope with %d strings' % len(pairs))
+        if self.leaving:
+            return  # BYE has told the front which was the last one
+        self.last = number
+        kind = WebSocketStream if flags & WEBSOCKET else HttpStream
+        stream = kind(self, number, pairs, data[body_at:end] if flags & END else None)
+        self.streams[number] = stream
+        stream.task = self.seat.run_stream(stream)
+
+    def _hear(self, kind, number, flags, content):
+        if kind == SHUTDOWN:
+            self.seat.leave_worker()
+            return
+        if kind not in (BODY, ABORT, WINDOW, MESSAGE, CLOSE):
+            raise ProtocolError('unexpected frame of type %d' % kind)
+        stream = self.streams.get(number)
+        if stream is None:
+            return
+        if kind == BODY:
+            stream.feed(content, bool(flags & END), bool(flags & FROM_FILE))
+        elif kind == ABORT and flags & END:
+            stream.cancel()
+        elif kind == ABORT:
+            stream.abort()
+        elif kind == WINDOW:
+            stream.grant(int.from_bytes(content, 'little'))
+        elif isinstance(stream, WebSocketStream):
+            if kind == MESSAGE:
+                stream.message(flags, content)
+            else:
+                stream.closed_by_client(content)
+        else:
+            raise ProtocolError('frame of type %d for a request that is no websocket' % kind)
+
+    # Sending
+
+    def write(self, data):
+        if not self.gone:
+            self.transport.write(data)
+
+    def write_frame(self, kind, stream, content=b'', flags=0):
+        front = HEADER.pack(len(content), stream, kind, flags, 0)
+        if len(content) <= JOIN_MAX:
+            self.write(front + content)
+        else:
+            self.write(front)
+            self.write(content)
+
+    def log(self, stream, level, text):
+        if self.gone or self.seat.forked:
+            sys.stderr.write(text + '\n')
+            return
+        content = text.encode('utf-8', 'backslashreplace')
+        if len(content) > LOG_MAX:
+            content = content[:LOG_MAX] + b'... (cut)'
+        self.write_frame(LOG, stream, content, level)
+
+    def finished(self, stream):
+        """Its END or FAIL has been sent."""
+        self.streams.pop(stream.number, None)
+        if self.leaving and not self.streams:
+            self._close_soon()
+
+    # Leaving
+
+    def leave(self):
+        """Takes no more; says which stream was the last one it took."""
+        if self.leaving:
+            return
+        self.leaving = True
+        self.write_frame(BYE, self.last)
+        for stream in list(self.streams.values()):
+            stream.leave()
+        if not self.streams:
+            self._close_soon()
+
+    def _close_soon(self):
+        # What the front sent before it heard of BYE is read first, so that closing does not reset the connection.
+        self.seat.loop.call_later(BYE_SECONDS, self.transport.close)
+
+
+def new_loop():
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

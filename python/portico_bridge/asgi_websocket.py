@@ -1,0 +1,191 @@
+"""One websocket by ASGI 3. The front has done the handshake's checking, the frames, the pings and the close handshake: what
+crosses the bridge are whole messages.
+
+    CONNECTING ──accept: HEAD 101──▶ OPEN ──CLOSE, either way──▶ CLOSED
+         └─close, or a response of the application's own (websocket.http.response): an ordinary HEAD
+"""
+
+import asyncio
+from collections import deque
+
+from .asgi_http import COMPLETE, ClientGone, HttpStream, is_client_gone
+from .frames import CLOSE, END, ERROR, HEADER, MESSAGE, TEXT, WINDOW
+from .head import HeadError
+
+CONNECTING, DENYING, OPEN, CLOSED = range(4)
+
+GOING_AWAY, NO_STATUS, LOST, INTERNAL_ERROR, RESTART = 1001, 1005, 1006, 1011, 1012
+
+
+class WebSocketStream(HttpStream):
+    def __init__(self, connection, number, pairs, _body):
+        super().__init__(connection, number, pairs, b'')
+        self.state = CONNECTING
+        self.offered = []
+        self.asked = False  # the application has received websocket.connect
+        self.messages = deque()
+        self.disconnect = None
+
+    def scope(self):
+        scope = self.base_scope('websocket', 'wss' if self.pairs[9] == b'https' else 'ws')
+        for name, value in scope['headers']:
+            if name == b'sec-websocket-protocol':
+                self.offered += [word.strip() for word in value.decode('latin-1').split(',') if word.strip()]
+        scope['subprotocols'] = list(self.offered)
+        scope['extensions'] = {'websocket.http.response': {}}
+        return scope
+
+    # What the front says
+
+    def message(self, flags, content):
+        self.messages.append((bool(flags & TEXT), content))
+        self.notify()
+
+    def closed_by_client(self, content):
+        self._disconnected(int.from_bytes(content[:2], 'little'), content[2:].decode('utf-8', 'replace'))
+
+    def abort(self):
+        super().abort()
+        self._disconnected(LOST, '')
+
+    def leave(self):
+        """The worker leaves: the client may come again, to another one."""
+        if self.state == OPEN:
+            self._close(RESTART, '')
+            self._disconnected(RESTART, '')
+
+    def _disconnected(self, code, reason):
+        self.gone = True
+        if self.disconnect is None:
+            self.disconnect = {'type': 'websocket.disconnect', 'code': code, 'reason': reason}
+        if self.state == OPEN:
+            self.state = CLOSED
+        self.notify()
+
+    # What the application calls
+
+    async def receive(self):
+        if not self.asked:
+            self.asked = True
+            return {'type': 'websocket.connect'}
+        while not self.messages and self.disconnect is None and not (self.state == DENYING and self.phase == COMPLETE):
+            await self.change()
+        if self.messages:
+            return self._take()
+        return dict(self.disconnect or {'type': 'websocket.disconnect', 'code': LOST, 'reason': ''})
+
+    def _take(self):
+        is_text, content = self.messages.popleft()
+        self.connection.write_frame(WINDOW, self.number, len(content).to_bytes(4, 'little'))
+        if is_text:
+            return {'type': 'websocket.receive', 'text': content.decode('utf-8')}
+        return {'type': 'websocket.receive', 'bytes': content}
+
+    async def send(self, message):
+        kind = message['type']
+        if kind == 'websocket.send':
+            await self._send(message)
+        elif kind == 'websocket.accept':
+            self._accept(message)
+        elif kind == 'websocket.close':
+            self._close_by_application(message)
+        elif kind == 'websocket.http.response.start' and self.state == CONNECTING:
+            self.state = DENYING
+            self._start(message)
+        elif kind == 'websocket.http.response.body' and self.state == DENYING:
+            await self._body(message.get('body', b''), bool(message.get('more_body', False)))
+        elif kind in ('websocket.http.response.start', 'websocket.http.response.body'):
+            raise RuntimeError('"%s" was sent out of its turn' % kind)
+        else:
+            raise ValueError('unknown message "%s"' % kind)
+
+    def _accept(self, message):
+        if self.state != CONNECTING:
+            raise RuntimeError('"websocket.accept" was sent out of its turn')
+        if self.gone:
+            raise ClientGone('the client closed the connection')
+        fields = []
+        for name, value in message.get('headers') or ():
+            if bytes(name).lower() == b'sec-websocket-protocol':
+                raise HeadError('"sec-websocket-protocol" is set by "subprotocol", not by "headers"')
+            if bytes(name).lower() in (b'sec-websocket-accept', b'sec-websocket-extensions', b'content-length'):
+                continue
+            fields.append((name, value))
+        subprotocol = message.get('subprotocol')
+        if subprotocol is not None:
+            if subprotocol not in self.offered:
+                raise ValueError('subprotocol "%s" was not offered by the client' % subprotocol)
+            fields.append((b'sec-websocket-protocol', subprotocol.encode('latin-1')))
+        self._encode(200, fields)
+        self.state = OPEN
+        self.send_head(b'101' + self.head[3:], self.count)
+
+    async def _send(self, message):
+        if self.state == CONNECTING or self.state == DENYING:
+            raise RuntimeError('"websocket.send" was sent before "websocket.accept"')
+        if self.state == CLOSED:
+            raise ClientGone('the websocket is closed')
+        text = message.get('text')
+        data = message.get('bytes')
+        if (text is None) == (data is None):
+            raise ValueError('"websocket.send" needs either "text" or "bytes"')
+        if text is not None and not isinstance(text, str):
+            raise TypeError('"text" is %s instead of str' % type(text).__name__)
+        content = text.encode('utf-8') if text is not None else bytes(data)
+        await self.room()
+        self.credit -= len(content)
+        flags = TEXT if text is not None else 0
+        self.connection.write(HEADER.pack(len(content), self.number, MESSAGE, flags, 0) + content)
+
+    def _close_by_application(self, message):
+        if self.state == CONNECTING:
+            self.state = DENYING
+            self.phase = COMPLETE
+            self.disconnect = {'type': 'websocket.disconnect', 'code': LOST, 'reason': ''}
+            if not self.ended:
+                self.send_head(b'403', 0, b'', END)
+                self._complete()
+        elif self.state == OPEN:
+            code = message.get('code', 1000)
+            code = 1000 if code is None else code
+            reason = message.get('reason') or ''
+            self._close(code, reason)
+            self.disconnect = {'type': 'websocket.disconnect', 'code': code, 'reason': reason}
+            self.notify()
+        elif self.state == CLOSED:
+            raise ClientGone('the websocket is closed')
+        else:
+            raise RuntimeError('"websocket.close" was sent out of its turn')
+
+    def _close(self, code, reason):
+        self.state = CLOSED
+        words = reason.encode('utf-8')[:123].decode('utf-8', 'ignore').encode('utf-8')
+        self.connection.write_frame(CLOSE, self.number, code.to_bytes(2, 'little') + words)
+
+    # The end
+
+    def returned(self):
+        if self.state == OPEN:
+            self._close(1000, '')
+        elif self.state == CONNECTING and not self.gone:
+            name = self.connection.seat.name
+            self.log(ERROR, '%s returned without an answer to the handshake, %s' % (name, self.line()))
+        elif self.state == DENYING:
+            super().returned()
+        self._let_go()
+
+    def failed(self, error):
+        expected = is_client_gone(error) if self.gone or self.state == CLOSED else False
+        if not expected and not isinstance(error, asyncio.CancelledError):
+            self.log_exception(error)
+        if self.state == OPEN:
+            self._close(INTERNAL_ERROR, '')
+        self._let_go()
+
+    def _let_go(self):
+        if self.ended:
+            return
+        if self.state in (CONNECTING, DENYING):
+            self._give_up()
+        else:
+            self.end()

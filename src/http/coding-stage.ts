@@ -1,0 +1,106 @@
+// Codes a response's body on its way out. What a step makes goes on at once; when the client is slower than that, the rest
+// of the input waits, so that a small piece which unpacks to a huge one is never unpacked ahead of the client.
+
+import { ERR } from '../log/error-log.ts'
+import type { Coder } from './coder.ts'
+import { BodyStage, EMPTY, FLUSH, LAST } from './output.ts'
+import type { HttpRequest } from './request.ts'
+
+export class CodingStage extends BodyStage {
+  private coder: Coder | null
+  /** Who is to blame in the log: `gunzip`. */
+  private readonly name: string
+  private input: Buffer = EMPTY
+  private from = 0
+  private flags = 0
+  /** Input, or a flush, that has not gone through the coder. */
+  private isPending = false
+  private isPumping = false
+  /** Bytes of body in and out. */
+  inBytes = 0
+  outBytes = 0
+
+  constructor(name: string, coder: Coder) {
+    super()
+    this.name = name
+    this.coder = coder
+  }
+
+  write(r: HttpRequest, bytes: Buffer, flags: number): boolean {
+    this.take(bytes, flags)
+    return this.pump(r)
+  }
+
+  override writeVolatile(r: HttpRequest, chunk: Buffer, flags: number): boolean {
+    this.take(chunk, flags)
+    const ready = this.pump(r)
+    // The chunk is somebody else's again when we return.
+    if (this.isPending) this.input = Buffer.from(this.input)
+    return ready
+  }
+
+  override drain(r: HttpRequest): void {
+    if (this.pump(r)) super.drain(r)
+  }
+
+  private take(bytes: Buffer, flags: number): void {
+    this.inBytes += bytes.length
+    this.flags |= flags
+    if (this.isPending && this.from < this.input.length) {
+      this.input = Buffer.concat([this.input.subarray(this.from), bytes])
+    } else this.input = bytes
+    this.from = 0
+    this.isPending = true
+  }
+
+  /** True: all has gone through, and the client's side is ready for more. */
+  private pump(r: HttpRequest): boolean {
+    // A client's side that empties at once asks for more while we are giving.
+    if (this.isPumping) return false
+    this.isPumping = true
+    let ready = true
+    while (this.isPending && ready && this.coder !== null) ready = this.step(r, this.coder)
+    this.isPumping = false
+    return ready && !this.isPending
+  }
+
+  private step(r: HttpRequest, coder: Coder): boolean {
+    const { flags } = this
+    const { none, flush, finish } = coder.flushes
+    const made = coder.step(this.input, this.from, (flags & LAST) !== 0 ? finish : (flags & FLUSH) !== 0 ? flush : none)
+    if (coder.failure !== '') return this.fail(r, coder)
+    this.from = this.input.length - coder.inputLeft
+    const isDone = !coder.unfinished
+    if (isDone) this.settle(coder)
+    this.outBytes += made.length
+    if (made.length === 0 && (!isDone || (flags & (LAST | FLUSH)) === 0)) return true
+    return this.next!.write(r, Buffer.from(made), isDone ? flags : 0)
+  }
+
+  private settle(coder: Coder): void {
+    this.isPending = false
+    this.input = EMPTY
+    this.from = 0
+    if ((this.flags & LAST) !== 0) {
+      this.coder = null
+      coder.release()
+    }
+    this.flags = 0
+  }
+
+  /** What has gone out cannot be taken back: the client must see that the body is not whole. */
+  private fail(r: HttpRequest, coder: Coder): boolean {
+    r.log(ERR, `${this.name} failed: ${coder.failure}`)
+    this.isPending = false
+    this.input = EMPTY
+    r.stream.abort(r)
+    return false
+  }
+
+  override destroy(_r: HttpRequest): void {
+    this.input = EMPTY
+    this.isPending = false
+    this.coder?.release()
+    this.coder = null
+  }
+}

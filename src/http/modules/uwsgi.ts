@@ -1,0 +1,68 @@
+// uwsgi_pass: requests are asked of a uWSGI server in its own protocol (ngx_http_uwsgi_module).
+
+import { encodeVariable, PACKET_MAX, packetHead } from '../../codec/uwsgi.ts'
+import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
+import { number } from '../../config/values.ts'
+import { ALERT } from '../../log/error-log.ts'
+import { httpModule } from '../module.ts'
+import type { HttpRequest } from '../request.ts'
+import { cgi } from '../upstream/cgi.ts'
+import type { Exchange } from '../upstream/exchange.ts'
+import { ACCEL_FIELDS, askGateway, compileGateway, passDirective } from '../upstream/gateway.ts'
+import type { Gateway, GatewayConf } from '../upstream/gateway.ts'
+import { paramDirective } from '../upstream/params.ts'
+import type { UpstreamProtocol } from '../upstream/protocol.ts'
+import { upstreamDirectives } from '../upstream/settings.ts'
+
+const anywhere = HTTP | SERVER | LOCATION
+
+const directives = {
+  ...upstreamDirectives('uwsgi'),
+  uwsgi_pass: passDirective(),
+  uwsgi_param: paramDirective(),
+  uwsgi_modifier1: number(anywhere, 0, 0, 255),
+  uwsgi_modifier2: number(anywhere, 0, 0, 255),
+}
+
+const gateway: Gateway = {
+  prefix: 'uwsgi',
+  scheme: 'uwsgi://',
+  encode: encodeVariable,
+  hidden: ACCEL_FIELDS,
+  anyLength: false,
+}
+
+interface UwsgiConf extends GatewayConf {
+  readonly modifier1: number
+  readonly modifier2: number
+}
+
+export const uwsgi = httpModule({
+  name: 'uwsgi',
+  directives,
+  compile(conf, at, http) {
+    if (at.kind !== 'location' || conf.uwsgi_pass === null) return
+    at.content(uwsgiPass, {
+      ...compileGateway(gateway, conf.uwsgi_pass, conf.uwsgi_param, conf, at, http),
+      modifier1: conf.uwsgi_modifier1,
+      modifier2: conf.uwsgi_modifier2,
+    })
+  },
+})
+
+const protocol: UpstreamProtocol = { ...cgi, scheme: 'uwsgi://', requestHead }
+
+function uwsgiPass(r: HttpRequest, conf: UwsgiConf): number {
+  return askGateway(r, protocol, conf)
+}
+
+function requestHead(x: Exchange): string {
+  const conf = x.conf as UwsgiConf
+  const variables = conf.params.text(x.r, conf.settings.passRequestHeaders)
+  const size = variables.length
+  if (size > PACKET_MAX) {
+    x.log(ALERT, `uwsgi request is too big: ${size}`)
+    return ''
+  }
+  return packetHead(conf.modifier1, size, conf.modifier2) + variables
+}

@@ -1,0 +1,153 @@
+// An upstream's response head as the client gets it (ngx_http_upstream_process_headers): which fields go on, which the
+// server takes for itself, and which the location may rewrite.
+
+import type { ResponseHead } from '../../codec/h1/response-head.ts'
+import { statusLine } from '../../codec/h1/write.ts'
+import { WARN } from '../../log/error-log.ts'
+import type { HttpRequest } from '../request.ts'
+import type { Exchange } from './exchange.ts'
+import { IGNORE_ACCEL_BUFFERING } from './settings.ts'
+
+// What is done with a field; 0 passes it on.
+const DROP = 1
+const CONTENT_TYPE = 2
+const LOCATION = 3
+const REFRESH = 4
+const SET_COOKIE = 5
+const SERVER = 6
+const DATE = 7
+const UPGRADE = 8
+const ACCEL_BUFFERING = 9
+/** More than one is a mistake of the upstream's: the first counts. */
+const ONCE = 10
+/** With any of the above: seen by us, not by the client. */
+const HIDDEN = 64
+
+const ACTIONS: Readonly<Record<string, number>> = {
+  // The client's side frames and keeps its own connection.
+  'content-length': DROP,
+  'transfer-encoding': DROP,
+  connection: DROP,
+  'keep-alive': DROP,
+  'content-type': CONTENT_TYPE,
+  location: LOCATION,
+  refresh: REFRESH,
+  'set-cookie': SET_COOKIE,
+  server: SERVER,
+  date: DATE,
+  upgrade: UPGRADE,
+  'x-accel-buffering': ACCEL_BUFFERING,
+  'last-modified': ONCE,
+  etag: ONCE,
+  expires: ONCE,
+}
+
+export type FieldActions = ReadonlyMap<string, number>
+
+/** The table for one location. */
+export function fieldActions(hidden: ReadonlySet<string>): FieldActions {
+  const table = new Map(Object.entries(ACTIONS))
+  for (const name of hidden) table.set(name, (table.get(name) ?? 0) | HIDDEN)
+  return table
+}
+
+/** What a location makes of the fields that name the upstream's own addresses. */
+export interface Rewriting {
+  /** Puts the Location on the request. */
+  passLocation(r: HttpRequest, name: string, value: string): void
+  refresh(r: HttpRequest, value: string): string
+  cookie(r: HttpRequest, value: string): string
+}
+
+/** Everything as it is. */
+const UNCHANGED: Rewriting = {
+  passLocation: (r, name, value) => r.addHeader(name, value),
+  refresh: (_r, value) => value,
+  cookie: (_r, value) => value,
+}
+
+/** Puts status, fields and length of the head that was read on the request. */
+export function passFields(
+  x: Exchange,
+  head: ResponseHead,
+  actions: FieldActions,
+  rewriting: Rewriting = UNCHANGED,
+): void {
+  const { r } = x
+  // The parser's next head must not change what $upstream_http_* shows of this one.
+  head.names = []
+  head.values = []
+  r.status = x.status
+  r.statusLine = isStandard(x.status, x.statusText) ? '' : x.statusText
+  r.contentLength = x.chunked ? -1 : x.contentLength
+  let seen = 0
+  for (let i = 0; i < x.names.length; i++) {
+    const action = actions.get(x.names[i]!) ?? 0
+    const value = x.values[i]!
+    if (action === 0) r.addHeader(head.originalName(i), value)
+    else {
+      const bit = 1 << (action & ~HIDDEN)
+      if (isRepeated(action, seen, bit)) repeated(x, head.originalName(i), value)
+      else take(x, rewriting, action, head.originalName(i), value)
+      if (action !== ONCE) seen |= bit
+    }
+  }
+}
+
+function isRepeated(action: number, seen: number, bit: number): boolean {
+  return (seen & bit) !== 0 && (action === CONTENT_TYPE || action === LOCATION || action === REFRESH)
+}
+
+function repeated(x: Exchange, name: string, value: string): void {
+  x.log(
+    WARN,
+    `upstream sent duplicate header line: "${name}: ${value}", ignored while reading response header from upstream`,
+  )
+}
+
+function take(x: Exchange, rewriting: Rewriting, action: number, name: string, value: string): void {
+  const { r } = x
+  if ((action & ~HIDDEN) === ACCEL_BUFFERING) setBuffering(x, value)
+  if ((action & HIDDEN) !== 0) return
+  switch (action) {
+    case DROP:
+      return
+    case CONTENT_TYPE:
+      r.contentType = value
+      return
+    case LOCATION:
+      rewriting.passLocation(r, name, value)
+      return
+    case REFRESH:
+      r.addHeader(name, rewriting.refresh(r, value))
+      return
+    case SET_COOKIE:
+      r.addHeader(name, rewriting.cookie(r, value))
+      return
+    case SERVER:
+      r.serverHeader = value
+      return
+    case DATE:
+      r.dateHeader = value
+      return
+    case UPGRADE:
+      if (x.status === 101) r.addHeader(name, value)
+      return
+    default:
+      r.addHeader(name, value)
+  }
+}
+
+function setBuffering(x: Exchange, value: string): void {
+  if ((x.settings.ignoreHeaders & IGNORE_ACCEL_BUFFERING) !== 0) return
+  const wanted = value.toLowerCase()
+  if (wanted === 'no') x.buffering = false
+  else if (wanted === 'yes') x.buffering = true
+}
+
+/** Is this how the client's side writes that status anyway? */
+function isStandard(status: number, text: string): boolean {
+  const line = statusLine(status)
+  // Between `HTTP/1.1 ` and CRLF.
+  return line.length === text.length + 11 && line.startsWith(text, 9)
+}

@@ -1,0 +1,195 @@
+// A connection with TLS on it: node:tls over the socket of a plain Connection, behind the same interface. The plain one has
+// read the client's hello already, so that the settings for the whole handshake are chosen before it begins.
+//
+// Unlike a plain socket's, no write here is done at once: records are made and go out, and the stream hears of it a turn of
+// the loop later. Every write therefore answers false and onDrain follows.
+
+import type { X509Certificate } from 'node:crypto'
+import type tls from 'node:tls'
+import { Connection, type ConnectionHandler } from './connection.ts'
+import { surrender } from './read-buffer.ts'
+
+/** How a server speaks TLS. */
+export interface TlsSettings {
+  readonly secureContext: tls.SecureContext
+  /** Is the client asked for a certificate? It need not have one: what follows from that is the caller's decision. */
+  readonly requestCert: boolean
+}
+
+/** Why a client's certificate is not to be trusted: OpenSSL's name for it and its words. */
+export interface VerifyFault {
+  readonly code: string
+  readonly reason: string
+}
+
+type Wrap = { verifyError(): (Error & { code?: string }) | null | undefined }
+
+/** What we speak inside, in ALPN's form (RFC 7301). */
+const PROTOCOLS = ['http/1.1', 'http/1.0', 'http/0.9']
+
+/** Goes to whoever asks for a name nobody here has (RFC 8446, 6.2): a fatal alert, unrecognized_name. */
+export const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112])
+
+// Loaded when the first configuration or connection wants it: most of node:tls is OpenSSL's own tables.
+let nodeTls: typeof tls | null = null
+
+export function tlsModule(): typeof tls {
+  nodeTls ??= process.getBuiltinModule('node:tls')
+  return nodeTls
+}
+
+const IGNORE: ConnectionHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} }
+
+export class TlsConnection extends Connection {
+  declare readonly socket: tls.TLSSocket
+  /** The handshake is done. */
+  secured = false
+  private readonly plain: Connection
+  private certificate: X509Certificate | null | undefined = undefined
+  private fault: VerifyFault | null | undefined = undefined
+  private chain = -1
+
+  /**
+   * @param plain the connection so far; it is not to be used any more
+   * @param received what it has read: the hello and what follows
+   */
+  constructor(
+    plain: Connection,
+    received: Buffer,
+    settings: TlsSettings,
+    handler: ConnectionHandler,
+    onSecure: () => void,
+  ) {
+    plain.handler = IGNORE
+    plain.socket.unshift(Buffer.from(received))
+    super(
+      new (tlsModule().TLSSocket)(plain.socket, {
+        isServer: true,
+        secureContext: settings.secureContext,
+        requestCert: settings.requestCert,
+        rejectUnauthorized: false,
+        ALPNProtocols: PROTOCOLS,
+      }),
+      handler,
+    )
+    this.plain = plain
+    this.socket.on('data', (chunk: Buffer) => {
+      this.bytesIn += chunk.length
+      this.handler.onData(chunk)
+    })
+    this.socket.on('secure', () => {
+      this.secured = true
+      onSecure()
+    })
+    // Once the handshake is over, node:tls leaves what to do about broken records to us.
+    this.socket.on('_tlsError', (error: Error) => void this.socket.destroy(error))
+  }
+
+  // ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  override writeText(text: string): boolean {
+    this.bytesOut += text.length
+    this.socket.write(text, 'latin1', this.flushed)
+    return false
+  }
+
+  override write(bytes: Buffer): boolean {
+    this.bytesOut += bytes.length
+    this.socket.write(bytes, this.flushed)
+    return false
+  }
+
+  override writeVolatile(chunk: Buffer): boolean {
+    // What OpenSSL gets at once it has encrypted when write() is back; what waits in the stream must stay as it is.
+    if (this.socket.writableLength > 0) surrender(chunk)
+    return this.write(chunk)
+  }
+
+  override writeAll(before: string, bytes: Buffer, after: string, volatile: boolean): boolean {
+    const { socket } = this
+    this.bytesOut += before.length + bytes.length + after.length
+    if (volatile && socket.writableLength > 0) surrender(bytes)
+    socket.cork()
+    if (before !== '') socket.write(before, 'latin1')
+    socket.write(bytes, after === '' ? this.flushed : undefined)
+    if (after !== '') socket.write(after, 'latin1', this.flushed)
+    socket.uncork()
+    return false
+  }
+
+  protected override onFlushed(): void {
+    if (!this.closed && !this.socket.destroyed && this.socket.writableLength === 0) this.handler.onDrain()
+  }
+
+  /** Tells the client that this is the end (close_notify), so that it knows that nothing was cut off. */
+  override destroy(): void {
+    const { socket } = this
+    if (!this.secured || socket.destroyed || socket.writableLength > 0) {
+      socket.destroy()
+      return
+    }
+    socket.end()
+    // The alert has been offered to the kernel by then; nobody waits for a client that would not even take that.
+    setImmediate(destroySocket, socket)
+  }
+
+  override reset(): void {
+    this.plain.reset()
+  }
+
+  // ── what was agreed on ───────────────────────────────────────────────────────────────────────────────────────────
+
+  get protocol(): string {
+    return this.socket.getProtocol() ?? ''
+  }
+
+  get cipher(): string {
+    return this.socket.getCipher()?.name ?? ''
+  }
+
+  get alpnProtocol(): string {
+    const { alpnProtocol } = this.socket
+    return typeof alpnProtocol === 'string' ? alpnProtocol : ''
+  }
+
+  get sessionReused(): boolean {
+    return this.socket.isSessionReused()
+  }
+
+  /** OpenSSL's serialised session, null without one. */
+  get session(): Buffer | null {
+    return this.socket.getSession() ?? null
+  }
+
+  /** The client's certificate, null without one. */
+  get peerCertificate(): X509Certificate | null {
+    if (this.certificate === undefined) this.certificate = this.socket.getPeerX509Certificate() ?? null
+    return this.certificate
+  }
+
+  /** Certificates between the client's own and the root. */
+  get intermediates(): number {
+    if (this.chain >= 0) return this.chain
+    let length = 0
+    for (let at = this.socket.getPeerCertificate(true); ; at = at.issuerCertificate) {
+      length++
+      if (at.issuerCertificate === undefined || at.issuerCertificate === at) break
+    }
+    this.chain = Math.max(0, length - 2)
+    return this.chain
+  }
+
+  /** What is wrong with the client's certificate; null: nothing, or it sent none. */
+  get verifyFault(): VerifyFault | null {
+    if (this.fault === undefined) {
+      const handle = (this.socket as unknown as { _handle: Wrap | null })._handle
+      const error = this.peerCertificate === null ? null : handle?.verifyError()
+      this.fault = error === null || error === undefined ? null : { code: error.code ?? '', reason: error.message }
+    }
+    return this.fault
+  }
+}
+
+function destroySocket(socket: tls.TLSSocket): void {
+  socket.destroy()
+}
