@@ -25,7 +25,13 @@ export const pages: readonly Page[] = [
   { name: 'main', directives: mainDirectives },
   { name: 'events', directives: eventsDirectives },
   ...httpModules.map(({ name, directives }) => ({ name, directives: directives as Directives })),
-].filter(page => Object.keys(page.directives).length > 0)
+]
+  .map(({ name, directives }) => ({ name, directives: usable(directives) }))
+  .filter(page => Object.keys(page.directives).length > 0)
+
+function usable(directives: Directives): Directives {
+  return Object.fromEntries(Object.entries(directives).filter(([, { refused }]) => refused === undefined))
+}
 
 /** File names below docs/directives, and what they hold. */
 export function directivePages(): Map<string, string> {
@@ -53,7 +59,8 @@ ${GENERATED}
 
 A directive that is nginx's does what [nginx's manual](https://nginx.org/en/docs/dirindex.html) says of it; these pages add what
 is different here. One that is not in this list is an error, and so is a parameter that is not supported. *idle*: accepted, so
-that existing files can be used, but what it tunes does not exist here.
+that existing files can be used, but what it tunes does not exist here. *no effect yet*: accepted with a warning, since its
+feature is still to come.
 
 Sizes take \`k\`, \`m\` (some \`g\`); times \`ms\`, \`s\`, \`m\`, \`h\`, \`d\`, and are seconds without. Paths are relative to the prefix (\`-p\`,
 or the folder the program is started in).
@@ -66,6 +73,7 @@ ${rows.join('\n')}
 
 function firstWords(page: string, name: string): string {
   const directive = pages.find(one => one.name === page)!.directives[name]!
+  if (directive.later === true) return '*no effect yet*'
   if (directive.idle === true) return '*idle*'
   const { text = '' } = proseOf(page, name)
   return /^.*?[.](?= |$)/s.exec(text)?.[0].replaceAll('|', '\\|') ?? ''
@@ -129,5 +137,6 @@ function inheritance({ in: where, inheritedBy, block, idle: inert }: Directive<u
 }
 
 function idle(directive: Directive<unknown>): string {
+  if (directive.later === true) return 'Accepted with a warning: its feature does not exist yet, so it changes nothing.'
   return directive.idle === true ? 'Accepted so that existing files can be used; it changes nothing here.' : ''
 }

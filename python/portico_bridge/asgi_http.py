@@ -67,11 +67,6 @@ class Stream:
         _, raw_path, query, version, _, server, port, client, client_port = values
         path = self.pairs[-1]
         fields = iter(self.pairs[2 * FIXED : -2])
-        host = server.decode('latin-1')
-        if client_port != b'':
-            peer = (client.decode('latin-1'), int(client_port))
-        else:
-            peer = None
         return {
             'type': kind,
             'asgi': ASGI.copy(),
@@ -82,8 +77,8 @@ class Stream:
             'query_string': query,
             'root_path': '',
             'headers': list(zip(fields, fields)),
-            'client': peer,
-            'server': (host, int(port) if port else None),
+            'client': address(client, client_port),
+            'server': address(server, port),
             'state': self.connection.seat.lifespan.state_for_request(),
             'extensions': {},
         }
@@ -377,6 +372,11 @@ class HttpStream(Stream):
             self.send_error()
         elif not self.ended:
             self.end(FAIL)
+
+
+def address(host, port):
+    """None for the ends of a Unix socket."""
+    return (host.decode('latin-1'), int(port)) if port else None
 
 
 def classify_bytes(name):

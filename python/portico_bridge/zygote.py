@@ -123,11 +123,14 @@ class Control:
 
     def __init__(self):
         self.pending = b''
+        self.early = []  # commands that came with the settings
 
     def first_line(self):
         while True:
-            for line in self.lines():
-                return line
+            lines = self.lines()
+            if lines:
+                self.early = lines[1:]
+                return lines[0]
 
     def lines(self):
         """Commands that have arrived whole, after one read; the rest waits for more."""
@@ -166,6 +169,10 @@ class Zygote:
         try:
             ready = {'event': 'ready', 'pid': os.getpid(), 'python': sys.version.split()[0]}
             self.control.send(dict(ready, preloaded=self.application is not None))
+            for command in self.control.early:
+                self._obey(command)
+                if self.worker is not None:
+                    return self.worker
             while not self.stopping or self.children:
                 self._turn()
                 if self.worker is not None:

@@ -16,6 +16,8 @@ export interface AppSettings {
   readonly pythonPath: readonly string[]
   readonly workers: number
   readonly threads: number
+  /** Requests a worker of kind asgi or gevent serves at a time. */
+  readonly workerConnections: number
   readonly preload: boolean
   readonly timeout: number
   readonly gracefulTimeout: number

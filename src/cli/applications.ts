@@ -49,6 +49,10 @@ export class Applications implements Companions {
     this.pools.find(pool => pool.settings.name === request.app)?.request(request)
   }
 
+  resize(by: 1 | -1): void {
+    if (this.pools.length === 1) this.pools[0]!.resize(by)
+  }
+
   async stop(ending: Ending): Promise<void> {
     this.ending = ending
     await Promise.all(this.pools.map(pool => pool.stop(ending === 'graceful', pool.settings.gracefulTimeout)))

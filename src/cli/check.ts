@@ -4,6 +4,7 @@ import type { Bundle } from '../config/source.ts'
 import { FileSource } from '../config/source.ts'
 import { EMERG, WARN } from '../log/error-log.ts'
 import { compile, configErrors, parse } from './configuration.ts'
+import type { Notes } from '../http/notes.ts'
 import type { Configuration } from './configuration.ts'
 import type { Invocation } from './invocation.ts'
 import type { MasterLog } from './master-log.ts'
@@ -14,11 +15,11 @@ export interface Checked {
 }
 
 /** Null: it is wrong, and that has been said. */
-export function check(invocation: Invocation, log: MasterLog): Checked | null {
+export function check(invocation: Invocation, log: MasterLog, notes: Notes | null = null): Checked | null {
   const source = new FileSource()
   try {
     const warn = (warning: Error): void => log.write(WARN, String(warning))
-    const configuration = compile(source, parse(source, invocation), invocation, process.geteuid?.() === 0, warn)
+    const configuration = compile(source, parse(source, invocation), invocation, process.geteuid?.() === 0, warn, notes)
     return { configuration, bundle: source.bundle() }
   } catch (error) {
     tell(error, log)

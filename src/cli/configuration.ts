@@ -10,6 +10,7 @@ import { Registry } from '../config/registry.ts'
 import { compileHttp } from '../http/compile.ts'
 import type { CompiledHttp } from '../http/compile.ts'
 import { httpModules } from '../http/modules/index.ts'
+import type { Notes } from '../http/notes.ts'
 import { eventsDirectives, mainDirectives, mainSettings } from './main-directives.ts'
 import type { MainSettings } from './main-directives.ts'
 import type { Invocation } from './invocation.ts'
@@ -41,11 +42,13 @@ export function compile(
   invocation: Invocation,
   asRoot: boolean,
   warn: Warn,
+  notes: Notes | null = null,
 ): Configuration {
   const { prefix, errorLog } = invocation
   const scope = readConfig(parsed, registry, { prefix, warn })
   const main = mainSettings(scope, prefix, errorLog)
-  return { main, http: compileHttp(scope, httpModules, { prefix, asRoot, warn, readData: path => source.readData(path) }) }
+  const readData = (path: string) => source.readData(path)
+  return { main, http: compileHttp(scope, httpModules, { prefix, asRoot, warn, readData, notes }) }
 }
 
 export function parse(source: Source, { file, directives }: Invocation): Parsed {

@@ -6,7 +6,7 @@ import type { Directive, Scope, Site } from '../config/directive.ts'
 import { ConfigError } from '../config/errors.ts'
 import { errorLog } from '../config/error-log.ts'
 import { parseNumber } from '../config/units.ts'
-import { accepted, flag, list, number, offset, one, oneOf, path, section, str, time } from '../config/values.ts'
+import { accepted, flag, list, number, offset, one, oneOf, path, refused, section, str, time } from '../config/values.ts'
 import type { LogTarget } from '../log/error-log.ts'
 import type { User } from '../process/plan.ts'
 import { findGroup, findUser } from '../process/users.ts'
@@ -93,6 +93,8 @@ export const mainDirectives = {
   debug_points: accepted(oneOf(MAIN, ['stop', 'abort'], null)),
   load_module: accepted(list(MAIN, [1, 1], loadModule)),
   events: section(MAIN, EVENTS),
+  stream: refused(MAIN, '"stream" is not supported by this version, which serves HTTP only'),
+  mail: refused(MAIN, '"mail" is not supported by this version, which serves HTTP only'),
 }
 
 export const eventsDirectives = {

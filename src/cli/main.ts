@@ -15,9 +15,15 @@ process.exit()
 
 async function command(args: readonly string[]): Promise<number> {
   const asGunicorn = basename(process.env['PORTICO_INVOKED_AS'] ?? '') === 'gunicorn'
+  if (args[0] === 'explain' && !asGunicorn) return await explainRequest(args.slice(1))
   if (args[0] !== 'serve' && !asGunicorn) return await main(args)
   const { serve } = await import('./serve.ts')
   return await serve(asGunicorn ? args : args.slice(1))
+}
+
+async function explainRequest(args: readonly string[]): Promise<number> {
+  const { explain } = await import('./explain.ts')
+  return explain(args, invokedAs)
 }
 
 async function main(args: readonly string[]): Promise<number> {

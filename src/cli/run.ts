@@ -2,7 +2,7 @@
 // front process and its threads load their code while the master reads and checks the configuration.
 
 import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -13,11 +13,13 @@ import { NGINX_VERSION, PRODUCT, VERSION } from '../lib/product.ts'
 import { NOTICE, WARN } from '../log/error-log.ts'
 import { daemonReady, isDaemon, startDaemon } from '../process/daemon.ts'
 import { FrontHandle } from '../process/front-handle.ts'
+import { inherited } from '../process/inheritance.ts'
 import type { FrontStderr } from '../process/front-keeper.ts'
 import { Master } from '../process/master.ts'
 import type { Companions, Program } from '../process/master.ts'
 import type { Plan, TopicMessage } from '../process/plan.ts'
 import type { StopSignals } from '../process/signals.ts'
+import type { Command } from '../process/successor.ts'
 import { Applications } from './applications.ts'
 import type { Configuration, ThreadData } from './configuration.ts'
 import type { Invocation } from './invocation.ts'
@@ -30,6 +32,14 @@ export type OpenSource = () => Source & { bundle(): Bundle }
 const frontEntry = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? './front.ts' : './front.js', import.meta.url),
 )
+
+/** By the launcher, which finds whatever program and Node stand in its place by then. */
+const again: Command = commandAgain(process.env['PORTICO_INVOKED_AS'] ?? '')
+
+function commandAgain(launcher: string): Command {
+  if (launcher.includes('/')) return { program: resolve(launcher), args: process.argv.slice(2) }
+  return { program: process.execPath, args: [...process.execArgv, ...process.argv.slice(1)] }
+}
 
 /** What another command line than nginx's has of its own. */
 export interface Manners {
@@ -51,7 +61,7 @@ export async function run(
   const parsed = parseConfig(source, invocation.file, invocation.directives)
   const daemon = topLevelValue(parsed, 'daemon') !== 'off'
   // A configuration that cannot even be parsed is refused right here.
-  if (daemon && !isDaemon && parsed.errors.length === 0) return startDaemon()
+  if (daemon && !isDaemon && inherited === null && parsed.errors.length === 0) return startDaemon()
   const front = new FrontHandle(frontEntry, frontStderr(daemon))
   front.send({ type: 'prepare', threads: threadsGuess(parsed) })
   const program = new Server(invocation, log, open, daemon, manners)
@@ -84,6 +94,7 @@ function provideLogs(prefix: string, paths: readonly string[]): void {
 
 class Server implements Program {
   readonly frontEntry = frontEntry
+  readonly again = again
   private readonly invocation: Invocation
   private readonly output: MasterLog
   private readonly open: OpenSource

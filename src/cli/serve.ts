@@ -12,7 +12,8 @@ import type { CommandLine } from '../app/settings/command-line.ts'
 import { configurationText, greeting, within } from '../app/settings/configuration.ts'
 import type { Surroundings } from '../app/settings/configuration.ts'
 import { UsageError } from '../app/settings/setting.ts'
-import type { Bundle, Source } from '../config/source.ts'
+import { FileSource } from '../config/source.ts'
+import type { Bundle, DataFile, Source } from '../config/source.ts'
 import { PRODUCT, VERSION } from '../lib/product.ts'
 import { findGroup, findUser } from '../process/users.ts'
 import type { Invocation } from './invocation.ts'
@@ -116,6 +117,7 @@ async function runText(line: CommandLine, around: Surroundings, say: (message: s
 class TextSource implements Source {
   private readonly name: string
   private readonly text: string
+  private readonly files = new FileSource()
 
   constructor(name: string, text: string) {
     this.name = name
@@ -130,8 +132,12 @@ class TextSource implements Source {
     return []
   }
 
+  readData(path: string): DataFile {
+    return this.files.readData(path)
+  }
+
   bundle(): Bundle {
-    return { files: [[this.name, this.text]], globs: [] }
+    return { ...this.files.bundle(), files: [[this.name, this.text]] }
   }
 }
 

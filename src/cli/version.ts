@@ -11,7 +11,7 @@ export function versionLine(): string {
 /** nginx's modules that are built on request, each with a directive of its own. */
 const onRequest: readonly (readonly [module: string, directive: string, context: number])[] = [
   ['http_ssl', 'ssl_certificate', HTTP],
-  ['http_v2', 'http2', HTTP],
+  ['http_v2', 'http2_max_concurrent_streams', HTTP],
   ['http_realip', 'set_real_ip_from', HTTP],
   ['http_addition', 'add_before_body', LOCATION],
   ['http_sub', 'sub_filter', HTTP],
@@ -62,7 +62,10 @@ const usual: readonly (readonly [module: string, directive: string, context: num
 ]
 
 export function configureLines(registry: Registry): string {
-  const has = (directive: string, context: number): boolean => registry.find(directive, context) !== null
+  const has = (directive: string, context: number): boolean => {
+    const declared = registry.find(directive, context)
+    return declared !== null && declared.later !== true
+  }
   const words = [
     ...onRequest.flatMap(([module, directive, context]) =>
       has(directive, context) ? [`--with-${module}_module`] : [],

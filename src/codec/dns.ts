@@ -44,7 +44,7 @@ export interface DnsResponse {
 /** Null: no name that a query could ask for. */
 export function makeQuery(id: number, name: string, type: number): Buffer | null {
   const labels = name.split('.')
-  if (name.length > NAME_MAX - 2 || labels.some(label => label === '' || label.length > LABEL_MAX)) return null
+  if (name.length > NAME_MAX || labels.some(label => label === '' || label.length > LABEL_MAX)) return null
   const bytes = Buffer.alloc(HEADER + name.length + 2 + 4)
   bytes.writeUInt16BE(id, 0)
   bytes.writeUInt16BE(RECURSION_DESIRED, 2)
@@ -76,7 +76,17 @@ export function parseResponse(bytes: Buffer): DnsResponse | null {
     for (let n = bytes.readUInt16BE(6); n > 0; n--) if (!answer.read(reader, type)) return null
   }
   const { addresses, alias, services, ttl } = answer
-  return { id: bytes.readUInt16BE(0), code, truncated, name, type, addresses, alias, services, ttl: Math.min(ttl, TTL_MAX) }
+  return {
+    id: bytes.readUInt16BE(0),
+    code,
+    truncated,
+    name,
+    type,
+    addresses,
+    alias,
+    services,
+    ttl: Math.min(ttl, TTL_MAX),
+  }
 }
 
 /** Longer than anybody means. */

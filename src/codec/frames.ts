@@ -16,15 +16,24 @@ export const LOG = 8
 export const FAIL = 9
 export const SHUTDOWN = 10
 export const BYE = 11
+export const WINDOW = 12
+export const MESSAGE = 13
+export const CLOSE = 14
 
 export const END = 1
 export const FLUSH = 2
 export const FROM_FILE = 4
+/** Of REQUEST: it asks for a websocket. */
+export const WEBSOCKET = 8
+/** Of MESSAGE: it is text. */
+export const TEXT = 8
 
 /** Limits on what a worker may send in one piece. */
 export const HEAD_MAX = 1024 * 1024
 /** LOG, HELLO, FILE, FAIL. */
 export const TEXT_MAX = 1024 * 1024
+/** A control frame's payload (RFC 6455, 5.5). */
+export const CLOSE_MAX = 125
 
 const HEADER_SIZE = 12
 const EMPTY = Buffer.alloc(0)
@@ -36,12 +45,12 @@ const EMPTY = Buffer.alloc(0)
  * @param environ names and values in turn, `PATH_INFO` last, since it is the only value that may hold a NUL
  * @param body all of it; null when BODY frames follow
  */
-export function encodeRequest(stream: number, environ: readonly string[], body: Buffer | null): Buffer {
+export function encodeRequest(stream: number, environ: readonly string[], body: Buffer | null, flags = 0): Buffer {
   const text = environ.join('\0')
   const size = text.length
   const bodySize = body === null ? 0 : body.length
   const frame = Buffer.allocUnsafe(16 + size + bodySize)
-  writeHeader(frame, 4 + size + bodySize, stream, REQUEST, body === null ? 0 : END, environ.length >>> 1)
+  writeHeader(frame, 4 + size + bodySize, stream, REQUEST, body === null ? flags : flags | END, environ.length >>> 1)
   writeU32(frame, 12, size)
   frame.write(text, 16, size, 'latin1')
   if (bodySize !== 0) frame.set(body!, 16 + size)
@@ -60,6 +69,32 @@ export function encodeBodyFile(stream: number, path: string, length: number): Bu
 
 export function encodeAbort(stream: number): Buffer {
   return encodeFrame(ABORT, stream, 0, EMPTY)
+}
+
+/** The request has taken too long: the worker ends the stream at once and cancels its task. */
+export function encodeCancel(stream: number): Buffer {
+  return encodeFrame(ABORT, stream, END, EMPTY)
+}
+
+/** So many bytes more may be sent on the stream. */
+export function encodeWindow(stream: number, size: number): Buffer {
+  const content = Buffer.allocUnsafe(4)
+  writeU32(content, 0, size)
+  return encodeFrame(WINDOW, stream, 0, content)
+}
+
+/** What stands before `length` bytes of a websocket's message that are written right after it. */
+export function encodeMessageHeader(stream: number, isText: boolean, length: number): Buffer {
+  return encodeFrame(MESSAGE, stream, isText ? TEXT : 0, EMPTY, length)
+}
+
+/** The websocket is closed. @param reason UTF-8 */
+export function encodeClose(stream: number, code: number, reason: Buffer): Buffer {
+  const content = Buffer.allocUnsafe(2 + reason.length)
+  content[0] = code
+  content[1] = code >>> 8
+  content.set(reason, 2)
+  return encodeFrame(CLOSE, stream, 0, content)
 }
 
 export function encodeShutdown(): Buffer {
@@ -126,7 +161,13 @@ export interface FrameSink {
   /** @param level as in syslog: 3 error, 4 warn, 6 info; the text may have several lines */
   onLog(stream: number, level: number, text: string): void
   onFail(stream: number): void
-  onBye(): void
+  /** @param last the stream that was begun last, by workers that serve many at a time */
+  onBye(last: number): void
+  /** The rest only comes from workers that serve many requests at a time. */
+  onWindow?(stream: number, size: number): void
+  /** A websocket's message of `length` bytes: they follow through onData. */
+  onMessage?(stream: number, isText: boolean, length: number): void
+  onCloseFrame?(stream: number, code: number, reason: Buffer): void
 }
 
 // What the reader waits for.
@@ -250,6 +291,13 @@ export class FrameReader {
     } else if (this.type === DATA) {
       if (length !== 0) this.await(BODY_STATE, 0)
       else this.sink.onData(this.stream, EMPTY, (this.flags & END) !== 0)
+    } else if (this.type === MESSAGE && this.sink.onMessage !== undefined) {
+      this.await(length === 0 ? HEADER_STATE : BODY_STATE, length === 0 ? HEADER_SIZE : 0)
+      this.flags &= ~END
+      this.sink.onMessage(this.stream, (this.flags & TEXT) !== 0, length)
+    } else if ((this.type === WINDOW && length === 4) || (this.type === CLOSE && length >= 2 && length <= CLOSE_MAX)) {
+      if (this.sink.onWindow === undefined) this.fail(`frame of type ${this.type} from a worker without streams`)
+      else this.await(TEXT_STATE, length)
     } else if (this.type === HELLO || (this.type >= FILE && this.type <= FAIL) || this.type === BYE) {
       if (length > TEXT_MAX) return this.fail(`frame of type ${this.type} with ${length} bytes`)
       this.await(TEXT_STATE, length)
@@ -304,7 +352,12 @@ export class FrameReader {
     const { sink, stream, flags, wanted } = this
     this.await(HEADER_STATE, HEADER_SIZE)
     if (this.type === FAIL) return sink.onFail(stream)
-    if (this.type === BYE) return sink.onBye()
+    if (this.type === BYE) return sink.onBye(stream)
+    if (this.type === WINDOW) return sink.onWindow!(stream, readU32(this.piece, this.start))
+    if (this.type === CLOSE) {
+      const reason = this.piece.subarray(this.start + 2, this.start + wanted)
+      return sink.onCloseFrame!(stream, this.piece[this.start]! | (this.piece[this.start + 1]! << 8), reason)
+    }
     const text = this.piece.toString('utf8', this.start, this.start + wanted)
     if (this.type === LOG) return sink.onLog(stream, flags, text)
     if (this.type === HELLO) this.readHello(text)

@@ -78,6 +78,10 @@ export interface Directive<T> {
   readonly inheritedBy?: number
   /** Accepted for the sake of existing files; its value changes nothing. */
   readonly idle?: boolean
+  /** Idle since its feature does not exist yet, which is said once: nobody shall believe it works. */
+  readonly later?: boolean
+  /** It is known, and why it cannot be used; its block is not looked at. */
+  readonly refused?: string
   parse(args: readonly string[], at: Site, soFar: T | undefined): T
   /** How an inner block's own value is combined with the enclosing one (the default, if there is none). Absent: it
    *  replaces it. */

@@ -37,6 +37,7 @@ class Reader {
   readonly confFolder: string
   private readonly registry: Registry
   private readonly errors: ConfigError[]
+  private readonly toldOfLater = new Set<string>()
 
   constructor(parsed: Parsed, registry: Registry, options: ReadOptions) {
     this.registry = registry
@@ -64,6 +65,7 @@ class Reader {
   private statement(statement: Statement, scope: BlockScope): void {
     const directive = this.registry.find(statement.name, scope.context)
     if (directive === null) this.refuse(statement, scope)
+    if (directive.refused !== undefined) throw ConfigError.at(statement, directive.refused)
     checkForm(statement, directive)
     const inner = this.content(statement, directive, scope)
     if (scope.has(statement.name) && directive.repeatable !== true) {
@@ -73,6 +75,9 @@ class Reader {
     const args = statement.words.map(word => word.text)
     const value = directive.parse(args, site, scope.own(statement.name, directive))
     scope.set(statement.name, directive, value, site)
+    if (directive.later !== true || this.toldOfLater.has(statement.name)) return
+    this.toldOfLater.add(statement.name)
+    site.warn(`the "${statement.name}" directive has no effect yet`)
   }
 
   private refuse(statement: Statement, scope: BlockScope): never {

@@ -179,6 +179,16 @@ export function accepted<T>(form: Directive<T>): Directive<T> {
   return { ...form, idle: true }
 }
 
+/** As accepted(), where there is something to tune elsewhere but not here yet: its use is warned about. */
+export function later<T>(form: Directive<T>): Directive<T> {
+  return { ...form, idle: true, later: true }
+}
+
+/** A directive of nginx's that does not exist here, for whom `unknown directive` would say too little. */
+export function refused(contexts: number, why: string): Directive<null> {
+  return { in: contexts, args: [0, Infinity], default: null, refused: why, parse: () => null }
+}
+
 function invalidValue(at: Site): never {
   return at.fail(`"${at.name}" directive invalid value`)
 }

@@ -52,7 +52,7 @@ export function environOf(r: HttpRequest): string[] {
     'REMOTE_PORT',
     `${r.clientPort}`,
     'wsgi.url_scheme',
-    'http',
+    r.stream.tls === null ? 'http' : 'https',
   ]
   const { body } = r
   if (body !== null) environ.push('CONTENT_LENGTH', `${body.length}`)

@@ -9,6 +9,7 @@
 
 import {
   Call,
+  type Carrier,
   NOT_LOADED,
   QUEUE_FULL,
   QUEUE_TIMEOUT,
@@ -16,13 +17,13 @@ import {
   WORKER_LOST,
   WORKER_TIMEOUT,
 } from '../app/dispatch/call.ts'
-import type { WorkerLink } from '../app/dispatch/worker-link.ts'
 import { encodeBodyFile, encodeBodyHeader, encodeRequest } from '../codec/frames.ts'
 import { parseLength } from '../codec/h1/fields.ts'
 import { reason } from '../codec/h1/write.ts'
 import { CRIT, ERR } from '../log/error-log.ts'
 import { environOf } from './app-environ.ts'
 import * as field from './app-fields.ts'
+import { scopeOf } from './app-scope.ts'
 import type { Application } from './application.ts'
 import { FileParts } from './file-parts.ts'
 import { accelRedirect } from './internal-redirect.ts'
@@ -46,7 +47,7 @@ const RETRY_AFTER = '1'
 
 export class AppExchange extends Call implements Source, Producer {
   readonly needsClient = true
-  private readonly r: HttpRequest
+  protected readonly r: HttpRequest
   private readonly pass: AppPass
   private buffer: ResponseBuffer | null = null
   private buffering: boolean
@@ -68,9 +69,9 @@ export class AppExchange extends Call implements Source, Producer {
 
   // ── the request ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  send(link: WorkerLink): void {
+  send(link: Carrier): void {
     const { body } = this.r
-    const environ = environOf(this.r)
+    const environ = this.pass.app.settings.kind === 'asgi' ? scopeOf(this.r) : environOf(this.r)
     if (body === null || body.path === '') {
       link.write(encodeRequest(link.stream, environ, body === null ? EMPTY : body.bytes()))
       return
@@ -85,11 +86,11 @@ export class AppExchange extends Call implements Source, Producer {
   }
 
   /** A body on disk that the worker may not open goes through the socket, as fast as the worker takes it. */
-  onWritable(link: WorkerLink): void {
+  onWritable(link: Carrier): void {
     const { body } = this.r
     if (body === null || body.path === '' || this.pass.app.sharesFiles || this.r.done) return
     let ready = true
-    while (ready && this.bodySent < body.length) {
+    while (ready && this.bodySent < body.length && link.credit > 0) {
       const piece = Buffer.allocUnsafeSlow(Math.min(PIECE, body.length - this.bodySent))
       const size = body.read(piece, this.bodySent)
       if (size === 0) {
@@ -98,6 +99,7 @@ export class AppExchange extends Call implements Source, Producer {
         return
       }
       this.bodySent += size
+      link.credit -= size
       link.write(encodeBodyHeader(link.stream, size, this.bodySent === body.length))
       ready = link.write(piece.subarray(0, size))
     }
@@ -131,7 +133,9 @@ export class AppExchange extends Call implements Source, Producer {
       if (bytes.length > 0) this.breakOff('sent more body behind a file')
       return
     }
-    this.passOn(bytes, end)
+    // An empty piece says that the head is not to wait for the first one that is not.
+    if (bytes.length === 0 && !end) r.out.write(r, EMPTY, FLUSH)
+    else this.passOn(bytes, end)
   }
 
   /** The head is out, the body is the part of a file. */

@@ -110,7 +110,7 @@ function requestHead(x: Exchange): string {
     if (name === 'x-forwarded-for') forwarded = `${head.values[i]}, ${r.clientAddress}`
     else if (!OWN.has(name)) text += `${head.originalName(i)}: ${head.values[i]}\r\n`
   }
-  text += `X-Forwarded-For: ${forwarded}\r\nX-Forwarded-Proto: http\r\n`
+  text += `X-Forwarded-For: ${forwarded}\r\nX-Forwarded-Proto: ${r.stream.tls === null ? 'http' : 'https'}\r\n`
   if (r.body !== null) text += `Content-Length: ${r.body.length}\r\n`
   else if (head.contentLength === 0) text += 'Content-Length: 0\r\n'
   const upgrade = head.upgrade ? r.header('upgrade') : null

@@ -138,7 +138,7 @@ export class ClientWriter extends BodyStage {
     if (r.contentLength >= 0) {
       if (r.status !== 204 && r.status >= 200) framing = `Content-Length: ${r.contentLength}\r\n`
     } else if (!r.bodiless || (r.method === 'HEAD' && r.status !== 304 && r.status !== 204)) {
-      if (r.version === 11) {
+      if (r.version === 11 && limit.chunkedTransferEncoding) {
         this.chunked = !r.bodiless
         framing = 'Transfer-Encoding: chunked\r\n'
       } else r.keepAlive = false

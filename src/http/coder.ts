@@ -11,7 +11,15 @@ export type CoderKind = 'gzip' | 'br' | 'zstd' | 'gunzip'
 /** What stands behind a stream of node:zlib. */
 interface Engine {
   readonly _handle: {
-    writeSync(flush: number, input: Buffer, inAt: number, inSize: number, out: Buffer, outAt: number, outSize: number): void
+    writeSync(
+      flush: number,
+      input: Buffer,
+      inAt: number,
+      inSize: number,
+      out: Buffer,
+      outAt: number,
+      outSize: number,
+    ): void
     reset(): void
     onerror: (message: string) => void
   }

@@ -6,6 +6,9 @@ import type { Coder } from './coder.ts'
 import { BodyStage, EMPTY, FLUSH, LAST } from './output.ts'
 import type { HttpRequest } from './request.ts'
 
+const TEXT_MAX = 65536
+const textBytes = Buffer.allocUnsafeSlow(TEXT_MAX)
+
 export class CodingStage extends BodyStage {
   private coder: Coder | null
   /** Who is to blame in the log: `gunzip`. */
@@ -37,6 +40,12 @@ export class CodingStage extends BodyStage {
     // The chunk is somebody else's again when we return.
     if (this.isPending) this.input = Buffer.from(this.input)
     return ready
+  }
+
+  /** A small file: coded from memory that serves all of them. */
+  override writeText(r: HttpRequest, text: string, flags: number): boolean {
+    if (text.length > TEXT_MAX || this.isPending) return super.writeText(r, text, flags)
+    return this.writeVolatile(r, textBytes.subarray(0, textBytes.write(text, 'latin1')), flags)
   }
 
   override drain(r: HttpRequest): void {

@@ -11,18 +11,21 @@ import { compileErrorPages } from './error-page.ts'
 import { locationFor } from './limit-except.ts'
 import { Locations, type LocationEntry } from './locations.ts'
 import type { LocationDeclaration } from './location-name.ts'
-import { NEXT, type Filter, type Handler, type LocationBuilder, type LocationSlot, type Phase, type Value } from './module.ts'
+import { NEXT, type Filter, type Handler, type HttpModule, type LocationBuilder, type LocationSlot, type Phase, type Value } from './module.ts'
+import { RUNS, type Explained } from './notes.ts'
 import { enter, LOCATION_PHASES, SERVER_PHASES, Step } from './phases.ts'
 import { defineCaptures } from './regex.ts'
 import type { HttpRequest } from './request.ts'
+import { compileServerTls } from './ssl/server-tls.ts'
 import type { FilterEntry, LocationRuntime, LogEntry, ServerRuntime } from './runtime.ts'
+import { WatchedLocations } from './watched-locations.ts'
 
 export function compileServer(scope: Scope, http: CompiledHttp): ServerRuntime {
   const conf = scope.conf(coreDirectives)
   const builder = new Builder(scope, null, http)
   const outsideSteps: Step[] = []
   const outside = builder.runtime(outsideSteps)
-  const locations = new Locations(compileLocations(scope, http))
+  const locations = findLocations(compileLocations(scope, http), http)
   const { number, size } = conf.large_client_header_buffers
   const [firstName = ''] = conf.server_name
   const server: ServerRuntime = {
@@ -41,6 +44,7 @@ export function compileServer(scope: Scope, http: CompiledHttp): ServerRuntime {
     },
     clientHeaderTimeout: conf.client_header_timeout,
     mergeSlashes: conf.merge_slashes,
+    tls: compileServerTls(scope, http),
   }
   // A request for which no location is found goes on through the server's own level.
   outsideSteps.push(...flatten(builder, [...SERVER_PHASES, 'find-config', ...LOCATION_PHASES], server))
@@ -58,10 +62,14 @@ function compileLocations(scope: Scope, http: CompiledHttp): LocationEntry[] {
     return {
       runtime,
       pattern: declaration.pattern,
-      inner: inner.length === 0 ? null : new Locations(inner),
+      inner: inner.length === 0 ? null : findLocations(inner, http),
       autoRedirect: builder.hasContent,
     }
   })
+}
+
+function findLocations(entries: readonly LocationEntry[], { notes }: CompiledHttp): Locations {
+  return notes === null ? new Locations(entries) : new WatchedLocations(entries, notes)
 }
 
 /** The location's other self, with the same name and steps of its own. */
@@ -86,6 +94,8 @@ interface PhasedStep {
   readonly phase: Phase
   readonly run: Handler<any>
   readonly conf: unknown
+  readonly module: HttpModule
+  readonly explained: Explained<any> | null
 }
 
 class Builder implements LocationBuilder {
@@ -100,6 +110,8 @@ class Builder implements LocationBuilder {
   private contentStep: PhasedStep | null = null
   private readonly declaration: LocationDeclaration | null
   private readonly http: CompiledHttp
+  /** The one that is adding to the location just now. */
+  private module: HttpModule = own
 
   constructor(scope: Scope, declaration: LocationDeclaration | null, http: CompiledHttp) {
     this.scope = scope
@@ -108,7 +120,10 @@ class Builder implements LocationBuilder {
     this.name = declaration?.name ?? ''
     this.modifier = declaration?.modifier ?? ''
     this.http = http
-    for (const module of http.modules) module.compile?.(scope.conf(module.directives), this, http)
+    for (const module of http.modules) {
+      this.module = module
+      module.compile?.(scope.conf(module.directives), this, http)
+    }
     if (this.contentStep !== null) this.steps.unshift(this.contentStep)
   }
 
@@ -116,16 +131,23 @@ class Builder implements LocationBuilder {
     return this.contentStep !== null
   }
 
-  step<C>(phase: Phase, run: Handler<C>, conf: C): void {
-    this.steps.push({ phase, run, conf })
+  step<C>(phase: Phase, run: Handler<C>, conf: C, explained: Explained<C> | null = null): void {
+    this.steps.push({ phase, run, conf, module: this.module, explained })
   }
 
-  content<C>(run: Handler<C>, conf: C): void {
-    this.contentStep = { phase: 'content', run, conf }
+  content<C>(run: Handler<C>, conf: C, explained: Explained<C> | null = null): void {
+    this.contentStep = { phase: 'content', run, conf, module: this.module, explained }
   }
 
-  filter<C>(run: Filter<C>, conf: C): void {
-    this.filters.push({ run, conf })
+  /** The step, with a note of where it comes from if somebody wants to know. */
+  make({ run, conf, module, explained }: Omit<PhasedStep, 'phase'>, phase: string): Step {
+    const step = new Step(run, conf, 0)
+    this.http.notes?.steps.set(step, { phase, module, scope: this.scope, explained })
+    return step
+  }
+
+  filter<C>(run: Filter<C>, conf: C, alters: FilterEntry['alters'] = null): void {
+    this.filters.push({ run, conf, alters })
   }
 
   log<C>(run: (r: HttpRequest, conf: C) => void, conf: C): void {
@@ -196,6 +218,7 @@ class Builder implements LocationBuilder {
       msieRefresh: conf.msie_refresh,
       limitExcept,
       logSubrequest: conf.log_subrequest,
+      chunkedTransferEncoding: conf.chunked_transfer_encoding,
       absoluteRedirect: conf.absolute_redirect,
       portInRedirect: conf.port_in_redirect,
       serverNameInRedirect: conf.server_name_in_redirect,
@@ -213,13 +236,20 @@ function flatten(builder: Builder, phases: readonly (Phase | 'find-config')[], s
   const steps: Step[] = []
   for (const phase of phases) {
     const first = steps.length
-    if (phase === 'find-config') steps.push(new Step(findConfig, server, 0))
-    else for (const { phase: of, run, conf } of builder.steps) if (of === phase) steps.push(new Step(run, conf, 0))
-    if (phase === 'rewrite' && steps.length > first) steps.push(new Step(postRewrite, null, 0))
+    if (phase === 'find-config') steps.push(builder.make(core(findConfig, server), phase))
+    else for (const step of builder.steps) if (step.phase === phase) steps.push(builder.make(step, phase))
+    if (phase === 'rewrite' && steps.length > first) steps.push(builder.make(core(postRewrite, null), 'post-rewrite'))
     for (let i = first; i < steps.length; i++) steps[i]!.phaseEnd = steps.length
   }
-  steps.push(new Step(nothingAnswered, null, steps.length))
+  const last = builder.make(core(nothingAnswered, null), 'end')
+  last.phaseEnd = steps.push(last)
   return steps
+}
+
+const own: HttpModule = { name: 'core', directives: {} }
+
+function core(run: Handler<any>, conf: unknown): Omit<PhasedStep, 'phase'> {
+  return { run, conf, module: own, explained: RUNS }
 }
 
 function nothingAnswered(r: HttpRequest): number {

@@ -14,6 +14,7 @@ import { coreDirectives } from './core.ts'
 import { defaultAddress, type ListenDeclaration } from './listen.ts'
 import { compileServer } from './compile-server.ts'
 import type { HttpModule, Value, Variable } from './module.ts'
+import type { Notes } from './notes.ts'
 import { defineCaptures, regex, type Pattern } from './regex.ts'
 import { ServerNames } from './server-names.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from './runtime.ts'
@@ -30,6 +31,7 @@ export interface CompileOptions {
   readonly warn: (warning: ConfigError) => void
   /** Certificates and keys, as the master has read them. */
   readonly readData?: (path: string) => DataFile
+  readonly notes?: Notes | null
 }
 
 /** One socket to be bound by the master. */
@@ -60,6 +62,7 @@ export function compileHttp(main: Scope, modules: readonly HttpModule[], options
 
 export class CompiledHttp implements HttpSetup {
   readonly scope: Scope
+  readonly notes: Notes | null
   readonly folders: string[] = []
   readonly logFiles: string[] = []
   readonly shared: { key: string; bytes: number }[] = []
@@ -83,6 +86,7 @@ export class CompiledHttp implements HttpSetup {
     this.scope = scope as Scope
     this.modules = modules
     this.options = options
+    this.notes = options.notes ?? null
     for (const module of modules) {
       for (const [name, variable] of Object.entries(module.variables ?? {})) this.variables.set(name, variable)
       for (const [prefix, make] of Object.entries(module.prefixVariables ?? {})) this.prefixes.set(prefix, make)
@@ -94,6 +98,7 @@ export class CompiledHttp implements HttpSetup {
     for (const scope of http.conf(coreDirectives).server) this.defineNameCaptures(scope)
     const servers = http.conf(coreDirectives).server.map(scope => ({ scope, runtime: compileServer(scope, this) }))
     for (const { scope, runtime } of servers) this.listen(scope, runtime)
+    for (const { runtime } of this.listens) (runtime as AddressServers).checkTls()
     this.listens = wildcardsFirst(this.listens)
     for (const { name, template } of this.awaited) {
       if (this.lookup(name) === null) throw ConfigError.at(template.place, `unknown "${name}" variable`)
@@ -194,25 +199,26 @@ export class CompiledHttp implements HttpSetup {
     const targets = ownErrorLog(scope)
     for (const { path } of targets ?? []) if (path !== null) this.needsLogFile(path)
     this.locations.push({ runtime, targets })
+    this.notes?.locations.set(runtime, scope)
   }
 
   // ── addresses ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private listen(scope: Scope, server: ServerRuntime): void {
     const own = scope.conf(coreDirectives).listen
-    const names = scope.conf(coreDirectives).server_name
     const seen = new Set<string>()
     for (const declared of own.length > 0 ? own : [this.defaultListen(scope)]) {
       if (seen.has(declared.key)) declared.site.fail(`a duplicate listen ${declared.key}`)
       seen.add(declared.key)
-      this.addressFor(declared, server).addServer(declared, server, names, scope.site('server_name') ?? declared.site)
+      this.notes?.servers.push({ declared, server, scope })
+      this.addressFor(declared, server).addServer(declared, server, scope, scope.site('server_name') ?? declared.site)
     }
   }
 
   private defaultListen(scope: Scope): ListenDeclaration {
     const { statement } = scope
     const site = { ...statement, fail: (problem: string) => { throw new ConfigError(problem) } } as unknown as Site
-    return { ...defaultAddress(this.options.asRoot), isDefault: false, backlog: 511, ipv6only: true, proxyProtocol: false, site }
+    return { ...defaultAddress(this.options.asRoot), isDefault: false, backlog: 511, ipv6only: true, proxyProtocol: false, tls: false, site }
   }
 
   private addressFor(declared: ListenDeclaration, server: ServerRuntime): AddressServers {
@@ -220,10 +226,12 @@ export class CompiledHttp implements HttpSetup {
     if (known !== undefined) {
       const runtime = known.runtime as AddressServers
       runtime.proxyProtocol ||= declared.proxyProtocol
+      runtime.tls ||= declared.tls
       return runtime
     }
     const runtime = new AddressServers(declared.key, server)
     runtime.proxyProtocol = declared.proxyProtocol
+    runtime.tls = declared.tls
     const { key, host, port, path, backlog, ipv6only, site } = declared
     this.listens.push({ key, host, port, path, backlog, ipv6only, place: `${site.file}:${site.line}`, runtime, within: new Map() })
     return runtime
@@ -324,7 +332,9 @@ class AddressServers implements ListenRuntime {
   defaultServer: ServerRuntime
   readonly tcpNodelay = true
   proxyProtocol = false
+  tls = false
   private explicitDefault = false
+  private readonly servers: { server: ServerRuntime; scope: Scope }[] = []
   private readonly names = new Set<string>()
   private readonly finder: ServerNames
   private single = true
@@ -335,13 +345,15 @@ class AddressServers implements ListenRuntime {
     this.finder = new ServerNames(server)
   }
 
-  addServer(declared: ListenDeclaration, server: ServerRuntime, names: readonly string[], site: Site): void {
+  addServer(declared: ListenDeclaration, server: ServerRuntime, scope: Scope, site: Site): void {
+    const names = scope.conf(coreDirectives).server_name
     if (declared.isDefault) {
       if (this.explicitDefault) declared.site.fail(`a duplicate default server for ${declared.key}`)
       this.explicitDefault = true
       this.defaultServer = server
       this.finder.fallback = server
     }
+    this.servers.push({ server, scope })
     if (server !== this.defaultServer || this.names.size > 0) this.single = false
     for (const name of names.length === 0 ? [''] : names) {
       const lower = name.toLowerCase()
@@ -355,8 +367,24 @@ class AddressServers implements ListenRuntime {
     if (this.finder.named.some(pattern => pattern.captures > 0)) this.single = false
   }
 
+  /** Who has no certificate uses the default server's; if that has none either, everybody must (ngx_http_ssl_init). */
+  checkTls(): void {
+    const { defaultServer, servers } = this
+    if (!this.tls || defaultServer.tls.settings !== null) return
+    const lacking = defaultServer.tls.rejects
+      ? servers.find(({ server }) => server.tls.settings === null && !server.tls.rejects)
+      : servers.find(({ server }) => server === defaultServer)
+    if (lacking === undefined) return
+    const { file, line } = lacking.scope.statement!
+    throw new ConfigError(`no "ssl_certificate" is defined for the "listen ... ssl" directive in ${file}:${line}`)
+  }
+
   serverFor(host: string): ServerRuntime {
     return this.single ? this.defaultServer : this.finder.find(host)
+  }
+
+  serverNamed(host: string): ServerRuntime | null {
+    return this.finder.lookup(host)
   }
 
   get matchedName(): Pattern | null {

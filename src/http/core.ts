@@ -92,6 +92,7 @@ export const coreDirectives = {
   default_type: str(everywhere, 'text/plain'),
   server_tokens: oneOf(everywhere, ['on', 'off', 'build'], 'on'),
   merge_slashes: flag(HTTP | SERVER, true),
+  chunked_transfer_encoding: flag(HTTP | SERVER | LOCATION, true),
   absolute_redirect: flag(everywhere, true),
   server_name_in_redirect: flag(everywhere, false),
   port_in_redirect: flag(everywhere, true),
@@ -109,10 +110,6 @@ export const coreDirectives = {
   client_body_timeout: time(everywhere, 60000),
   client_body_temp_path: tempPath,
   send_timeout: time(everywhere, 60000),
-  // Folders of protocols nobody here speaks yet; files that name them are usable all the same.
-  fastcgi_temp_path: accepted(tempPath),
-  uwsgi_temp_path: accepted(tempPath),
-  scgi_temp_path: accepted(tempPath),
   keepalive_timeout: keepaliveTimeout,
   keepalive_requests: number(everywhere, 1000),
   lingering_time: time(everywhere, 30000),

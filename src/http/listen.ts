@@ -17,6 +17,8 @@ export interface ListenDeclaration {
   readonly ipv6only: boolean
   /** Connections begin with a PROXY protocol header. */
   readonly proxyProtocol: boolean
+  /** Connections begin with a TLS handshake. */
+  readonly tls: boolean
   readonly site: Site
 }
 
@@ -29,9 +31,14 @@ export function parseListen(args: readonly string[], at: Site): readonly ListenD
   let backlog = BACKLOG
   let ipv6only = true
   let proxyProtocol = false
+  let tls = false
   for (const option of args.slice(1)) {
     if (option === 'default_server' || option === 'default') isDefault = true
     else if (option === 'proxy_protocol') proxyProtocol = true
+    else if (option === 'ssl') tls = true
+    else if (option === 'http2') {
+      at.warn('the "http2" parameter of "listen" is ignored, HTTP/2 is not supported yet: clients are served HTTP/1.1')
+    }
     else if (option.startsWith('backlog=')) {
       backlog = Number(option.slice(8))
       if (!Number.isInteger(backlog) || backlog <= 0) at.fail(`invalid backlog "${option.slice(8)}"`)
@@ -43,11 +50,11 @@ export function parseListen(args: readonly string[], at: Site): readonly ListenD
     else if (option.startsWith('rcvbuf=') || option.startsWith('sndbuf=')) {
       if (parseSize(option.slice(7)) === null) at.fail(`invalid ${option.slice(0, 6)} "${option.slice(7)}"`)
     } else if (option.startsWith('so_keepalive=')) checkKeepalive(option.slice(13), at)
-    else if (option === 'ssl' || option === 'http2' || option === 'quic') {
+    else if (option === 'quic') {
       at.fail(`the "${option}" parameter of "listen" is not supported by this version`)
     } else at.fail(`invalid parameter "${option}"`)
   }
-  return addresses.map(address => ({ ...address, isDefault, backlog, ipv6only, proxyProtocol, site: at }))
+  return addresses.map(address => ({ ...address, isDefault, backlog, ipv6only, proxyProtocol, tls, site: at }))
 }
 
 function checkKeepalive(value: string, at: Site): void {

@@ -29,15 +29,15 @@ const FAILED = 4
 let found: LocationRuntime | null = null
 
 export class Locations implements LocationFinder {
-  private readonly exact = new Map<string, LocationRuntime>()
+  protected readonly exact = new Map<string, LocationRuntime>()
   /** Where `/dir` is sent: the name of `/dir/`, escaped. */
   private readonly slashless = new Map<string, string>()
   private readonly byLength: { length: number; entries: Map<string, LocationEntry> }[] = []
-  private readonly patterns: LocationEntry[] = []
+  protected readonly patterns: LocationEntry[] = []
   private readonly names = new Map<string, LocationRuntime>()
   failed = false
   /** `location / { }` alone is the commonest configuration of all. */
-  private readonly rootOnly: LocationRuntime | null
+  protected readonly rootOnly: LocationRuntime | null
 
   constructor(entries: readonly LocationEntry[]) {
     for (const entry of entries) this.add(entry)
@@ -58,7 +58,7 @@ export class Locations implements LocationFinder {
   }
 
   /** Leaves the location in `found`. A prefix is PROVISIONAL: an enclosing level's patterns may still win. */
-  private search(r: HttpRequest): number {
+  protected search(r: HttpRequest): number {
     const { uri } = r
     const exact = this.exact.get(uri)
     if (exact !== undefined) {
@@ -83,7 +83,7 @@ export class Locations implements LocationFinder {
     return true
   }
 
-  private byPattern(r: HttpRequest, otherwise: number): number {
+  protected byPattern(r: HttpRequest, otherwise: number): number {
     for (const { pattern, runtime, inner } of this.patterns) {
       const answer = execute(r, pattern!, r.uri)
       if (answer === TOO_MUCH) return FAILED
@@ -95,7 +95,7 @@ export class Locations implements LocationFinder {
     return otherwise
   }
 
-  private longestPrefix(uri: string): LocationEntry | null {
+  protected longestPrefix(uri: string): LocationEntry | null {
     for (const { length, entries } of this.byLength) {
       if (length > uri.length) continue
       const entry = entries.get(length === uri.length ? uri : uri.slice(0, length))

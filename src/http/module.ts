@@ -4,6 +4,7 @@
 import type { Conf, Directives, Scope, Site } from '../config/directive.ts'
 import type { Template } from '../config/template.ts'
 import type { HttpRequest } from './request.ts'
+import type { Explained } from './notes.ts'
 import type { LocationRuntime } from './runtime.ts'
 import type { BodyStage } from './output.ts'
 import type { HttpSetup } from './setup.ts'
@@ -49,10 +50,12 @@ export interface LocationBuilder {
   /** `=`, `^~`, `~`, `~*`, `@` or '' (prefix). */
   readonly modifier: string
   readonly scope: Scope
-  step<C>(phase: Phase, run: Handler<C>, conf: C): void
+  /** `explained`: what `portico explain` does with it (notes.ts). */
+  step<C>(phase: Phase, run: Handler<C>, conf: C, explained?: Explained<C>): void
   /** The location's only content handler (proxy_pass, app_pass …); it comes before every step of the content phase. */
-  content<C>(run: Handler<C>, conf: C): void
-  filter<C>(run: Filter<C>, conf: C): void
+  content<C>(run: Handler<C>, conf: C, explained?: Explained<C>): void
+  /** `alters`: will it change the bytes of this response's body? Asked before ranges are promised; absent: never. */
+  filter<C>(run: Filter<C>, conf: C, alters?: (r: HttpRequest, conf: C) => boolean): void
   log<C>(run: (r: HttpRequest, conf: C) => void, conf: C): void
   /** Leaves a value at the location, where the module's variables find it. */
   keep<T>(slot: LocationSlot<T>, value: T): void

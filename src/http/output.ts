@@ -38,6 +38,10 @@ export abstract class BodyStage {
   writeVolatile(r: HttpRequest, chunk: Buffer, flags: number): boolean {
     return this.write(r, Buffer.from(chunk), flags)
   }
+  /** As write() for latin1 text. */
+  writeText(r: HttpRequest, text: string, flags: number): boolean {
+    return this.write(r, Buffer.from(text, 'latin1'), flags)
+  }
   drain(r: HttpRequest): void {
     if (this.previous !== null) this.previous.drain(r)
     else if (r.source !== null) r.source.drain(r)
@@ -100,7 +104,8 @@ export function respond(r: HttpRequest, status: number, contentType: string, bod
   if (typeof body === 'string' && r.out === r.stream.writer && r.trailers === null) r.stream.sendText(r, body)
   else {
     r.stream.sendHead(r)
-    r.out.write(r, typeof body === 'string' ? Buffer.from(body, 'latin1') : body, LAST)
+    if (typeof body === 'string') r.out.writeText(r, body, LAST)
+    else r.out.write(r, body, LAST)
   }
   return DONE
 }
@@ -161,5 +166,6 @@ export function absolute(r: HttpRequest): string {
   const { portInRedirect, serverNameInRedirect } = r.location
   const host = serverNameInRedirect ? r.server.name : r.host === '' ? r.stream.localAddress : r.host
   const port = r.stream.localPort
-  return portInRedirect && port !== 80 && port !== 0 ? `http://${host}:${port}` : `http://${host}`
+  const [scheme, usual] = r.stream.tls === null ? ['http', 80] : ['https', 443]
+  return portInRedirect && port !== usual && port !== 0 ? `${scheme}://${host}:${port}` : `${scheme}://${host}`
 }

@@ -23,13 +23,24 @@ export const UNLIMITED = 0x7fffffff
 
 const MAX_DIGITS = 2n ** 63n - 1n
 
-/** What the client asks for of a 200 response with `r.contentLength`, `r.lastModified` and `r.etag` set. */
+/** What the client asks for of a 200 response with `r.contentType`, `r.contentLength`, `r.lastModified` and
+ * `r.etag` set. */
 export function requestedRanges(r: HttpRequest, max: number): Ranges {
   if (max === 0 || r.version < 10) return WHOLE
   const range = r.header('range')
   if (range === null || range.length < 7 || range.slice(0, 6).toLowerCase() !== 'bytes=') return WHOLE
-  if (!isCurrent(r)) return WHOLE
+  if (!isCurrent(r) || altersBody(r)) return WHOLE
   return parseRanges(range.slice(6), r.contentLength, max)
+}
+
+/** Parts of what a filter is going to alter would be parts of something the client never sees whole. */
+function altersBody(r: HttpRequest): boolean {
+  const { filters } = r.location
+  for (let i = 0; i < filters.length; i++) {
+    const { alters, conf } = filters[i]!
+    if (alters !== null && alters(r, conf)) return true
+  }
+  return false
 }
 
 /** If-Range: is the part the client has of this very version? */

@@ -25,6 +25,9 @@ export class RequestBody {
   descriptor = -1
   /** Is anybody collecting? Otherwise the bytes are dropped as they come. */
   collecting = false
+  /** May bytes come? Until somebody wants them or the answer is under way, the session keeps them back: a request that waits
+   *  for something before its handler is found must not lose its body. */
+  wanted = false
   /** Names and values in turn. */
   trailers: readonly string[] = []
   refused = false
@@ -49,6 +52,7 @@ export class RequestBody {
 
   collect(ready: BodyReady): void {
     this.collecting = true
+    this.wanted = true
     this.ready = ready
   }
 

@@ -9,6 +9,7 @@ import type { BodyStage, Source } from './output.ts'
 import type { Step } from './phases.ts'
 import type { RequestBody } from './request-body.ts'
 import type { LocationRuntime, ServerRuntime } from './runtime.ts'
+import type { ClientTls } from './ssl/client-tls.ts'
 
 /** The client's side of a request: an HTTP/1 session, or one stream of an HTTP/2 one. */
 export interface ClientStream {
@@ -23,6 +24,8 @@ export interface ClientStream {
   readonly pipelined: boolean
   /** The socket's descriptor, -1 when it has none any more. */
   readonly descriptor: number
+  /** What was agreed on with a client that speaks TLS; null for plain text. */
+  readonly tls: ClientTls | null
   /** What a PROXY protocol header told, null without one. */
   readonly proxyProtocol: ProxyProtocol | null
   /** The last stage of every response: frames the body for the client. */

@@ -8,10 +8,13 @@ import type { Filter, Value } from './module.ts'
 import type { Step } from './phases.ts'
 import type { Pattern } from './regex.ts'
 import type { HttpRequest } from './request.ts'
+import type { ServerTls } from './ssl/server-tls.ts'
 
 export interface FilterEntry {
   readonly run: Filter<any>
   readonly conf: unknown
+  /** Is it going to alter the body? null: never. */
+  readonly alters: ((r: HttpRequest, conf: any) => boolean) | null
 }
 
 export interface LogEntry {
@@ -60,6 +63,8 @@ export interface LocationRuntime {
   /** Requests with other methods than these are another location's; null: there is no limit_except. */
   readonly limitExcept: LimitExcept | null
   readonly logSubrequest: boolean
+  /** May HTTP/1.1 responses of unknown length be chunked? Else the connection ends them. */
+  readonly chunkedTransferEncoding: boolean
   readonly absoluteRedirect: boolean
   readonly portInRedirect: boolean
   readonly serverNameInRedirect: boolean
@@ -87,6 +92,7 @@ export interface ServerRuntime {
   readonly limits: HeadLimits
   readonly clientHeaderTimeout: number
   readonly mergeSlashes: boolean
+  readonly tls: ServerTls
 }
 
 /** One `listen` address with the servers that share it. */
@@ -95,9 +101,13 @@ export interface ListenRuntime {
   readonly defaultServer: ServerRuntime
   /** The server for a lower-case host without port. */
   serverFor(host: string): ServerRuntime
+  /** As serverFor(), but null where nothing but the default is left. */
+  serverNamed(host: string): ServerRuntime | null
   /** The regular expression that serverFor() has just found the server by, for its captures. */
   readonly matchedName: Pattern | null
   readonly tcpNodelay: boolean
   /** Does every connection begin with a PROXY protocol header? */
   readonly proxyProtocol: boolean
+  /** `ssl`: clients speak TLS. */
+  readonly tls: boolean
 }

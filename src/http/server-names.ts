@@ -42,11 +42,16 @@ export class ServerNames {
   }
 
   find(host: string): ServerRuntime {
+    return this.lookup(host) ?? this.fallback
+  }
+
+  /** null: nobody has that name. */
+  lookup(host: string): ServerRuntime | null {
     this.matched = null
     const exact = this.exact.get(host)
     if (exact !== undefined) return exact
-    if (this.suffixes.size === 0 && this.prefixes.size === 0 && this.patterns.length === 0) return this.fallback
-    return this.bySuffix(host) ?? this.byPrefix(host) ?? this.byPattern(host) ?? this.fallback
+    if (this.suffixes.size === 0 && this.prefixes.size === 0 && this.patterns.length === 0) return null
+    return this.bySuffix(host) ?? this.byPrefix(host) ?? this.byPattern(host)
   }
 
   private bySuffix(host: string): ServerRuntime | null {

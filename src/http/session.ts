@@ -11,10 +11,12 @@ import { BROKEN, header, readProxyProtocol, type ProxyProtocol } from '../codec/
 import type { BodySink } from '../codec/h1/chunked.ts'
 import { parseRequestHead, type RequestHead } from '../codec/h1/request-head.ts'
 import { parseUri, Uri } from '../codec/h1/uri.ts'
+import { HANDSHAKE, readClientHello } from '../codec/tls-client-hello.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
 import { ERR, INFO } from '../log/error-log.ts'
 import { accepted, type Connection, type ConnectionHandler } from '../net/connection.ts'
 import { BodyFraming, BROKEN_BODY } from './body-framing.ts'
+import { acceptTls, opensslText, UNRECOGNIZED_NAME } from '../net/tls.ts'
 import { ClientWriter, type WriterOwner } from './client-writer.ts'
 import { returnHead, takeHead } from './head-pool.ts'
 import { respondSpecial } from './output.ts'
@@ -26,6 +28,7 @@ import { endRequest } from './request-end.ts'
 import { Tunnel } from './session-tunnel.ts'
 import type { ListenRuntime, LocationRuntime } from './runtime.ts'
 import { countClosed, countMove, countRequest, GONE, READING, WAITING, WRITING } from '../zone/connection-counts.ts'
+import { ClientTls, tlsRefusal } from './ssl/client-tls.ts'
 import { LAST_REQUEST_GRACE, type Sessions } from './sessions.ts'
 
 const IDLE = 0
@@ -44,11 +47,12 @@ const NONE = Buffer.alloc(0)
 const target = new Uri()
 
 export class Http1Session implements ConnectionHandler, ClientStream, WriterOwner, BodySink {
-  readonly connection: Connection
+  connection: Connection
   readonly connectionNumber: number
   readonly listen: ListenRuntime
   readonly writer: ClientWriter
   proxyProtocol: ProxyProtocol | null = null
+  tls: ClientTls | null = null
   readonly connectedMs = Date.now()
   pipelined = false
   /** Requests begun on this connection. */
@@ -59,6 +63,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
   private readonly clientPort: number
   private state = IDLE
   private awaitsProxyHeader: boolean
+  private awaitsHello: boolean
   private head: RequestHead | null = null
   private request: HttpRequest | null = null
   /** Bytes received and not yet used: an incomplete head, or requests that wait their turn. */
@@ -80,6 +85,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
   constructor(handle: unknown, listen: ListenRuntime, sessions: Sessions, number: number) {
     this.listen = listen
     this.awaitsProxyHeader = listen.proxyProtocol
+    this.awaitsHello = listen.tls
     this.sessions = sessions
     this.connectionNumber = number
     this.timer = new Timer<Http1Session>(this, timedOut)
@@ -99,6 +105,11 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
 
   get idle(): boolean {
     return this.state === IDLE
+  }
+
+  /** Idle, and it has had an answer. */
+  get kept(): boolean {
+    return this.state === IDLE && this.requests > 0
   }
 
   get descriptor(): number {
@@ -137,10 +148,14 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
     this.consuming = true
     while (at < end) {
       if (this.state === IDLE || this.state === HEAD) {
-        const used = this.awaitsProxyHeader ? this.readProxyHeader(bytes, at, end) : this.readHead(bytes, at, end)
+        const used = this.awaitsProxyHeader
+          ? this.readProxyHeader(bytes, at, end)
+          : this.awaitsHello
+            ? this.readHello(bytes, at, end)
+            : this.readHead(bytes, at, end)
         if (used <= 0) break
         at += used
-      } else if (this.state === ACTIVE && !this.framing.complete) at += this.readBodyBytes(bytes, at, end)
+      } else if (this.state === ACTIVE && this.takesBody()) at += this.readBodyBytes(bytes, at, end)
       else break
     }
     this.consuming = false
@@ -160,6 +175,38 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
       this.awaitsProxyHeader = false
     }
     return used
+  }
+
+  /** As readHead(): a TLS client's first message settles whose server's handshake it gets. */
+  private readHello(bytes: Buffer, start: number, end: number): number {
+    // Plain text on such a port is answered, with 400. The other form is a hello as SSL 2 had it.
+    if (bytes[start] !== HANDSHAKE && bytes[start]! < 0x80) {
+      this.awaitsHello = false
+      return this.readHead(bytes, start, end)
+    }
+    const hello = readClientHello(bytes, start, end)
+    if (hello === null) return 0
+    this.awaitsHello = false
+    const { defaultServer } = this.listen
+    const named = hello.serverName === '' ? null : this.listen.serverNamed(hello.serverName)
+    const server = named ?? defaultServer
+    const negotiated = server.tls.settings === null ? defaultServer : server
+    if (server.tls.rejects || negotiated.tls.settings === null) {
+      this.sessions.log(INFO, `SSL handshake rejected, no server for "${hello.serverName}", client: ${this.clientAddress}`, this)
+      this.connection.write(UNRECOGNIZED_NAME)
+      this.closeNow()
+      return -1
+    }
+    const received = bytes.subarray(start, end)
+    const secured = (): void => this.handshakeDone()
+    const connection = acceptTls(this.connection, received, negotiated.tls.settings, this, secured)
+    this.connection = connection
+    this.tls = new ClientTls(connection, hello, server, named !== null, negotiated)
+    return end - start
+  }
+
+  private handshakeDone(): void {
+    if (this.state === IDLE) timers.arm(this.timer, this.listen.defaultServer.clientHeaderTimeout)
   }
 
   /** @returns bytes used; 0: the head is not complete; -1: the connection's fate is sealed */
@@ -198,7 +245,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
     this.responseWhole = true
     this.outputBefore = this.connection.bytesOut
     this.writer.reset()
-    const server = head.host === null ? this.listen.defaultServer : this.listen.serverFor(head.host)
+    const server = head.host !== null ? this.listen.serverFor(head.host) : (this.tls?.server ?? this.listen.defaultServer)
     const r = new HttpRequest(this, head, server, this.clientAddress, this.clientPort)
     if (head.host !== null && this.listen.matchedName !== null) execute(r, this.listen.matchedName, head.host)
     this.request = r
@@ -218,10 +265,19 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
     r.uri = target.uri
     r.args = target.args
     r.uriIsRaw = !target.complex && head.path === head.target
-    run(r)
+    const refusal = this.listen.tls ? tlsRefusal(r, this.tls) : 0
+    if (refusal === 0) run(r)
+    else respondSpecial(r, refusal)
   }
 
   // ── the request body ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Is there a use for body bytes, if only to be dropped? */
+  private takesBody(): boolean {
+    if (this.framing.complete) return false
+    const r = this.request
+    return this.responseDone || r === null || r.body === null || r.body.wanted || r.headSent
+  }
 
   /** @returns bytes used */
   private readBodyBytes(bytes: Buffer, start: number, end: number): number {
@@ -378,6 +434,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
       this.lingerUntil = performance.now() + r.location.lingeringTime
       timers.arm(this.timer, r.location.lingeringTimeout)
       this.connection.resume()
+      this.consumeLater()
       return
     }
     const { location, keepAlive } = r
@@ -442,13 +499,24 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
     if (!r.headSent || !this.framing.complete || r.source?.needsClient === true) this.clientGone(r)
   }
 
-  onClose(_error: NodeJS.ErrnoException | null): void {
+  onClose(error: NodeJS.ErrnoException | null): void {
+    if (error !== null && this.tls !== null && this.state !== CLOSED) this.logTlsError(error)
     const r = this.request
     if (r !== null) this.clientGone(r)
     this.enter(CLOSED)
     timers.disarm(this.timer)
     countClosed()
     this.sessions.remove(this)
+  }
+
+  private logTlsError(error: NodeJS.ErrnoException): void {
+    const { secured } = this.tls!.connection
+    const text = opensslText(error)
+    // What the network does to a connection is no fault of anybody's handshake.
+    if (text === null) return
+    const where = secured ? 'SSL_read() failed' : 'SSL_do_handshake() failed'
+    const doing = secured ? 'while reading client request' : 'while SSL handshaking'
+    this.sessions.log(INFO, `${where} (SSL: ${text}) ${doing}, client: ${this.clientAddress}`, this)
   }
 
   private clientGone(r: HttpRequest): void {

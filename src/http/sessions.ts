@@ -50,14 +50,15 @@ export class Sessions {
   }
 
   /**
-   * Ends connections as they become idle and calls `emptied` when none is left.
-   * @param grace true (reload): idle ones get a moment, in which a request that is under way is still answered
+   * Ends connections as they become idle and calls `emptied` when none is left. Those that have not brought a request yet
+   * get a moment for their first.
+   * @param grace true (reload): all idle ones get that moment, in which a request that is under way is still answered
    */
   drain(grace: boolean, emptied: () => void): void {
     this.draining = true
     this.emptied = emptied
-    if (grace) setTimeout(() => this.closeIdle(), LAST_REQUEST_GRACE).unref()
-    else this.closeIdle()
+    if (!grace) for (const session of this.all) if (session.kept) session.closeNow()
+    setTimeout(() => this.closeIdle(), LAST_REQUEST_GRACE).unref()
     if (this.all.size === 0) emptied()
   }
 

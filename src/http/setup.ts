@@ -6,6 +6,7 @@ import type { Template } from '../config/template.ts'
 import type { AppSettings } from '../app/app.ts'
 import type { ErrorLog, LogFiles } from '../log/error-log.ts'
 import type { Value, Variable } from './module.ts'
+import type { Notes } from './notes.ts'
 
 /** Something several modules look up by name (upstream groups, applications, zones); one registry per http block. */
 export class Registry<T> {
@@ -56,6 +57,8 @@ export interface ThreadServices {
 
 export interface HttpSetup {
   readonly scope: Scope
+  /** Where `portico explain` listens; null in a server. */
+  readonly notes: Notes | null
   /** The registry of that kind; the same one for every module of this http block. */
   registry<T>(key: RegistryKey<T>): Registry<T>
   /** Defines a variable that the configuration introduces (map, geo, set). */

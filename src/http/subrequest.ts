@@ -36,6 +36,7 @@ export abstract class SubrequestOutput extends BodyStage implements ClientStream
   readonly connectedMs: number
   readonly pipelined: boolean
   readonly proxyProtocol: ClientStream['proxyProtocol']
+  readonly tls: ClientStream['tls']
   private readonly done: SubrequestDone
 
   constructor(parent: HttpRequest, done: SubrequestDone) {
@@ -48,6 +49,7 @@ export abstract class SubrequestOutput extends BodyStage implements ClientStream
     this.connectedMs = stream.connectedMs
     this.pipelined = stream.pipelined
     this.proxyProtocol = stream.proxyProtocol
+    this.tls = stream.tls
     this.done = done
   }
 

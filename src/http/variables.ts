@@ -23,8 +23,8 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   request_uri: get(r => r.unparsedUri),
   request: get(r => r.head.requestLine),
   request_method: get(r => r.method),
-  scheme: get(() => 'http'),
-  https: get(() => ''),
+  scheme: get(r => (r.stream.tls === null ? 'http' : 'https')),
+  https: get(r => (r.stream.tls === null ? '' : 'on')),
   server_protocol: get(r => (r.version === 11 ? 'HTTP/1.1' : r.version === 10 ? 'HTTP/1.0' : '')),
   host: get(r => (r.host === '' ? r.server.name : r.host)),
   hostname: get(() => hostname()),
@@ -104,7 +104,8 @@ export function argument(args: string, name: string): string | null {
     let end = args.indexOf('&', start)
     if (end === -1) end = args.length
     const value = start + name.length
-    if (args.charCodeAt(value) === 61 && value < end && args.slice(start, value).toLowerCase() === name) return args.slice(value + 1, end)
+    if (args.charCodeAt(value) === 61 && value < end && args.slice(start, value).toLowerCase() === name)
+      return args.slice(value + 1, end)
     start = end + 1
   }
   return null

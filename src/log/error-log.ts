@@ -2,8 +2,8 @@
 //
 //   2026/11/21 04:00:00 [error] 1234#1235: *7 message, client: …
 //
-// Lines of one turn of the event loop leave in one write. Nothing here throws: a log that cannot be written must not
-// stop the service.
+// Access logs' lines of one turn of the event loop leave in one write, errors at once. Nothing here throws: a log that
+// cannot be written must not stop the service.
 
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { Syslog, type SyslogServer } from './syslog.ts'
@@ -52,6 +52,12 @@ export class LogFile {
     }
     this.scheduled = true
     setImmediate(this.flusher)
+  }
+
+  /** Writes at once, behind what waits. */
+  write(text: string): void {
+    this.waiting += text
+    this.flush()
   }
 
   flush(): void {
@@ -173,8 +179,9 @@ export class ErrorLog {
   }
 }
 
+/** Whoever sees the effect of an error, or its answer, finds the line in the log. */
 function toFile(file: LogFile): (level: number, line: string) => void {
-  return (_level, line) => file.append(`${line}\n`)
+  return (_level, line) => file.write(`${line}\n`)
 }
 
 /** Severities count from emerg as 0. */

@@ -49,29 +49,10 @@ export class TlsConnection extends Connection {
   private fault: VerifyFault | null | undefined = undefined
   private chain = -1
 
-  /**
-   * @param plain the connection so far; it is not to be used any more
-   * @param received what it has read: the hello and what follows
-   */
-  constructor(
-    plain: Connection,
-    received: Buffer,
-    settings: TlsSettings,
-    handler: ConnectionHandler,
-    onSecure: () => void,
-  ) {
+  /** @param plain the connection so far; it is not to be used any more */
+  constructor(plain: Connection, socket: tls.TLSSocket, handler: ConnectionHandler, onSecure: () => void) {
     plain.handler = IGNORE
-    plain.socket.unshift(Buffer.from(received))
-    super(
-      new (tlsModule().TLSSocket)(plain.socket, {
-        isServer: true,
-        secureContext: settings.secureContext,
-        requestCert: settings.requestCert,
-        rejectUnauthorized: false,
-        ALPNProtocols: PROTOCOLS,
-      }),
-      handler,
-    )
+    super(socket, handler)
     this.plain = plain
     this.socket.on('data', (chunk: Buffer) => {
       this.bytesIn += chunk.length
@@ -184,10 +165,70 @@ export class TlsConnection extends Connection {
     if (this.fault === undefined) {
       const handle = (this.socket as unknown as { _handle: Wrap | null })._handle
       const error = this.peerCertificate === null ? null : handle?.verifyError()
-      this.fault = error === null || error === undefined ? null : { code: error.code ?? '', reason: error.message }
+      this.fault = error === null || error === undefined ? null : { code: error.code ?? '', reason: wordsOf(error) }
     }
     return this.fault
   }
+}
+
+/** OpenSSL's words; Node adds advice for users of its own, behind a semicolon. */
+function wordsOf(error: Error): string {
+  return error.message.split(';', 1)[0]!
+}
+
+/**
+ * Answers a client that wants TLS.
+ * @param received what the connection has read: the hello and what follows
+ */
+export function acceptTls(
+  plain: Connection,
+  received: Buffer,
+  settings: TlsSettings,
+  handler: ConnectionHandler,
+  onSecure: () => void,
+): TlsConnection {
+  plain.socket.unshift(Buffer.from(received))
+  const socket = new (tlsModule().TLSSocket)(plain.socket, {
+    isServer: true,
+    secureContext: settings.secureContext,
+    requestCert: settings.requestCert,
+    rejectUnauthorized: false,
+    ALPNProtocols: PROTOCOLS,
+  })
+  return new TlsConnection(plain, socket, handler, onSecure)
+}
+
+/**
+ * Speaks TLS to a server over a connection that stands.
+ * @param serverName sent to it, unless empty
+ * @param session of an earlier connection, to be resumed
+ */
+export function connectTls(
+  plain: Connection,
+  secureContext: tls.SecureContext,
+  serverName: string,
+  session: Buffer | null,
+  handler: ConnectionHandler,
+  onSecure: () => void,
+): TlsConnection {
+  const socket = tlsModule().connect({
+    socket: plain.socket,
+    secureContext,
+    rejectUnauthorized: false,
+    // Who we are talking to is checked by whoever asked for it, against a name that need not be the one sent.
+    checkServerIdentity: () => undefined,
+    ...(serverName === '' ? {} : { servername: serverName }),
+    ...(session === null ? {} : { session }),
+  })
+  return new TlsConnection(plain, socket, handler, onSecure)
+}
+
+/** What OpenSSL has said, without the thread's number and the place in its sources that Node puts around it; null: it was
+ *  not OpenSSL. */
+export function opensslText(error: NodeJS.ErrnoException): string | null {
+  if (error.code?.startsWith('ERR_SSL') !== true) return null
+  const [, code, library, reason] = /error:([0-9A-F]+):([^:]*):[^:]*:([^:]*)/.exec(error.message) ?? []
+  return code === undefined ? error.message : `error:${code}:${library}::${reason}`
 }
 
 function destroySocket(socket: tls.TLSSocket): void {

@@ -84,6 +84,14 @@ export class FrontKeeper implements FrontEvents {
     this.front?.stop('graceful')
   }
 
+  /** Serves again what was served before the halt. */
+  resume(order: Order): void {
+    if (!this.halted || this.ending !== null) return
+    void this.start(order).then(error => {
+      if (error !== null && this.ending === null) this.master.log(ALERT, error)
+    })
+  }
+
   /** Resolves when it is gone. A second call may only hasten it. */
   end(ending: Ending): Promise<void> {
     this.ending = ending

@@ -4,16 +4,20 @@
 //   reload   read and check → bind what is new → applications load → new threads listen → old threads retire
 //            → old applications stop → addresses no longer used are closed
 //            Any failure before "old threads retire" leaves everything as it was.
+//   upgrade  pid file → .oldbin → a new master starts with the sockets of this one: both serve until one is told to go
 //
 // It knows neither the configuration's language nor HTTP nor applications: `Program` brings these.
 
-import { EMERG, ERR, NOTICE, WARN } from '../log/error-log.ts'
+import { ALERT, EMERG, ERR, NOTICE, WARN } from '../log/error-log.ts'
 import { FrontHandle } from './front-handle.ts'
-import { removePidFile, writePidFile } from './pid-file.ts'
+import { inherited } from './inheritance.ts'
+import { removePidFile, renamePidFile, writePidFile } from './pid-file.ts'
 import { provideFolder, provideLogFile } from './privileges.ts'
 import { Signals } from './signals.ts'
 import type { StopSignals } from './signals.ts'
 import { ListeningSockets } from './sockets.ts'
+import { Successor } from './successor.ts'
+import type { Command } from './successor.ts'
 import { FrontKeeper } from './front-keeper.ts'
 import type { FrontStderr, KeeperEvents } from './front-keeper.ts'
 import type { Ending } from './messages.ts'
@@ -27,12 +31,16 @@ export interface Companions {
   /** What a thread that joins now has to be told. */
   current(): TopicMessage[]
   receive(content: TopicMessage): void
+  /** One worker more or less, where there is one application. */
+  resize(by: 1 | -1): void
   stop(ending: Ending): Promise<void>
 }
 
 /** What the master runs. */
 export interface Program {
   readonly frontEntry: string
+  /** How the program is started again. */
+  readonly again: Command
   /** Reads and checks the configuration. Null: it is wrong, and that has been logged. */
   load(): Promise<Plan | null>
   /** The plan is in use: log where it says. */
@@ -56,7 +64,7 @@ interface Generation {
 export class Master implements KeeperEvents {
   private readonly program: Program
   private readonly signals: Signals
-  private readonly sockets = new ListeningSockets()
+  private readonly sockets = new ListeningSockets(inherited)
   private readonly front: FrontKeeper
   private readonly daemon: boolean
   private generation: Generation | null = null
@@ -68,6 +76,8 @@ export class Master implements KeeperEvents {
   private reloading = false
   private reloadAgain = false
   private stopping: Ending | null = null
+  /** A new master, while it runs beside this one. */
+  private successor: Successor | null = null
 
   /** @param front one that was started before the configuration was known */
   constructor(program: Program, front: FrontHandle, daemon: boolean, stopSignals: StopSignals = 'nginx') {
@@ -101,7 +111,8 @@ export class Master implements KeeperEvents {
       if (word === 'reconfigure') this.reload()
       else if (word === 'reopen') this.reopen()
       else if (word === 'stop-front') this.stopFront()
-      else this.program.log(WARN, 'changing the binary while running is not available; use a restart')
+      else if (word === 'upgrade') this.upgrade()
+      else this.generation?.companions.resize(word === 'more-workers' ? 1 : -1)
     }
   }
 
@@ -111,6 +122,7 @@ export class Master implements KeeperEvents {
   private async start(plan: Plan): Promise<string | null> {
     const opened = await this.sockets.bind(plan.listens, problem => this.program.log(EMERG, problem))
     if (opened === null) return STILL_NOT_BOUND
+    this.sockets.closeLegacy()
     const problem = provide(plan)
     if (problem !== null) return problem
     const generation = this.make(plan)
@@ -200,6 +212,11 @@ export class Master implements KeeperEvents {
 
   /** One at a time; what is asked for meanwhile is done once, afterwards. */
   private reload(): void {
+    if (this.successor !== null) {
+      // The configuration may be the successor's: whoever goes back to the old program wants what it had.
+      if (this.generation !== null) this.front.resume(this.generation)
+      return
+    }
     if (this.reloading) {
       this.reloadAgain = true
       return
@@ -293,6 +310,43 @@ export class Master implements KeeperEvents {
     if (this.daemon) this.front.halt()
   }
 
+  // ── upgrade ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private upgrade(): void {
+    if (this.successor !== null || this.sockets.predecessorLives) {
+      this.program.log(NOTICE, 'changing the binary is not possible while the old and the new one run: end one of them')
+      return
+    }
+    if (this.generation === null) return
+    const { pidFile } = this.generation.plan
+    try {
+      renamePidFile(pidFile, `${pidFile}${OLD}`)
+    } catch (error) {
+      this.program.log(ALERT, (error as Error).message)
+      return
+    }
+    this.sockets.shared = true
+    this.successor = new Successor(this.program.again, this.sockets.descriptors(), (how, orderly) =>
+      this.successorEnded(how, orderly),
+    )
+    this.program.log(NOTICE, `start new binary process ${this.successor.pid}`)
+  }
+
+  /** It could not start, or was sent away: everything is as it was. */
+  private successorEnded(how: string, orderly: boolean): void {
+    this.program.log(orderly ? NOTICE : ALERT, `new binary process ${this.successor?.pid ?? 0} ${how}`)
+    this.successor = null
+    this.sockets.shared = false
+    if (this.stopping !== null || this.generation === null) return
+    const { pidFile } = this.generation.plan
+    try {
+      renamePidFile(`${pidFile}${OLD}`, pidFile)
+    } catch (error) {
+      this.program.log(ALERT, (error as Error).message)
+    }
+    this.front.resume(this.generation)
+  }
+
   private async finish(ending: Ending): Promise<number> {
     await this.end(ending)
     this.program.log(NOTICE, 'exit')
@@ -307,7 +361,9 @@ export class Master implements KeeperEvents {
     void this.hasten()
     await this.front.end(ending)
     await this.endCompanions()
-    if (this.generation !== null) removePidFile(this.generation.plan.pidFile, process.pid)
+    if (this.generation === null) return
+    const { pidFile } = this.generation.plan
+    removePidFile(this.successor === null ? pidFile : `${pidFile}${OLD}`, process.pid)
   }
 
   private async endCompanions(): Promise<void> {
@@ -327,6 +383,8 @@ export class Master implements KeeperEvents {
   }
 }
 
+/** Added to the name of the pid file while a successor runs. */
+const OLD = '.oldbin'
 const INTERRUPTED = 'interrupted'
 const STILL_NOT_BOUND = 'still could not bind()'
 

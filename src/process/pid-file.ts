@@ -1,7 +1,7 @@
 // The pid file: there when the program serves, gone when it has left, and the way `-s` finds whom to signal.
 
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { failed } from './system-error.ts'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { failed, reason } from './system-error.ts'
 
 /** Throws an Error in nginx's words. */
 export function writePidFile(path: string, pid: number): void {
@@ -31,6 +31,15 @@ export function removePidFile(path: string, pid: number): void {
     if (readPidFile(path) === pid) rmSync(name(path), { force: true })
   } catch {
     // Somebody removed or replaced it: it is theirs now.
+  }
+}
+
+/** Throws an Error in nginx's words. */
+export function renamePidFile(from: string, to: string): void {
+  try {
+    renameSync(name(from), name(to))
+  } catch (error) {
+    throw new Error(`rename() ${from} to ${to} failed (${reason(error)})`, { cause: error })
   }
 }
 

@@ -7,10 +7,27 @@ export interface Meaning {
   readonly doing: string
 }
 
-export type Word = 'terminate' | 'quit' | 'reconfigure' | 'reopen' | 'upgrade' | 'stop-front'
+export type Word =
+  | 'terminate'
+  | 'quit'
+  | 'reconfigure'
+  | 'reopen'
+  | 'upgrade'
+  | 'stop-front'
+  | 'more-workers'
+  | 'fewer-workers'
 
 /** The order in which words are acted on when several wait: an end makes the others void. */
-const ORDER: readonly Word[] = ['terminate', 'quit', 'reconfigure', 'reopen', 'stop-front', 'upgrade']
+const ORDER: readonly Word[] = [
+  'terminate',
+  'quit',
+  'reconfigure',
+  'reopen',
+  'stop-front',
+  'upgrade',
+  'more-workers',
+  'fewer-workers',
+]
 
 type Meanings = Readonly<Partial<Record<NodeJS.Signals, Meaning>>>
 
@@ -27,10 +44,16 @@ const meanings: Meanings = {
 /** In whose way TERM and QUIT stop the program. */
 export type StopSignals = 'nginx' | 'gunicorn'
 
-/** Gunicorn's are the other way round: TERM lets requests finish. */
+/** Gunicorn's are the other way round: TERM lets requests finish. And it has two more. */
 const meaningsBy: Readonly<Record<StopSignals, Meanings>> = {
   nginx: meanings,
-  gunicorn: { ...meanings, SIGTERM: meanings.SIGQUIT!, SIGQUIT: meanings.SIGTERM! },
+  gunicorn: {
+    ...meanings,
+    SIGTERM: meanings.SIGQUIT!,
+    SIGQUIT: meanings.SIGTERM!,
+    SIGTTIN: { word: 'more-workers', doing: 'one worker more' },
+    SIGTTOU: { word: 'fewer-workers', doing: 'one worker less' },
+  },
 }
 
 export class Signals {

@@ -8,11 +8,14 @@ import net from 'node:net'
 import { chmodSync, closeSync, existsSync, renameSync, rmSync } from 'node:fs'
 import { dup, listenQueue } from './libc.ts'
 import { reason } from './system-error.ts'
+import type { Inheritance } from './inheritance.ts'
 import type { ListenAddress } from './plan.ts'
 
 interface Open {
   readonly fd: number
   readonly address: ListenAddress
+  /** It was open before this process was there. */
+  readonly inherited: boolean
 }
 
 /** An address that cannot be had. `inUse`: it may be free in a moment. */
@@ -29,7 +32,33 @@ const ATTEMPTS = 5
 const ATTEMPT_MS = 500
 
 export class ListeningSockets {
+  /** A successor uses them all: the files of Unix sockets stay when they are closed here. */
+  shared = false
   private readonly open = new Map<string, Open>()
+  /** Those of the master before this one that have not been asked for. */
+  private readonly legacy: Map<string, number>
+  private readonly predecessor: number
+
+  constructor(inheritance: Inheritance | null = null) {
+    this.legacy = new Map(inheritance?.sockets)
+    this.predecessor = inheritance?.master ?? 0
+  }
+
+  /** Does the master that left its sockets to this one still run? */
+  get predecessorLives(): boolean {
+    return this.predecessor !== 0 && process.ppid === this.predecessor
+  }
+
+  /** All descriptors by their keys. */
+  descriptors(): Map<string, number> {
+    return new Map([...this.open].map(([key, { fd }]) => [key, fd]))
+  }
+
+  /** What was left and nobody wants is given up. */
+  closeLegacy(): void {
+    for (const fd of this.legacy.values()) closeSync(fd)
+    this.legacy.clear()
+  }
 
   fd(key: string): number {
     return this.open.get(key)?.fd ?? -1
@@ -53,7 +82,7 @@ export class ListeningSockets {
       let final = false
       for (const address of missing) {
         try {
-          this.open.set(address.key, { fd: bindOne(address), address })
+          this.open.set(address.key, this.openOne(address))
           opened.push(address.key)
         } catch (error) {
           tell((error as Error).message)
@@ -70,12 +99,21 @@ export class ListeningSockets {
     return null
   }
 
-  /** Closes the descriptor and removes a Unix socket's file. */
+  private openOne(address: ListenAddress): Open {
+    const fd = this.legacy.get(address.key)
+    if (fd === undefined) return { fd: bindOne(address), address, inherited: false }
+    this.legacy.delete(address.key)
+    listenQueue(fd, address.backlog)
+    return { fd, address, inherited: true }
+  }
+
+  /** Closes the descriptor and removes a Unix socket's file, unless another master uses it. */
   close(key: string): void {
     const open = this.open.get(key)
     if (open === undefined) return
     this.open.delete(key)
     closeSync(open.fd)
+    if (this.shared || (open.inherited && this.predecessorLives)) return
     if (open.address.path !== '' && !isAbstract(open.address.path)) {
       rmSync(fileName(open.address.path), { force: true })
     }

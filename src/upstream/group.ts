@@ -14,6 +14,11 @@ export const SUCCEEDED = 0
 export const PASSED_ON = 1
 export const FAILED = 2
 
+/** What a hashing balancer goes by, made from a request by those who know what a request is. */
+export interface GroupKey {
+  get(request: any): string
+}
+
 const NONE: readonly Peer[] = []
 
 export class Group {
@@ -23,6 +28,7 @@ export class Group {
   backups: readonly Peer[]
   readonly balancer: Balancer
   readonly keepalive: KeepalivePool | null
+  readonly key: GroupKey | null
 
   constructor(
     name: string,
@@ -30,12 +36,14 @@ export class Group {
     backups: readonly Peer[] = NONE,
     balancer: Balancer = roundRobin,
     keepalive: KeepalivePool | null = null,
+    key: GroupKey | null = null,
   ) {
     this.name = name
     this.peers = peers
     this.backups = backups
     this.balancer = balancer
     this.keepalive = keepalive
+    this.key = key
   }
 
   /** Nothing to choose from: then failures do not count, for there is nobody else to ask. */
@@ -48,6 +56,8 @@ export class Choice {
   readonly group: Group
   /** The client's address, for balancers that go by it. */
   readonly clientAddress: string
+  /** The text that `hash` goes by. */
+  readonly key: string
   /** The peer in use, null before the first and after release(). */
   peer: Peer | null = null
   /** Whom the request has been sent to at the present level. */
@@ -57,11 +67,14 @@ export class Choice {
   /** State of the hashing balancers. */
   hash = 89
   rehashes = 0
+  /** Peers found by hash or by chance that could not take the request. */
+  misses = 0
 
   /** @param triesMax proxy_next_upstream_tries, 0 for as many as there are peers */
-  constructor(group: Group, clientAddress: string, triesMax: number) {
+  constructor(group: Group, clientAddress: string, triesMax: number, key = '') {
     this.group = group
     this.clientAddress = clientAddress
+    this.key = key
     const tries = group.single ? 1 : usable(group.peers) + usable(group.backups)
     this.triesLeft = triesMax !== 0 && tries > triesMax ? triesMax : tries
   }
@@ -97,7 +110,7 @@ export class Choice {
     const { peer, group } = this
     if (peer === null) return false
     this.peer = null
-    peer.conns--
+    peer.leave()
     if (group.single) {
       peer.fails = 0
       this.triesLeft = 0

@@ -3,6 +3,8 @@
 // apart, which is nginx's way with groups that do not say `keepalive`.
 
 import type { Peer } from './peer.ts'
+import { sameTls } from './peer-tls.ts'
+import type { PeerTls } from './peer-tls.ts'
 import type { PeerConnection } from './peer-connection.ts'
 
 export interface KeepaliveOptions {
@@ -30,12 +32,12 @@ export class KeepalivePool {
   }
 
   /** An idle connection to that peer, which is the caller's then; null if there is none. */
-  take(peer: Peer, tag: unknown): PeerConnection | null {
+  take(peer: Peer, tag: unknown, tls: PeerTls | null = null): PeerConnection | null {
     const { idle } = this
     const { local } = this.options
     for (let i = idle.length - 1; i >= 0; i--) {
       const one = idle[i]!
-      if (one.peer !== peer || (local && one.tag !== tag)) continue
+      if (one.peer !== peer || (local && one.tag !== tag) || !sameTls(one.tls, tls)) continue
       if (i === idle.length - 1) idle.pop()
       else idle.splice(i, 1)
       one.pool = null

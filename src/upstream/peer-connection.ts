@@ -6,6 +6,8 @@ import type { Connection, ConnectionHandler } from '../net/connection.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
 import type { KeepalivePool } from './keepalive.ts'
 import type { Peer } from './peer.ts'
+import { faultOf, secure } from './peer-tls.ts'
+import type { PeerTls } from './peer-tls.ts'
 
 /** Who has the connection at the moment: a request's exchange. */
 export interface PeerUser extends ConnectionHandler {
@@ -16,7 +18,7 @@ export interface PeerUser extends ConnectionHandler {
 
 export class PeerConnection implements ConnectionHandler {
   readonly peer: Peer
-  readonly connection: Connection
+  connection: Connection
   user: PeerUser | null
   connected = false
   /** The peer has closed its side. */
@@ -32,9 +34,14 @@ export class PeerConnection implements ConnectionHandler {
   reader: unknown = null
   /** connection.bytesOut when the present request began. */
   bytesBefore = 0
+  /** null: in plain text. */
+  readonly tls: PeerTls | null
+  /** The TLS handshake is under way. */
+  handshaking = false
   private readonly timer: Timer<PeerConnection>
 
-  constructor(peer: Peer, user: PeerUser) {
+  constructor(peer: Peer, user: PeerUser, tls: PeerTls | null = null) {
+    this.tls = tls
     this.peer = peer
     this.user = user
     this.startedAt = performance.now()
@@ -84,6 +91,22 @@ export class PeerConnection implements ConnectionHandler {
   }
 
   private onConnected(): void {
+    const { tls } = this
+    if (tls === null) {
+      this.ready()
+      return
+    }
+    this.handshaking = true
+    const connection = secure(this.connection, this.peer, tls, this, () => {
+      const fault = faultOf(connection, tls)
+      if (fault === '') this.ready()
+      else this.connection.socket.destroy(new Error(fault))
+    })
+    this.connection = connection
+  }
+
+  private ready(): void {
+    this.handshaking = false
     this.connected = true
     if (this.user !== null) this.user.onConnect()
   }

@@ -28,6 +28,7 @@ const defaults: AppSettings = {
   maxRequestsJitter: 0,
   queue: 100,
   queueTimeout: 5000,
+  workerConnections: 1000,
   environment: { PYTHONDONTWRITEBYTECODE: '1' },
   user: '',
   group: '',

@@ -3,11 +3,13 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { Balancer } from '../../src/upstream/balance/balancer.ts'
+import { consistentHash, hash, Ring } from '../../src/upstream/balance/hash.ts'
 import { addressBytes, ipHash } from '../../src/upstream/balance/ip-hash.ts'
 import { leastConn } from '../../src/upstream/balance/least-conn.ts'
+import { random, randomTwo } from '../../src/upstream/balance/random.ts'
 import { roundRobin } from '../../src/upstream/balance/round-robin.ts'
 import { Choice, FAILED, Group, PASSED_ON, SUCCEEDED } from '../../src/upstream/group.ts'
-import { Peer } from '../../src/upstream/peer.ts'
+import { Peer, PEER_BYTES } from '../../src/upstream/peer.ts'
 import type { PeerOptions } from '../../src/upstream/peer.ts'
 
 function peers(options: Readonly<Record<string, PeerOptions>>): Peer[] {
@@ -26,10 +28,10 @@ test('round robin is smooth and keeps to the weights', () => {
   assert.equal(Array.from({ length: 14 }, () => take(group)).join(''), 'aabacaaaabacaa')
 })
 
-for (const balancer of [roundRobin, leastConn, ipHash] satisfies Balancer[]) {
+for (const balancer of [roundRobin, leastConn, ipHash, hash, consistentHash, random, randomTwo] satisfies Balancer[]) {
   test(`${balancer.name}: a request tries every peer once, then the backups, then there is none`, () => {
     const group = new Group('g', peers({ a: {}, b: {}, c: { down: true } }), peers({ x: {}, y: {} }), balancer)
-    const choice = new Choice(group, '10.1.2.3', 0)
+    const choice = new Choice(group, '10.1.2.3', 0, 'key')
     const seen: string[] = []
     for (let peer = choice.next(); peer !== null; peer = choice.next()) {
       seen.push(peer.name)
@@ -108,4 +110,64 @@ test('ip_hash goes by the first three bytes of IPv4 and all of IPv6', () => {
   assert.equal(take(group, SUCCEEDED, '10.9.8.1'), take(group, SUCCEEDED, '10.9.8.250'))
   const spread = new Set(Array.from({ length: 64 }, (_, i) => take(group, SUCCEEDED, `10.${i}.3.1`)))
   assert.deepEqual([...spread].sort(), ['a', 'b', 'c'])
+})
+
+function named(key: string, group: Group): string {
+  return new Choice(group, '10.0.0.1', 0, key).next()!.name
+}
+const KEYS = Array.from({ length: 400 }, (_, i) => `key ${i}`)
+
+test('hash: a key stays with its peer, by weight; without a key round robin decides', () => {
+  const group = new Group('g', peers({ a: {}, b: { weight: 3 } }), [], hash)
+  const first = KEYS.map(key => named(key, group))
+  assert.deepEqual(
+    KEYS.map(key => named(key, group)),
+    first,
+  )
+  const share = first.filter(name => name === 'b').length / KEYS.length
+  assert.ok(share > 0.6 && share < 0.9, `b has ${share}`)
+  assert.deepEqual(['', '', '', ''].map(key => named(key, group)).sort(), ['a', 'b', 'b', 'b'])
+})
+
+test('consistent hash: only the keys of a server that is gone move', () => {
+  const all = new Group('g', peers({ 'h:1': {}, 'h:2': {}, 'h:3': {} }), [], consistentHash)
+  const fewer = new Group('g', peers({ 'h:1': {}, 'h:3': {} }), [], consistentHash)
+  for (const key of KEYS) {
+    const before = named(key, all)
+    if (before !== 'h:2') assert.equal(named(key, fewer), before)
+  }
+})
+
+test('consistent hash: addresses of one server take turns', () => {
+  const options = { server: 'name' }
+  const group = new Group('g', peers({ '10.0.0.1:80': options, '10.0.0.2:80': options }), [], consistentHash)
+  assert.deepEqual([named('k', group), named('k', group)].sort(), ['10.0.0.1:80', '10.0.0.2:80'])
+})
+
+test('the ring goes round', () => {
+  const ring = new Ring(peers({ 'h:1': {}, 'h:2': {} }))
+  assert.equal(ring.serverAt(ring.find(0xffffffff)), ring.serverAt(ring.find(0)))
+})
+
+test('random two takes the less busy one; both keep away from who is down', () => {
+  const group = new Group('g', peers({ a: {}, b: {}, c: { down: true } }), [], randomTwo)
+  const busy = [new Choice(group, '', 0).next()!, new Choice(group, '', 0).next()!]
+  assert.deepEqual(busy.map(peer => peer.name).sort(), ['a', 'b'])
+  const chance = new Group('g', peers({ a: { weight: 9 }, b: {}, c: { down: true } }), [], random)
+  const names = KEYS.map(() => take(chance))
+  assert.ok(names.filter(name => name === 'a').length > 250)
+  assert.equal(names.includes('c'), false)
+})
+
+test('numbers in shared memory are the same for all who look', () => {
+  const memory = new SharedArrayBuffer(PEER_BYTES)
+  const [one, other] = [peers({ a: { maxConns: 1, weight: 2 } })[0]!, peers({ a: { maxConns: 1, weight: 2 } })[0]!]
+  one.share(memory, 0)
+  other.share(memory, 0)
+  one.enter(0)
+  assert.equal(other.available(0), false)
+  other.leave()
+  assert.deepEqual([one.conns, one.effectiveWeight], [0, 2])
+  one.failed(100)
+  assert.deepEqual([other.fails, other.effectiveWeight, other.available(100)], [1, 0, false])
 })

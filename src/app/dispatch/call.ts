@@ -1,7 +1,22 @@
 // A request as the dispatch sees it: something that waits its turn, is sent to a worker and told what comes back. What it
 // means to a client is the business of whoever makes one (http/app-exchange.ts).
 
-import type { WorkerLink } from './worker-link.ts'
+/** How a call reaches its worker: all of a connection (WorkerLink), or one stream on it (Lane). */
+export interface Carrier {
+  /** The number of the call's frames. */
+  readonly stream: number
+  /** Bytes of body that may be sent at the moment; whoever sends them subtracts. */
+  credit: number
+  /** False: hold until onWritable(). */
+  write(bytes: Buffer): boolean
+  /** The client is slow: the worker is held back. */
+  pause(): void
+  resume(): void
+  /** The client has left. */
+  abandon(): void
+  /** The request cannot be sent whole. */
+  destroy(): void
+}
 
 // Why a call cannot be served.
 /** The application cannot be loaded. */
@@ -19,7 +34,7 @@ export const WORKER_FAILED = 6
 
 export abstract class Call {
   /** Who serves it; null while it waits, and when the worker is done. */
-  link: WorkerLink | null = null
+  link: Carrier | null = null
   /** Has anything of the response come? */
   answered = false
   /** Workers it was given to. */
@@ -32,14 +47,17 @@ export abstract class Call {
   after: Call | null = null
 
   /** Writes the request to the link. */
-  abstract send(link: WorkerLink): void
+  abstract send(link: Carrier): void
   /** The link can take more, after one of its writes answered false. */
-  abstract onWritable(link: WorkerLink): void
+  abstract onWritable(link: Carrier): void
   /** See FrameSink of codec/frames.ts. With `end` the worker is free again already. */
   abstract onHead(fields: string[], body: Buffer, bodySize: number, end: boolean): void
   abstract onData(bytes: Buffer, end: boolean): void
   abstract onFile(path: string, offset: number, length: number): void
   abstract onLog(level: number, text: string): void
+  /** Of a websocket: a message's payload follows through onData; closed by the application. */
+  onMessage(_isText: boolean, _length: number): void {}
+  onClose(_code: number, _reason: Buffer): void {}
   /** It ends here, one of the reasons above: an error to the client, or a cut when it has seen the head. */
   abstract onFailure(reason: number, pid: number): void
 }

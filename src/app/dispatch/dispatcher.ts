@@ -13,6 +13,7 @@ import { ERR } from '../../log/error-log.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { type Call, CallQueue, NOT_LOADED, QUEUE_FULL, QUEUE_TIMEOUT } from './call.ts'
 import { SeatTable } from './seats.ts'
+import { StreamsLink } from './streams-link.ts'
 import { WorkerLink } from './worker-link.ts'
 
 /** What the thread offers. */
@@ -23,6 +24,24 @@ export interface DispatcherHost {
   readonly owner: number
   toMaster(request: AppRequest): void
   log(level: number, message: string): void
+}
+
+/** A connection with a worker, as the dispatcher sees it. */
+export interface DispatcherLink {
+  readonly pid: number
+  readonly slot: number
+  readonly path: string
+  /** Its cell in the table of seats. */
+  readonly at: number
+  /** It has said hello and may be claimed. */
+  readonly ready: boolean
+  /** It is to take no more requests. */
+  readonly leaving: boolean
+  /** Is a place of it ours at the moment? */
+  readonly claimed: boolean
+  serve(call: Call): void
+  leave(): void
+  destroy(): void
 }
 
 /** How often a thread with waiting calls makes sure that none of them has been forgotten. */
@@ -40,11 +59,12 @@ export class Dispatcher {
   readonly timesWholeRequest: boolean
   private readonly host: DispatcherHost
   private readonly seats: SeatTable
-  private readonly links: WorkerLink[] = []
+  private readonly links: DispatcherLink[] = []
   private readonly queue = new CallQueue()
   /** Index of the link used last: the one whose caches are warm. */
   private recent = 0
-  private readonly capacity = 1
+  /** Requests a worker serves at a time. */
+  private readonly capacity: number
   /** The workers' folder as a number: threads of another generation wait for other workers. */
   private group = 0
   /** Our cell among the waiting, -1 when nobody waits here. */
@@ -62,6 +82,7 @@ export class Dispatcher {
     this.host = host
     this.timeout = settings.timeout
     this.timesWholeRequest = settings.kind === 'sync'
+    this.capacity = hasStreams(settings) ? settings.workerConnections : 1
     this.seats = new SeatTable(host.memory)
     this.timer = new Timer<Dispatcher>(this, check)
   }
@@ -122,6 +143,7 @@ export class Dispatcher {
     this.join(numberOf(dirname(path)))
     const at = this.seats.open(pid, seatOf(path))
     if (at < 0) this.log(ERR, `no room for worker process ${pid} in the table of workers`)
+    else if (hasStreams(this.settings)) this.links.push(new StreamsLink(this, slot, pid, path, at))
     else this.links.push(new WorkerLink(this, slot, pid, path, at))
   }
 
@@ -140,17 +162,17 @@ export class Dispatcher {
   }
 
   /** For links: it may be claimed from now on. */
-  linkReady(_link: WorkerLink): void {
+  linkReady(_link: DispatcherLink): void {
     this.turn()
   }
 
   /** For links: the worker takes no more requests. */
-  linkLeaves(link: WorkerLink): void {
+  linkLeaves(link: DispatcherLink): void {
     this.seats.close(link.at, link.pid)
   }
 
   /** For links: the worker has done with a call. It goes on with the oldest one at once if that is ours. */
-  linkIdle(link: WorkerLink): void {
+  linkIdle(link: DispatcherLink): void {
     if (this.queue.size === 0 || this.serving || !this.isOurTurn()) {
       this.seats.release(link.at, link.pid)
       if (this.queue.size > 0) this.turn()
@@ -163,7 +185,7 @@ export class Dispatcher {
   }
 
   /** For links: the connection has ended, and the worker with it as far as we know. */
-  linkClosed(link: WorkerLink): void {
+  linkClosed(link: DispatcherLink): void {
     this.seats.close(link.at, link.pid)
     const index = this.links.indexOf(link)
     if (index >= 0) this.links.splice(index, 1)
@@ -171,7 +193,7 @@ export class Dispatcher {
   }
 
   /** For links: the worker is of no use any more. */
-  giveUp(link: WorkerLink): void {
+  giveUp(link: DispatcherLink): void {
     this.seats.close(link.at, link.pid)
     this.host.toMaster({ type: 'hung', app: this.settings.name, slot: link.slot, pid: link.pid })
   }
@@ -183,8 +205,31 @@ export class Dispatcher {
     return true
   }
 
-  /** Claims a free seat, the one used last before all others; null when all are busy. */
-  private claim(): WorkerLink | null {
+  /** Claims a free seat; null when all are busy. */
+  private claim(): DispatcherLink | null {
+    return this.capacity === 1 ? this.claimRecent() : this.claimLeastBusy()
+  }
+
+  /** The worker that has the fewest requests of all threads. */
+  private claimLeastBusy(): DispatcherLink | null {
+    const { links, seats, capacity } = this
+    for (;;) {
+      let best: DispatcherLink | null = null
+      let fewest = capacity
+      for (let i = 0; i < links.length; i++) {
+        const link = links[i]!
+        if (!link.ready || link.leaving) continue
+        const inFlight = seats.inFlight(link.at, link.pid)
+        if (inFlight < 0 || inFlight >= fewest) continue
+        best = link
+        fewest = inFlight
+      }
+      if (best === null || seats.claim(best.at, best.pid, capacity)) return best
+    }
+  }
+
+  /** The seat used last goes before all others. */
+  private claimRecent(): DispatcherLink | null {
     const { links, seats, capacity } = this
     const count = links.length
     for (let i = 0, index = this.recent; i < count; i++, index++) {
@@ -206,7 +251,7 @@ export class Dispatcher {
     return false
   }
 
-  private serve(link: WorkerLink, call: Call): void {
+  private serve(link: DispatcherLink, call: Call): void {
     const { maxRequests } = this.settings
     if (maxRequests > 0 && this.seats.countServed(link.at) === this.lifeOf(link.pid)) {
       this.host.toMaster({ type: 'retire', app: this.settings.name, slot: link.slot, pid: link.pid })
@@ -360,6 +405,11 @@ export class Dispatcher {
     }
     this.settle()
   }
+}
+
+/** Do its workers serve many requests on one connection? */
+function hasStreams({ kind }: AppSettings): boolean {
+  return kind === 'asgi' || kind === 'gevent'
 }
 
 function check(dispatcher: Dispatcher): void {

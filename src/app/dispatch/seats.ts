@@ -32,7 +32,8 @@ const PRESENT = 2
 const HEADER_CELLS = 16
 
 const COUNT_BITS = 10
-const COUNT_MASK = (1 << COUNT_BITS) - 1
+/** Also the most requests a seat can have at a time. */
+export const COUNT_MASK = (1 << COUNT_BITS) - 1
 /** Seats of one worker that can be told apart in a key. */
 export const SEATS_MAX = 512
 const SEAT_BITS = 9
@@ -96,6 +97,12 @@ export class SeatTable {
   isFree(at: number, pid: number, capacity: number): boolean {
     const word = Atomics.load(this.cells, at + WORD)
     return word >>> COUNT_BITS === pid && (word & COUNT_MASK) < capacity
+  }
+
+  /** Requests of all threads that the worker has, -1 when it takes none. */
+  inFlight(at: number, pid: number): number {
+    const word = Atomics.load(this.cells, at + WORD)
+    return word >>> COUNT_BITS === pid ? word & COUNT_MASK : -1
   }
 
   release(at: number, pid: number): void {

@@ -8,8 +8,8 @@ import { encodeAbort, encodeShutdown, FrameReader, type FrameSink, type Hello } 
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { ERR, INFO, WARN } from '../../log/error-log.ts'
 import { connect, type Connection, type ConnectionHandler } from '../../net/connection.ts'
-import { WORKER_FAILED, WORKER_LOST, WORKER_TIMEOUT, type Call } from './call.ts'
-import type { Dispatcher } from './dispatcher.ts'
+import { type Call, type Carrier, WORKER_FAILED, WORKER_LOST, WORKER_TIMEOUT } from './call.ts'
+import type { Dispatcher, DispatcherLink } from './dispatcher.ts'
 
 /** What is read and dropped of a response nobody wants any more, before the worker is made to notice. */
 const DRAIN_BYTES_MAX = 1024 * 1024
@@ -18,7 +18,7 @@ const DRAIN_MS_MAX = 5000
 const ONE_PIECE = 16384
 const LEVELS = [ERR, ERR, ERR, ERR, WARN, WARN, INFO, INFO]
 
-export class WorkerLink implements FrameSink {
+export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
   readonly pid: number
   readonly slot: number
   readonly path: string
@@ -35,6 +35,8 @@ export class WorkerLink implements FrameSink {
   /** Served now; null when idle, and while the rest of an abandoned response is drained. */
   call: Call | null = null
   stream = 0
+  /** The socket's own backpressure is all there is. */
+  credit = Infinity
   private readonly dispatcher: Dispatcher
   private reader: FrameReader
   private readonly timer: Timer<WorkerLink>
@@ -286,10 +288,17 @@ export class WorkerLink implements FrameSink {
   }
 }
 
+export interface WireUser {
+  onBytes(chunk: Buffer): void
+  onEnd(): void
+  onWritable(): void
+  onClose(error: NodeJS.ErrnoException | null): void
+}
+
 /** The connection's events: FrameSink has an onData of its own. */
-class Wire implements ConnectionHandler {
-  private readonly link: WorkerLink
-  constructor(link: WorkerLink) {
+export class Wire implements ConnectionHandler {
+  private readonly link: WireUser
+  constructor(link: WireUser) {
     this.link = link
   }
   onData(chunk: Buffer): void {

@@ -41,6 +41,8 @@ const LEAVING = 2
 const SHORT_LIFE_MS = 1000
 /** Deaths at once that are made good without delay. */
 const FREE_DEATHS = 2
+/** Times the configured number of workers: the table all threads share has room for no more. */
+const GROWTH_MAX = 4
 /** What a stop at once may take before the processes are killed. */
 const LAST_WAIT_MS = 2000
 
@@ -71,6 +73,8 @@ export class AppPool implements SpawnerEvents {
   private directory: SocketDirectory | null = null
   private spawner: Spawner | null = null
   private isReady = false
+  /** How many are to serve. */
+  private wanted: number
   private lastError = ''
   private retry: NodeJS.Timeout | null = null
   private stopping = false
@@ -81,6 +85,7 @@ export class AppPool implements SpawnerEvents {
   constructor(options: PoolOptions) {
     this.options = options
     this.settings = options.settings
+    this.wanted = this.settings.workers
     this.loaded = new Promise(resolve => {
       this.onLoaded = resolve
     })
@@ -127,6 +132,19 @@ export class AppPool implements SpawnerEvents {
     for (const worker of this.workers) if (worker.state === SERVING) notices.push(...this.notices(worker))
     if (notices.length === 0 && this.lastError !== '') notices.push(this.failure())
     return notices
+  }
+
+  /** One worker more or less, until the next reload; never none. */
+  resize(by: 1 | -1): void {
+    const most = this.settings.workers * GROWTH_MAX
+    if (this.stopping || this.wanted + by < 1 || this.wanted + by > most) {
+      this.log(NOTICE, `the number of workers stays ${this.wanted}, it can be 1 to ${most}`)
+      return
+    }
+    this.wanted += by
+    this.log(NOTICE, `${this.wanted} ${this.wanted === 1 ? 'worker' : 'workers'} from now on`)
+    if (by > 0) this.fill()
+    else this.trim()
   }
 
   /** Pids of the workers that serve. */
@@ -197,6 +215,7 @@ export class AppPool implements SpawnerEvents {
     this.onLoaded('')
     const retired = this.workers.find(one => one.retiring && one.state === SERVING && one !== worker)
     if (retired !== undefined) this.retire(retired)
+    this.trim()
   }
 
   workerFailed(slot: number, pid: number, error: string, traceback: string): void {
@@ -264,11 +283,17 @@ export class AppPool implements SpawnerEvents {
   private forkMissing(): void {
     if (!this.isReady || this.stopping) return
     const present = this.workers.filter(one => one.state !== LEAVING && !one.retiring).length
-    for (let i = present; i < this.settings.workers; i++) {
+    for (let i = present; i < this.wanted; i++) {
       const worker = new PoolWorker(this.freeSlot())
       this.workers.push(worker)
       this.spawner?.fork(worker.slot)
     }
+  }
+
+  /** The oldest go first, as Gunicorn's do; one that is still starting goes when it serves. */
+  private trim(): void {
+    const serving = this.workers.filter(one => one.state === SERVING && !one.retiring)
+    for (const worker of serving.slice(0, Math.max(serving.length - this.wanted, 0))) this.retire(worker)
   }
 
   private freeSlot(): number {

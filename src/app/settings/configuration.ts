@@ -5,6 +5,7 @@ import { logFormatOf } from './access-log-format.ts'
 import { addressUrl, listenAddress } from './bind.ts'
 import type { BindAddress } from './bind.ts'
 import type { CommandLine, Settings } from './command-line.ts'
+import type { WorkerClass } from './serving.ts'
 import { SettingError, UsageError } from './setting.ts'
 
 export interface Surroundings {
@@ -22,6 +23,8 @@ export interface Surroundings {
 
 /** All that a front's thread shall hold: whether there are so many descriptors is the system's matter. */
 const CONNECTIONS = 16384
+/** The most the front can count for one worker (app/dispatch/seats.ts). */
+const CONNECTIONS_OF_WORKER = 1023
 /** Of request heads: nginx has 4, Gunicorn as many as there are fields. */
 const HEAD_BUFFERS = 8
 const UNLIMITED_BYTES = 1024 * 1024
@@ -106,6 +109,7 @@ function appLines(settings: Settings, application: string, { folder }: Surroundi
     `kind ${kind};`,
     `workers ${settings.workers};`,
     ...(kind === 'threads' ? [`threads ${threads};`] : []),
+    ...(kind === 'asgi' ? [`worker_connections ${Math.min(settings.worker_connections, CONNECTIONS_OF_WORKER)};`] : []),
     `timeout ${timeout}s;`,
     `graceful_timeout ${settings.graceful_timeout}s;`,
     `preload ${settings.preload_app ? 'on' : 'off'};`,
@@ -142,9 +146,9 @@ function listenWords(address: BindAddress, folder: string): string {
 }
 
 /** Threads asked of sync workers make them gthread, as in Gunicorn. */
-export function kindOf({ worker_class, threads, wsgi_app }: Settings): 'sync' | 'threads' | 'node' {
+export function kindOf({ worker_class, threads, wsgi_app }: Settings): WorkerClass | 'node' {
   if (/\.[cm]?[jt]s$/.test(wsgi_app ?? '')) return 'node'
-  return threads > 1 ? 'threads' : worker_class
+  return threads > 1 && worker_class === 'sync' ? 'threads' : worker_class
 }
 
 /** What the log calls it: the module, where that may be a name. */

@@ -35,7 +35,9 @@ export const serverSocket = {
   ),
 }
 
-const CLASSES: Readonly<Record<string, 'sync' | 'threads'>> = {
+export type WorkerClass = 'sync' | 'threads' | 'asgi'
+
+const CLASSES: Readonly<Record<string, WorkerClass>> = {
   sync: 'sync',
   'egg:gunicorn#sync': 'sync',
   'gunicorn.workers.sync.SyncWorker': 'sync',
@@ -43,15 +45,21 @@ const CLASSES: Readonly<Record<string, 'sync' | 'threads'>> = {
   threads: 'threads',
   'egg:gunicorn#gthread': 'threads',
   'gunicorn.workers.gthread.ThreadWorker': 'threads',
+  asgi: 'asgi',
+  'egg:gunicorn#asgi': 'asgi',
+  'gunicorn.workers.gasgi.ASGIWorker': 'asgi',
+  // What people give Gunicorn for ASGI: the same applications, another server inside.
+  'uvicorn.workers.UvicornWorker': 'asgi',
+  'uvicorn.workers.UvicornH11Worker': 'asgi',
+  'uvicorn_worker.UvicornWorker': 'asgi',
+  'uvicorn_worker.UvicornH11Worker': 'asgi',
 }
 
-function workerClass(word: string): 'sync' | 'threads' {
+function workerClass(word: string): WorkerClass {
   const kind = Object.hasOwn(CLASSES, word.trim()) ? CLASSES[word.trim()] : undefined
   if (kind !== undefined) return kind
-  throw new SettingError('workers of this class are not supported yet; there are sync and gthread')
+  throw new SettingError('workers of this class are not supported yet; there are sync, gthread and asgi')
 }
-
-const ASGI = 'it is for ASGI applications, which are not supported yet'
 
 export const workerProcesses = {
   workers: single(
@@ -65,7 +73,7 @@ export const workerProcesses = {
     countAbove(1),
   ),
   worker_class: single(
-    { flags: ['-k', '--worker-class'], value: 'CLASS', default: 'sync', about: 'How they do it: sync or gthread.' },
+    { flags: ['-k', '--worker-class'], value: 'CLASS', default: 'sync', about: 'How they do it: sync, gthread or asgi.' },
     workerClass,
   ),
   threads: single(
@@ -82,10 +90,9 @@ export const workerProcesses = {
       flags: ['--worker-connections'],
       value: 'N',
       default: 1000,
-      about: 'Connections of each worker.',
-      accepted: 'workers hold no connections here: the front does',
+      about: 'Requests and websockets an asgi worker serves at a time.',
     },
-    count,
+    countAbove(1),
   ),
   max_requests: single(
     {
@@ -138,7 +145,7 @@ export const workerProcesses = {
     default: 'auto',
     harmless: ['auto'],
     about: 'The event loop.',
-    refused: ASGI,
+    refused: 'it is uvloop where that is installed, else asyncio',
   }),
   asgi_lifespan: refused({
     flags: ['--asgi-lifespan'],
@@ -146,14 +153,14 @@ export const workerProcesses = {
     default: 'auto',
     harmless: ['auto'],
     about: 'Whether the application hears of start and stop.',
-    refused: ASGI,
+    refused: 'applications that know the lifespan protocol hear of it',
   }),
   asgi_disconnect_grace_period: refused({
     flags: ['--asgi-disconnect-grace-period'],
     value: 'SECONDS',
     default: '3',
     about: 'How long an application may run on when its client has left.',
-    refused: ASGI,
+    refused: 'it has as long as --timeout says',
   }),
   http_parser: single(
     {

@@ -6,8 +6,10 @@ import { HTTP, IF_IN_LOCATION, LIMIT_EXCEPT, LOCATION, SERVER } from '../../conf
 import { buffers, flag, one, path, size, str } from '../../config/values.ts'
 import type { Buffers } from '../../config/values.ts'
 import { AppExchange, type AppPass } from '../app-exchange.ts'
+import { asksForWebSocket, refuseHandshake, WebSocketExchange } from '../app-websocket.ts'
 import { APPLICATIONS, type Application } from '../application.ts'
-import { httpModule, Slot } from '../module.ts'
+import { DONE, httpModule, Slot } from '../module.ts'
+import type { Explained } from '../notes.ts'
 import { readRequestBody } from '../request-body.ts'
 import type { HttpRequest } from '../request.ts'
 import type { BufferLimits } from '../response-buffer.ts'
@@ -41,10 +43,18 @@ export const appPass = httpModule({
       throw new Error(`app "${conf.app_pass}" is not defined`)
     }
     const limits = limitsOf(conf, app, http)
-    if (app.group !== null) at.content(passToNode, nodePass(app, conf.app_buffering, limits))
-    else at.content(pass, { app, buffering: conf.app_buffering, limits })
+    if (app.group !== null) at.content(passToNode, nodePass(app, conf.app_buffering, limits), explained)
+    else at.content(pass, { app, buffering: conf.app_buffering, limits }, explained)
   },
 })
+
+/** Who would be asked (`portico explain`). */
+const explained: Explained<{ readonly app: Application }> = {
+  describe(_r, { app }) {
+    const { kind, module, directory, workers, place } = app.settings
+    return [`app "${app.name}" (${place})`, `${kind}: ${module} in ${directory}, ${workers} workers`]
+  },
+}
 
 function limitsOf(conf: Conf<typeof directives>, app: Application, http: HttpSetup): BufferLimits {
   const { number, size: each } = conf.app_buffers
@@ -57,6 +67,7 @@ function limitsOf(conf: Conf<typeof directives>, app: Application, http: HttpSet
 const slot = new Slot<AppPass>()
 
 function pass(r: HttpRequest, conf: AppPass): number {
+  if (conf.app.settings.kind === 'asgi' && asksForWebSocket(r)) return openWebSocket(r, conf)
   slot.set(r, conf)
   return readRequestBody(r, dispatch)
 }
@@ -64,4 +75,11 @@ function pass(r: HttpRequest, conf: AppPass): number {
 function dispatch(r: HttpRequest): void {
   const conf = slot.get(r)!
   conf.app.dispatcher!.dispatch(new AppExchange(r, conf))
+}
+
+function openWebSocket(r: HttpRequest, conf: AppPass): number {
+  const refused = refuseHandshake(r)
+  if (refused !== null) return refused
+  conf.app.dispatcher!.dispatch(new WebSocketExchange(r, conf))
+  return DONE
 }

@@ -8,7 +8,7 @@ import { threadId } from 'node:worker_threads'
 import type { AppKind, AppNotice, AppSettings } from '../../app/app.ts'
 import { APP_TOPIC } from '../../app/app.ts'
 import { Dispatcher } from '../../app/dispatch/dispatcher.ts'
-import { SEATS_MAX, SeatTable } from '../../app/dispatch/seats.ts'
+import { COUNT_MASK, SEATS_MAX, SeatTable } from '../../app/dispatch/seats.ts'
 import { APP, HTTP, type Conf, type Site } from '../../config/directive.ts'
 import { parseNumber, parseTime } from '../../config/units.ts'
 import { block, flag, list, number, oneOf, path, str, time } from '../../config/values.ts'
@@ -16,7 +16,7 @@ import { Application, APPLICATIONS } from '../application.ts'
 import { httpModule } from '../module.ts'
 import type { HttpSetup, ThreadServices } from '../setup.ts'
 
-const KINDS = ['sync', 'threads', 'node'] as const satisfies readonly AppKind[]
+const KINDS = ['sync', 'threads', 'asgi', 'node'] as const satisfies readonly AppKind[]
 const WORKERS_MAX = 1024
 /** For each worker another may be on its way in or out. */
 const GENERATION = 2
@@ -27,6 +27,7 @@ const inside = {
   kind: oneOf(APP, KINDS, null),
   workers: { in: APP, args: [1, 1] as const, default: autoWorkers(), parse: parseWorkers },
   threads: number(APP, 1, 1, SEATS_MAX),
+  worker_connections: number(APP, 1000, 1, COUNT_MASK),
   python: str(APP, ''),
   python_path: list(APP, [1, 1], ([folder], at) => at.prefixPath(folder!)),
   timeout: time(APP, 30_000),
@@ -88,6 +89,8 @@ function parseApp(name: string, at: Site): { settings: AppSettings; site: Site }
     siteOf('module').fail(`invalid module "${conf.module}"`, 'as in mysite.wsgi:application')
   if (kind !== 'threads' && conf.threads !== 1)
     siteOf('threads').fail(`"threads" needs "kind threads" in app "${name}"`)
+  if (kind !== 'asgi' && at.inner!.site('worker_connections') !== null)
+    siteOf('worker_connections').fail(`"worker_connections" needs "kind asgi" in app "${name}"`)
   if (kind === 'node' && conf.max_requests.count > 0)
     siteOf('max_requests').fail('"max_requests" is not supported with "kind node"')
   return { settings: settingsOf(name, kind, conf, at), site: at }
@@ -103,6 +106,7 @@ function settingsOf(name: string, kind: AppKind, conf: Conf<typeof inside>, at: 
     pythonPath: conf.python_path.map(bytesToText),
     workers: conf.workers,
     threads: conf.threads,
+    workerConnections: conf.worker_connections,
     preload: conf.preload,
     timeout: conf.timeout,
     gracefulTimeout: conf.graceful_timeout,

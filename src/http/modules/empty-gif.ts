@@ -2,6 +2,7 @@
 
 import { LOCATION, type Directive } from '../../config/directive.ts'
 import { httpModule } from '../module.ts'
+import { RUNS } from '../notes.ts'
 import { respond } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
 
@@ -19,7 +20,7 @@ export const emptyGif = httpModule({
   name: 'empty-gif',
   directives,
   compile(conf, at) {
-    if (conf.empty_gif) at.content(show, null)
+    if (conf.empty_gif) at.content(show, null, RUNS)
   },
 })
 

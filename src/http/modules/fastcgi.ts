@@ -3,6 +3,7 @@
 
 import { parseCgiHead } from '../../codec/cgi-head.ts'
 import * as records from '../../codec/fastcgi.ts'
+import { latin1 } from '../../codec/h1/fields.ts'
 import { ResponseHead } from '../../codec/h1/response-head.ts'
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import { accepted, flag, list, one, size, str } from '../../config/values.ts'
@@ -13,7 +14,7 @@ import { regex, type Pattern } from '../regex.ts'
 import type { HttpRequest } from '../request.ts'
 import { takeCgiHead } from '../upstream/cgi.ts'
 import type { Exchange } from '../upstream/exchange.ts'
-import { ACCEL_FIELDS, askGateway, compileGateway, passDirective } from '../upstream/gateway.ts'
+import { ACCEL_FIELDS, askGateway, compileGateway, gatewayExplained, passDirective } from '../upstream/gateway.ts'
 import type { Gateway, GatewayConf } from '../upstream/gateway.ts'
 import { paramDirective } from '../upstream/params.ts'
 import type { UpstreamProtocol } from '../upstream/protocol.ts'
@@ -29,7 +30,7 @@ const directives = {
   fastcgi_index: str(anywhere, ''),
   fastcgi_split_path_info: one<Pattern | null>(anywhere, null, (word, at) => {
     const pattern = regex(word, false, at)
-    return pattern.groups === 2 ? pattern : at.fail(`pattern "${word}" must have 2 captures`)
+    return pattern.captures === 2 ? pattern : at.fail(`pattern "${word}" must have 2 captures`)
   }),
   fastcgi_keep_conn: flag(anywhere, false),
   fastcgi_catch_stderr: list(anywhere, [1, 1], ([text]) => text!),
@@ -87,7 +88,7 @@ export const fastcgi = httpModule({
       ...compileGateway(gateway, conf.fastcgi_pass, conf.fastcgi_param, conf, at, http),
       keepConn: conf.fastcgi_keep_conn,
       catchStderr: conf.fastcgi_catch_stderr,
-    })
+    }, gatewayExplained)
   },
 })
 
@@ -117,7 +118,6 @@ class FastcgiReader {
 const protocol: UpstreamProtocol = {
   scheme: 'fastcgi://',
   requestHead,
-  // A whole piece is padded by nobody, so it may as well be as long as a file is read.
   pieceMax: 32768,
   beforePiece: (_x, length) => records.recordHead(records.STDIN, length),
   afterPiece: () => '',
@@ -125,7 +125,9 @@ const protocol: UpstreamProtocol = {
 
   beginResponse(x: Exchange): void {
     if (x.reader === null) x.reader = new FastcgiReader()
-    else (x.reader as FastcgiReader).head.restart()
+    const reader = x.reader as FastcgiReader
+    reader.head.restart()
+    reader.begun = null
   },
 
   readHead(x: Exchange, bytes: Buffer, start: number, end: number): number {
@@ -140,7 +142,7 @@ const protocol: UpstreamProtocol = {
     }
   },
 
-  /** A body ends with its stream's end, or with the request's where the connection is to be kept. */
+  /** The request's end is waited for, not only the stream's: a responder would find its connection closed under it. */
   beginBody(x: Exchange): void {
     x.bodyLeft = x.method === 'HEAD' || x.status === 204 || x.status === 304 ? 0 : x.contentLength
   },
@@ -152,7 +154,7 @@ const protocol: UpstreamProtocol = {
       const found = reader.next(bytes, end)
       if (found === records.NEED) return end
       if (!bodyStep(x, reader, found, bytes)) return x.problem === '' ? end : -1
-      if (x.reusable) return reader.pos
+      if (x.bodyDone) return reader.pos
     }
   },
 
@@ -207,25 +209,20 @@ function readCgi(x: Exchange, reader: FastcgiReader, bytes: Buffer): number {
 /** False: this was the end, or `x.problem` is set. */
 function bodyStep(x: Exchange, reader: records.RecordReader, found: number, bytes: Buffer): boolean {
   const { type, left } = reader
-  const { keepConn } = x.conf as FastcgiConf
   x.problem = found === records.BAD ? reader.error : ''
   if (found === records.BAD) return false
   if (found === records.CONTENT) {
     if (type === records.STDERR) logStderr(x, bytes, reader.from, reader.to)
     return type !== records.STDOUT || takeStdout(x, reader.from, reader.to)
   }
-  const ends = type === records.END_REQUEST || (type === records.STDOUT && found === records.OPENED && left === 0)
-  if (!ends) return true
+  const ended = found === records.CLOSED && type === records.END_REQUEST
+  if (!ended && !(found === records.OPENED && type === records.STDOUT && left === 0)) return true
   if (x.bodyLeft > 0) {
-    const what = type === records.END_REQUEST ? 'request' : 'stdout'
-    x.problem = `upstream prematurely closed FastCGI ${what}`
+    x.problem = `upstream prematurely closed FastCGI ${ended ? 'request' : 'stdout'}`
     return false
   }
-  if (!keepConn) x.bodyDone = true
-  else if (type === records.END_REQUEST && found === records.CLOSED) {
-    x.bodyDone = true
-    x.reusable = true
-  }
+  x.bodyDone = ended
+  x.reusable = ended && (x.conf as FastcgiConf).keepConn
   return true
 }
 
@@ -244,7 +241,7 @@ function takeStdout(x: Exchange, from: number, to: number): boolean {
 }
 
 function logStderr(x: Exchange, bytes: Buffer, from: number, to: number): string {
-  const text = bytes.latin1Slice(from, to).replace(/[\r\n. ]+$/, '')
+  const text = latin1(bytes, from, to).replace(/[\r\n. ]+$/, '')
   x.log(ERR, `FastCGI sent in stderr: "${text}" while ${x.action()}`)
   return text
 }

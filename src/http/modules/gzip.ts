@@ -47,7 +47,6 @@ export const gzip = httpModule({
       types: conf.gzip_types,
       minLength: conf.gzip_min_length,
       quality: (r: HttpRequest) => gzipQuality(r, conf),
-      // zlib does not do windows of 256 bytes in gzip form; nginx's 512 is its smallest, too.
       open: () => gzipCoder(level, windowBits, memLevel),
     }
     offerCoding(at, offer, conf.gzip_vary)

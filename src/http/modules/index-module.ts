@@ -8,6 +8,7 @@ import { filePath } from '../document-root.ts'
 import { fileDirectives, fileFinder } from '../files-conf.ts'
 import { internalRedirect } from '../internal-redirect.ts'
 import { httpModule, NEXT, type Value } from '../module.ts'
+import { RUNS } from '../notes.ts'
 import { DIRECTORY, FAILED, type OpenFile } from '../open-file.ts'
 import type { FileFinder } from '../open-file-cache.ts'
 import type { HttpRequest } from '../request.ts'
@@ -44,7 +45,7 @@ export const indexModule = httpModule({
       files: fileFinder(at, http),
       logNotFound: at.scope.conf(fileDirectives).log_not_found,
     }
-    at.step('content', findIndex, own)
+    at.step('content', findIndex, own, RUNS)
   },
 })
 

@@ -3,15 +3,25 @@
 import { httpModule, type HttpModule } from '../module.ts'
 import { coreDirectives } from '../core.ts'
 import { access } from './access.ts'
+import { addition } from './addition.ts'
 import { app } from './app.ts'
 import { appPass } from './app-pass.ts'
 import { authBasic } from './auth-basic.ts'
 import { authRequest } from './auth-request.ts'
+import { autoindex } from './autoindex.ts'
+import { brotliStatic } from './brotli-static.ts'
+import { brotli } from './brotli.ts'
 import { browser } from './browser.ts'
+import { charset } from './charset.ts'
 import { emptyGif } from './empty-gif.ts'
+import { fastcgi } from './fastcgi.ts'
 import { geo } from './geo.ts'
+import { gunzip } from './gunzip.ts'
+import { gzipStatic } from './gzip-static.ts'
+import { gzip } from './gzip.ts'
 import { headers } from './headers.ts'
 import { indexModule } from './index-module.ts'
+import { laterModule } from './later.ts'
 import { limitConnections } from './limit-conn.ts'
 import { limitRate } from './limit-rate.ts'
 import { limitRequests } from './limit-req.ts'
@@ -21,26 +31,34 @@ import { mirror } from './mirror.ts'
 import { postAction } from './post-action.ts'
 import { proxyProtocol } from './proxy-protocol.ts'
 import { proxy } from './proxy/index.ts'
+import { randomIndex } from './random-index.ts'
 import { realip } from './realip.ts'
 import { referer } from './referer.ts'
+import { resolver } from './resolver.ts'
 import { rewrite } from './rewrite/index.ts'
 import { satisfy } from './satisfy.ts'
+import { scgi } from './scgi.ts'
 import { secureLink } from './secure-link.ts'
 import { splitClients } from './split-clients.ts'
+import { ssl } from './ssl.ts'
 import { staticFiles } from './static.ts'
 import { stubStatus } from './stub-status.ts'
+import { subFilter } from './sub-filter.ts'
 import { tryFilesModule } from './try-files.ts'
 import { upstream } from './upstream.ts'
 import { userid } from './userid.ts'
+import { uwsgi } from './uwsgi.ts'
+import { zstdStatic } from './zstd-static.ts'
+import { zstd } from './zstd.ts'
 
 const core = httpModule({ name: 'core', directives: coreDirectives })
 
 export const httpModules: readonly HttpModule[] = [
   core,
-  // The stage next to the client.
-  limitRate,
   // Variables, which everything below may use; then the client's true address.
   proxyProtocol,
+  ssl,
+  resolver,
   map,
   geo,
   splitClients,
@@ -64,13 +82,33 @@ export const httpModules: readonly HttpModule[] = [
   appPass,
   upstream,
   proxy,
+  fastcgi,
+  uwsgi,
+  scgi,
   rewrite,
   // content: `index` looks for a directory's page before `static` would answer for the directory.
+  randomIndex,
   indexModule,
+  autoindex,
+  // A file's compressed twin, the smallest first, before the file itself.
+  brotliStatic,
+  zstdStatic,
+  gzipStatic,
   staticFiles,
-  userid,
+  // Filters see a head in this order, and its body passes them from the source to the client.
   headers,
+  userid,
+  gunzip,
+  addition,
+  subFilter,
+  charset,
+  // Which coding is tried first decides among those a client wants as much.
+  brotli,
+  zstd,
+  gzip,
+  limitRate,
   log,
   // Behind the log: it tells of the request itself.
   postAction,
+  laterModule,
 ]

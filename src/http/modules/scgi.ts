@@ -5,7 +5,7 @@ import { httpModule } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 import { cgi } from '../upstream/cgi.ts'
 import type { Exchange } from '../upstream/exchange.ts'
-import { ACCEL_FIELDS, askGateway, compileGateway, passDirective } from '../upstream/gateway.ts'
+import { ACCEL_FIELDS, askGateway, compileGateway, gatewayExplained, passDirective } from '../upstream/gateway.ts'
 import type { Gateway, GatewayConf } from '../upstream/gateway.ts'
 import { paramDirective } from '../upstream/params.ts'
 import type { UpstreamProtocol } from '../upstream/protocol.ts'
@@ -30,7 +30,7 @@ export const scgi = httpModule({
   directives,
   compile(conf, at, http) {
     if (at.kind !== 'location' || conf.scgi_pass === null) return
-    at.content(scgiPass, compileGateway(gateway, conf.scgi_pass, conf.scgi_param, conf, at, http))
+    at.content(scgiPass, compileGateway(gateway, conf.scgi_pass, conf.scgi_param, conf, at, http), gatewayExplained)
   },
 })
 

@@ -1,22 +1,18 @@
-// Files: the last word of every location that no other content handler took (ngx_http_static_module, with what the core,
-// the not-modified and the range filter do for it). Opening is open-file.ts's, which part is sent is range.ts's business.
+// Files: the last word of every location that no other content handler took (ngx_http_static_module). Opening is
+// open-file.ts's business, sending send-file.ts's.
 
 import { HTTP, LOCATION, SERVER, type Directive } from '../../config/directive.ts'
 import { parseOffset } from '../../config/units.ts'
-import { accepted, buffers, flag, number, offset, oneOf, one, size } from '../../config/values.ts'
+import { accepted, buffers, flag, offset, one, size } from '../../config/values.ts'
 import { CRIT, ERR } from '../../log/error-log.ts'
 import { escapeUri } from '../../codec/h1/uri.ts'
 import { filePath } from '../document-root.ts'
-import { FileParts } from '../file-parts.ts'
 import { fileDirectives, fileFinder } from '../files-conf.ts'
-import { contentType } from '../mime.ts'
-import { DONE, httpModule } from '../module.ts'
-import { checkPreconditions, type DateRule } from '../not-modified.ts'
+import { httpModule } from '../module.ts'
 import { DIRECTORY, REGULAR, SPECIAL, type OpenFile } from '../open-file.ts'
 import type { FileFinder } from '../open-file-cache.ts'
-import { EMPTY, LAST, respond, sendHead } from '../output.ts'
-import { prepareRangeHead, requestedRanges, UNLIMITED, UNSATISFIABLE, WHOLE, type ByteRange } from '../range.ts'
 import type { HttpRequest } from '../request.ts'
+import { fileSending, leaveFile, sendFile, sendingDirectives, type FileSending } from '../send-file.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
 
@@ -32,9 +28,7 @@ const directio: Directive<number | null> = one(everywhere, null, (word, at) => {
 
 const directives = {
   ...fileDirectives,
-  etag: flag(everywhere, true),
-  if_modified_since: oneOf(everywhere, ['off', 'exact', 'before'], 'exact'),
-  max_ranges: number(everywhere, UNLIMITED),
+  ...sendingDirectives,
   // How nginx moves bytes from files to sockets; here there is one way.
   aio: accepted(aio),
   aio_write: accepted(flag(everywhere, false)),
@@ -45,11 +39,8 @@ const directives = {
   sendfile_max_chunk: accepted(size(everywhere, 2097152)),
 }
 
-interface StaticConf {
+interface StaticConf extends FileSending {
   readonly files: FileFinder
-  readonly etag: boolean
-  readonly dateRule: DateRule
-  readonly maxRanges: number
   readonly logNotFound: boolean
 }
 
@@ -57,16 +48,19 @@ export const staticFiles = httpModule({
   name: 'static',
   directives,
   compile(conf, at, http) {
-    const own: StaticConf = {
-      files: fileFinder(at, http),
-      etag: conf.etag,
-      dateRule: conf.if_modified_since,
-      maxRanges: conf.max_ranges,
-      logNotFound: conf.log_not_found,
-    }
-    at.step('content', serveFile, own)
+    const own: StaticConf = { ...fileSending(at), files: fileFinder(at, http), logNotFound: conf.log_not_found }
+    at.step('content', serveFile, own, { runs: true, describe: tellFile })
   },
 })
+
+/** Which file it is (`portico explain`). */
+function tellFile(r: HttpRequest, { files }: StaticConf): string[] {
+  const path = filePath(r)
+  const { kind, size } = files.look(path, r.startMs)
+  if (kind === REGULAR) return [`file "${path}", ${size} bytes`]
+  if (kind === DIRECTORY) return [`"${path}" is a folder`]
+  return [kind === SPECIAL ? `"${path}" is no regular file` : `file "${path}" does not exist or cannot be read`]
+}
 
 const SLASH = 47
 
@@ -76,13 +70,8 @@ function serveFile(r: HttpRequest, conf: StaticConf): number {
   if (uri.charCodeAt(uri.length - 1) === SLASH) return refuseFolder(r)
   const file = conf.files.open(filePath(r), r.startMs)
   if (file.kind !== REGULAR) return answerOther(r, conf, file)
-  if (method === 'POST') return leave(file, 405)
-
-  r.status = 200
-  r.contentLength = file.size
-  r.lastModified = file.lastModified
-  if (conf.etag) r.etag = file.etag
-  return !isErrorPage(r) && hasConditions(r) ? serveConditionally(r, conf, file) : serveWhole(r, conf, file)
+  if (method === 'POST') return leaveFile(file, 405)
+  return sendFile(r, conf, file)
 }
 
 /** No index, no listing: nobody may look into the folder. */
@@ -112,83 +101,4 @@ function redirectToFolder(r: HttpRequest): number {
   const path = `${escapeUri(r.uri, 'uri')}/`
   r.redirect = r.args === '' ? path : `${path}?${r.args}`
   return 301
-}
-
-/** A big file's descriptor is let go of with the answer. */
-function leave(file: OpenFile, answer: number): number {
-  file.hold()
-  file.release()
-  return answer
-}
-
-/** Conditions and ranges are about the page that was asked for, not about one that tells why it cannot be had. */
-function isErrorPage(r: HttpRequest): boolean {
-  return r.errorStatus !== 0 && r.errorStatus !== 200
-}
-
-/** Any of If-Match, If-None-Match, If-(Un)Modified-Since, Range. */
-function hasConditions(r: HttpRequest): boolean {
-  const { names, count } = r.head
-  for (let i = 0; i < count; i++) {
-    const name = names[i]!
-    if (name === 'range' || (name.charCodeAt(0) === 105 && name.charCodeAt(1) === 102)) return true
-  }
-  return false
-}
-
-function serveConditionally(r: HttpRequest, conf: StaticConf, file: OpenFile): number {
-  const status = checkPreconditions(r, conf.dateRule)
-  if (status === 412) return leave(file, 412)
-  if (status === 304) return answerNotModified(r, file)
-  const ranges = requestedRanges(r, conf.maxRanges)
-  if (ranges === WHOLE) return serveWhole(r, conf, file)
-  if (ranges !== UNSATISFIABLE) return serveRanges(r, file, ranges)
-  r.addHeader('Content-Range', `bytes */${file.size}`)
-  return leave(file, 416)
-}
-
-function answerNotModified(r: HttpRequest, file: OpenFile): number {
-  leave(file, DONE)
-  r.status = 304
-  r.contentLength = -1
-  sendHead(r)
-  r.out.write(r, EMPTY, LAST)
-  return DONE
-}
-
-function serveWhole(r: HttpRequest, conf: StaticConf, file: OpenFile): number {
-  // max_ranges 0 is how ranges are switched off.
-  if (conf.maxRanges > 0 && r.version >= 10 && !isErrorPage(r)) r.addHeader('Accept-Ranges', 'bytes')
-  if (file.text !== null) return respond(r, 200, contentType(r), file.text)
-  r.contentType = contentType(r)
-  return sendParts(r, file, [{ start: 0, end: file.size }], null)
-}
-
-function serveRanges(r: HttpRequest, file: OpenFile, ranges: readonly ByteRange[]): number {
-  r.contentType = contentType(r)
-  const around = prepareRangeHead(r, ranges)
-  const texts = around === null ? null : [...around.heads, around.tail]
-  const { text } = file
-  if (text === null) return sendParts(r, file, ranges, texts)
-  let body = ''
-  for (let i = 0; i < ranges.length; i++) body += (texts?.[i] ?? '') + text.slice(ranges[i]!.start, ranges[i]!.end)
-  return respond(r, 206, r.contentType, texts === null ? body : body + texts[ranges.length]!)
-}
-
-function sendParts(
-  r: HttpRequest,
-  file: OpenFile,
-  parts: readonly ByteRange[],
-  texts: readonly string[] | null,
-): number {
-  if (r.method === 'HEAD') {
-    leave(file, DONE)
-    sendHead(r)
-    r.out.write(r, EMPTY, LAST)
-    return DONE
-  }
-  const source = new FileParts(r, file, parts, texts)
-  sendHead(r)
-  source.start()
-  return DONE
 }

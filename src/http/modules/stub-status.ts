@@ -14,6 +14,7 @@ import {
   WRITING,
 } from '../../zone/connection-counts.ts'
 import { httpModule } from '../module.ts'
+import { RUNS } from '../notes.ts'
 import { respond } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
 
@@ -42,7 +43,7 @@ export const stubStatus = httpModule({
     http.onStart(services => useConnectionCounts(services.shared(COUNTS_KEY)))
   },
   compile(conf, at) {
-    if (conf.stub_status) at.content(show, null)
+    if (conf.stub_status) at.content(show, null, RUNS)
   },
 })
 

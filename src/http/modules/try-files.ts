@@ -57,7 +57,7 @@ export const tryFilesModule = httpModule({
       fallback: at.value(declared.fallback),
       files: fileFinder(at, http),
     }
-    at.step('precontent', tryEach, own)
+    at.step('precontent', tryEach, own, { runs: true, describe: lookAtEach })
   },
 })
 
@@ -84,6 +84,20 @@ function tryEach(r: HttpRequest, conf: TryFiles): number {
     }
   }
   return conf.status > 0 ? conf.status : goElsewhere(r, withoutLocation(r, conf.fallback))
+}
+
+/** What is asked for in turn, up to what is there (`portico explain`). */
+function lookAtEach(r: HttpRequest, { names, folders, files, fallback, status }: TryFiles): string[] {
+  const root = r.location.root.get(r)
+  const lines: string[] = []
+  for (let i = 0; i < names.length; i++) {
+    const path = root + withoutLocation(r, names[i]!)
+    const { kind } = files.look(path, r.startMs)
+    const found = kind !== FAILED && (kind === DIRECTORY) === folders[i]!
+    lines.push(`${folders[i]! ? 'folder' : 'file'} "${path}": ${found ? 'there' : 'not there'}`)
+    if (found) return lines
+  }
+  return [...lines, status > 0 ? `none: ${status}` : `none: goes to "${withoutLocation(r, fallback)}"`]
 }
 
 /** Under an alias, names made of the URI lose the location's part of it. */

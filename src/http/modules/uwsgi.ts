@@ -8,7 +8,7 @@ import { httpModule } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 import { cgi } from '../upstream/cgi.ts'
 import type { Exchange } from '../upstream/exchange.ts'
-import { ACCEL_FIELDS, askGateway, compileGateway, passDirective } from '../upstream/gateway.ts'
+import { ACCEL_FIELDS, askGateway, compileGateway, gatewayExplained, passDirective } from '../upstream/gateway.ts'
 import type { Gateway, GatewayConf } from '../upstream/gateway.ts'
 import { paramDirective } from '../upstream/params.ts'
 import type { UpstreamProtocol } from '../upstream/protocol.ts'
@@ -46,7 +46,7 @@ export const uwsgi = httpModule({
       ...compileGateway(gateway, conf.uwsgi_pass, conf.uwsgi_param, conf, at, http),
       modifier1: conf.uwsgi_modifier1,
       modifier2: conf.uwsgi_modifier2,
-    })
+    }, gatewayExplained)
   },
 })
 

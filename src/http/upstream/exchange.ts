@@ -15,6 +15,8 @@ import type { PeerUser } from '../../upstream/peer-connection.ts'
 import { Choice, FAILED, PASSED_ON, SUCCEEDED } from '../../upstream/group.ts'
 import type { Group } from '../../upstream/group.ts'
 import type { Peer } from '../../upstream/peer.ts'
+import type { PeerTls } from '../../upstream/peer-tls.ts'
+import { opensslText } from '../../net/tls.ts'
 import { Slot } from '../module.ts'
 import { respondSpecial } from '../output.ts'
 import type { Source } from '../output.ts'
@@ -68,6 +70,8 @@ export class Exchange implements PeerUser, Source, Producer {
   requestSent = false
 
   // The connection.
+  /** How TLS is spoken on it; null: in plain text. */
+  tls: PeerTls | null = null
   link: PeerConnection | null = null
   /** It had carried other requests before. */
   cached = false
@@ -105,7 +109,8 @@ export class Exchange implements PeerUser, Source, Producer {
     this.settings = settings
     this.conf = conf
     this.group = group
-    this.choice = new Choice(group, r.clientAddress, settings.nextUpstreamTries)
+    const key = group.key === null ? '' : group.key.get(r)
+    this.choice = new Choice(group, r.clientAddress, settings.nextUpstreamTries, key)
     this.method = r.method
     this.buffering = settings.buffering
     this.startedAt = performance.now()
@@ -136,7 +141,7 @@ export class Exchange implements PeerUser, Source, Producer {
       return
     }
     this.begin(peer.name)
-    const idle = this.group.keepalive === null ? null : this.group.keepalive.take(peer, this.conf)
+    const idle = this.group.keepalive === null ? null : this.group.keepalive.take(peer, this.conf, this.tls)
     if (idle === null) this.open(peer)
     else {
       this.link = idle
@@ -169,7 +174,7 @@ export class Exchange implements PeerUser, Source, Producer {
 
   private open(peer: Peer): void {
     this.state = CONNECTING
-    this.link = new PeerConnection(peer, this)
+    this.link = new PeerConnection(peer, this, this.tls)
     if (this.settings.socketKeepalive) this.link.connection.socket.setKeepAlive(true)
     this.link.watch(this.settings.connectTimeout)
   }
@@ -205,7 +210,12 @@ export class Exchange implements PeerUser, Source, Producer {
       this.onEnd()
       return
     }
-    if (this.state === CONNECTING) {
+    if (this.state === CONNECTING && this.link?.handshaking === true) {
+      const text = opensslText(error)
+      const why = text !== null ? `SSL_do_handshake() failed (SSL: ${text})` : error.code === undefined ? error.message : ''
+      this.log(ERR, `${why === '' ? `recv() failed (${errorText(error)})` : why} while ${this.action()}`)
+      this.failed(ERROR)
+    } else if (this.state === CONNECTING) {
       const { name } = this.choice.peer!
       const unix = name.startsWith('unix:')
       const level = error.code === 'ECONNREFUSED' || !unix ? ERR : CRIT
@@ -233,7 +243,7 @@ export class Exchange implements PeerUser, Source, Producer {
   action(): string {
     switch (this.state) {
       case CONNECTING:
-        return 'connecting to upstream'
+        return this.link?.handshaking === true ? 'SSL handshaking to upstream' : 'connecting to upstream'
       case ASKING:
         return this.bodySent ? 'reading response header from upstream' : 'sending request to upstream'
       case TUNNELLING:

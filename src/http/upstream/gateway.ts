@@ -6,13 +6,19 @@ import type { Directive, Site } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { ERR } from '../../log/error-log.ts'
 import { parseUpstreamUrl } from '../../upstream/address.ts'
+import type { UpstreamUrl } from '../../upstream/address.ts'
 import type { Group } from '../../upstream/group.ts'
-import { DONE } from '../module.ts'
+import { DONE, WAIT } from '../module.ts'
 import type { LocationBuilder, Value } from '../module.ts'
+import type { Explained } from '../notes.ts'
 import type { HttpRequest } from '../request.ts'
+import { resume } from '../phases.ts'
 import { readRequestBody } from '../request-body.ts'
+import { resolverDirectives, resolverOf, resolveGroup } from '../resolver.ts'
+import type { LocationResolver } from '../resolver.ts'
 import type { HttpSetup, Registry } from '../setup.ts'
 import { Exchange, upstreamSlot } from './exchange.ts'
+import { describeGroup } from './described.ts'
 import { groupAtRunTime, groupOf, GROUPS } from './groups.ts'
 import { Params } from './params.ts'
 import type { EncodePair, ParamText } from './params.ts'
@@ -73,6 +79,8 @@ export interface GatewayConf {
   readonly group: Group | null
   readonly address: Value | null
   readonly groups: Registry<Group>
+  /** For names that variables make. */
+  readonly resolver: LocationResolver | null
   /** Groups that variables have led to. */
   readonly known: Map<string, Group>
   readonly params: Params
@@ -97,6 +105,7 @@ export function compileGateway(
     group: pass.template === null ? fixedGroup(gateway, pass, groups) : null,
     address: pass.template === null ? null : at.value(pass.template),
     groups,
+    resolver: pass.template === null ? null : resolverOf(at.scope.conf(resolverDirectives), http),
     known: new Map(),
     params: new Params(params, at, gateway.encode),
     fieldActions: fieldActions(settings.hidden),
@@ -128,8 +137,11 @@ function withoutScheme({ scheme }: Gateway, text: string): string {
 
 /** The content handler of a location that passes requests on. */
 export function askGateway(r: HttpRequest, protocol: UpstreamProtocol, conf: GatewayConf): number {
-  const group = conf.group ?? findGroup(r, conf)
-  if (typeof group === 'number') return group
+  const group = conf.group ?? findGroup(r, protocol, conf)
+  return typeof group === 'number' ? group : exchange(r, protocol, conf, group)
+}
+
+function exchange(r: HttpRequest, protocol: UpstreamProtocol, conf: GatewayConf, group: Group): number {
   const x = new Exchange(r, protocol, conf.settings, conf, group)
   const { body } = r
   x.sendsBody = conf.settings.passRequestBody && body !== null
@@ -154,10 +166,23 @@ function begin(r: HttpRequest): void {
   x.connect()
 }
 
+/** What would be asked of whom (`portico explain`). */
+export const gatewayExplained: Explained<GatewayConf> = {
+  describe(r, conf) {
+    if (conf.group !== null) return describeGroup(conf.group)
+    const text = withoutScheme(conf.gateway, conf.address!.get(r))
+    const url = parseUpstreamUrl(text, ANY_PORT, false)
+    if (typeof url === 'string') return [`the address "${text}" cannot be used: 500`]
+    const group = groupAtRunTime(url, conf.groups)
+    return group === null ? [`"${url.host}" is resolved for each request`] : describeGroup(group)
+  },
+}
+
 /** Groups remembered of a location whose address has variables. */
 const KNOWN_MAX = 512
 
-function findGroup(r: HttpRequest, conf: GatewayConf): Group | number {
+/** The group that variables lead to, WAIT for one that is yet to be resolved, or the status if they lead nowhere. */
+function findGroup(r: HttpRequest, protocol: UpstreamProtocol, conf: GatewayConf): Group | number {
   const text = withoutScheme(conf.gateway, conf.address!.get(r))
   const known = conf.known.get(text)
   if (known !== undefined) return known
@@ -171,11 +196,24 @@ function findGroup(r: HttpRequest, conf: GatewayConf): Group | number {
     return 500
   }
   const group = groupAtRunTime(url, conf.groups)
-  if (group === null) {
-    r.log(ERR, `no resolver defined to resolve ${url.host}`)
-    return 502
-  }
+  if (group === null) return resolve(r, protocol, conf, url)
   if (conf.known.size >= KNOWN_MAX) conf.known.clear()
   conf.known.set(text, group)
   return group
+}
+
+/** The host is a name that must be asked for. */
+function resolve(r: HttpRequest, protocol: UpstreamProtocol, conf: GatewayConf, url: UpstreamUrl): number {
+  if (conf.resolver === null) {
+    r.log(ERR, `no resolver defined to resolve ${url.host}`)
+    return 502
+  }
+  let answer = WAIT
+  let waits = false
+  resolveGroup(r, url, conf.resolver, group => {
+    answer = group === null ? 502 : exchange(r, protocol, conf, group)
+    if (waits) resume(r, answer)
+  })
+  waits = true
+  return answer
 }

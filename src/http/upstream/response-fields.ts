@@ -18,8 +18,8 @@ const SERVER = 6
 const DATE = 7
 const UPGRADE = 8
 const ACCEL_BUFFERING = 9
-/** More than one is a mistake of the upstream's: the first counts. */
-const ONCE = 10
+const LAST_MODIFIED = 10
+const ETAG = 11
 /** With any of the above: seen by us, not by the client. */
 const HIDDEN = 64
 
@@ -37,9 +37,8 @@ const ACTIONS: Readonly<Record<string, number>> = {
   date: DATE,
   upgrade: UPGRADE,
   'x-accel-buffering': ACCEL_BUFFERING,
-  'last-modified': ONCE,
-  etag: ONCE,
-  expires: ONCE,
+  'last-modified': LAST_MODIFIED,
+  etag: ETAG,
 }
 
 export type FieldActions = ReadonlyMap<string, number>
@@ -89,7 +88,7 @@ export function passFields(
       const bit = 1 << (action & ~HIDDEN)
       if (isRepeated(action, seen, bit)) repeated(x, head.originalName(i), value)
       else take(x, rewriting, action, head.originalName(i), value)
-      if (action !== ONCE) seen |= bit
+      seen |= bit
     }
   }
 }
@@ -129,6 +128,12 @@ function take(x: Exchange, rewriting: Rewriting, action: number, name: string, v
       return
     case DATE:
       r.dateHeader = value
+      return
+    case LAST_MODIFIED:
+      r.lastModified = value
+      return
+    case ETAG:
+      r.etag = value
       return
     case UPGRADE:
       if (x.status === 101) r.addHeader(name, value)

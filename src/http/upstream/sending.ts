@@ -17,12 +17,10 @@ export function sendRequest(x: Exchange): void {
   x.requestSent = true
   const { body } = x.r
   if (x.streamed !== null) {
-    if (!x.streamed.complete) link.watch(x.settings.sendTimeout)
-    link.connection.writeText(head)
-    x.streamed.open(x)
+    x.streamed.open(x, head)
   } else if (!x.sendsBody || body === null || body.length === 0) {
     sent(x, link.connection.writeText(head + (x.sendsBody ? x.protocol.bodyEnd(x) : '')))
-  } else if (body.path === '') sendMemory(x, head, body.bytes())
+  } else if (body.path === '') sent(x, writePieces(x, body.bytes(), head, x.protocol.bodyEnd(x)))
   else {
     link.connection.writeText(head)
     sendFile(x)
@@ -42,27 +40,19 @@ export function sent(x: Exchange, taken: boolean): void {
   x.link!.watch(taken ? x.settings.readTimeout : Math.max(x.settings.sendTimeout, x.settings.readTimeout))
 }
 
-function sendMemory(x: Exchange, head: string, bytes: Buffer): void {
-  const { length } = bytes
-  const { connection } = x.link!
-  if (length <= x.protocol.pieceMax) {
-    sent(x, connection.writeAll(head + x.protocol.beforePiece(x, length), bytes, tail(x, length), false))
-    return
-  }
-  connection.writeText(head)
-  writePieces(x, bytes, false)
-  sent(x, connection.writeText(x.protocol.bodyEnd(x)))
-}
-
-/** Body bytes in pieces of the size the protocol allows; answers whether the connection takes more. */
-export function writePieces(x: Exchange, bytes: Buffer, volatile: boolean): boolean {
+/** Body bytes in pieces of the size the protocol allows, between `head` and `end`; does the connection take more? */
+export function writePieces(x: Exchange, bytes: Buffer, head: string, end: string): boolean {
   const { protocol } = x
   const { connection } = x.link!
+  const { length } = bytes
+  if (length === 0) return head + end === '' || connection.writeText(head + end)
   let taken = true
-  for (let at = 0; at < bytes.length; at += protocol.pieceMax) {
-    const piece = bytes.length <= protocol.pieceMax ? bytes : bytes.subarray(at, at + protocol.pieceMax)
+  for (let at = 0; at < length; at += protocol.pieceMax) {
+    const piece = length <= protocol.pieceMax ? bytes : bytes.subarray(at, at + protocol.pieceMax)
     const before = protocol.beforePiece(x, piece.length)
-    taken = connection.writeAll(before, piece, protocol.afterPiece(x, piece.length), volatile)
+    const after = protocol.afterPiece(x, piece.length)
+    const last = at + protocol.pieceMax >= length
+    taken = connection.writeAll(at === 0 ? head + before : before, piece, last ? after + end : after, false)
   }
   return taken
 }

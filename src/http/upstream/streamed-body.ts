@@ -1,7 +1,7 @@
 // A request body that is not collected first (proxy_request_buffering off): what the client sends goes on to the upstream
 // as it comes, and the client is held back while the upstream takes no more. It stands in for the request's own body.
 
-import { respondSpecial } from '../output.ts'
+import { EMPTY, respondSpecial } from '../output.ts'
 import { RequestBody } from '../request-body.ts'
 import type { HttpRequest } from '../request.ts'
 import { ERR } from '../../log/error-log.ts'
@@ -10,8 +10,8 @@ import { OVER } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import { sent, writePieces } from './sending.ts'
 
-/** Bytes held while the upstream is being connected. */
-const WAITING_MAX = 65536
+/** Bytes held while the upstream is being connected; more than one read brings. */
+const WAITING_MAX = 131072
 
 export class StreamedBody extends RequestBody {
   private readonly r: HttpRequest
@@ -19,10 +19,16 @@ export class StreamedBody extends RequestBody {
   private target: Exchange | null = null
   private waiting: Buffer[] = []
   private waitingBytes = 0
+  /** What came before the upstream was there, kept: if that was all, $request_body has it, and so has an error page. */
+  private first: Buffer[] = []
+  private firstBytes = 0
   private held = false
+  /** What one read brings, in however many chunks, goes on together. */
+  private gathering = false
 
   constructor(r: HttpRequest, declared: number) {
     super(declared)
+    this.wanted = true
     this.r = r
   }
 
@@ -37,65 +43,76 @@ export class StreamedBody extends RequestBody {
     }
     this.length += chunk.length
     const x = this.target
-    if (x === null || x.state === OVER) {
-      if (x === null) this.wait(chunk)
-    } else if (this.held) this.wait(chunk)
-    else if (!this.put(x, chunk, true)) this.hold(x)
+    if (x !== null && x.state === OVER) return true
+    this.wait(chunk)
+    if (x === null || this.held || this.gathering) return true
+    this.gathering = true
+    process.nextTick(flush, this)
     return true
   }
 
   override finish(_r: HttpRequest): void {
     this.complete = true
-    if (this.target !== null && !this.held) this.end(this.target)
+    if (this.target !== null && !this.held && !this.gathering) this.resume(this.target)
   }
 
-  /** The head has been sent: what waits follows, then what comes. */
-  open(x: Exchange): void {
+  /** What waits follows the head, then what comes. */
+  open(x: Exchange, head: string): void {
     this.target = x
-    this.resume(x)
+    this.send(x, head)
     if (!this.complete && !this.held) this.r.stream.readBody(true)
   }
 
   /** The upstream takes more. */
   resume(x: Exchange): void {
+    this.send(x, '')
+  }
+
+  flush(): void {
+    this.gathering = false
+    if (this.target !== null && this.target.state !== OVER) this.send(this.target, '')
+  }
+
+  private send(x: Exchange, head: string): void {
+    if (x.link === null || x.state === OVER) return
     const { waiting } = this
+    const bytes = waiting.length === 1 ? waiting[0]! : Buffer.concat(waiting)
     this.waiting = []
     this.waitingBytes = 0
-    let ready = true
-    for (const piece of waiting) ready = this.put(x, piece, false)
-    if (!ready && !this.complete) {
-      this.hold(x)
-      return
+    const ended = this.complete && !x.bodySent
+    x.link.watch(x.settings.sendTimeout)
+    const ready = writePieces(x, bytes, head, ended ? x.protocol.bodyEnd(x) : '')
+    if (ended) {
+      this.held = false
+      sent(x, ready)
+    } else if (!ready) this.hold(x)
+    else {
+      // While it is the client who is waited for, the upstream is not to blame.
+      x.link.unwatch()
+      const wasHeld = this.held
+      this.held = false
+      if (wasHeld) this.r.stream.readBody(true)
     }
-    const wasHeld = this.held
-    this.held = false
-    if (this.complete) this.end(x)
-    else if (wasHeld) this.r.stream.readBody(true)
+  }
+
+  override bytes(): Buffer {
+    return this.complete && this.firstBytes === this.length ? Buffer.concat(this.first) : EMPTY
   }
 
   override release(): void {
     this.waiting = []
+    this.first = []
     this.target = null
     super.release()
   }
 
-  private put(x: Exchange, bytes: Buffer, volatile: boolean): boolean {
-    if (x.link === null) return true
-    x.link.watch(x.settings.sendTimeout)
-    const taken = writePieces(x, bytes, volatile)
-    // While it is the client who is waited for, the upstream is not to blame.
-    if (taken) x.link.unwatch()
-    return taken
-  }
-
-  private end(x: Exchange): void {
-    if (x.bodySent || x.link === null || x.state === OVER) return
-    const end = x.protocol.bodyEnd(x)
-    sent(x, end === '' || x.link.connection.writeText(end))
-  }
-
   private wait(chunk: Buffer): void {
-    this.waiting.push(keep(chunk))
+    const kept = keep(chunk)
+    this.waiting.push(kept)
+    if (this.target === null) {
+      this.first.push(kept)
+      this.firstBytes += kept.length
+    }
     this.waitingBytes += chunk.length
     if (this.waitingBytes >= WAITING_MAX) {
       this.held = true
@@ -108,4 +125,8 @@ export class StreamedBody extends RequestBody {
     if (x.link !== null) x.link.watch(x.settings.sendTimeout)
     this.r.stream.readBody(false)
   }
+}
+
+function flush(body: StreamedBody): void {
+  body.flush()
 }

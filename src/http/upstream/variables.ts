@@ -10,7 +10,7 @@ export const upstreamVariables: Readonly<Record<string, Variable>> = {
   upstream_status: each(attempt => (attempt.status === 0 ? '-' : String(attempt.status))),
   upstream_connect_time: each(attempt => seconds(attempt.connectMs)),
   upstream_header_time: each(attempt => seconds(attempt.headerMs)),
-  upstream_response_time: each(attempt => seconds(attempt.responseMs < 0 ? attempt.elapsed : attempt.responseMs)),
+  upstream_response_time: each(attempt => seconds(attempt.responseMs)),
   upstream_response_length: each(attempt => String(attempt.responseLength)),
   upstream_bytes_received: each(attempt => String(attempt.bytesReceived)),
   upstream_bytes_sent: each(attempt => String(attempt.bytesSent)),

@@ -5,6 +5,7 @@
 import type { Choice } from '../group.ts'
 import type { Peer } from '../peer.ts'
 import type { Balancer } from './balancer.ts'
+import { byWeight } from './hash.ts'
 import { roundRobin } from './round-robin.ts'
 
 const REHASHES_MAX = 20
@@ -19,17 +20,11 @@ export const ipHash: Balancer = {
     for (const peer of peers) total += peer.weight
     for (; choice.rehashes <= REHASHES_MAX; choice.rehashes++) {
       for (const byte of address) choice.hash = (choice.hash * 113 + byte) % 6271
-      const peer = at(peers, choice.hash % total)
+      const peer = byWeight(peers, choice.hash % total)
       if (choice.mayTry(peer, now)) return peer
     }
     return roundRobin.choose(peers, choice, now)
   },
-}
-
-function at(peers: readonly Peer[], position: number): Peer {
-  let i = 0
-  for (let left = position; left >= peers[i]!.weight; i++) left -= peers[i]!.weight
-  return peers[i]!
 }
 
 /** What counts of an address: three bytes of IPv4, all sixteen of IPv6, nothing of a Unix socket's. */

@@ -1,19 +1,25 @@
 import assert from 'node:assert/strict'
 import test, { after } from 'node:test'
-import { eventually, request, serve, type Response, type Server } from '../../helpers/index.ts'
+import { eventually, origin, request, serve, type Response, type Server } from '../../helpers/index.ts'
 
 const file = { after }
+const echo = await origin(
+  file,
+  ({ body }) => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body.toString()}`,
+)
 const conf = `
   worker_processes 2;
   http {
     limit_req_zone $arg_k zone=slow:64k rate=1r/m;
     limit_req_zone $arg_k zone=fast:64k rate=100r/s;
+    limit_req_zone $arg_k zone=slowish:64k rate=20r/s;
     limit_req_zone $arg_j zone=other:64k rate=1r/m;
     server {
       listen 127.0.0.1:%%PORT_0%%;
       add_header X-Status $limit_req_status always;
       location /slow { limit_req zone=slow; try_files /none =204; }
       location /burst { limit_req zone=slow burst=9 nodelay; limit_req_status 429; try_files /none =204; }
+      location /upload { limit_req zone=slowish burst=20; proxy_pass http://${echo.path}; }
       location /delayed { limit_req zone=fast burst=20; try_files /none =204; }
       location /dry { limit_req zone=slow; limit_req_dry_run on; limit_req_log_level warn; try_files /none =204; }
       location /two { limit_req zone=slow; limit_req zone=other; try_files /none =204; }
@@ -66,4 +72,12 @@ test('limit_req: counts outlive a reload', async () => {
   await ask('/slow?k=kept')
   await server.reload(conf)
   await eventually(async () => (await ask('/slow?k=kept')).status === 503)
+})
+
+test('limit_req: a delayed request keeps its body', async () => {
+  const bodies = Array.from({ length: 4 }, (_, i) => `${i}`.repeat(100_000 + i))
+  const answers = await Promise.all(
+    bodies.map(body => request({ address: server.port, method: 'POST', path: '/upload?k=upload', body })),
+  )
+  assert.deepEqual(answers.map(answer => answer.body.toString()).sort(), bodies)
 })

@@ -68,6 +68,7 @@ test('access_log: a path with variables, but not for a document root that is not
 
 test('open_log_file_cache: files in use stay open under whatever name', async () => {
   for (const n of ['once', 'a', 'a', 'b', 'b']) await ask(`/cached?n=${n}`)
+  await eventually(() => server.file('dir/kept_b').split('\n').length === 3)
   renameSync(join(server.dir, 'dir'), join(server.dir, 'moved'))
   for (const n of ['once', 'a', 'b']) await ask(`/cached?n=${n}`)
   await eventually(() => server.file('moved/kept_b').split('\n').length === 4)

@@ -8,13 +8,17 @@ import { groupOf, GROUPS } from '../../upstream/groups.ts'
 import { fieldActions } from '../../upstream/response-fields.ts'
 import type { FieldActions } from '../../upstream/response-fields.ts'
 import { upstreamSettings } from '../../upstream/settings.ts'
+import { upstreamTls } from '../../upstream/tls.ts'
+import type { PeerTlsSettings } from '../../../upstream/peer-tls.ts'
 import type { UpstreamSettings } from '../../upstream/settings.ts'
+import { resolverDirectives, resolverOf } from '../../resolver.ts'
+import type { LocationResolver } from '../../resolver.ts'
 import type { HttpSetup, Registry } from '../../setup.ts'
 import type { Pass, proxyDirectives, Redirects } from './directives.ts'
 import { ProxyRewriting } from './response.ts'
 import { bindDomainRule, bindRule } from './rewrites.ts'
 import type { Rule } from './rewrites.ts'
-import { makeTarget, parsePass } from './target.ts'
+import { makeTarget, parsePass, schemeOf } from './target.ts'
 import type { Target } from './target.ts'
 
 /** A field that is sent unless its value is empty, and the constant fields in front of it. */
@@ -31,6 +35,11 @@ export interface ProxyConf {
   readonly url: Value | null
   readonly targets: Map<string, Target>
   readonly groups: Registry<Group>
+  /** How upstreams are spoken to over TLS, and the name they must have; null where none can be. */
+  readonly tls: PeerTlsSettings | null
+  readonly tlsName: Value | null
+  /** For names that variables make. */
+  readonly resolver: LocationResolver | null
   /** What of the path proxy_pass's URI stands for. */
   readonly location: string
   readonly http11: boolean
@@ -84,6 +93,7 @@ export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSe
   const settings = upstreamSettings('proxy', conf, at, HIDDEN, tempPath)
   http.needsFolder(settings.bufferLimits.tempPath)
   const http11 = conf.proxy_http_version === '1.1'
+  const tls = target === null || target.tls ? upstreamTls('proxy', conf, http) : null
   const optional = (template: Template | null): Value | null => (template === null ? null : at.value(template))
   return {
     settings,
@@ -91,6 +101,9 @@ export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSe
     url: optional(pass.template),
     targets: new Map(),
     groups,
+    tls: tls?.settings ?? null,
+    tlsName: optional(tls?.name ?? null),
+    resolver: fixed ? null : resolverOf(at.scope.conf(resolverDirectives), http),
     location: path,
     http11,
     versionLine: http11 ? ' HTTP/1.1\r\n' : ' HTTP/1.0\r\n',
@@ -108,10 +121,10 @@ export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSe
 
 function fixedTarget(pass: Pass, groups: Registry<Group>): Target {
   const { site } = pass
-  const rest = pass.text.slice('http://'.length)
-  const url = parsePass(rest)
+  const { rest, tls } = schemeOf(pass.text)!
+  const url = parsePass(rest, tls)
   if (typeof url === 'string') return site.fail(`${url} in upstream "${rest}"`)
-  return makeTarget(url, groupOf(url, groups, site), url.uri)
+  return makeTarget(url, groupOf(url, groups, site), url.uri, tls)
 }
 
 /** The path of the location whose proxy_pass this is; may a URI part replace it? */

@@ -5,6 +5,7 @@ import type { Directive, Site } from '../../../config/directive.ts'
 import { Template } from '../../../config/template.ts'
 import { accepted, list, number, oneOf, size, template } from '../../../config/values.ts'
 import { upstreamDirectives } from '../../upstream/settings.ts'
+import { tlsDirectives } from '../../upstream/tls.ts'
 import { readRule } from './rewrites.ts'
 import type { RuleText } from './rewrites.ts'
 
@@ -21,6 +22,7 @@ const anywhere = HTTP | SERVER | LOCATION
 
 export const proxyDirectives = {
   ...upstreamDirectives('proxy'),
+  ...tlsDirectives('proxy'),
   proxy_pass: pass(),
   proxy_set_header: list(anywhere, [2, 2], ([name, value], at) => ({
     name: name!,
@@ -47,8 +49,7 @@ function pass(): Directive<Pass | null> {
       const url = Template.parse(text!, at)
       if (url.constant === null) return { text: text!, template: url, site: at }
       const lower = text!.slice(0, 8).toLowerCase()
-      if (lower === 'https://') at.fail('https protocol requires SSL support')
-      if (!lower.startsWith('http://')) at.fail('invalid URL prefix')
+      if (!lower.startsWith('http://') && lower !== 'https://') at.fail('invalid URL prefix')
       return { text: text!, template: null, site: at }
     },
   }

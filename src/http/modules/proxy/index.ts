@@ -2,10 +2,15 @@
 // itself is http/upstream's; here is what makes it HTTP: where to, what is said (request.ts), what is heard (response.ts).
 
 import { ERR } from '../../../log/error-log.ts'
-import { DONE, httpModule } from '../../module.ts'
+import type { UpstreamUrl } from '../../../upstream/address.ts'
+import type { Group } from '../../../upstream/group.ts'
+import { DONE, httpModule, WAIT } from '../../module.ts'
+import { resume } from '../../phases.ts'
 import type { HttpRequest } from '../../request.ts'
 import { readRequestBody } from '../../request-body.ts'
+import { resolveGroup } from '../../resolver.ts'
 import { Exchange, upstreamSlot } from '../../upstream/exchange.ts'
+import { describeGroup } from '../../upstream/described.ts'
 import { targetText } from '../../upstream/field-value.ts'
 import { groupAtRunTime } from '../../upstream/groups.ts'
 import { http1 } from '../../upstream/h1.ts'
@@ -17,7 +22,7 @@ import type { ProxyConf } from './conf.ts'
 import { proxyDirectives } from './directives.ts'
 import { requestHead } from './request.ts'
 import { passHead } from './response.ts'
-import { makeTarget, parsePass, setTarget } from './target.ts'
+import { makeTarget, parsePass, schemeOf, setTarget } from './target.ts'
 import type { Target } from './target.ts'
 import { proxyVariables } from './variables.ts'
 
@@ -26,17 +31,24 @@ export const proxy = httpModule({
   directives: proxyDirectives,
   variables: proxyVariables,
   compile(conf, at, http) {
-    if (at.kind === 'location' && conf.proxy_pass !== null) at.content(proxyPass, compileProxy(conf, at, http))
+    if (at.kind === 'location' && conf.proxy_pass !== null) {
+      at.content(proxyPass, compileProxy(conf, at, http), { describe: describePass })
+    }
   },
 })
 
 const proxyHttp: UpstreamProtocol = { ...http1, requestHead, passHead }
+const proxyHttps: UpstreamProtocol = { ...proxyHttp, scheme: 'https://' }
 
 function proxyPass(r: HttpRequest, conf: ProxyConf): number {
   const target = conf.target ?? findTarget(r, conf)
-  if (typeof target === 'number') return target
+  return typeof target === 'number' ? target : exchange(r, conf, target)
+}
+
+function exchange(r: HttpRequest, conf: ProxyConf, target: Target): number {
   setTarget(r, target)
-  const x = new Exchange(r, proxyHttp, conf.settings, conf, target.group)
+  const x = new Exchange(r, target.tls ? proxyHttps : proxyHttp, conf.settings, conf, target.group)
+  if (target.tls) x.tls = { settings: conf.tls!, name: conf.tlsName === null ? target.hostHeader : conf.tlsName.get(r) }
   if (conf.method !== null) x.method = targetText(conf.method.get(r))
   x.uri = requestUri(r, target.uri, conf.target === null, conf.location)
   if (x.uri === '') {
@@ -55,6 +67,20 @@ function proxyPass(r: HttpRequest, conf: ProxyConf): number {
   return readRequestBody(r, bodyReady)
 }
 
+/** What would be asked of whom (`portico explain`). */
+function describePass(r: HttpRequest, conf: ProxyConf): string[] {
+  const method = conf.method === null ? r.method : targetText(conf.method.get(r))
+  const sends = (uri: string): string => `sends ${method} ${requestUri(r, uri, conf.target === null, conf.location)}`
+  if (conf.target !== null) return [...describeGroup(conf.target.group), sends(conf.target.uri)]
+  const text = conf.url!.get(r)
+  const scheme = schemeOf(text)
+  const url = scheme === null ? '' : parsePass(scheme.rest, scheme.tls)
+  if (typeof url === 'string') return [`the address "${text}" cannot be used: 500`]
+  const group = groupAtRunTime(url, conf.groups)
+  const unknown = conf.resolver === null ? 'cannot be resolved without a resolver: 502' : 'is resolved for each request'
+  return [...(group === null ? [`"${url.host}" ${unknown}`] : describeGroup(group)), sends(targetText(url.uri))]
+}
+
 function bodyReady(r: HttpRequest): void {
   upstreamSlot.get(r)!.connect()
 }
@@ -62,28 +88,46 @@ function bodyReady(r: HttpRequest): void {
 /** Targets remembered of a location whose proxy_pass has variables. */
 const TARGETS_MAX = 512
 
-/** The target that variables make, or the status if they make none. */
+/** The target that variables make, WAIT for one that is yet to be resolved, or the status if they make none. */
 function findTarget(r: HttpRequest, conf: ProxyConf): Target | number {
   const text = conf.url!.get(r)
   const known = conf.targets.get(text)
   if (known !== undefined) return known
-  if (text.length <= 7 || text.slice(0, 7).toLowerCase() !== 'http://') {
+  const scheme = schemeOf(text)
+  if (scheme === null || scheme.rest === '') {
     r.log(ERR, `invalid URL prefix in "${text}"`)
     return 500
   }
-  const url = parsePass(text.slice(7))
+  const url = parsePass(scheme.rest, scheme.tls)
   if (typeof url === 'string') {
-    r.log(ERR, `${url} in upstream "${text.slice(7)}"`)
+    r.log(ERR, `${url} in upstream "${scheme.rest}"`)
     return 500
   }
   const group = groupAtRunTime(url, conf.groups)
-  if (group === null) {
-    r.log(ERR, `no resolver defined to resolve ${url.host}`)
-    return 502
-  }
-  const uri = targetText(url.uri)
-  const target = makeTarget(url, group, uri.startsWith('?') ? `/${uri}` : uri)
+  if (group === null) return resolveTarget(r, conf, url, scheme.tls)
+  const target = targetFor(url, group, scheme.tls)
   if (conf.targets.size >= TARGETS_MAX) conf.targets.clear()
   conf.targets.set(text, target)
   return target
+}
+
+function targetFor(url: UpstreamUrl, group: Group, tls: boolean): Target {
+  const uri = targetText(url.uri)
+  return makeTarget(url, group, uri.startsWith('?') ? `/${uri}` : uri, tls)
+}
+
+/** The host is a name that must be asked for. */
+function resolveTarget(r: HttpRequest, conf: ProxyConf, url: UpstreamUrl, tls: boolean): number {
+  if (conf.resolver === null) {
+    r.log(ERR, `no resolver defined to resolve ${url.host}`)
+    return 502
+  }
+  let answer = WAIT
+  let waits = false
+  resolveGroup(r, url, conf.resolver, group => {
+    answer = group === null ? 502 : exchange(r, conf, targetFor(url, group, tls))
+    if (waits) resume(r, answer)
+  })
+  waits = true
+  return answer
 }

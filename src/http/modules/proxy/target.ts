@@ -14,6 +14,7 @@ export interface Target {
   readonly port: string
   /** The URI part of proxy_pass, '' if there is none. */
   readonly uri: string
+  readonly tls: boolean
 }
 
 const slot = new Slot<Target>()
@@ -27,20 +28,29 @@ export function setTarget(r: HttpRequest, target: Target): void {
 }
 
 const HTTP_PORT = 80
+const HTTPS_PORT = 443
 
-/** The part behind `http://`; a string tells what is wrong. */
-export function parsePass(url: string): UpstreamUrl | string {
-  return parseUpstreamUrl(url, HTTP_PORT, true)
+/** `http://` or `https://` and what follows; null: it begins with neither. */
+export function schemeOf(url: string): { readonly tls: boolean; readonly rest: string } | null {
+  const scheme = /^http(s?):\/\//i.exec(url)
+  return scheme === null ? null : { tls: scheme[1] !== '', rest: url.slice(scheme[0].length) }
+}
+
+/** The part behind the scheme; a string tells what is wrong. */
+export function parsePass(url: string, tls: boolean): UpstreamUrl | string {
+  return parseUpstreamUrl(url, tls ? HTTPS_PORT : HTTP_PORT, true)
 }
 
 /** nginx's ngx_http_proxy_set_vars: a standard port is not part of the host. */
-export function makeTarget(url: UpstreamUrl, group: Group, uri: string): Target {
-  if (url.unix) return { group, hostHeader: 'localhost', port: '', uri }
-  const standard = url.portText === '' || url.portText === String(HTTP_PORT)
+export function makeTarget(url: UpstreamUrl, group: Group, uri: string, tls: boolean): Target {
+  if (url.unix) return { group, hostHeader: 'localhost', port: '', uri, tls }
+  const usual = String(tls ? HTTPS_PORT : HTTP_PORT)
+  const standard = url.portText === '' || url.portText === usual
   return {
     group,
     hostHeader: standard ? url.host : `${url.host}:${url.portText}`,
-    port: standard ? String(HTTP_PORT) : url.portText,
+    port: standard ? usual : url.portText,
     uri,
+    tls,
   }
 }

@@ -14,6 +14,7 @@ import type { Condition } from './condition.ts'
 import { rewriteDirectives, rulesOf, type IfRule, type RewriteRule, type Rule as RuleText } from './directives.ts'
 import * as rules from './rules.ts'
 import { splitAtArgs, Text } from './text.ts'
+import { WatchedRule, watchedTest } from './watched.ts'
 
 /** uninitialized_variable_warn */
 const warns = new LocationSlot<boolean>()
@@ -68,19 +69,25 @@ function definePatterns(scope: Scope, http: HttpSetup): void {
 
 function compileRules(written: readonly RuleText[], at: LocationBuilder, http: HttpSetup): rules.Rule[] {
   return written.map(rule => {
-    switch (rule.kind) {
-      case 'rewrite':
-        return compileRewrite(rule, at)
-      case 'return':
-        return new rules.Return(rule.status, rule.text === null ? null : at.value(rule.text))
-      case 'set':
-        return new rules.Assign(http.variable(rule.name, rule.site), new Text(rule.value.parts, rule.value, at))
-      case 'break':
-        return new rules.Break()
-      default:
-        return compileIf(rule, at, http)
-    }
+    if (rule.kind === 'if') return compileIf(rule, at, http)
+    const made = compileRule(rule, at, http)
+    if (http.notes === null) return made
+    const variable = rule.kind === 'set' ? http.variable(rule.name, rule.site) : null
+    return new WatchedRule(made, rule, r => variable?.get(r) ?? null, http.notes)
   })
+}
+
+function compileRule(rule: Exclude<RuleText, IfRule>, at: LocationBuilder, http: HttpSetup): rules.Rule {
+  switch (rule.kind) {
+    case 'rewrite':
+      return compileRewrite(rule, at)
+    case 'return':
+      return new rules.Return(rule.status, rule.text === null ? null : at.value(rule.text))
+    case 'set':
+      return new rules.Assign(http.variable(rule.name, rule.site), new Text(rule.value.parts, rule.value, at))
+    default:
+      return new rules.Break()
+  }
 }
 
 function compileRewrite(
@@ -96,10 +103,12 @@ function compileRewrite(
   return new rules.Rewrite(pattern, new Text(path, replacement, at), argsText, addsArgs, after)
 }
 
-function compileIf({ condition, scope }: IfRule, at: LocationBuilder, http: HttpSetup): rules.Rule {
+function compileIf(rule: IfRule, at: LocationBuilder, http: HttpSetup): rules.Rule {
+  const { condition, scope } = rule
   const list = compileRules(rulesOf(scope.conf(rewriteDirectives)), at, http)
   const location = scope.context === IF_IN_LOCATION ? at.inner(scope) : null
-  return new rules.If(compileCondition(condition, at, http), list, location)
+  const test = compileCondition(condition, at, http)
+  return new rules.If(http.notes === null ? test : watchedTest(test, rule, http.notes), list, location)
 }
 
 function compileCondition(condition: Condition, at: LocationBuilder, http: HttpSetup): rules.Test {

@@ -1,0 +1,158 @@
+// A front thread's connection with a worker that serves many requests at a time (kinds asgi and gevent): every call has a
+// stream of its own on it (lane.ts). Nobody ever pauses the connection: a stream that is held back has used up its window.
+
+import { encodeShutdown, FrameReader, type FrameSink, type Hello } from '../../codec/frames.ts'
+import { ERR, INFO, WARN } from '../../log/error-log.ts'
+import { connect, type Connection } from '../../net/connection.ts'
+import type { Call } from './call.ts'
+import type { Dispatcher, DispatcherLink } from './dispatcher.ts'
+import { Lane } from './lane.ts'
+import { Wire, type WireUser } from './worker-link.ts'
+
+const LEVELS = [ERR, ERR, ERR, ERR, WARN, WARN, INFO, INFO]
+
+export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
+  readonly pid: number
+  readonly slot: number
+  readonly path: string
+  readonly at: number
+  readonly connection: Connection
+  readonly dispatcher: Dispatcher
+  ready = false
+  leaving = false
+  closed = false
+  private readonly reader: FrameReader
+  private readonly lanes = new Map<number, Lane>()
+  /** Lanes for calls to come. */
+  private readonly spare: Lane[] = []
+  private last = 0
+  /** After BYE: the last stream that the worker has begun, -1 before. */
+  private lastTaken = -1
+
+  constructor(dispatcher: Dispatcher, slot: number, pid: number, path: string, at: number) {
+    this.dispatcher = dispatcher
+    this.slot = slot
+    this.pid = pid
+    this.path = path
+    this.at = at
+    this.reader = new FrameReader(this)
+    this.connection = connect({ path }, new Wire(this), () => {})
+  }
+
+  get claimed(): boolean {
+    return this.lanes.size > 0
+  }
+
+  /** A place of the worker has been claimed for this call. */
+  serve(call: Call): void {
+    const lane = this.spare.pop() ?? new Lane(this)
+    this.last = (this.last + 1) >>> 0 || 1
+    this.lanes.set(this.last, lane)
+    lane.begin(call, this.last)
+  }
+
+  /** Tells the worker to go. It finishes what it has, and says which of ours it has not begun. */
+  leave(): void {
+    if (this.leaving || this.closed) return
+    this.leaving = true
+    this.connection.write(encodeShutdown())
+    if (this.lanes.size === 0) this.connection.shutdown()
+  }
+
+  destroy(): void {
+    this.leaving = true
+    this.connection.destroy()
+  }
+
+  /** For lanes: nothing of the stream will be heard any more. */
+  laneDone(lane: Lane): void {
+    this.lanes.delete(lane.stream)
+    this.spare.push(lane)
+    if (!this.leaving && !this.closed) this.dispatcher.linkIdle(this)
+    else if (this.lanes.size === 0) this.connection.shutdown()
+  }
+
+  // ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────────
+  // A stream nobody knows is one that was given up: what the worker sent before it heard of that is passed over.
+
+  onHello(_hello: Hello): void {
+    this.ready = true
+    this.dispatcher.linkReady(this)
+  }
+
+  onHead(stream: number, fields: string[], body: Buffer, bodySize: number, end: boolean): void {
+    this.lanes.get(stream)?.onHead(fields, body, bodySize, end)
+  }
+
+  onData(stream: number, bytes: Buffer, end: boolean): void {
+    this.lanes.get(stream)?.onData(bytes, end)
+  }
+
+  onFile(stream: number, path: string, offset: number, length: number): void {
+    this.lanes.get(stream)?.call?.onFile(path, offset, length)
+  }
+
+  onLog(stream: number, level: number, text: string): void {
+    const words = Buffer.from(text, 'utf8').toString('latin1')
+    const call = this.lanes.get(stream)?.call
+    if (call === null || call === undefined) this.dispatcher.log(LEVELS[level] ?? ERR, words)
+    else call.onLog(LEVELS[level] ?? ERR, words)
+  }
+
+  onFail(stream: number): void {
+    this.lanes.get(stream)?.onFail()
+  }
+
+  onWindow(stream: number, size: number): void {
+    this.lanes.get(stream)?.onWindow(size)
+  }
+
+  onMessage(stream: number, isText: boolean, length: number): void {
+    this.lanes.get(stream)?.call?.onMessage(isText, length)
+  }
+
+  onCloseFrame(stream: number, code: number, reason: Buffer): void {
+    this.lanes.get(stream)?.call?.onClose(code, reason)
+  }
+
+  onBye(last: number): void {
+    this.leaving = true
+    this.lastTaken = last
+    this.dispatcher.linkLeaves(this)
+    for (const lane of [...this.lanes.values()]) if (isAfter(lane.stream, last)) lane.lost(true)
+  }
+
+  // ── the connection ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  onBytes(chunk: Buffer): void {
+    if (this.reader.push(chunk) || this.closed || this.reader.error === null) return
+    this.dispatcher.log(ERR, `worker process ${this.pid} sent ${this.reader.error}`)
+    this.dispatcher.giveUp(this)
+    this.destroy()
+  }
+
+  onWritable(): void {
+    for (const lane of this.lanes.values()) lane.onWritable()
+  }
+
+  onEnd(): void {
+    this.ready = false
+    this.connection.destroy()
+  }
+
+  onClose(_error: NodeJS.ErrnoException | null): void {
+    if (this.closed) return
+    this.closed = true
+    this.ready = false
+    this.reader.stop()
+    this.dispatcher.linkClosed(this)
+    for (const lane of [...this.lanes.values()]) {
+      lane.lost(this.lastTaken >= 0 && isAfter(lane.stream, this.lastTaken))
+    }
+  }
+}
+
+/** Stream numbers wrap round. */
+function isAfter(stream: number, other: number): boolean {
+  return ((stream - other) | 0) > 0
+}

@@ -1,0 +1,183 @@
+// charset: names the charset of responses in their Content-Type, and recodes bodies where a charset_map says how
+// (ngx_http_charset_filter_module).
+
+import {
+  HTTP,
+  IF_IN_LOCATION,
+  LOCATION,
+  SERVER,
+  type Conf,
+  type Directive,
+  type Site,
+} from '../../config/directive.ts'
+import { Template } from '../../config/template.ts'
+import { block, flag } from '../../config/values.ts'
+import { ERR } from '../../log/error-log.ts'
+import { dropField, isEncoded } from '../altered-body.ts'
+import { parseCharsetMap, type CharsetMap, type Recoder, type Recoding } from '../charset-map.ts'
+import { httpModule, type LocationBuilder, type Value } from '../module.ts'
+import { BodyStage, LAST } from '../output.ts'
+import type { HttpRequest } from '../request.ts'
+import { Registry, RegistryKey, type HttpSetup } from '../setup.ts'
+import { mainOf } from '../subrequest.ts'
+import { isListed, typeList, type TypeList } from '../type-list.ts'
+
+const everywhere = HTTP | SERVER | LOCATION | IF_IN_LOCATION
+
+interface CharsetName {
+  readonly template: Template
+  readonly site: Site
+}
+
+/** One name or one variable; null: off. */
+function charsetName(off: string | null): Directive<CharsetName | null> {
+  return {
+    in: everywhere,
+    args: [1, 1],
+    default: null,
+    parse([word], at) {
+      return word === off ? null : { template: Template.parse(word!, at), site: at }
+    },
+  }
+}
+
+const directives = {
+  charset: charsetName('off'),
+  source_charset: charsetName(null),
+  override_charset: flag(everywhere, false),
+  charset_types: typeList(HTTP | SERVER | LOCATION, [
+    'text/html',
+    'text/xml',
+    'text/plain',
+    'text/vnd.wap.wml',
+    'application/javascript',
+    'application/rss+xml',
+  ]),
+  charset_map: block(HTTP, [2, 2], 'data', (args, at) => ({ map: parseCharsetMap(args, at), site: at })),
+}
+
+const charsetMaps = new RegistryKey<CharsetMap>('charset_map')
+
+interface CharsetConf {
+  readonly charset: Value | null
+  readonly source: Value | null
+  readonly overrides: boolean
+  readonly types: TypeList
+  readonly maps: Registry<CharsetMap>
+}
+
+export const charset = httpModule({
+  name: 'charset',
+  directives,
+  setup(conf, http) {
+    const maps = http.registry(charsetMaps)
+    for (const { map, site } of conf.charset_map) {
+      if (maps.get(`${map.to} ${map.from}`) !== null || maps.get(`${map.from} ${map.to}`) !== null) {
+        site.fail(`duplicate "charset_map" between "${map.from}" and "${map.to}"`)
+      }
+      maps.set(`${map.from} ${map.to}`, map)
+    }
+  },
+  compile(conf, at, http) {
+    if (conf.charset === null && conf.source_charset === null) return
+    at.filter(setCharset, compileCharset(conf, at, http), willRecode)
+  },
+})
+
+function compileCharset(conf: Conf<typeof directives>, at: LocationBuilder, http: HttpSetup): CharsetConf {
+  const { charset, source_charset } = conf
+  const own: CharsetConf = {
+    charset: charset === null ? null : at.value(charset.template),
+    source: source_charset === null ? null : at.value(source_charset.template),
+    overrides: conf.override_charset,
+    types: conf.charset_types,
+    maps: http.registry(charsetMaps),
+  }
+  const [to, from] = [own.charset?.constant ?? null, own.source?.constant ?? null]
+  if (to !== null && from !== null && !isSame(from, to) && recodingOf(own, from, to) === null) {
+    charset!.site.fail(`no "charset_map" between the charsets "${from}" and "${to}"`)
+  }
+  return own
+}
+
+function isSame(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase()
+}
+
+function recodingOf({ maps }: CharsetConf, from: string, to: string): Recoding | null {
+  const [a, b] = [from.toLowerCase(), to.toLowerCase()]
+  return maps.get(`${a} ${b}`)?.there ?? maps.get(`${b} ${a}`)?.back ?? null
+}
+
+function setCharset(r: HttpRequest, conf: CharsetConf): BodyStage | null {
+  const to = destination(r, conf)
+  if (to === '') return null
+  const own = charsetOf(r.contentType)
+  const from = own === '' ? (conf.source?.get(r) ?? '') : own
+  if (from === '' || isSame(from, to)) {
+    name(r, to)
+    return null
+  }
+  if (isEncoded(r)) return null
+  const recoding = recodingOf(conf, from, to)
+  if (recoding === null) {
+    r.log(ERR, `no "charset_map" between the charsets "${from}" and "${to}"`)
+    return null
+  }
+  name(r, to)
+  if (!recoding.keepsLength) {
+    r.contentLength = -1
+    dropField(r, 'accept-ranges')
+  }
+  return r.bodiless ? null : new RecodingStage(recoding.open())
+}
+
+function willRecode(r: HttpRequest, conf: CharsetConf): boolean {
+  const to = destination(r, conf)
+  if (to === '' || isEncoded(r)) return false
+  const own = charsetOf(r.contentType)
+  const from = own === '' ? (conf.source?.get(r) ?? '') : own
+  return from !== '' && !isSame(from, to) && recodingOf(conf, from, to) !== null
+}
+
+/** The charset the client is to get; '': as it comes. A part of a response has that of the whole. */
+function destination(r: HttpRequest, conf: CharsetConf): string {
+  if (r.contentType === '') return ''
+  if (r.parent !== null) return charsetOf(mainOf(r).contentType)
+  if (conf.charset === null) return ''
+  if (charsetOf(r.contentType) === '' ? !isListed(conf.types, r.contentType) : !conf.overrides) return ''
+  return conf.charset.get(r)
+}
+
+const CHARSET = /; *charset="?([^";]+)/i
+
+function charsetOf(contentType: string): string {
+  return contentType.includes(';') ? (CHARSET.exec(contentType)?.[1] ?? '') : ''
+}
+
+/** Not for redirects: old browsers took it for that of the page they were sent to. */
+function name(r: HttpRequest, charset: string): void {
+  if (r.parent !== null || r.status === 301 || r.status === 302) return
+  const end = r.contentType.indexOf(';')
+  r.contentType = `${end === -1 ? r.contentType : r.contentType.slice(0, end)}; charset=${charset}`
+}
+
+class RecodingStage extends BodyStage {
+  private readonly recoder: Recoder
+
+  constructor(recoder: Recoder) {
+    super()
+    this.recoder = recoder
+  }
+
+  write(r: HttpRequest, bytes: Buffer, flags: number): boolean {
+    const recoded = this.recoder.recode(bytes)
+    if ((flags & LAST) === 0) return this.next!.write(r, recoded, flags)
+    const rest = this.recoder.end()
+    return this.next!.write(r, rest.length === 0 ? recoded : Buffer.concat([recoded, rest]), flags)
+  }
+
+  override writeVolatile(r: HttpRequest, chunk: Buffer, flags: number): boolean {
+    return this.write(r, chunk, flags)
+  }
+}

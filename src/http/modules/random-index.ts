@@ -1,0 +1,31 @@
+// random_index: a URI that ends with a slash is answered by any file of the folder (ngx_http_random_index_module).
+
+import { LOCATION } from '../../config/directive.ts'
+import { flag } from '../../config/values.ts'
+import { filePath } from '../document-root.ts'
+import { folderPath, readFolder } from '../folder.ts'
+import { internalRedirect } from '../internal-redirect.ts'
+import { httpModule, NEXT } from '../module.ts'
+import type { HttpRequest } from '../request.ts'
+
+export const randomIndex = httpModule({
+  name: 'random-index',
+  directives: { random_index: flag(LOCATION, false) },
+  compile(conf, at) {
+    if (conf.random_index) at.step('content', choose, null)
+  },
+})
+
+const SLASH = 47
+
+function choose(r: HttpRequest): number {
+  const { method, uri } = r
+  if (uri.charCodeAt(uri.length - 1) !== SLASH) return NEXT
+  if (method !== 'GET' && method !== 'HEAD' && method !== 'POST') return NEXT
+  const found = readFolder(r, folderPath(filePath(r)))
+  if (typeof found === 'number') return found
+  const files = found.filter(entry => entry.kind === 'file')
+  if (files.length === 0) return NEXT
+  const { name } = files[Math.floor(Math.random() * files.length)]!
+  return internalRedirect(r, uri + name, r.args)
+}

@@ -1,0 +1,85 @@
+// What a client and we agreed on in the handshake, as requests see it, and which requests it is not good for
+// (ngx_http_process_request, ngx_http_set_virtual_server).
+
+import type { ClientHello } from '../../codec/tls-client-hello.ts'
+import { INFO } from '../../log/error-log.ts'
+import type { TlsConnection, VerifyFault } from '../../net/tls.ts'
+import type { HttpRequest } from '../request.ts'
+import type { ServerRuntime } from '../runtime.ts'
+
+export class ClientTls {
+  readonly connection: TlsConnection
+  readonly hello: ClientHello
+  /** The server the handshake was for. */
+  readonly server: ServerRuntime
+  /** Did the client name it? */
+  readonly named: boolean
+  private readonly depth: number
+  private readonly verified: boolean
+
+  /** @param negotiated the server whose settings the handshake ran with: `server`, or the default one in its place */
+  constructor(
+    connection: TlsConnection,
+    hello: ClientHello,
+    server: ServerRuntime,
+    named: boolean,
+    negotiated: ServerRuntime,
+  ) {
+    this.connection = connection
+    this.hello = hello
+    this.server = server
+    this.named = named
+    this.depth = negotiated.tls.verifyDepth
+    this.verified = negotiated.tls.verify !== 'off'
+  }
+
+  /** Why the client's certificate is not to be trusted; null: it is, or there is none. */
+  get fault(): VerifyFault | null {
+    const { connection } = this
+    if (!this.verified || connection.peerCertificate === null) return null
+    const fault = connection.verifyFault
+    if (fault !== null || connection.intermediates <= this.depth) return fault
+    return TOO_LONG
+  }
+
+  /** $ssl_client_verify */
+  get verdict(): string {
+    if (!this.verified || this.connection.peerCertificate === null) return 'NONE'
+    const { fault } = this
+    return fault === null ? 'SUCCESS' : `FAILED:${fault.reason}`
+  }
+}
+
+const TOO_LONG: VerifyFault = { code: 'CERT_CHAIN_TOO_LONG', reason: 'certificate chain too long' }
+
+/** optional_no_ca asks only that the client has the key; whose certificate it is, an application will decide. */
+const WITHOUT_CA = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+])
+
+/** The status that a request is refused with on a TLS port, 0 for none. `tls` null: it came in plain text. */
+export function tlsRefusal(r: HttpRequest, tls: ClientTls | null): number {
+  if (tls === null) {
+    r.log(INFO, 'client sent plain HTTP request to HTTPS port while reading client request headers')
+    return 497
+  }
+  const { verify } = r.server.tls
+  if (verify === 'off') return 0
+  if (tls.named && r.host !== '' && r.host !== tls.hello.serverName) {
+    r.log(INFO, 'client attempted to request the server name different from the one that was negotiated')
+    return 421
+  }
+  const { fault } = tls
+  if (fault !== null && (verify !== 'optional_no_ca' || !WITHOUT_CA.has(fault.code))) {
+    r.log(INFO, `client SSL certificate verify error: (${fault.code}:${fault.reason}) while reading client request headers`)
+    return 495
+  }
+  if (verify === 'on' && tls.connection.peerCertificate === null) {
+    r.log(INFO, 'client sent no required SSL certificate while reading client request headers')
+    return 496
+  }
+  return 0
+}

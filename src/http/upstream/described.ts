@@ -1,0 +1,14 @@
+// Groups in words, for `portico explain`.
+
+import type { Group } from '../../upstream/group.ts'
+import type { Peer } from '../../upstream/peer.ts'
+
+export function describeGroup({ name, peers, backups }: Group): string[] {
+  return [`upstream "${name}"`, ...peers.map(peer => describePeer(peer, '')), ...backups.map(peer => describePeer(peer, ' backup'))]
+}
+
+function describePeer(peer: Peer, role: string): string {
+  const weight = peer.weight === 1 ? '' : ` weight=${peer.weight}`
+  const limit = peer.maxConns === 0 ? '' : ` max_conns=${peer.maxConns}`
+  return `server ${peer.name}${weight}${limit}${role}${peer.down ? ' down' : ''}`
+}

@@ -1,0 +1,34 @@
+// The master that is to replace this one: the program started anew, with the listening sockets of this one. Both serve until
+// one of them is told to go. It is nobody's child for long: when this process ends, it goes on.
+
+import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { INHERITANCE, written } from './inheritance.ts'
+
+/** A program and its arguments. */
+export interface Command {
+  readonly program: string
+  readonly args: readonly string[]
+}
+
+export class Successor {
+  readonly pid: number
+
+  /** @param onExit called once, with words for the log; `orderly`: by itself and with code 0 */
+  constructor(
+    { program, args }: Command,
+    sockets: ReadonlyMap<string, number>,
+    onExit: (how: string, orderly: boolean) => void,
+  ) {
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'inherit', 'inherit', ...sockets.values()],
+      env: { ...process.env, [INHERITANCE]: written([...sockets.keys()]) },
+    })
+    this.pid = child.pid ?? 0
+    child.once('exit', (code, signal) => {
+      const how = signal === null ? `exited with code ${code}` : `exited on signal ${constants.signals[signal]}`
+      onExit(how, code === 0)
+    })
+    child.once('error', error => onExit(`could not be started (${error.message})`, false))
+  }
+}

@@ -1,0 +1,74 @@
+// TLS towards a peer: what all connections of a location have in common, and the check of the certificate a peer shows.
+
+import type tls from 'node:tls'
+import { connectTls } from '../net/tls.ts'
+import type { TlsConnection } from '../net/tls.ts'
+import type { Connection, ConnectionHandler } from '../net/connection.ts'
+import type { Peer } from './peer.ts'
+
+/** One location's settings. */
+export interface PeerTlsSettings {
+  readonly secureContext: tls.SecureContext
+  /** Is the peer told the name we know it by? */
+  readonly sendsName: boolean
+  readonly verifies: boolean
+  readonly verifyDepth: number
+  /** Sessions to resume by peer and name; null: none is kept. */
+  readonly sessions: Map<string, Buffer> | null
+}
+
+/** How one connection is to be made. */
+export interface PeerTls {
+  readonly settings: PeerTlsSettings
+  /** What its certificate must be for, and what it is told. */
+  readonly name: string
+}
+
+const SESSIONS_MAX = 1024
+
+export function secure(
+  plain: Connection,
+  peer: Peer,
+  { settings, name }: PeerTls,
+  handler: ConnectionHandler,
+  onSecure: () => void,
+): TlsConnection {
+  const { sessions } = settings
+  const key = `${peer.name} ${name}`
+  // A port is no part of the name, and an address is none (RFC 6066, 3).
+  const host = name.replace(/:\d*$/, '')
+  const sent = settings.sendsName && !isAddress(host) ? host : ''
+  const connection = connectTls(plain, settings.secureContext, sent, sessions?.get(key) ?? null, handler, onSecure)
+  if (sessions !== null) {
+    connection.socket.on('session', (session: Buffer) => {
+      if (sessions.size >= SESSIONS_MAX) sessions.clear()
+      sessions.set(key, session)
+    })
+  }
+  return connection
+}
+
+function isAddress(host: string): boolean {
+  return /^[\d.]+$/.test(host) || host.startsWith('[') || host === ''
+}
+
+/** What is wrong with the peer's certificate, in nginx's words; '' for nothing, or if nobody wants to know. */
+export function faultOf(connection: TlsConnection, { settings, name }: PeerTls): string {
+  if (!settings.verifies) return ''
+  const fault = connection.verifyFault
+  if (fault !== null) return `upstream SSL certificate verify error: (${fault.code}:${fault.reason})`
+  const certificate = connection.peerCertificate
+  if (certificate === null) return 'upstream sent no SSL certificate'
+  if (connection.intermediates > settings.verifyDepth) {
+    return 'upstream SSL certificate verify error: (CERT_CHAIN_TOO_LONG:certificate chain too long)'
+  }
+  const host = name.replace(/:\d*$/, '')
+  if (certificate.checkHost(host, { subject: 'default' }) !== undefined) return ''
+  return `upstream SSL certificate does not match "${host}"`
+}
+
+/** May a connection made for the one serve the other? */
+export function sameTls(one: PeerTls | null, other: PeerTls | null): boolean {
+  if (one === null || other === null) return one === other
+  return one.settings === other.settings && one.name === other.name
+}

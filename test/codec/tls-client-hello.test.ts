@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import net from 'node:net'
+import test, { type TestContext } from 'node:test'
+import tls from 'node:tls'
+import { HANDSHAKE, readClientHello, UNREADABLE } from '../../src/codec/tls-client-hello.ts'
+
+/** What OpenSSL's client sends first. */
+async function helloOf(t: TestContext, options: tls.ConnectionOptions): Promise<Buffer> {
+  const server = net.createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { promise, resolve } = Promise.withResolvers<Buffer>()
+  server.on('connection', socket => {
+    socket.on('error', () => {})
+    socket.once('data', (bytes: Buffer) => {
+      resolve(bytes)
+      socket.destroy()
+    })
+  })
+  const client = tls.connect({ host: '127.0.0.1', port: (server.address() as net.AddressInfo).port, ...options })
+  client.on('error', () => {})
+  t.after(() => {
+    client.destroy()
+    server.close()
+  })
+  return promise
+}
+
+test('the name, the suites and the groups of a real client are read', async t => {
+  const bytes = await helloOf(t, { servername: 'Www.Example.org', ciphers: 'ECDHE-RSA-AES128-GCM-SHA256', maxVersion: 'TLSv1.2', ecdhCurve: 'prime256v1' })
+  assert.equal(bytes[0], HANDSHAKE)
+  const hello = readClientHello(bytes, 0, bytes.length)!
+  assert.equal(hello.serverName, 'www.example.org')
+  assert.deepEqual(hello.ciphers, [0xc02f])
+  assert.deepEqual(hello.groups, [0x0017])
+})
+
+test('without a name there is none', async t => {
+  const bytes = await helloOf(t, {})
+  assert.equal(readClientHello(bytes, 0, bytes.length)!.serverName, '')
+})
+
+test('a hello is complete with its last byte, and may come in many records', async t => {
+  const bytes = await helloOf(t, { servername: 'example.org' })
+  for (let end = 0; end < bytes.length; end++) assert.equal(readClientHello(bytes, 0, end), null, `${end}`)
+  const message = bytes.subarray(5)
+  const records: Buffer[] = []
+  for (let at = 0; at < message.length; at += 7) {
+    const part = message.subarray(at, at + 7)
+    records.push(Buffer.from([HANDSHAKE, 3, 1, 0, part.length]), part)
+  }
+  const split = Buffer.concat(records)
+  assert.equal(readClientHello(split, 0, split.length - 1), null)
+  assert.equal(readClientHello(split, 0, split.length)!.serverName, 'example.org')
+})
+
+test('fuzz: any bytes are a hello, an incomplete one or unreadable', async t => {
+  const seed = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
+  t.diagnostic(`FUZZ_SEED=${seed}`)
+  let state = seed
+  const random = (below: number): number => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0
+    return Math.floor((state / 2 ** 32) * below)
+  }
+  const whole = await helloOf(t, { servername: 'example.org' })
+  for (let i = 0; i < 5000; i++) {
+    const bytes = Buffer.from(whole)
+    for (let k = random(6); k >= 0; k--) bytes[random(bytes.length)] = random(256)
+    const hello = readClientHello(bytes, 0, random(4) === 0 ? random(bytes.length) : bytes.length)
+    assert.ok(hello === null || hello === UNREADABLE || Array.isArray(hello.ciphers))
+  }
+})

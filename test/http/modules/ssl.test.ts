@@ -1,0 +1,274 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
+import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import tls from 'node:tls'
+import { promisify } from 'node:util'
+import { certificate } from '../../helpers/certificates.ts'
+import { eventually, get, PORTICO, raw, serve, tempDir, type Server } from '../../helpers/index.ts'
+import { needs } from '../../helpers/needs.ts'
+
+const run = promisify(execFile)
+
+interface Answer {
+  readonly text: string
+  readonly socket: tls.TLSSocket
+  /** Did the other side say that this was the end? */
+  readonly ended: boolean
+}
+
+/** One request on a connection of its own, read to its end. */
+function ask(port: number, path: string, options: tls.ConnectionOptions & { host?: string } = {}): Promise<Answer> {
+  const { host = 'localhost', ...rest } = options
+  return new Promise((resolve, reject) => {
+    const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...rest }, () => {
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+    })
+    let text = ''
+    let ended = false
+    socket.on('data', bytes => (text += bytes.toString('latin1')))
+    socket.on('end', () => (ended = true))
+    socket.on('error', reject)
+    socket.on('close', () => resolve({ text, socket, ended }))
+  })
+}
+
+function pem(dir: string, name: string): { cert: Buffer; key: Buffer } {
+  return { cert: readFileSync(join(dir, `${name}.crt`)), key: readFileSync(join(dir, `${name}.key`)) }
+}
+
+async function secure(t: TestContext, http: string, make: (dir: string) => void): Promise<Server> {
+  const dir = tempDir(t)
+  make(dir)
+  return serve(t, { dir, conf: `worker_processes 2; http { ${http} }` })
+}
+
+test('curl and openssl s_client are served', async t => {
+  if (!needs(t, 'openssl')) return
+  const server = await secure(
+    t,
+    `server { listen %%PORT_0%% ssl; ssl_certificate a.crt; ssl_certificate_key a.key;
+      location / { return 200 "$scheme $https $ssl_protocol $ssl_server_name"; }
+      location = /to { return 301 /there; } location /big { root %%DIR%%; } }`,
+    dir => {
+      certificate(dir, 'a')
+      writeFileSync(join(dir, 'big'), Buffer.alloc(3_000_000, 'portico '))
+    },
+  )
+  const [port] = server.ports as [number]
+  const url = `https://localhost:${port}`
+  assert.equal((await run('curl', ['-sk', `${url}/`])).stdout, 'https on TLSv1.3 localhost')
+  assert.match((await run('curl', ['-skI', `${url}/to`])).stdout, new RegExp(`Location: ${url}/there`))
+  const { stdout } = await run('curl', ['-sk', `${url}/big`], { maxBuffer: 1e7 })
+  assert.equal(stdout, 'portico '.repeat(375_000))
+  const client = run('openssl', ['s_client', '-quiet', '-tls1_2', '-connect', `127.0.0.1:${port}`])
+  client.child.stdin!.end('GET / HTTP/1.0\r\n\r\n')
+  assert.match((await client).stdout, /https on TLSv1\.2 $/)
+})
+
+test('an answer without a length ends with close_notify, and requests may follow each other', async t => {
+  const server = await secure(
+    t,
+    `server { listen %%PORT_0%% ssl; ssl_certificate a.crt; ssl_certificate_key a.key; return 200 "$connection_requests"; }`,
+    dir => certificate(dir, 'a', { ec: true }),
+  )
+  const [port] = server.ports as [number]
+  assert.equal((await ask(port, '/')).ended, true)
+  const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  let text = ''
+  await new Promise<void>(resolve => {
+    socket.on('data', bytes => {
+      text += bytes.toString()
+      if (text.endsWith('\r\n\r\n100')) resolve()
+    })
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(100))
+  })
+  socket.destroy()
+  assert.equal(text.match(/200 OK/g)!.length, 100)
+})
+
+test('the name a client asks for chooses certificate, protocols and refusal', async t => {
+  const server = await secure(
+    t,
+    `server { listen %%PORT_0%% ssl default_server; server_name one; ssl_certificate one.crt; ssl_certificate_key one.key;
+       ssl_protocols TLSv1.2; return 200 "$server_name $ssl_protocol"; }
+     server { listen %%PORT_0%%; server_name *.two; ssl_certificate two.crt; ssl_certificate_key two.key;
+       ssl_protocols TLSv1.3; return 200 "$server_name $ssl_protocol"; }
+     server { listen %%PORT_0%%; server_name three; ssl_reject_handshake on; }`,
+    dir => ['one', 'two'].forEach(name => certificate(dir, name)),
+  )
+  const [port] = server.ports as [number]
+  const one = await ask(port, '/', { servername: 'other', host: 'one' })
+  assert.match(one.text, /one TLSv1\.2$/)
+  const two = await ask(port, '/', { servername: 'WWW.two', host: 'www.two' })
+  assert.match(two.text, /\*\.two TLSv1\.3$/)
+  await assert.rejects(ask(port, '/', { servername: 'three' }), /unrecognized name/)
+})
+
+test('with RSA and EC certificates a client gets the kind it can use', async t => {
+  const server = await secure(
+    t,
+    `server { listen %%PORT_0%% ssl; ssl_certificate r.crt; ssl_certificate_key r.key; ssl_certificate e.crt;
+       ssl_certificate_key e.key; return 200 $ssl_cipher; }`,
+    dir => {
+      certificate(dir, 'r')
+      certificate(dir, 'e', { ec: true })
+    },
+  )
+  const [port] = server.ports as [number]
+  for (const kind of ['RSA', 'ECDSA']) {
+    const options = { maxVersion: 'TLSv1.2', ciphers: `ECDHE-${kind}-AES128-GCM-SHA256` } as const
+    assert.match((await ask(port, '/', options)).text, new RegExp(`ECDHE-${kind}-AES128-GCM-SHA256$`))
+  }
+})
+
+test('sessions are resumed in every thread, and after a reload', async t => {
+  const server = await secure(
+    t,
+    `server { listen %%PORT_0%% ssl; ssl_certificate a.crt; ssl_certificate_key a.key; ssl_session_cache shared:S:1m;
+      return 200 "$ssl_session_reused $ssl_session_id"; }`,
+    dir => certificate(dir, 'a'),
+  )
+  const [port] = server.ports as [number]
+  let session: Buffer | undefined
+  const first = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  first.on('session', given => (session = given))
+  first.on('secureConnect', () => first.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'))
+  first.resume()
+  await new Promise(resolve => first.on('close', resolve))
+  const resumed = async (): Promise<void> => {
+    const { text } = await ask(port, '/', { session: session! })
+    assert.match(text, /\r\n\r\nr [0-9a-f]{64}$/)
+  }
+  for (let i = 0; i < 8; i++) await resumed()
+  await server.reload()
+  await resumed()
+  assert.match((await ask(port, '/')).text, /\r\n\r\n\. /)
+})
+
+test('clients’ certificates are asked for, judged and shown', async t => {
+  const server = await secure(
+    t,
+    `ssl_certificate a.crt; ssl_certificate_key a.key; ssl_client_certificate ca.crt;
+     server { listen %%PORT_0%% ssl; server_name on; ssl_verify_client on; ssl_verify_depth 0;
+       location / { return 200 "$ssl_client_verify|$ssl_client_s_dn|$ssl_client_s_dn_legacy|$ssl_client_i_dn|$ssl_client_serial"; }
+       error_page 496 = /none; location = /none { return 200 "none: $ssl_client_verify"; } }
+     server { listen %%PORT_0%% ssl; server_name optional; ssl_verify_client optional; return 200 "$ssl_client_verify"; }
+     server { listen %%PORT_0%% ssl; server_name no-ca; ssl_verify_client optional_no_ca; return 200 "$ssl_client_verify"; }`,
+    dir => {
+      certificate(dir, 'a')
+      certificate(dir, 'ca')
+      certificate(dir, 'good', { issuer: 'ca', subject: '/O=A, B/CN=Zoë' })
+      certificate(dir, 'deep', { issuer: 'good' })
+      certificate(dir, 'bad')
+    },
+  )
+  const { dir } = server
+  const [port] = server.ports as [number]
+  const judged = async (name: string, with_?: string): Promise<string> => {
+    const { text } = await ask(port, '/', {
+      servername: name,
+      host: name,
+      ...(with_ === undefined ? {} : pem(dir, with_)),
+    })
+    return text.replace(/^.*\r\n\r\n/s, '')
+  }
+  assert.match(
+    await judged('on', 'good'),
+    /^SUCCESS\|CN=Zo\\C3\\AB,O=A\\, B\|\/O=A, B\/CN=Zo\\xC3\\xAB\|CN=ca\|[0-9A-F]+$/,
+  )
+  assert.equal(await judged('on'), 'none: NONE')
+  assert.match(await judged('on', 'bad'), /The SSL certificate error/)
+  assert.equal(await judged('optional'), 'NONE')
+  assert.match(await judged('optional', 'bad'), /The SSL certificate error/)
+  assert.equal(await judged('no-ca', 'bad'), 'FAILED:self-signed certificate')
+  const chain = Buffer.concat([readFileSync(join(dir, 'deep.crt')), readFileSync(join(dir, 'good.crt'))])
+  const deep = await ask(port, '/', {
+    servername: 'on',
+    host: 'on',
+    cert: chain,
+    key: readFileSync(join(dir, 'deep.key')),
+  })
+  assert.match(deep.text, /The SSL certificate error/)
+  const other = await ask(port, '/', { servername: 'optional', host: 'on', ...pem(dir, 'good') })
+  assert.match(other.text, /^HTTP\/1\.1 421 /)
+})
+
+test('plain text on a TLS port is answered, nonsense is logged, silence is timed out', async t => {
+  const server = await secure(
+    t,
+    `client_header_timeout 300ms; server { listen %%PORT_0%% ssl; ssl_certificate a.crt; ssl_certificate_key a.key; }`,
+    dir => certificate(dir, 'a'),
+  )
+  const [port] = server.ports as [number]
+  const plain = await get(port)
+  assert.equal(plain.status, 400)
+  assert.match(plain.text, /The plain HTTP request was sent to HTTPS port/)
+  const nonsense = await raw(t, port)
+  await nonsense.send(Buffer.from('160301000401000000', 'hex'))
+  await eventually(() => nonsense.ended)
+  assert.match(
+    server.errorLog(),
+    /\[info\].* SSL_do_handshake\(\) failed \(SSL: error:.* while SSL handshaking, client: 127\.0\.0\.1/,
+  )
+  const silent = net.connect(port, '127.0.0.1')
+  await new Promise(resolve => silent.on('close', resolve))
+})
+
+test('keys are read by the master, passwords and all, and named when they are wrong', async t => {
+  const server = await secure(
+    t,
+    `ssl_password_file words; server { listen %%PORT_0%% ssl; ssl_certificate a.crt; ssl_certificate_key a.key; return 200 ok; }`,
+    dir => {
+      certificate(dir, 'a', { password: 'secret' })
+      writeFileSync(join(dir, 'words'), 'wrong\r\nsecret\n')
+      chmodSync(join(dir, 'a.key'), 0o600)
+    },
+  )
+  assert.match((await ask(server.ports[0]!, '/')).text, /ok$/)
+  const { dir } = server
+  certificate(dir, 'b')
+  const refusal = async (http: string): Promise<string> => {
+    writeFileSync(join(dir, 'x.conf'), `events {} http { ${http} }`)
+    const { stderr } = await run(PORTICO, ['-t', '-p', dir, '-c', 'x.conf']).catch((error: { stderr: string }) => error)
+    return /\[emerg\] (?:\d+#\d+: )?(.*)/.exec(stderr)?.[1] ?? stderr
+  }
+  const pair = (crt: string, key: string): string =>
+    `server { listen 127.0.0.1:1 ssl; ssl_certificate ${crt}; ssl_certificate_key ${key}; }`
+  assert.equal(
+    await refusal(pair('no.crt', 'b.key')),
+    `cannot load certificate "${dir}/no.crt": BIO_new_file() failed (SSL: error:80000002:system library::No such file or ` +
+      `directory:calling fopen(${dir}/no.crt, r) error:10000080:BIO routines::no such file)`,
+  )
+  assert.equal(
+    await refusal(pair('a.crt', 'b.key')),
+    `SSL_CTX_use_PrivateKey("${dir}/b.key") failed (SSL: error:05800074:x509 certificate routines::key values mismatch)`,
+  )
+  assert.match(
+    await refusal(pair('a.crt', 'a.key')),
+    /^cannot load certificate key ".*a\.key": PEM_read_bio_PrivateKey\(\) failed/,
+  )
+  assert.equal(
+    await refusal('server { listen 127.0.0.1:1 ssl; }'),
+    `no "ssl_certificate" is defined for the "listen ... ssl" directive in ${dir}/x.conf:1`,
+  )
+  assert.equal(
+    await refusal('server { listen 127.0.0.1:1; ssl_certificate b.crt; }'),
+    `no "ssl_certificate_key" is defined for certificate "${dir}/b.crt"`,
+  )
+  assert.match(
+    await refusal(`ssl_ciphers XX; ${pair('b.crt', 'b.key')}`),
+    /^SSL_CTX_set_cipher_list\("XX"\) failed/,
+  )
+  assert.match(
+    await refusal(`ssl_ecdh_curve foo; ${pair('b.crt', 'b.key')}`),
+    /^SSL_CTX_set1_curves_list\("foo"\) failed/,
+  )
+  assert.match(await refusal('ssl_session_cache foo;'), /^invalid session cache "foo" in /)
+  const { stdout } = await run(PORTICO, ['-T', '-p', dir, '-c', 'nginx.conf']).catch(
+    (error: { stdout: string }) => error,
+  )
+  assert.doesNotMatch(stdout, /PRIVATE KEY/)
+})

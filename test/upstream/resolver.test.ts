@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { A, AAAA, CNAME, SRV } from '../../src/codec/dns.ts'
+import { Resolver, TIMED_OUT, type Resolution, type ResolverOptions } from '../../src/upstream/resolver.ts'
+import { answerTo, dnsServer, ipv4, record, type DnsScript } from '../helpers/dns.ts'
+import { atEnd, type Scope } from '../helpers/index.ts'
+
+function resolverOf(t: Scope, ports: readonly number[], options: Partial<ResolverOptions> = {}): Resolver {
+  const servers = ports.map(port => ({ host: '127.0.0.1', port }))
+  const resolver = new Resolver({ servers, validMs: null, ipv4: true, ipv6: true, ...options })
+  atEnd(t, () => resolver.close())
+  return resolver
+}
+
+function ask(resolver: Resolver, name: string, timeoutMs = 5000): Promise<Resolution> {
+  return new Promise(resolve => void resolver.resolve(name, timeoutMs, resolve))
+}
+
+const addresses: DnsScript = ({ type, bytes }) =>
+  answerTo(
+    bytes,
+    type === A ? [record(A, 60, ipv4('127.0.0.1'))] : type === AAAA ? [record(AAAA, 60, `${'\0'.repeat(15)}\x01`)] : [],
+  )
+
+test('a name has addresses of both families, is asked for once, and is kept', async t => {
+  const server = await dnsServer(t, addresses)
+  const resolver = resolverOf(t, [server.port])
+  const answers = await Promise.all([
+    ask(resolver, 'a.example'),
+    ask(resolver, 'A.Example.'),
+    ask(resolver, 'a.example'),
+  ])
+  for (const { addresses: found } of answers) assert.deepEqual(found, ['127.0.0.1', '::1'])
+  await ask(resolver, 'a.example')
+  assert.equal(server.questions.length, 2)
+})
+
+test('ipv6=off asks for IPv4 alone', async t => {
+  const server = await dnsServer(t, addresses)
+  const resolver = resolverOf(t, [server.port], { ipv6: false })
+  assert.deepEqual((await ask(resolver, 'a.example')).addresses, ['127.0.0.1'])
+  assert.deepEqual(
+    server.questions.map(({ type }) => type),
+    [A],
+  )
+})
+
+test('an answer is true as long as it says, or as `valid` says', async t => {
+  const server = await dnsServer(t, ({ bytes, type }) =>
+    answerTo(bytes, type === A ? [record(A, 0, ipv4('127.0.0.1'))] : []),
+  )
+  const fresh = resolverOf(t, [server.port])
+  await ask(fresh, 'a.example')
+  await ask(fresh, 'a.example')
+  assert.equal(server.questions.length, 4)
+  const kept = resolverOf(t, [server.port], { validMs: 60_000 })
+  await ask(kept, 'a.example')
+  await ask(kept, 'a.example')
+  assert.equal(server.questions.length, 6)
+})
+
+test('an alias is followed, in the answer or by asking again, but not in circles', async t => {
+  const server = await dnsServer(t, ({ name, type, bytes }) => {
+    if (name === 'round.example') return answerTo(bytes, [record(CNAME, 60, '\x06square\xc0\x12')])
+    if (name === 'square.example') return answerTo(bytes, [record(CNAME, 60, '\x05round\xc0\x13')])
+    if (name === 'alias.example') return answerTo(bytes, [record(CNAME, 60, '\x04real\xc0\x12')])
+    if (name === 'real.example' && type === A) return answerTo(bytes, [record(A, 60, ipv4('127.0.0.9'))])
+    return answerTo(bytes, [])
+  })
+  const resolver = resolverOf(t, [server.port])
+  assert.deepEqual((await ask(resolver, 'alias.example')).addresses, ['127.0.0.9'])
+  assert.notEqual((await ask(resolver, 'round.example', 500)).code, 0)
+})
+
+test('what there is not, what fails and what cannot be a name', async t => {
+  const server = await dnsServer(t, ({ name, bytes }) =>
+    answerTo(bytes, [], name === 'nx.example' ? 0x8183 : name === 'fail.example' ? 0x8182 : 0x8180),
+  )
+  const resolver = resolverOf(t, [server.port])
+  const codes = await Promise.all(
+    ['nx.example', 'fail.example', 'empty.example', 'a..b'].map(async name => (await ask(resolver, name)).code),
+  )
+  assert.deepEqual(codes, [3, 2, 3, 1])
+})
+
+test('what does not fit into a datagram is asked for over TCP', async t => {
+  const server = await dnsServer(t, ({ tcp, type, bytes }) => {
+    if (!tcp) return answerTo(bytes, [], 0x8380)
+    return answerTo(bytes, type === A ? Array.from({ length: 100 }, (_, i) => record(A, 60, ipv4(`127.0.1.${i}`))) : [])
+  })
+  assert.equal((await ask(resolverOf(t, [server.port]), 'many.example')).addresses.length, 100)
+})
+
+test('who waits too long is told, and a late answer harms nobody', async t => {
+  const server = await dnsServer(t, () => null)
+  const resolver = resolverOf(t, [server.port])
+  assert.equal((await ask(resolver, 'silent.example', 100)).code, TIMED_OUT)
+  resolver.receive(answerTo(server.questions[0]!.bytes, []), '127.0.0.1', server.port)
+})
+
+test('answers from elsewhere, to other questions or broken ones are not believed', async t => {
+  const other = await dnsServer(t, () => null)
+  const server = await dnsServer(t, question => {
+    const forged = answerTo(question.bytes, [record(A, 60, ipv4('6.6.6.6'))])
+    resolver.receive(forged, '127.0.0.1', other.port)
+    const renamed = Buffer.from(forged)
+    renamed[13] = 0x7a
+    resolver.receive(renamed, '127.0.0.1', server.port)
+    resolver.receive(forged.subarray(0, 20), '127.0.0.1', server.port)
+    return addresses(question)
+  })
+  const resolver: Resolver = resolverOf(t, [server.port])
+  assert.deepEqual((await ask(resolver, 'a.example')).addresses, ['127.0.0.1', '::1'])
+})
+
+test('services have ports, weights and names', async t => {
+  const server = await dnsServer(t, ({ bytes }) =>
+    answerTo(bytes, [record(SRV, 60, '\0\x01\0\x02\x1f\x90\x01h\xc0\x0c')]),
+  )
+  const resolver = resolverOf(t, [server.port])
+  const found = await new Promise<Resolution>(
+    resolve => void resolver.resolveService('_http._tcp.example', 1000, resolve),
+  )
+  assert.deepEqual(found.services, [{ priority: 1, weight: 2, port: 8080, name: 'h._http._tcp.example' }])
+})
