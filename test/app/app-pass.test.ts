@@ -184,11 +184,11 @@ test('app_pass: a worker that hangs costs a 504, and is replaced', async t => {
 })
 
 test('app_pass: beyond the queue there is a 503 at once, and after the queue’s time', async t => {
-  const server = await serveThings(t, { app: 'workers 1; queue 1 timeout=300ms;' })
-  const busy = get(server.port, '/sleep?1')
-  await new Promise(resolve => setTimeout(resolve, 100))
+  const server = await serveThings(t, { app: 'workers 1; queue 1 timeout=1s;' })
+  const busy = get(server.port, '/sleep?3')
+  await new Promise(resolve => setTimeout(resolve, 400))
   const late = get(server.port, '/pid')
-  await new Promise(resolve => setTimeout(resolve, 50))
+  await new Promise(resolve => setTimeout(resolve, 300))
   const refused = await get(server.port, '/pid')
   assert.equal(refused.status, 503)
   assert.equal(refused.header('retry-after'), '1')
