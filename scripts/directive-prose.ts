@@ -25,7 +25,7 @@ const applications: Readonly<Record<string, Prose>> = {
   },
   'app/kind': {
     standard: '=`node` when `module` ends in `.js`, `.mjs`, `.cjs`, `.ts`, `.mts` or `.cts`, otherwise `sync`',
-    text: 'How workers serve. `sync`: one WSGI request at a time in each worker. `threads`: so many at a time as `threads` says. `node`: a Node process that serves many at a time.',
+    text: 'How workers serve. `sync`: one WSGI request at a time in each worker. `threads`: so many at a time as `threads` says. `gevent`: WSGI with a greenlet for each request; needs the package gevent, whose patches are made before the application is imported, in each worker. `asgi`: ASGI 3 (HTTP, WebSocket and lifespan) on an event loop, uvloop’s where it is installed. `node`: a Node process that serves many at a time.',
   },
   'app/workers': {
     args: 'NUMBER | auto',
@@ -34,6 +34,10 @@ const applications: Readonly<Record<string, Prose>> = {
   },
   'app/threads': {
     text: 'Threads of each worker, with `kind threads`.',
+  },
+  'app/worker_connections': {
+    args: 'NUMBER',
+    text: 'Requests and WebSockets that a worker of `kind asgi` or `kind gevent` has at a time, at most 1023. The worker that has the fewest is given the next one; when all have so many, requests wait in the `queue`.',
   },
   'app/python': {
     args: 'PATH',
@@ -182,11 +186,23 @@ const http: Readonly<Record<string, Prose>> = {
   post_action: { args: 'URI | off', standard: 'off' },
   limit_except: { args: 'METHOD …' },
   open_log_file_cache: { args: ['max=NUMBER [inactive=TIME] [min_uses=NUMBER] [valid=TIME]', 'off'], standard: 'off' },
-  fastcgi_temp_path: { args: 'PATH [LEVEL …]' },
-  uwsgi_temp_path: { args: 'PATH [LEVEL …]' },
-  scgi_temp_path: { args: 'PATH [LEVEL …]' },
   aio: { args: 'on | off | threads[=POOL]' },
   open_file_cache: { args: ['max=NUMBER [inactive=TIME]', 'off'], standard: 'off' },
+}
+
+/** What the gateways' directives have in common. */
+function gateway(prefix: string, address: string, what: string): Readonly<Record<string, Prose>> {
+  return {
+    [`${prefix}_pass`]: {
+      args: address,
+      text: `Passes requests on to ${what}: an address with a port, \`unix:PATH\` or a group.`,
+    },
+    [`${prefix}_param`]: { args: 'NAME VALUE [if_not_empty]' },
+    [`${prefix}_hide_header`]: { args: 'NAME' },
+    [`${prefix}_pass_header`]: { args: 'NAME' },
+    [`${prefix}_temp_path`]: { args: 'PATH', standard: `${prefix}_temp` },
+    [`${prefix}_max_temp_file_size`]: { standard: '1024m' },
+  }
 }
 
 const upstreams: Readonly<Record<string, Prose>> = {
@@ -212,6 +228,19 @@ const upstreams: Readonly<Record<string, Prose>> = {
   proxy_pass_header: { args: 'NAME' },
   proxy_temp_path: { args: 'PATH', standard: 'proxy_temp' },
   proxy_max_temp_file_size: { standard: '1024m' },
+  proxy_cookie_flags: { args: ['off', 'COOKIE FLAG …'], standard: 'off' },
+  'upstream/hash': { args: 'KEY [consistent]' },
+  'upstream/random': { args: '[two [least_conn]]' },
+  'upstream/zone': {
+    args: 'NAME [SIZE]',
+    text: 'The threads count the requests and failures of the group together: without it each counts its own, and `max_conns` is what one thread may have. The memory is as large as the group needs, whatever `SIZE` says. Servers that stay the same keep their counts across a reload.',
+  },
+  ...gateway('fastcgi', 'ADDRESS', 'a FastCGI responder'),
+  ...gateway('uwsgi', '[uwsgi://]ADDRESS', 'a uWSGI server'),
+  ...gateway('scgi', 'ADDRESS', 'an SCGI server'),
+  fastcgi_split_path_info: { args: 'PATTERN' },
+  fastcgi_catch_stderr: { args: 'TEXT' },
+  memcached_pass: { args: 'ADDRESS', text: 'Answers with what memcached has under `$memcached_key`.' },
 }
 
 const more: Readonly<Record<string, Prose>> = {

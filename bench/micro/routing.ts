@@ -20,8 +20,12 @@ interface Case {
 }
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
-const server = (body: string, names = 'one.example'): string => `server { listen 8080; server_name ${names}; ${body} }\n`
-const prefixes = (count: number): string => numbers(count).map(i => `location /section${i}/part${i % 7}/ {}\n`).join('')
+const server = (body: string, names = 'one.example'): string =>
+  `server { listen 8080; server_name ${names}; ${body} }\n`
+const prefixes = (count: number): string =>
+  numbers(count)
+    .map(i => `location /section${i}/part${i % 7}/ {}\n`)
+    .join('')
 
 /** As people write them: by folder, by extension, with an identifier, and some that could be anything. */
 const patterns = numbers(200).map(i => {
@@ -38,17 +42,63 @@ const patterns = numbers(200).map(i => {
       return `~ ^/[a-z]+/[0-9]+/item${i}\\.html$`
   }
 })
-const regexes = patterns.map(pattern => `location "${pattern.slice(0, pattern.indexOf(' '))}${pattern.slice(pattern.indexOf(' ') + 1)}" {}\n`).join('')
+const regexes = patterns
+  .map(pattern => `location "${pattern.slice(0, pattern.indexOf(' '))}${pattern.slice(pattern.indexOf(' ') + 1)}" {}\n`)
+  .join('')
 
-const one = { name: 'one location', http: server('location /x {} location / {}'), host: 'one.example', uri: '/articles/2024/a-page.html' }
+const one = {
+  name: 'one location',
+  http: server('location /x {} location / {}'),
+  host: 'one.example',
+  uri: '/articles/2024/a-page.html',
+}
 const cases: readonly Case[] = [
-  { ...one, name: '10,000 names of one server', http: server('location / {}', numbers(10_000).map(i => `n${i}.example`).join(' ')) + server('', 'b'), host: 'n9999.example' },
-  { ...one, name: '10,000 servers, exact names', http: numbers(10_000).map(i => server('', `n${i}.example`)).join(''), host: 'n9999.example' },
-  { ...one, name: '10,000 wildcards', http: server('', numbers(5_000).map(i => `*.n${i}.example www.n${i}.*`).join(' ')) + server('', 'b'), host: 'a.b.c.n4999.example' },
+  {
+    ...one,
+    name: '10,000 names of one server',
+    http:
+      server(
+        'location / {}',
+        numbers(10_000)
+          .map(i => `n${i}.example`)
+          .join(' '),
+      ) + server('', 'b'),
+    host: 'n9999.example',
+  },
+  {
+    ...one,
+    name: '10,000 servers, exact names',
+    http: numbers(10_000)
+      .map(i => server('', `n${i}.example`))
+      .join(''),
+    host: 'n9999.example',
+  },
+  {
+    ...one,
+    name: '10,000 wildcards',
+    http:
+      server(
+        '',
+        numbers(5_000)
+          .map(i => `*.n${i}.example www.n${i}.*`)
+          .join(' '),
+      ) + server('', 'b'),
+    host: 'a.b.c.n4999.example',
+  },
   { ...one, name: '1,000 prefixes, none matches', http: server(`location / {} ${prefixes(1000)}`) },
-  { ...one, name: '1,000 prefixes, one matches', http: server(`location / {} ${prefixes(1000)}`), uri: '/section999/part5/a-page.html' },
+  {
+    ...one,
+    name: '1,000 prefixes, one matches',
+    http: server(`location / {} ${prefixes(1000)}`),
+    uri: '/section999/part5/a-page.html',
+  },
   { ...one, name: '200 patterns, none matches', http: server(`location / {} ${regexes}`) },
-  { ...one, name: '200 patterns, the last matches', http: server(`location / {} ${regexes}`), uri: '/abc/123/item199.html' },
+  {
+    ...one,
+    name: '200 patterns, the last matches',
+    http: server(`location / {} ${regexes}`),
+    uri: '/abc/123/item199.html',
+  },
 ]
 
 const base = route(one).us
@@ -56,7 +106,9 @@ console.log(`${'one location'.padEnd(34)} ${''.padStart(7)}    ${base.toFixed(2)
 for (const each of cases) {
   const { compileMs, us } = route(each)
   const verdict = compileMs > COMPILE_MAX_MS || us - base > REQUEST_MAX_US ? '  too slow' : ''
-  console.log(`${each.name.padEnd(34)} ${compileMs.toFixed(0).padStart(7)} ms ${`+${(us - base).toFixed(2)}`.padStart(6)} us${verdict}`)
+  console.log(
+    `${each.name.padEnd(34)} ${compileMs.toFixed(0).padStart(7)} ms ${`+${(us - base).toFixed(2)}`.padStart(6)} us${verdict}`,
+  )
 }
 
 function route({ http, host, uri }: Case): { compileMs: number; us: number } {

@@ -182,6 +182,8 @@ class FrontConnection(asyncio.Protocol):
         pairs = data[at + 4 : body_at].split(b'\0', 2 * count - 1)
         if len(pairs) != 2 * count or count < 10:
             raise ProtocolError('scope with %d strings' % len(pairs))
+        if number in self.streams:
+            raise ProtocolError('request on stream %d, which has one' % number)
         if self.leaving:
             return  # BYE has told the front which was the last one
         self.last = number

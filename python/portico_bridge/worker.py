@@ -33,6 +33,8 @@ class Worker:
         """Does not return."""
         die_with(self.life)
         gc.enable()
+        if self.settings['kind'] == 'gevent':
+            self._patch()
         if self.application is None:
             self._load()
         try:
@@ -48,6 +50,14 @@ class Worker:
         for seat in self.seats:
             unlink(seat.path)
         sys.exit(0)
+
+    def _patch(self):
+        try:
+            from .green import patch
+
+            patch()
+        except LoadError as error:
+            self._fail(str(error), error.details)
 
     def _load(self):
         try:
@@ -74,6 +84,12 @@ class Worker:
         prefix = '%s/%s-%d-%d' % (settings['socket_dir'], settings['app'], settings['generation'], pid)
         hello = {'pid': pid, 'slot': self.slot, 'kind': kind, 'generation': settings['generation']}
         name = 'application "%s"' % settings['module']
+        if kind == 'gevent':
+            from .green import GreenSeat
+
+            hello['thread'] = 0
+            self.seats.append(GreenSeat(self.application, name, prefix + '.sock', hello, self.life, self.leave))
+            return
         if kind == 'asgi':
             self.seats.append(asgi_seat(self, name, prefix + '.sock', dict(hello, thread=0)))
             return
@@ -127,7 +143,7 @@ class Worker:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def run_sync(worker):
+def run_seat(worker):
     worker.seats[0].serve()
 
 
@@ -155,10 +171,6 @@ def serve_or_abort(seat):
         os._exit(1)
 
 
-def run_asgi(worker):
-    worker.seats[0].serve()
-
-
 def asgi_seat(worker, name, path, hello):
     from .asgi import AsgiSeat  # other kinds need no event loop
 
@@ -166,7 +178,7 @@ def asgi_seat(worker, name, path, hello):
     return AsgiSeat(worker.application, name, path, hello, worker.life, settings['graceful_timeout'], worker.leave)
 
 
-KINDS = {'sync': run_sync, 'threads': run_threads, 'asgi': run_asgi}
+KINDS = {'sync': run_seat, 'threads': run_threads, 'asgi': run_seat, 'gevent': run_seat}
 
 
 def die_with(life):

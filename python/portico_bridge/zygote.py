@@ -84,6 +84,8 @@ def prepare(control, settings):
         places = [settings['directory']] + settings['python_path']
         sys.path[:0] = [place for place in places if place not in sys.path]
         gc.disable()
+        if settings['kind'] == 'gevent':
+            settings['preload'] = False  # the application must find the library patched, and the zygote must not
         if settings['kind'] == 'asgi':
             from . import asgi as _  # once for all workers
         application = load(settings['module']) if settings['preload'] else None

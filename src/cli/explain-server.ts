@@ -33,7 +33,8 @@ export function meetAddress(http: CompiledHttp, notes: Notes, url: Url, walk: Wa
     walk.add('address', 'none: no server listens')
     return null
   }
-  if (found === undefined) walk.add('address', `nothing listens on port ${url.port}; as if it had come to the first address`)
+  if (found === undefined)
+    walk.add('address', `nothing listens on port ${url.port}; as if it had come to the first address`)
   const listen = address.within.get(literal) ?? address.runtime
   const { declared } = notes.servers.find(note => note.declared.key === listen.address)!
   const kinds = `${listen.tls ? ' with TLS' : ''}${listen.proxyProtocol ? ' behind the PROXY protocol' : ''}`
@@ -44,7 +45,13 @@ export function meetAddress(http: CompiledHttp, notes: Notes, url: Url, walk: Wa
 }
 
 /** Tells of the server that was found for a host. */
-export function tellServer(notes: Notes, listen: ListenRuntime, server: ServerRuntime, host: string | null, walk: Walk): void {
+export function tellServer(
+  notes: Notes,
+  listen: ListenRuntime,
+  server: ServerRuntime,
+  host: string | null,
+  walk: Walk,
+): void {
   const all = notes.servers.filter(note => note.declared.key === listen.address)
   const chosen = all.find(note => note.server === server)!
   const others = all.filter(note => note !== chosen)
@@ -59,7 +66,8 @@ function reasonFor(chosen: ServerNote, all: readonly ServerNote[], host: string 
   if (matching !== undefined) return `${name}: host "${host}" is its server_name ${matching}${kindOf(matching)}`
   const asked = host === null ? 'no host was given' : `no server_name is "${host}"`
   if (all.length === 1) return `${name}: the only one of the address (${asked})`
-  const why = listen.defaultServer === chosen.server && chosen.declared.isDefault ? 'default_server' : 'the first of the address'
+  const why =
+    listen.defaultServer === chosen.server && chosen.declared.isDefault ? 'default_server' : 'the first of the address'
   return `${name}: ${asked}; this is ${why}`
 }
 
@@ -79,7 +87,8 @@ function namesOf({ scope }: ServerNote): readonly string[] {
 
 /** In the order of nginx: exact, `*.name`, `name.*`, regular expression. */
 function matches(pattern: string, host: string, { scope, declared }: ServerNote): boolean {
-  if (pattern.startsWith('~')) return regex(pattern.slice(1), true, scope.site('server_name') ?? declared.site).test(host)
+  if (pattern.startsWith('~'))
+    return regex(pattern.slice(1), true, scope.site('server_name') ?? declared.site).test(host)
   const name = pattern.toLowerCase()
   if (name.startsWith('.')) return host === name.slice(1) || host.endsWith(name)
   if (name.startsWith('*.')) return host.endsWith(name.slice(1)) && host.length > name.length - 1

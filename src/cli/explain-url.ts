@@ -47,7 +47,8 @@ export function parseQuestion(args: readonly string[]): Question {
     else words.push(bytes(word))
   }
   const [method, url] = words
-  if (words.length !== 2 || method === undefined || url === undefined) throw new UsageError('a method and a URL are required')
+  if (words.length !== 2 || method === undefined || url === undefined)
+    throw new UsageError('a method and a URL are required')
   if (!/^[A-Z_-]+$/.test(method)) throw new UsageError(`invalid method "${method}"`)
   const { c: file, p: prefix = null, g: directives = '' } = values
   if (file === undefined) throw new UsageError('option "-c" is required')

@@ -93,7 +93,8 @@ export class Walk {
     const { phase, module, explained, scope } = note
     const own = writtenOf(scope, module.directives)
     const isHandler = phase === 'content' && explained !== null
-    if (isHandler) this.add('handler', `${module.name} answers`, this.placeOf(note), described)
+    if (isHandler)
+      this.add('handler', `${module.name} answers`, this.placeOf(note), described.length > 0 ? described : own)
     else if (own.length > 0) this.add(phase, `${module.name} is asked (not run here)`, null, [...described, ...own])
     return isHandler ? WAIT : NEXT
   }
@@ -106,14 +107,15 @@ export class Walk {
     else if (note.phase === 'post-rewrite' && changed) {
       if (answer === NEXT) this.add('search', `the URI is now "${uriOf(r)}": its location is searched`)
     } else if (r.uriChanges !== uriChanges && answer === NEXT) {
-      this.add('redirect', this.whereabouts(r), this.placeOf(note))
+      this.add('redirect', `${note.module.name} ${this.whereabouts(r)}`, this.placeOf(note))
     } else if (r.location !== location) this.tellLocation(r, answer)
     return answer
   }
 
   private tellLocation(r: HttpRequest, answer: number): void {
     if (answer === 404) this.add('location', 'is internal, and the request comes from outside')
-    else if (answer >= 200) this.add('location', 'none: the URI wants a slash at its end, or a pattern gave up')
+    else if (answer === 301) this.add('location', 'none yet: only with a slash at the end of the URI there is one')
+    else if (answer >= 200) this.add('location', 'none: the search has failed')
     else this.add('location', this.nameOf(r.location), this.notes.locations.get(r.location)?.statement ?? null)
   }
 
@@ -161,7 +163,9 @@ export class Walk {
   private placeOf({ scope, module }: StepNote): Place | null {
     const blocks: Scope[] = []
     for (let at: Scope | null = scope; at !== null && at.context >= HTTP; at = at.parent) blocks.push(at)
-    const named = Object.keys(module.directives).filter(name => /_pass$|^(?:try_files|index|empty_gif|stub_status)$/.test(name))
+    const named = Object.keys(module.directives).filter(name =>
+      /_pass$|^(?:try_files|index|empty_gif|stub_status)$/.test(name),
+    )
     const wanted = module.name === 'static' ? ['alias', 'root'] : named
     for (const block of blocks) {
       for (const name of wanted) if (block.has(name)) return block.site(name)

@@ -114,7 +114,7 @@ function asJson({ what, text, place, details }: Finding): object {
 const COLUMN = 14
 
 function asText(findings: readonly Finding[]): string {
-  const colours = process.stdout.isTTY === true
+  const colours = process.stdout.isTTY
   const style = (format: 'bold' | 'dim', text: string): string => (colours ? styleText(format, text) : text)
   const placed = (text: string, place: Place | null): string =>
     place === null || place.line === 0 ? text : `${text}${text === '' ? '' : '  '}${style('dim', placeOf(place))}`

@@ -6,7 +6,20 @@ import type { Directive, Scope, Site } from '../config/directive.ts'
 import { ConfigError } from '../config/errors.ts'
 import { errorLog } from '../config/error-log.ts'
 import { parseNumber } from '../config/units.ts'
-import { accepted, flag, list, number, offset, one, oneOf, path, refused, section, str, time } from '../config/values.ts'
+import {
+  accepted,
+  flag,
+  list,
+  number,
+  offset,
+  one,
+  oneOf,
+  path,
+  refused,
+  section,
+  str,
+  time,
+} from '../config/values.ts'
 import type { LogTarget } from '../log/error-log.ts'
 import type { User } from '../process/plan.ts'
 import { findGroup, findUser } from '../process/users.ts'

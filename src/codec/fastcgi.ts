@@ -118,9 +118,7 @@ export class RecordReader {
         return c === VERSION || this.refuse(`unsupported FastCGI protocol version: ${c}`)
       case 1:
         this.type = c
-        return (
-          c === STDOUT || c === STDERR || c === END_REQUEST || this.refuse(`invalid FastCGI record type: ${c}`)
-        )
+        return c === STDOUT || c === STDERR || c === END_REQUEST || this.refuse(`invalid FastCGI record type: ${c}`)
       case 2:
         return c === 0 || this.refuse(`unexpected FastCGI request id high byte: ${c}`)
       case 3:

@@ -39,7 +39,7 @@ export function readClientHello(bytes: Buffer, start: number, end: number): Clie
 function handshakeMessage(bytes: Buffer, start: number, end: number): Buffer | null {
   const fragments: Buffer[] = []
   let have = 0
-  for (let at = start; ; ) {
+  for (let at = start; ;) {
     if (at < end && bytes[at] !== HANDSHAKE) return Buffer.alloc(0)
     if (end - at < RECORD_HEAD) return null
     const size = bytes.readUInt16BE(at + 3)
@@ -69,7 +69,7 @@ function parse(message: Buffer): ClientHello {
   let groups: readonly number[] = []
   // Extensions may be missing altogether.
   const extensionsEnd = at === message.length ? at : at + 2 + message.readUInt16BE(at)
-  for (at += 2; at < extensionsEnd; ) {
+  for (at += 2; at < extensionsEnd;) {
     const type = message.readUInt16BE(at)
     const size = message.readUInt16BE(at + 2)
     at += 4

@@ -35,7 +35,9 @@ const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
 /** Sec-WebSocket-Accept for a client's key (4.2.2). */
 export function acceptKey(key: string): string {
-  return createHash('sha1').update(key + GUID, 'latin1').digest('base64')
+  return createHash('sha1')
+    .update(key + GUID, 'latin1')
+    .digest('base64')
 }
 
 /** Is it 16 bytes in base64 (4.1)? */
@@ -77,7 +79,9 @@ export function closeFrame(code: number, reason: Buffer): Buffer {
 
 /** May this code stand in a frame (7.4)? */
 export function isCloseCode(code: number): boolean {
-  return (code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999)
+  return (
+    (code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006) || (code >= 3000 && code <= 4999)
+  )
 }
 
 /** Whom the reader tells. Buffers are the sink's to keep. */

@@ -69,9 +69,9 @@ export class BlockScope implements Scope {
   }
 
   private addsNothing(directives: Directives): boolean {
-    return Object.entries(directives).every(
-      ([name, directive]) => inherits(this.context, directive) && !this.isOwn(name, directive),
-    )
+    if (!inheritsAll(this.context, directives)) return false
+    for (const [name, { directive }] of this.entries) if (directives[name] === directive) return false
+    return true
   }
 
   private isOwn(name: string, directive: Directive<unknown>): boolean {
@@ -82,6 +82,20 @@ export class BlockScope implements Scope {
     const inner = this.own(name, directive)
     return directive.merge === undefined ? inner : directive.merge(outer, inner)
   }
+}
+
+// Asked for every block, and the same for all of a kind.
+const inheritingAll = new WeakMap<Directives, Map<number, boolean>>()
+
+function inheritsAll(context: number, directives: Directives): boolean {
+  let known = inheritingAll.get(directives)
+  if (known === undefined) inheritingAll.set(directives, (known = new Map()))
+  let all = known.get(context)
+  if (all === undefined) {
+    all = Object.values(directives).every(directive => inherits(context, directive))
+    known.set(context, all)
+  }
+  return all
 }
 
 function inherits(context: number, { inheritedBy }: Directive<unknown>): boolean {

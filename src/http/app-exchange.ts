@@ -272,7 +272,12 @@ export class AppExchange extends Call implements Source, Producer {
   private respondWhole(body: Buffer): void {
     const { r } = this
     r.bodiless = r.method === 'HEAD' || r.status === 204 || r.status === 304
-    if (r.location.filters.length === 0 && r.errorStatus === 0 && body.length <= TEXT_MAX && (r.bodiless || body.length === r.contentLength)) {
+    if (
+      r.location.filters.length === 0 &&
+      r.errorStatus === 0 &&
+      body.length <= TEXT_MAX &&
+      (r.bodiless || body.length === r.contentLength)
+    ) {
       r.headSent = true
       r.stream.sendText(r, body.toString('latin1'))
       return

@@ -71,6 +71,8 @@ export class Coder {
     this.engine = engine as Engine
     this.flushes = flushesOf[kind]
     this.idle = idle
+    // Not an event: the engine calls this very property.
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener
     this.engine._handle.onerror = message => {
       this.failure = message
     }

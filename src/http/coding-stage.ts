@@ -43,8 +43,8 @@ export class CodingStage extends BodyStage {
   }
 
   /** A small file: coded from memory that serves all of them. */
-  override writeText(r: HttpRequest, text: string, flags: number): boolean {
-    if (text.length > TEXT_MAX || this.isPending) return super.writeText(r, text, flags)
+  override writeLatin1(r: HttpRequest, text: string, flags: number): boolean {
+    if (text.length > TEXT_MAX || this.isPending) return super.writeLatin1(r, text, flags)
     return this.writeVolatile(r, textBytes.subarray(0, textBytes.write(text, 'latin1')), flags)
   }
 

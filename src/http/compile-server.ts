@@ -12,7 +12,7 @@ import { locationFor } from './limit-except.ts'
 import { Locations, type LocationEntry } from './locations.ts'
 import type { LocationDeclaration } from './location-name.ts'
 import { NEXT, type Filter, type Handler, type HttpModule, type LocationBuilder, type LocationSlot, type Phase, type Value } from './module.ts'
-import { RUNS, type Explained } from './notes.ts'
+import { ANSWERS, RUNS, type Explained } from './notes.ts'
 import { enter, LOCATION_PHASES, SERVER_PHASES, Step } from './phases.ts'
 import { defineCaptures } from './regex.ts'
 import type { HttpRequest } from './request.ts'
@@ -135,7 +135,7 @@ class Builder implements LocationBuilder {
     this.steps.push({ phase, run, conf, module: this.module, explained })
   }
 
-  content<C>(run: Handler<C>, conf: C, explained: Explained<C> | null = null): void {
+  content<C>(run: Handler<C>, conf: C, explained: Explained<C> = ANSWERS): void {
     this.contentStep = { phase: 'content', run, conf, module: this.module, explained }
   }
 

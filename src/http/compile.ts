@@ -206,6 +206,7 @@ export class CompiledHttp implements HttpSetup {
 
   private listen(scope: Scope, server: ServerRuntime): void {
     const own = scope.conf(coreDirectives).listen
+    if (own.length === 0) scope.site('listen')?.fail('a server for HTTP/3 alone is not supported yet')
     const seen = new Set<string>()
     for (const declared of own.length > 0 ? own : [this.defaultListen(scope)]) {
       if (seen.has(declared.key)) declared.site.fail(`a duplicate listen ${declared.key}`)

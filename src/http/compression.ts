@@ -37,7 +37,7 @@ export function offerCoding(at: LocationBuilder, offer: Offer, vary: boolean): v
   }
   const made = { offers: [offer], vary }
   compressions.set(at, made)
-  at.filter(compress, made)
+  at.filter(compress, made, willCompress)
 }
 
 const stages = new Slot<CodingStage>()
@@ -48,30 +48,44 @@ export function compressionOf(r: HttpRequest): { readonly inBytes: number; reado
 }
 
 function compress(r: HttpRequest, { offers, vary }: CompressionConf): BodyStage | null {
-  const { status } = r
-  if ((status !== 200 && status !== 403 && status !== 404) || r.bodiless || isEncoded(r)) return null
-  let best: Offer | null = null
-  let quality = 0
-  let isMeant = false
-  for (let i = 0; i < offers.length; i++) {
-    const offer = offers[i]!
-    if (!suits(r, offer)) continue
-    isMeant = true
-    const wanted = offer.quality(r)
-    if (wanted <= quality) continue
-    best = offer
-    quality = wanted
-  }
-  if (isMeant && vary) varyByEncoding(r)
-  if (best === null) return null
-  setCoding(r, best.coding)
+  if (!isCompressible(r)) return null
+  const offer = bestOffer(r, offers)
+  if (vary && (offer !== null || offers.some(offer => suits(r, offer)))) varyByEncoding(r)
+  // A part is one of the plain form, which its range was about.
+  if (offer === null || r.status === 206) return null
+  setCoding(r, offer.coding)
   reshape(r)
-  const stage = new CodingStage(best.coding, best.open())
+  if (r.bodiless) return null
+  const stage = new CodingStage(offer.coding, offer.open())
   stages.set(r, stage)
   return stage
 }
 
+/** Then the whole is sent, compressed, whichever part was asked for. */
+function willCompress(r: HttpRequest, { offers }: CompressionConf): boolean {
+  return isCompressible(r) && bestOffer(r, offers) !== null
+}
+
+function isCompressible(r: HttpRequest): boolean {
+  const { status } = r
+  return (status === 200 || status === 206 || status === 403 || status === 404) && !isEncoded(r)
+}
+
+function bestOffer(r: HttpRequest, offers: readonly Offer[]): Offer | null {
+  let best: Offer | null = null
+  let quality = 0
+  for (let i = 0; i < offers.length; i++) {
+    const offer = offers[i]!
+    const wanted = suits(r, offer) ? offer.quality(r) : 0
+    if (wanted <= quality) continue
+    best = offer
+    quality = wanted
+  }
+  return best
+}
+
 function suits(r: HttpRequest, { types, minLength }: Offer): boolean {
-  if (r.contentLength !== -1 && r.contentLength < minLength) return false
+  // A part's length says nothing of the whole's.
+  if (r.contentLength !== -1 && r.contentLength < minLength && r.status !== 206) return false
   return types === null || (r.contentType !== '' && isListed(types, r.contentType))
 }

@@ -32,6 +32,7 @@ export function parseListen(args: readonly string[], at: Site): readonly ListenD
   let ipv6only = true
   let proxyProtocol = false
   let tls = false
+  let quic = false
   for (const option of args.slice(1)) {
     if (option === 'default_server' || option === 'default') isDefault = true
     else if (option === 'proxy_protocol') proxyProtocol = true
@@ -50,9 +51,13 @@ export function parseListen(args: readonly string[], at: Site): readonly ListenD
     else if (option.startsWith('rcvbuf=') || option.startsWith('sndbuf=')) {
       if (parseSize(option.slice(7)) === null) at.fail(`invalid ${option.slice(0, 6)} "${option.slice(7)}"`)
     } else if (option.startsWith('so_keepalive=')) checkKeepalive(option.slice(13), at)
-    else if (option === 'quic') {
-      at.fail(`the "${option}" parameter of "listen" is not supported by this version`)
-    } else at.fail(`invalid parameter "${option}"`)
+    else if (option === 'quic') quic = true
+    else at.fail(`invalid parameter "${option}"`)
+  }
+  if (quic) {
+    // A client that was told of HTTP/3 and cannot reach it goes on with TCP.
+    at.warn(`"listen ${args[0]} quic" is ignored, HTTP/3 is not supported yet`)
+    return []
   }
   return addresses.map(address => ({ ...address, isDefault, backlog, ipv6only, proxyProtocol, tls, site: at }))
 }

@@ -43,7 +43,7 @@ function htmlLine(entry: FolderEntry, form: HtmlListing): string {
 
 function shownName(name: string, isFolder: boolean, utf8: boolean): string {
   const decoded = utf8 ? decode(name) : null
-  const characters = decoded === null ? name : [...decoded]
+  const characters = decoded === null ? name : Array.from(decoded)
   const width = characters.length
   if (width > NAME_WIDTH) {
     const cut = characters.slice(0, NAME_WIDTH - 3)

@@ -2,9 +2,11 @@
 // regular expression that matches; else that longest prefix. Nested locations are asked in the same way.
 //
 // Prefixes are sorted, longest first, within groups of equal length in a Map: a look-up costs one Map access per
-// distinct length of prefix, however many locations there are.
+// distinct length of prefix, however many locations there are. Of many patterns only those are run that the URI could match
+// (lib/pcre/required.ts).
 
 import { escapeUri } from '../codec/h1/uri.ts'
+import { ANY_PAIRS, pairsOf } from '../lib/pcre/required.ts'
 import type { LocationFinder, LocationRuntime } from './runtime.ts'
 import type { HttpRequest } from './request.ts'
 import { execute, FAILED as TOO_MUCH, MATCHED, type Pattern } from './regex.ts'
@@ -26,6 +28,10 @@ const REDIRECT = 3
 /** A regular expression gave up: the request must not go on. */
 const FAILED = 4
 
+/** From so many patterns on, it pays to look at the URI's pairs first. */
+const FILTERED_MIN = 4
+const NEWLINE = 10
+
 let found: LocationRuntime | null = null
 
 export class Locations implements LocationFinder {
@@ -34,6 +40,9 @@ export class Locations implements LocationFinder {
   private readonly slashless = new Map<string, string>()
   private readonly byLength: { length: number; entries: Map<string, LocationEntry> }[] = []
   protected readonly patterns: LocationEntry[] = []
+  /** What a URI must have for each of them to match. */
+  private readonly pairs: number[] = []
+  private readonly endings: (Pattern['endings'])[] = []
   private readonly names = new Map<string, LocationRuntime>()
   failed = false
   /** `location / { }` alone is the commonest configuration of all. */
@@ -84,8 +93,16 @@ export class Locations implements LocationFinder {
   }
 
   protected byPattern(r: HttpRequest, otherwise: number): number {
-    for (const { pattern, runtime, inner } of this.patterns) {
-      const answer = execute(r, pattern!, r.uri)
+    const { patterns } = this
+    const { uri } = r
+    const pairs = patterns.length < FILTERED_MIN ? ANY_PAIRS : pairsOf(uri)
+    const last = uri.charCodeAt(uri.length - 1)
+    for (let i = 0; i < patterns.length; i++) {
+      if ((this.pairs[i]! & ~pairs) !== 0) continue
+      const endings = this.endings[i]!
+      if (endings !== null && endings[last] === 0 && last !== NEWLINE) continue
+      const { pattern, runtime, inner } = patterns[i]!
+      const answer = execute(r, pattern!, uri)
       if (answer === TOO_MUCH) return FAILED
       if (answer !== MATCHED) continue
       found = runtime
@@ -107,7 +124,7 @@ export class Locations implements LocationFinder {
   private add(entry: LocationEntry): void {
     const { name, modifier } = entry.runtime
     if (modifier === '@') this.names.set(name, entry.runtime)
-    else if (entry.pattern !== null) this.patterns.push(entry)
+    else if (entry.pattern !== null) this.addPattern(entry, entry.pattern)
     else if (modifier === '=') this.exact.set(name, entry.runtime)
     else {
       let group = this.byLength.find(group => group.length === name.length)
@@ -118,6 +135,12 @@ export class Locations implements LocationFinder {
       group.entries.set(name, entry)
       if (entry.autoRedirect && name.endsWith('/')) this.slashless.set(name.slice(0, -1), escapeUri(name, 'uri'))
     }
+  }
+
+  private addPattern(entry: LocationEntry, { pairs, endings }: Pattern): void {
+    this.patterns.push(entry)
+    this.pairs.push(pairs)
+    this.endings.push(endings)
   }
 
   private findRootOnly(entries: readonly LocationEntry[]): LocationRuntime | null {

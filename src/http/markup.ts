@@ -17,6 +17,7 @@ const JSON_SHORT: Readonly<Record<string, string>> = {
 }
 
 export function escapeJson(text: string): string {
+  // oxlint-disable-next-line no-control-regex
   return text.replace(/[\0-\x1f\\"]/g, character => {
     const code = character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')
     return JSON_SHORT[character] ?? `\\u${code}`

@@ -18,6 +18,8 @@ export interface Explained<C> {
 }
 
 export const RUNS: Explained<any> = { runs: true }
+/** A content handler that says no more of itself. */
+export const ANSWERS: Explained<any> = {}
 
 export interface StepNote {
   /** A phase of module.ts, or `find-config`, `post-rewrite` and `end`, which are the core's. */

@@ -39,7 +39,7 @@ export abstract class BodyStage {
     return this.write(r, Buffer.from(chunk), flags)
   }
   /** As write() for latin1 text. */
-  writeText(r: HttpRequest, text: string, flags: number): boolean {
+  writeLatin1(r: HttpRequest, text: string, flags: number): boolean {
     return this.write(r, Buffer.from(text, 'latin1'), flags)
   }
   drain(r: HttpRequest): void {
@@ -104,7 +104,7 @@ export function respond(r: HttpRequest, status: number, contentType: string, bod
   if (typeof body === 'string' && r.out === r.stream.writer && r.trailers === null) r.stream.sendText(r, body)
   else {
     r.stream.sendHead(r)
-    if (typeof body === 'string') r.out.writeText(r, body, LAST)
+    if (typeof body === 'string') r.out.writeLatin1(r, body, LAST)
     else r.out.write(r, body, LAST)
   }
   return DONE

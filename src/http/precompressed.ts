@@ -37,7 +37,13 @@ export function serveTwins(at: LocationBuilder, http: HttpSetup, twin: Twin, alw
     files: fileFinder(at, http),
     conditions: at.scope.conf(gzipConditions),
   }
-  at.step('content', serveTwin, conf)
+  at.step('content', serveTwin, conf, { runs: true, describe: tellTwin })
+}
+
+/** Which file it would be (`portico explain`). */
+function tellTwin(r: HttpRequest, { twin, files }: TwinConf): string[] {
+  const path = filePath(r) + twin.suffix
+  return r.uri.endsWith('/') ? [] : [`file "${path}": ${files.look(path, r.startMs).kind === FAILED ? 'not there' : 'there'}`]
 }
 
 const SLASH = 47

@@ -37,7 +37,7 @@ export function sendFile(r: HttpRequest, conf: FileSending, file: OpenFile): num
   r.contentLength = file.size
   r.lastModified = file.lastModified
   if (conf.etag) r.etag = file.etag
-  return !isErrorPage(r) && hasConditions(r) ? serveConditionally(r, conf, file) : serveWhole(r, conf, file)
+  return !isOther(r) && hasConditions(r) ? serveConditionally(r, conf, file) : serveWhole(r, conf, file)
 }
 
 /** A big file's descriptor is let go of with the answer. */
@@ -47,9 +47,10 @@ export function leaveFile(file: OpenFile, answer: number): number {
   return answer
 }
 
-/** Conditions and ranges are about the page that was asked for, not about one that tells why it cannot be had. */
-function isErrorPage(r: HttpRequest): boolean {
-  return r.errorStatus !== 0 && r.errorStatus !== 200
+/** Conditions and ranges are about the page that was asked for, not about one that tells why it cannot be had, or one that
+ *  becomes a part of it. */
+function isOther(r: HttpRequest): boolean {
+  return (r.errorStatus !== 0 && r.errorStatus !== 200) || r.parent !== null
 }
 
 /** Any of If-Match, If-None-Match, If-(Un)Modified-Since, Range. */
@@ -85,7 +86,7 @@ function answerNotModified(r: HttpRequest, file: OpenFile): number {
 
 function serveWhole(r: HttpRequest, conf: FileSending, file: OpenFile): number {
   // max_ranges 0 is how ranges are switched off.
-  if (conf.maxRanges > 0 && r.version >= 10 && !isErrorPage(r)) r.addHeader('Accept-Ranges', 'bytes')
+  if (conf.maxRanges > 0 && r.version >= 10 && !isOther(r)) r.addHeader('Accept-Ranges', 'bytes')
   if (file.text !== null) return respond(r, 200, contentType(r), file.text)
   r.contentType = contentType(r)
   return sendParts(r, file, [{ start: 0, end: file.size }], null)

@@ -7,16 +7,14 @@
 // LINGER: the answer is out and the connection will close, but the client still sends; reading on for a while keeps its
 // kernel from throwing the answer away (a close with unread data is a reset).
 
-import { BROKEN, header, readProxyProtocol, type ProxyProtocol } from '../codec/proxy-protocol.ts'
+import type { ProxyProtocol } from '../codec/proxy-protocol.ts'
 import type { BodySink } from '../codec/h1/chunked.ts'
-import { parseRequestHead, type RequestHead } from '../codec/h1/request-head.ts'
+import { parseRequestHead, RequestHead } from '../codec/h1/request-head.ts'
 import { parseUri, Uri } from '../codec/h1/uri.ts'
-import { HANDSHAKE, readClientHello } from '../codec/tls-client-hello.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
-import { ERR, INFO } from '../log/error-log.ts'
+import { INFO } from '../log/error-log.ts'
 import { accepted, type Connection, type ConnectionHandler } from '../net/connection.ts'
 import { BodyFraming, BROKEN_BODY } from './body-framing.ts'
-import { acceptTls, opensslText, UNRECOGNIZED_NAME } from '../net/tls.ts'
 import { ClientWriter, type WriterOwner } from './client-writer.ts'
 import { returnHead, takeHead } from './head-pool.ts'
 import { respondSpecial } from './output.ts'
@@ -26,9 +24,10 @@ import { HttpRequest, type ClientStream } from './request.ts'
 import { RequestBody } from './request-body.ts'
 import { endRequest } from './request-end.ts'
 import { Tunnel } from './session-tunnel.ts'
-import type { ListenRuntime, LocationRuntime } from './runtime.ts'
+import type { ListenRuntime, LocationRuntime, ServerRuntime } from './runtime.ts'
 import { countClosed, countMove, countRequest, GONE, READING, WAITING, WRITING } from '../zone/connection-counts.ts'
-import { ClientTls, tlsRefusal } from './ssl/client-tls.ts'
+import { logTlsError, Opening, type OpeningOwner } from './session-opening.ts'
+import { tlsRefusal, type ClientTls } from './ssl/client-tls.ts'
 import { LAST_REQUEST_GRACE, type Sessions } from './sessions.ts'
 
 const IDLE = 0
@@ -46,7 +45,7 @@ const NONE = Buffer.alloc(0)
 
 const target = new Uri()
 
-export class Http1Session implements ConnectionHandler, ClientStream, WriterOwner, BodySink {
+export class Http1Session implements OpeningOwner, ClientStream, WriterOwner, BodySink {
   connection: Connection
   readonly connectionNumber: number
   readonly listen: ListenRuntime
@@ -62,8 +61,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
   private readonly clientAddress: string
   private readonly clientPort: number
   private state = IDLE
-  private awaitsProxyHeader: boolean
-  private awaitsHello: boolean
+  private opening: Opening | null
   private head: RequestHead | null = null
   private request: HttpRequest | null = null
   /** Bytes received and not yet used: an incomplete head, or requests that wait their turn. */
@@ -84,8 +82,7 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
 
   constructor(handle: unknown, listen: ListenRuntime, sessions: Sessions, number: number) {
     this.listen = listen
-    this.awaitsProxyHeader = listen.proxyProtocol
-    this.awaitsHello = listen.tls
+    this.opening = listen.proxyProtocol || listen.tls ? new Opening(this) : null
     this.sessions = sessions
     this.connectionNumber = number
     this.timer = new Timer<Http1Session>(this, timedOut)
@@ -147,12 +144,14 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
     const end = bytes.length
     this.consuming = true
     while (at < end) {
-      if (this.state === IDLE || this.state === HEAD) {
-        const used = this.awaitsProxyHeader
-          ? this.readProxyHeader(bytes, at, end)
-          : this.awaitsHello
-            ? this.readHello(bytes, at, end)
-            : this.readHead(bytes, at, end)
+      if (this.opening !== null) {
+        const used = this.opening.read(bytes, at, end)
+        if (used < 0) break
+        at += used
+        if (this.opening.done) this.opening = null
+        else if (used === 0) break
+      } else if (this.state === IDLE || this.state === HEAD) {
+        const used = this.readHead(bytes, at, end)
         if (used <= 0) break
         at += used
       } else if (this.state === ACTIVE && this.takesBody()) at += this.readBodyBytes(bytes, at, end)
@@ -164,48 +163,15 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
     if (this.state === ACTIVE && this.input.length > PIPELINE_MAX) this.connection.pause()
   }
 
-  /** As readHead(). */
-  private readProxyHeader(bytes: Buffer, start: number, end: number): number {
-    const used = readProxyProtocol(bytes, start, end)
-    if (used === BROKEN) {
-      this.sessions.log(ERR, `${header.error} while reading PROXY protocol, client: ${this.clientAddress}`, this)
-      this.closeNow()
-    } else if (used > 0) {
-      this.proxyProtocol = header.value
-      this.awaitsProxyHeader = false
-    }
-    return used
+  note(level: number, message: string): void {
+    this.sessions.log(level, `${message}, client: ${this.clientAddress}`, this)
   }
 
-  /** As readHead(): a TLS client's first message settles whose server's handshake it gets. */
-  private readHello(bytes: Buffer, start: number, end: number): number {
-    // Plain text on such a port is answered, with 400. The other form is a hello as SSL 2 had it.
-    if (bytes[start] !== HANDSHAKE && bytes[start]! < 0x80) {
-      this.awaitsHello = false
-      return this.readHead(bytes, start, end)
-    }
-    const hello = readClientHello(bytes, start, end)
-    if (hello === null) return 0
-    this.awaitsHello = false
-    const { defaultServer } = this.listen
-    const named = hello.serverName === '' ? null : this.listen.serverNamed(hello.serverName)
-    const server = named ?? defaultServer
-    const negotiated = server.tls.settings === null ? defaultServer : server
-    if (server.tls.rejects || negotiated.tls.settings === null) {
-      this.sessions.log(INFO, `SSL handshake rejected, no server for "${hello.serverName}", client: ${this.clientAddress}`, this)
-      this.connection.write(UNRECOGNIZED_NAME)
-      this.closeNow()
-      return -1
-    }
-    const received = bytes.subarray(start, end)
-    const secured = (): void => this.handshakeDone()
-    const connection = acceptTls(this.connection, received, negotiated.tls.settings, this, secured)
-    this.connection = connection
-    this.tls = new ClientTls(connection, hello, server, named !== null, negotiated)
-    return end - start
+  blankRequest(server: ServerRuntime): HttpRequest {
+    return new HttpRequest(this, new RequestHead(), server, this.clientAddress, this.clientPort)
   }
 
-  private handshakeDone(): void {
+  handshakeDone(): void {
     if (this.state === IDLE) timers.arm(this.timer, this.listen.defaultServer.clientHeaderTimeout)
   }
 
@@ -500,23 +466,13 @@ export class Http1Session implements ConnectionHandler, ClientStream, WriterOwne
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {
-    if (error !== null && this.tls !== null && this.state !== CLOSED) this.logTlsError(error)
+    if (error !== null && this.tls !== null && this.state !== CLOSED) logTlsError(this, error)
     const r = this.request
     if (r !== null) this.clientGone(r)
     this.enter(CLOSED)
     timers.disarm(this.timer)
     countClosed()
     this.sessions.remove(this)
-  }
-
-  private logTlsError(error: NodeJS.ErrnoException): void {
-    const { secured } = this.tls!.connection
-    const text = opensslText(error)
-    // What the network does to a connection is no fault of anybody's handshake.
-    if (text === null) return
-    const where = secured ? 'SSL_read() failed' : 'SSL_do_handshake() failed'
-    const doing = secured ? 'while reading client request' : 'while SSL handshaking'
-    this.sessions.log(INFO, `${where} (SSL: ${text}) ${doing}, client: ${this.clientAddress}`, this)
   }
 
   private clientGone(r: HttpRequest): void {

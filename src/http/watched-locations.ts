@@ -15,7 +15,7 @@ export class WatchedLocations extends Locations {
 
   override find(r: HttpRequest): LocationRuntime | null {
     const location = super.find(r)
-    if (this.rootOnly !== null) this.tell('prefix', 'it takes everything, and is the only location', this.rootOnly)
+    if (this.rootOnly !== null) this.tell('prefix', 'is the only one and takes everything', this.rootOnly)
     return location
   }
 

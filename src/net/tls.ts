@@ -30,6 +30,9 @@ const PROTOCOLS = ['http/1.1', 'http/1.0', 'http/0.9']
 /** Goes to whoever asks for a name nobody here has (RFC 8446, 6.2): a fatal alert, unrecognized_name. */
 export const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112])
 
+/** internal_error: what was configured cannot be used. */
+export const INTERNAL_ERROR = Buffer.from([21, 3, 3, 0, 2, 2, 80])
+
 // Loaded when the first configuration or connection wants it: most of node:tls is OpenSSL's own tables.
 let nodeTls: typeof tls | null = null
 

@@ -8,13 +8,13 @@
 //
 // It knows neither the configuration's language nor HTTP nor applications: `Program` brings these.
 
-import { ALERT, EMERG, ERR, NOTICE, WARN } from '../log/error-log.ts'
+import { ALERT, EMERG, ERR, NOTICE } from '../log/error-log.ts'
 import { FrontHandle } from './front-handle.ts'
 import { inherited } from './inheritance.ts'
 import { removePidFile, renamePidFile, writePidFile } from './pid-file.ts'
 import { provideFolder, provideLogFile } from './privileges.ts'
 import { Signals } from './signals.ts'
-import type { StopSignals } from './signals.ts'
+import type { StopSignals, Word } from './signals.ts'
 import { ListeningSockets } from './sockets.ts'
 import { Successor } from './successor.ts'
 import type { Command } from './successor.ts'
@@ -132,7 +132,10 @@ export class Master implements KeeperEvents {
     // The threads start first: who waits for the program waits for them. A request that comes before its application is
     // loaded waits in the queue.
     if (!this.daemon) setImmediate(() => this.startCompanions(generation))
-    const failure = (await Promise.race([starting, this.interrupted()])) ?? this.announce(plan)
+    const early: Word[] = []
+    const failure = (await Promise.race([starting, this.interrupted(early)])) ?? this.announce(plan)
+    this.signals.abandon()
+    for (const word of early) this.signals.note(word)
     // A daemon's applications inherit its standard error, which is the caller's until everything accepts.
     if (this.daemon && failure === null) this.startCompanions(generation)
     return failure
@@ -152,12 +155,12 @@ export class Master implements KeeperEvents {
     return null
   }
 
-  /** A signal that ends the program also ends waiting for its start. */
-  private async interrupted(): Promise<string> {
+  /** A signal that ends the program also ends waiting for its start; what others ask for is done afterwards. */
+  private async interrupted(early: Word[]): Promise<string> {
     for (;;) {
       const word = await this.signals.next()
       if (word === 'terminate' || word === 'quit') return INTERRUPTED
-      // There is nothing to reload or reopen yet.
+      early.push(word)
     }
   }
 

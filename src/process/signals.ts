@@ -83,6 +83,11 @@ export class Signals {
     })
   }
 
+  /** Whoever has called next() does not wait any more. */
+  abandon(): void {
+    this.waiting = null
+  }
+
   private wake(): void {
     const word = ORDER.find(one => this.noted.has(one))
     if (word === undefined || this.waiting === null) return

@@ -25,7 +25,7 @@ const cases: readonly (readonly [http: string, message: RegExp | null])[] = [
   [`app a { ${good} } app a { ${good} }`, /duplicate app "a"/],
   [`app a { ${good} workers 2..16; }`, /a range of workers "2\.\.16" is not supported/],
   [`app a { ${good} workers 0; }`, /the number of workers must be between 1 and 1024/],
-  [`app a { ${good} kind gevent; }`, /invalid value "gevent"/],
+  [`app a { ${good} kind eventlet; }`, /invalid value "eventlet"/],
   [`app a { ${good} threads 4; }`, /"threads" needs "kind threads" in app "a"/],
   [`app a { ${good} max_requests 5 jiter=1; }`, /invalid parameter "jiter=1"/],
   [`app a { ${good} queue x; }`, /"queue" directive invalid number "x"/],

@@ -30,7 +30,12 @@ async function ask(t: TestContext, server: Server, path = '/echo', fields = ''):
 }
 
 /** A client whose handshake was accepted. */
-async function open(t: TestContext, server: Server, path = '/echo', fields = ''): Promise<{ client: RawClient; head: string }> {
+async function open(
+  t: TestContext,
+  server: Server,
+  path = '/echo',
+  fields = '',
+): Promise<{ client: RawClient; head: string }> {
   const client = await ask(t, server, path, fields)
   const head = await client.until('\r\n\r\n')
   assert.match(head, /^HTTP\/1\.1 101 /)
@@ -181,7 +186,9 @@ test('websocket: what breaks the protocol is closed with the code that says so',
 test('websocket: a handshake that lacks something is refused by the front', async t => {
   const server = await serveThings(t)
   const client = await raw(t, server.port)
-  await client.send('GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n')
+  await client.send(
+    'GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n',
+  )
   assert.equal((await client.response()).status, 400)
   const old = await raw(t, server.port)
   await old.send(

@@ -67,7 +67,13 @@ test('asgi: the scope has what the client sent, in its order, path and query as 
   assert.deepEqual(scope.extensions, {})
   assert.equal(scope.state.started, 'yes')
   const own = scope.headers.filter(([name]: [string]) => /^x-|cookie/.test(name))
-  assert.deepEqual(own, [['x-twice', '1'], ['x-twice', '2'], ['cookie', 'a=1'], ['cookie', 'b=2'], ['x-name', 'v']])
+  assert.deepEqual(own, [
+    ['x-twice', '1'],
+    ['x-twice', '2'],
+    ['cookie', 'a=1'],
+    ['cookie', 'b=2'],
+    ['x-name', 'v'],
+  ])
 })
 
 test('asgi: each request has a shallow copy of the lifespan’s state', async t => {
@@ -232,7 +238,13 @@ test('asgi: an application that does not know lifespan is served without', async
 })
 
 test('asgi: "portico serve -k uvicorn.workers.UvicornWorker" serves the application', async t => {
-  const server = await serveApp(t, ['-k', 'uvicorn.workers.UvicornWorker', '--pythonpath', apps, 'asgi_things:application'])
+  const server = await serveApp(t, [
+    '-k',
+    'uvicorn.workers.UvicornWorker',
+    '--pythonpath',
+    apps,
+    'asgi_things:application',
+  ])
   assert.equal((await get(server.port, '/sleep?0')).text, 'slept')
 })
 
@@ -245,7 +257,10 @@ test('asgi: Django’s ASGI application is served, with forms and streams', asyn
   })
   assert.equal((await get(server.port, '/hello/?name=W%C3%B6rld')).text, 'Hello Wörld')
   const headers = { 'Content-Type': 'application/x-www-form-urlencoded' }
-  assert.equal((await request({ address: server.port, method: 'POST', path: '/form/', headers, body: 'a=1&b=2' })).text, '1+2')
+  assert.equal(
+    (await request({ address: server.port, method: 'POST', path: '/form/', headers, body: 'a=1&b=2' })).text,
+    '1+2',
+  )
   assert.equal((await get(server.port, '/stream/')).text, 'one two')
   assert.equal((await get(server.port, '/none/')).status, 404)
 })
@@ -257,7 +272,10 @@ test('asgi: Starlette’s requests, streams and background tasks work', async t 
       server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass site; } } }`,
     files: { 'star.py': STARLETTE },
   })
-  assert.equal((await request({ address: server.port, method: 'POST', path: '/json', body: '{"a": 2}' })).text, '{"a":2}')
+  assert.equal(
+    (await request({ address: server.port, method: 'POST', path: '/json', body: '{"a": 2}' })).text,
+    '{"a":2}',
+  )
   assert.equal((await get(server.port, '/stream')).text, '01234')
   assert.equal((await get(server.port, '/task')).text, 'begun')
   await eventually(async () => (await get(server.port, '/ran')).text === 'yes')

@@ -27,7 +27,10 @@ test('Status is the status line', () => {
 })
 
 test('without one a Location means 302, and anything else 200', () => {
-  assert.deepEqual([whole('Location: /a\n\n').code, whole('Location: /a\n\n').statusText], [302, '302 Moved Temporarily'])
+  assert.deepEqual(
+    [whole('Location: /a\n\n').code, whole('Location: /a\n\n').statusText],
+    [302, '302 Moved Temporarily'],
+  )
   assert.deepEqual([whole('A: b\n\n').code, whole('A: b\n\n').statusText], [200, '200 OK'])
   assert.equal(whole('\r\n').code, 200)
 })
@@ -39,7 +42,9 @@ test('a status that is no number is refused, and so is what HTTP refuses', () =>
   assert.match(whole('Content-Length: 1\nContent-Length: 1\n\n').error!, /^upstream sent duplicate header line/)
 })
 
-const HEADS = ['Status: 201 Made\r\nContent-Length: 5\r\nX: y\r\n\r\nbody', 'Location: /\nA_b: c\n\n', '\n\n'].map(bytes)
+const HEADS = ['Status: 201 Made\r\nContent-Length: 5\r\nX: y\r\n\r\nbody', 'Location: /\nA_b: c\n\n', '\n\n'].map(
+  bytes,
+)
 
 test(`any bytes are read alike whole and byte by byte (FUZZ_SEED=${start})`, () => {
   const random = new Random(start)

@@ -36,7 +36,7 @@ function read(wire: Buffer, arrival: Arrival): string[] {
       if (found === BAD) return [...told, piece, reader.error]
       if (found === NEED) break
       if (found === OPENED) piece = `${reader.type}:${reader.left}:`
-      else if (found === CONTENT) piece += wire.latin1Slice(reader.from, reader.to)
+      else if (found === CONTENT) piece += wire.toString('latin1', reader.from, reader.to)
       else if (found === CLOSED) {
         told.push(piece)
         piece = ''
@@ -54,7 +54,10 @@ function record(type: number, content: string, padding = 0): string {
 }
 
 const RESPONSE = bytes(
-  record(STDERR, 'oh', 6) + record(STDOUT, 'A: b\n\nbody', 3) + record(STDOUT, '') + record(END_REQUEST, '\0'.repeat(8)),
+  record(STDERR, 'oh', 6) +
+    record(STDOUT, 'A: b\n\nbody', 3) +
+    record(STDOUT, '') +
+    record(END_REQUEST, '\0'.repeat(8)),
 )
 
 test('a request is begun, told and ended in records of number 1', () => {

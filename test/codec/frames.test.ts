@@ -20,6 +20,16 @@ import {
   encodeRequest,
   encodeShutdown,
 } from '../../src/codec/frames.ts'
+import {
+  CLOSE,
+  MESSAGE,
+  TEXT,
+  WINDOW,
+  encodeCancel,
+  encodeClose,
+  encodeMessageHeader,
+  encodeWindow,
+} from '../../src/codec/frames.ts'
 import type { FrameSink } from '../../src/codec/frames.ts'
 
 /** Writes down what it is told, body bytes joined, so that any split of the input must give the same. */
@@ -253,3 +263,61 @@ function mulberry(seed: number): () => number {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
   }
 }
+
+/** A sink for workers that serve many requests at a time. */
+class StreamRecorder extends Recorder {
+  override onBye(last?: number): void {
+    this.told.push(['bye', last])
+  }
+  onWindow(...told: unknown[]): void {
+    this.told.push(['window', ...told])
+  }
+  onMessage(...told: unknown[]): void {
+    this.told.push(['message', ...told])
+  }
+  onCloseFrame(stream: number, code: number, reason: Buffer): void {
+    this.told.push(['close', stream, code, reason.toString('latin1')])
+  }
+}
+
+test('frames: windows, messages and closes of many streams are told in any split', () => {
+  const bytes = Buffer.concat([
+    encodeWindow(3, 70000),
+    encodeMessageHeader(5, true, 5),
+    Buffer.from('hello'),
+    encodeFrame(MESSAGE, 6, 0, Buffer.alloc(0)),
+    encodeClose(5, 1001, Buffer.from('away')),
+    encodeFrame(BYE, 6, 0, Buffer.alloc(0)),
+  ])
+  const expected = [
+    ['window', 3, 70000],
+    ['message', 5, true, 5],
+    ['body', 5, 'hello'],
+    ['message', 6, false, 0],
+    ['close', 5, 1001, 'away'],
+    ['bye', 6],
+  ]
+  for (const size of [1, 2, 7, bytes.length]) {
+    const sink = new StreamRecorder()
+    const reader = new FrameReader(sink)
+    for (let at = 0; at < bytes.length; at += size) assert.ok(reader.push(bytes.subarray(at, at + size)))
+    assert.deepEqual(sink.told, expected)
+  }
+})
+
+test('frames: a worker without streams may not send what only streams have', () => {
+  for (const [type, size] of [
+    [WINDOW, 4],
+    [MESSAGE, 4],
+    [CLOSE, 4],
+  ] as const) {
+    const reader = new FrameReader(new Recorder())
+    assert.equal(reader.push(encodeFrame(type, 1, type === MESSAGE ? TEXT : 0, Buffer.alloc(size))), false)
+    assert.match(reader.error!, /frame of/)
+  }
+})
+
+test('frames: an abort that cancels has the flag END', () => {
+  assert.equal(encodeCancel(7)[9], END)
+  assert.equal(encodeAbort(7)[9], 0)
+})

@@ -26,7 +26,12 @@ async function helloOf(t: TestContext, options: tls.ConnectionOptions): Promise<
 }
 
 test('the name, the suites and the groups of a real client are read', async t => {
-  const bytes = await helloOf(t, { servername: 'Www.Example.org', ciphers: 'ECDHE-RSA-AES128-GCM-SHA256', maxVersion: 'TLSv1.2', ecdhCurve: 'prime256v1' })
+  const bytes = await helloOf(t, {
+    servername: 'Www.Example.org',
+    ciphers: 'ECDHE-RSA-AES128-GCM-SHA256',
+    maxVersion: 'TLSv1.2',
+    ecdhCurve: 'prime256v1',
+  })
   assert.equal(bytes[0], HANDSHAKE)
   const hello = readClientHello(bytes, 0, bytes.length)!
   assert.equal(hello.serverName, 'www.example.org')

@@ -22,7 +22,11 @@ class Recorder implements ws.MessageSink {
 const MAX = 200_000
 
 /** A client's frame. */
-function frame(opcode: number, payload: string | Buffer, { final = true, mask = [1, 2, 3, 4] as readonly number[] } = {}): Buffer {
+function frame(
+  opcode: number,
+  payload: string | Buffer,
+  { final = true, mask = [1, 2, 3, 4] as readonly number[] } = {},
+): Buffer {
   const bytes = typeof payload === 'string' ? Buffer.from(payload, 'utf8') : payload
   const header = ws.frameHeader(opcode, bytes.length)
   header[0] = (final ? 0x80 : 0) | opcode
@@ -38,7 +42,7 @@ interface Outcome {
 function read(bytes: Buffer, pieceSize: () => number = () => bytes.length || 1): Outcome {
   const sink = new Recorder()
   const reader = new ws.MessageReader(sink, MAX)
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const size = pieceSize()
     if (!reader.push(bytes.subarray(at, at + size))) break
     at += size
@@ -49,7 +53,10 @@ function read(bytes: Buffer, pieceSize: () => number = () => bytes.length || 1):
 /** Whole and byte by byte must be the same. */
 function readBoth(bytes: Buffer): Outcome {
   const whole = read(bytes)
-  assert.deepEqual(read(bytes, () => 1), whole)
+  assert.deepEqual(
+    read(bytes, () => 1),
+    whole,
+  )
   return whole
 }
 
@@ -77,12 +84,19 @@ test('ws: a message in parts is one, with control frames in between', () => {
   ]
   const { told, error } = readBoth(Buffer.concat(parts))
   assert.equal(error, 0)
-  assert.deepEqual(told, [['ping', 'are you there'], ['pong', ''], ['text', 'one two three'], ['binary', 'next']])
+  assert.deepEqual(told, [
+    ['ping', 'are you there'],
+    ['pong', ''],
+    ['text', 'one two three'],
+    ['binary', 'next'],
+  ])
 })
 
 test('ws: a close frame ends the reading', () => {
   const payload = Buffer.from([0x03, 0xe8, 0x62, 0x79, 0x65])
-  assert.deepEqual(readBoth(Buffer.concat([frame(ws.CLOSE, payload), frame(ws.TEXT, 'late')])).told, [['close', 1000, 'bye']])
+  assert.deepEqual(readBoth(Buffer.concat([frame(ws.CLOSE, payload), frame(ws.TEXT, 'late')])).told, [
+    ['close', 1000, 'bye'],
+  ])
   assert.deepEqual(readBoth(frame(ws.CLOSE, '')).told, [['close', ws.NO_STATUS, '']])
 })
 
@@ -100,7 +114,11 @@ for (const [what, bytes, code] of [
   ['a control frame in parts', frame(ws.PING, 'x', { final: false }), ws.PROTOCOL_ERROR],
   ['a long control frame', frame(ws.PING, 'x'.repeat(126)), ws.PROTOCOL_ERROR],
   ['a continuation of nothing', frame(ws.CONTINUATION, 'x'), ws.PROTOCOL_ERROR],
-  ['a message in a message', Buffer.concat([frame(ws.TEXT, 'a', { final: false }), frame(ws.TEXT, 'b')]), ws.PROTOCOL_ERROR],
+  [
+    'a message in a message',
+    Buffer.concat([frame(ws.TEXT, 'a', { final: false }), frame(ws.TEXT, 'b')]),
+    ws.PROTOCOL_ERROR,
+  ],
   ['half a close code', frame(ws.CLOSE, 'x'), ws.PROTOCOL_ERROR],
   ['a close code nobody may send', frame(ws.CLOSE, Buffer.from([0x03, 0xee])), ws.PROTOCOL_ERROR],
   ['a length with its highest bit set', endless, ws.PROTOCOL_ERROR],
@@ -145,14 +163,24 @@ test('ws: any input is read or fails with a close code, and alike in any split',
   for (let i = 0; i < 3000; i++) {
     const parts: Buffer[] = []
     for (let n = below(6); n >= 0; n--) {
-      const payload = Buffer.from(Array.from({ length: below(40) === 0 ? 300 : below(20) }, () => below(below(4) === 0 ? 256 : 128)))
-      parts.push(frame(opcodes[below(opcodes.length)]!, payload, { final: below(3) !== 0, mask: [below(256), 0, 7, 255] }))
+      const payload = Buffer.from(
+        Array.from({ length: below(40) === 0 ? 300 : below(20) }, () => below(below(4) === 0 ? 256 : 128)),
+      )
+      parts.push(
+        frame(opcodes[below(opcodes.length)]!, payload, { final: below(3) !== 0, mask: [below(256), 0, 7, 255] }),
+      )
     }
     const bytes = Buffer.concat(parts)
     for (let n = below(3); n > 0; n--) bytes[below(bytes.length)] = below(256)
     const whole = read(bytes)
     assert.ok([0, ws.PROTOCOL_ERROR, ws.INVALID_DATA, ws.TOO_BIG].includes(whole.error))
-    assert.deepEqual(read(bytes, () => 1), whole)
-    assert.deepEqual(read(bytes, () => 1 + below(9)), whole)
+    assert.deepEqual(
+      read(bytes, () => 1),
+      whole,
+    )
+    assert.deepEqual(
+      read(bytes, () => 1 + below(9)),
+      whole,
+    )
   }
 })

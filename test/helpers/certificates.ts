@@ -21,7 +21,11 @@ export function certificate(dir: string, name: string, options: CertificateOptio
   const signer = issuer === undefined ? [] : ['-CA', join(dir, `${issuer}.crt`), '-CAkey', join(dir, `${issuer}.key`)]
   const files = ['-keyout', join(dir, `${name}.key`), '-out', join(dir, `${name}.crt`)]
   const ca = ['-addext', 'basicConstraints=critical,CA:TRUE']
-  execFileSync('openssl', ['req', '-x509', '-new', ...key, ...lock, '-utf8', '-subj', subject, '-days', '3', ...ca, ...signer, ...files], {
-    stdio: 'pipe',
-  })
+  execFileSync(
+    'openssl',
+    ['req', '-x509', '-new', ...key, ...lock, '-utf8', '-subj', subject, '-days', '3', ...ca, ...signer, ...files],
+    {
+      stdio: 'pipe',
+    },
+  )
 }

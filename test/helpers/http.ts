@@ -26,7 +26,7 @@ export interface HttpServer {
 
 export interface HttpOptions {
   /** Files below the prefix, by relative path. */
-  readonly files?: Readonly<Record<string, string>>
+  readonly files?: Readonly<Record<string, string | Buffer>>
   /** Modules beside the program's own. */
   readonly modules?: readonly HttpModule[]
   readonly connectionsMax?: number

@@ -1,5 +1,6 @@
 """The worker's reading of frames: any bytes in any split give requests, an end, or a declared error."""
 
+import asyncio
 import io
 import os
 import random
@@ -8,7 +9,9 @@ import sys
 import unittest
 
 from portico_bridge import frames
-from portico_bridge.frames import ABORT, BODY, END, FROM_FILE, REQUEST, SHUTDOWN
+from portico_bridge.asgi import FrontConnection
+from portico_bridge.asgi_lifespan import Lifespan
+from portico_bridge.frames import ABORT, BODY, CLOSE, END, FROM_FILE, MESSAGE, REQUEST, SHUTDOWN, WEBSOCKET, WINDOW
 
 SEED = int(os.environ.get('FUZZ_SEED') or random.randrange(2**32))
 
@@ -155,6 +158,105 @@ class Frames(unittest.TestCase):
                     data[at:at] = data[max(0, at - 12) : at]
             whole = read(bytes(data), lambda: 1 << 20)
             self.assertEqual(read(bytes(data), lambda: 1 + chance.randrange(40)), whole, 'seed %d, round %d' % (SEED, number))
+
+
+class StreamSeat:
+    """An AsgiSeat without sockets; the application reads what comes and answers it."""
+
+    name = 'application "fuzz"'
+    hello = {}
+    leaving = forked = False
+
+    def __init__(self, loop):
+        self.loop = loop
+        self.connections = set()
+        self.tasks = []
+        self.lifespan = Lifespan(self.application, self.name, loop)
+
+    def leave_worker(self):
+        pass
+
+    def run_stream(self, stream):
+        self.tasks.append(self.loop.create_task(stream.run()))
+        return self.tasks[-1]
+
+    async def application(self, scope, receive, send):
+        kind = scope['type']
+        if kind == 'websocket':
+            await receive()
+            await send({'type': 'websocket.accept'})
+        while True:
+            message = await receive()
+            if message['type'].endswith('disconnect'):
+                return
+            if kind == 'websocket':
+                await send({'type': 'websocket.send', 'bytes': b'x'})
+            elif not message['more_body']:
+                break
+        await send({'type': 'http.response.start', 'status': 200})
+        await send({'type': 'http.response.body', 'body': b'x' * 100})
+
+
+class StreamTransport:
+    def __init__(self):
+        self.written = b''
+        self.closed = False
+
+    def write(self, data):
+        self.written += data
+
+    def close(self):
+        self.closed = True
+
+
+class StreamFrames(unittest.TestCase):
+    def test_any_frames_in_any_split(self):
+        asyncio.run(self.fuzz(random.Random(SEED)))
+
+    async def fuzz(self, choose):
+        for _ in range(300):
+            seat = StreamSeat(asyncio.get_running_loop())
+            connection = FrontConnection(seat)
+            transport = StreamTransport()
+            connection.connection_made(transport)
+            data = b''.join(self.some_frame(choose) for _ in range(choose.randrange(12)))
+            if choose.random() < 0.3 and data:
+                data = bytearray(data)
+                data[choose.randrange(len(data))] = choose.randrange(256)
+                data = bytes(data)
+            while data and not transport.closed:
+                size = choose.choice((1, 3, 12, 64, len(data)))
+                connection.data_received(data[:size])
+                data = data[size:]
+                if choose.random() < 0.2:
+                    await asyncio.sleep(0)
+            connection.connection_lost(None)
+            if seat.tasks:
+                done, waiting = await asyncio.wait(seat.tasks, timeout=5)
+                self.assertEqual(waiting, set(), 'a stream outlives its connection, FUZZ_SEED=%d' % SEED)
+                for task in done:
+                    self.assertTrue(task.cancelled() or task.exception() is None, 'FUZZ_SEED=%d' % SEED)
+            self.check(transport.written)
+
+    def some_frame(self, choose):
+        number = choose.randrange(1, 5)
+        kind = choose.choice((REQUEST, REQUEST, BODY, ABORT, WINDOW, MESSAGE, CLOSE, SHUTDOWN))
+        if kind != REQUEST:
+            return frame(kind, number, choose.randbytes(choose.randrange(8)), choose.choice((0, 0, END, FROM_FILE, 8)))
+        names = 'method raw_path query_string http_version scheme server port client client_port'
+        values = 'GET /a b=c 1.1 http 127.0.0.1 80 127.0.0.1 4000'
+        pairs = [word for pair in zip(names.split(), values.split()) for word in pair]
+        text = '\0'.join(pairs + ['x-own', '1', 'path', '/a']).encode()
+        content = struct.pack('<I', len(text)) + text + choose.randbytes(choose.randrange(3) * 10)
+        flags = choose.choice((0, END, WEBSOCKET | END))
+        return frame(REQUEST, number, content if flags else content[: 4 + len(text)], flags, 11)
+
+    def check(self, written):
+        """What was sent is whole frames."""
+        while written:
+            length = struct.unpack_from('<I', written)[0]
+            self.assertGreaterEqual(len(written), 12 + length)
+            written = written[12 + length :]
 
 
 if __name__ == '__main__':

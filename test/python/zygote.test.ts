@@ -103,7 +103,7 @@ test('loader: a dotted name and a factory with literal arguments are found', asy
 
 test('zygote: settings that cannot be met are refused', async t => {
   const cases: [object, RegExp][] = [
-    [{ kind: 'gevent' }, /worker kind "gevent" is not known; there is sync, threads/],
+    [{ kind: 'eventlet' }, /worker kind "eventlet" is not known; there is asgi, gevent, sync, threads/],
     [{ directory: '/nowhere' }, /cannot enter directory "\/nowhere": No such file/],
     [{ user: 'nobody-of-that-name' }, /user "nobody-of-that-name" does not exist/],
     [{ group: 'no-such-group' }, /group "no-such-group" does not exist/],

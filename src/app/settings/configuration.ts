@@ -109,7 +109,9 @@ function appLines(settings: Settings, application: string, { folder }: Surroundi
     `kind ${kind};`,
     `workers ${settings.workers};`,
     ...(kind === 'threads' ? [`threads ${threads};`] : []),
-    ...(kind === 'asgi' ? [`worker_connections ${Math.min(settings.worker_connections, CONNECTIONS_OF_WORKER)};`] : []),
+    ...(kind === 'asgi' || kind === 'gevent'
+      ? [`worker_connections ${Math.min(settings.worker_connections, CONNECTIONS_OF_WORKER)};`]
+      : []),
     `timeout ${timeout}s;`,
     `graceful_timeout ${settings.graceful_timeout}s;`,
     `preload ${settings.preload_app ? 'on' : 'off'};`,

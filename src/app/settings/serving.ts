@@ -35,7 +35,7 @@ export const serverSocket = {
   ),
 }
 
-export type WorkerClass = 'sync' | 'threads' | 'asgi'
+export type WorkerClass = 'sync' | 'threads' | 'gevent' | 'asgi'
 
 const CLASSES: Readonly<Record<string, WorkerClass>> = {
   sync: 'sync',
@@ -45,6 +45,9 @@ const CLASSES: Readonly<Record<string, WorkerClass>> = {
   threads: 'threads',
   'egg:gunicorn#gthread': 'threads',
   'gunicorn.workers.gthread.ThreadWorker': 'threads',
+  gevent: 'gevent',
+  'egg:gunicorn#gevent': 'gevent',
+  'gunicorn.workers.ggevent.GeventWorker': 'gevent',
   asgi: 'asgi',
   'egg:gunicorn#asgi': 'asgi',
   'gunicorn.workers.gasgi.ASGIWorker': 'asgi',
@@ -58,7 +61,7 @@ const CLASSES: Readonly<Record<string, WorkerClass>> = {
 function workerClass(word: string): WorkerClass {
   const kind = Object.hasOwn(CLASSES, word.trim()) ? CLASSES[word.trim()] : undefined
   if (kind !== undefined) return kind
-  throw new SettingError('workers of this class are not supported yet; there are sync, gthread and asgi')
+  throw new SettingError('workers of this class are not supported yet; there are sync, gthread, gevent and asgi')
 }
 
 export const workerProcesses = {
@@ -73,7 +76,12 @@ export const workerProcesses = {
     countAbove(1),
   ),
   worker_class: single(
-    { flags: ['-k', '--worker-class'], value: 'CLASS', default: 'sync', about: 'How they do it: sync, gthread or asgi.' },
+    {
+      flags: ['-k', '--worker-class'],
+      value: 'CLASS',
+      default: 'sync',
+      about: 'How they do it: sync, gthread, gevent or asgi.',
+    },
     workerClass,
   ),
   threads: single(
@@ -90,7 +98,7 @@ export const workerProcesses = {
       flags: ['--worker-connections'],
       value: 'N',
       default: 1000,
-      about: 'Requests and websockets an asgi worker serves at a time.',
+      about: 'Requests and websockets an asgi or gevent worker serves at a time.',
     },
     countAbove(1),
   ),

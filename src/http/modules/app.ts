@@ -16,7 +16,7 @@ import { Application, APPLICATIONS } from '../application.ts'
 import { httpModule } from '../module.ts'
 import type { HttpSetup, ThreadServices } from '../setup.ts'
 
-const KINDS = ['sync', 'threads', 'asgi', 'node'] as const satisfies readonly AppKind[]
+const KINDS = ['sync', 'threads', 'gevent', 'asgi', 'node'] as const satisfies readonly AppKind[]
 const WORKERS_MAX = 1024
 /** For each worker another may be on its way in or out. */
 const GENERATION = 2
@@ -89,8 +89,8 @@ function parseApp(name: string, at: Site): { settings: AppSettings; site: Site }
     siteOf('module').fail(`invalid module "${conf.module}"`, 'as in mysite.wsgi:application')
   if (kind !== 'threads' && conf.threads !== 1)
     siteOf('threads').fail(`"threads" needs "kind threads" in app "${name}"`)
-  if (kind !== 'asgi' && at.inner!.site('worker_connections') !== null)
-    siteOf('worker_connections').fail(`"worker_connections" needs "kind asgi" in app "${name}"`)
+  if (kind !== 'asgi' && kind !== 'gevent' && at.inner!.site('worker_connections') !== null)
+    siteOf('worker_connections').fail(`"worker_connections" needs "kind asgi" or "kind gevent" in app "${name}"`)
   if (kind === 'node' && conf.max_requests.count > 0)
     siteOf('max_requests').fail('"max_requests" is not supported with "kind node"')
   return { settings: settingsOf(name, kind, conf, at), site: at }

@@ -7,6 +7,7 @@ import { filePath } from '../document-root.ts'
 import { folderPath, readFolder } from '../folder.ts'
 import { htmlListing, jsonListing, sortEntries, xmlListing } from '../listing.ts'
 import { DONE, httpModule, NEXT } from '../module.ts'
+import { RUNS } from '../notes.ts'
 import { LAST, sendHead } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
 
@@ -23,7 +24,7 @@ export const autoindex = httpModule({
   name: 'autoindex',
   directives,
   compile(conf, at) {
-    if (conf.autoindex) at.step('content', list, conf)
+    if (conf.autoindex) at.step('content', list, conf, RUNS)
   },
 })
 

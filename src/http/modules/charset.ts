@@ -1,15 +1,7 @@
 // charset: names the charset of responses in their Content-Type, and recodes bodies where a charset_map says how
 // (ngx_http_charset_filter_module).
 
-import {
-  HTTP,
-  IF_IN_LOCATION,
-  LOCATION,
-  SERVER,
-  type Conf,
-  type Directive,
-  type Site,
-} from '../../config/directive.ts'
+import { HTTP, IF_IN_LOCATION, LOCATION, SERVER, type Conf, type Directive, type Site } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { block, flag } from '../../config/values.ts'
 import { ERR } from '../../log/error-log.ts'

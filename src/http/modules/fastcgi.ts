@@ -84,11 +84,15 @@ export const fastcgi = httpModule({
       at.keep(script, { index: conf.fastcgi_index, split: conf.fastcgi_split_path_info })
     }
     if (at.kind !== 'location' || conf.fastcgi_pass === null) return
-    at.content(fastcgiPass, {
-      ...compileGateway(gateway, conf.fastcgi_pass, conf.fastcgi_param, conf, at, http),
-      keepConn: conf.fastcgi_keep_conn,
-      catchStderr: conf.fastcgi_catch_stderr,
-    }, gatewayExplained)
+    at.content(
+      fastcgiPass,
+      {
+        ...compileGateway(gateway, conf.fastcgi_pass, conf.fastcgi_param, conf, at, http),
+        keepConn: conf.fastcgi_keep_conn,
+        catchStderr: conf.fastcgi_catch_stderr,
+      },
+      gatewayExplained,
+    )
   },
 })
 

@@ -27,6 +27,7 @@ import { limitRate } from './limit-rate.ts'
 import { limitRequests } from './limit-req.ts'
 import { log } from './log.ts'
 import { map } from './map.ts'
+import { memcached } from './memcached.ts'
 import { mirror } from './mirror.ts'
 import { postAction } from './post-action.ts'
 import { proxyProtocol } from './proxy-protocol.ts'
@@ -85,6 +86,7 @@ export const httpModules: readonly HttpModule[] = [
   fastcgi,
   uwsgi,
   scgi,
+  memcached,
   rewrite,
   // content: `index` looks for a directory's page before `static` would answer for the directory.
   randomIndex,

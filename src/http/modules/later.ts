@@ -1,11 +1,24 @@
 // Directives of features that do not exist yet and whose absence harms nobody: a response that is not cached is only slower,
-// HTTP/2's windows have no meaning without HTTP/2. They are read as nginx reads them, so that a mistake is still told, and
+// the windows of HTTP/2 and HTTP/3 have no meaning without these, and their clients fall back to HTTP/1.1. They are read as nginx reads them, so that a mistake is still told, and
 // warned about. What protects or serves (access, limits, protocols) has no place here: that works or is refused.
 
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import type { Directive, Directives, Site } from '../../config/directive.ts'
 import { parseOffset, parseSeconds, parseSize } from '../../config/units.ts'
-import { bitmask, flag, later, list, number, offset, one, size, str, time, words } from '../../config/values.ts'
+import {
+  accepted,
+  bitmask,
+  flag,
+  later,
+  list,
+  number,
+  offset,
+  one,
+  size,
+  str,
+  time,
+  words,
+} from '../../config/values.ts'
 import { httpModule } from '../module.ts'
 import type { Variable } from '../module.ts'
 
@@ -34,6 +47,13 @@ export const laterModule = httpModule({
     ...cacheOf('scgi', ['http_500', 'http_503', 'http_403', 'http_404', 'http_429']),
 
     disable_symlinks: disableSymlinks,
+    send_lowat: accepted(size(everywhere, 0)),
+    keepalive_disable: accepted(bitmask(everywhere, { none: 1, msie6: 2, safari: 4 }, 2)),
+    keepalive_min_timeout: later(time(everywhere, 0)),
+    ...socketBuffersOf('proxy'),
+    ...socketBuffersOf('fastcgi'),
+    ...socketBuffersOf('uwsgi'),
+    ...socketBuffersOf('scgi'),
 
     http2_max_concurrent_streams: later(number(HTTP | SERVER, 128)),
     http2_chunk_size: later(size(everywhere, 8192)),
@@ -41,6 +61,14 @@ export const laterModule = httpModule({
     http2_body_preread_size: later(size(HTTP | SERVER, 65536)),
     http2_pool_size: later(size(HTTP | SERVER, 4096)),
     http2_streams_index_size: later(number(HTTP | SERVER, 32)),
+    http3: later(flag(HTTP | SERVER, true)),
+    http3_hq: later(flag(HTTP | SERVER, false)),
+    http3_max_concurrent_streams: later(number(HTTP | SERVER, 128)),
+    http3_stream_buffer_size: later(size(HTTP | SERVER, 65536)),
+    quic_retry: later(flag(HTTP | SERVER, false)),
+    quic_gso: later(flag(HTTP | SERVER, false)),
+    quic_host_key: later(str(HTTP | SERVER, null)),
+    quic_active_connection_id_limit: later(number(HTTP | SERVER, 2)),
     http2_recv_timeout: obsolete(HTTP | SERVER, 'client_header_timeout'),
     http2_idle_timeout: obsolete(HTTP | SERVER, 'keepalive_timeout'),
     http2_max_requests: obsolete(HTTP | SERVER, 'keepalive_requests'),
@@ -54,6 +82,8 @@ export const laterModule = httpModule({
     upstream_cache_status: none,
     upstream_cache_last_modified: none,
     upstream_cache_etag: none,
+    http3: none,
+    quic: none,
   },
 })
 
@@ -78,6 +108,12 @@ function cacheOf(protocol: string, statuses: readonly string[]): Directives {
     no_cache: words(everywhere, [1, Infinity], null),
   }
   return Object.fromEntries(Object.entries(directives).map(([name, form]) => [`${protocol}_${name}`, later(form)]))
+}
+
+/** The kernel sizes them by itself. */
+function socketBuffersOf(protocol: string): Directives {
+  const form = accepted(size(everywhere, 0))
+  return { [`${protocol}_socket_rcvbuf`]: form, [`${protocol}_socket_sndbuf`]: form }
 }
 
 function bits(names: readonly string[]): Record<string, number> {

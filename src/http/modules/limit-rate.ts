@@ -36,8 +36,13 @@ export const limitRate = httpModule({
 /** Without limit_rate it is for requests to set $limit_rate, and for upstreams. */
 function mayBeSet(scope: Scope, http: Scope): boolean {
   if (scope.statement?.block?.some(({ name }) => name.endsWith('_pass')) === true) return true
-  return setsRate(http.statement?.block ?? [])
+  let isSet = settings.get(http)
+  if (isSet === undefined) settings.set(http, (isSet = setsRate(http.statement?.block ?? [])))
+  return isSet
 }
+
+/** Does an http block set $limit_rate anywhere? Looked up once for all its locations. */
+const settings = new WeakMap<Scope, boolean>()
 
 function setsRate(statements: readonly Statement[]): boolean {
   return statements.some(({ name, words, block }) =>

@@ -3,6 +3,7 @@
 
 import type { X509Certificate } from 'node:crypto'
 import { escapeUri } from '../../codec/h1/uri.ts'
+import type { TlsConnection } from '../../net/tls.ts'
 import { httpModule, type Variable } from '../module.ts'
 import type { ClientTls } from '../ssl/client-tls.ts'
 import { cipherName, groupName } from '../ssl/code-points.ts'
@@ -20,8 +21,12 @@ function told(read: (tls: ClientTls) => string | null): Variable {
   }
 }
 
+function agreed(read: (connection: TlsConnection) => string): Variable {
+  return told(({ connection }) => (connection === null ? null : read(connection)))
+}
+
 function ofCertificate(read: (certificate: X509Certificate) => string): Variable {
-  return told(({ connection }) => (connection.peerCertificate === null ? null : read(connection.peerCertificate)))
+  return told(({ certificate }) => (certificate === null ? null : read(certificate)))
 }
 
 const DAY_MS = 86_400_000
@@ -30,15 +35,15 @@ export const ssl = httpModule({
   name: 'ssl',
   directives: sslDirectives,
   variables: {
-    ssl_protocol: told(({ connection }) => connection.protocol),
-    ssl_cipher: told(({ connection }) => connection.cipher),
+    ssl_protocol: agreed(connection => connection.protocol),
+    ssl_cipher: agreed(connection => connection.cipher),
     ssl_ciphers: told(({ hello }) => hello.ciphers.map(cipherName).join(':')),
     ssl_curves: told(({ hello }) => hello.groups.map(groupName).join(':')),
-    ssl_session_id: told(({ connection }) => sessionId(connection.session)),
-    ssl_session_reused: told(({ connection }) => (connection.sessionReused ? 'r' : '.')),
+    ssl_session_id: agreed(connection => sessionId(connection.session)),
+    ssl_session_reused: agreed(connection => (connection.sessionReused ? 'r' : '.')),
     ssl_early_data: told(() => ''),
     ssl_server_name: told(({ hello }) => hello.serverName),
-    ssl_alpn_protocol: told(({ connection }) => connection.alpnProtocol),
+    ssl_alpn_protocol: agreed(connection => connection.alpnProtocol),
     // A field's value may go on in the next line where that begins with white space: so the old form passes headers.
     ssl_client_cert: ofCertificate(certificate => pem(certificate).replaceAll('\n', '\n\t')),
     ssl_client_raw_cert: ofCertificate(certificate => `${pem(certificate)}\n`),

@@ -220,7 +220,8 @@ function readParameter(parameter: string, options: ServerOptions, at: Site): voi
   const [name, value] = parameter.split(/=(.*)/s) as [string, string?]
   if (name === 'down' && value === undefined) options.down = true
   else if (name === 'backup' && value === undefined) {
-    if (WITHOUT_BACKUPS.some(name => at.scope.has(name))) at.fail(`balancing method does not support parameter "${parameter}"`)
+    if (WITHOUT_BACKUPS.some(name => at.scope.has(name)))
+      at.fail(`balancing method does not support parameter "${parameter}"`)
     options.backup = true
   } else if (value === undefined) refuse()
   else if (name === 'weight') options.weight = (parseNumber(value) ?? 0) || refuse()

@@ -13,11 +13,13 @@ import type { Gateway, GatewayConf } from '../upstream/gateway.ts'
 import { paramDirective } from '../upstream/params.ts'
 import type { UpstreamProtocol } from '../upstream/protocol.ts'
 import { upstreamDirectives } from '../upstream/settings.ts'
+import { tlsDirectives } from '../upstream/tls.ts'
 
 const anywhere = HTTP | SERVER | LOCATION
 
 const directives = {
   ...upstreamDirectives('uwsgi'),
+  ...tlsDirectives('uwsgi'),
   uwsgi_pass: passDirective(),
   uwsgi_param: paramDirective(),
   uwsgi_modifier1: number(anywhere, 0, 0, 255),
@@ -30,6 +32,7 @@ const gateway: Gateway = {
   encode: encodeVariable,
   hidden: ACCEL_FIELDS,
   anyLength: false,
+  tls: true,
 }
 
 interface UwsgiConf extends GatewayConf {
@@ -42,11 +45,15 @@ export const uwsgi = httpModule({
   directives,
   compile(conf, at, http) {
     if (at.kind !== 'location' || conf.uwsgi_pass === null) return
-    at.content(uwsgiPass, {
-      ...compileGateway(gateway, conf.uwsgi_pass, conf.uwsgi_param, conf, at, http),
-      modifier1: conf.uwsgi_modifier1,
-      modifier2: conf.uwsgi_modifier2,
-    }, gatewayExplained)
+    at.content(
+      uwsgiPass,
+      {
+        ...compileGateway(gateway, conf.uwsgi_pass, conf.uwsgi_param, conf, at, http),
+        modifier1: conf.uwsgi_modifier1,
+        modifier2: conf.uwsgi_modifier2,
+      },
+      gatewayExplained,
+    )
   },
 })
 

@@ -1,6 +1,7 @@
 // What a client and we agreed on in the handshake, as requests see it, and which requests it is not good for
 // (ngx_http_process_request, ngx_http_set_virtual_server).
 
+import type { X509Certificate } from 'node:crypto'
 import type { ClientHello } from '../../codec/tls-client-hello.ts'
 import { INFO } from '../../log/error-log.ts'
 import type { TlsConnection, VerifyFault } from '../../net/tls.ts'
@@ -8,7 +9,8 @@ import type { HttpRequest } from '../request.ts'
 import type { ServerRuntime } from '../runtime.ts'
 
 export class ClientTls {
-  readonly connection: TlsConnection
+  /** null while its settings are being looked for. */
+  connection: TlsConnection | null = null
   readonly hello: ClientHello
   /** The server the handshake was for. */
   readonly server: ServerRuntime
@@ -18,14 +20,7 @@ export class ClientTls {
   private readonly verified: boolean
 
   /** @param negotiated the server whose settings the handshake ran with: `server`, or the default one in its place */
-  constructor(
-    connection: TlsConnection,
-    hello: ClientHello,
-    server: ServerRuntime,
-    named: boolean,
-    negotiated: ServerRuntime,
-  ) {
-    this.connection = connection
+  constructor(hello: ClientHello, server: ServerRuntime, named: boolean, negotiated: ServerRuntime) {
     this.hello = hello
     this.server = server
     this.named = named
@@ -36,15 +31,19 @@ export class ClientTls {
   /** Why the client's certificate is not to be trusted; null: it is, or there is none. */
   get fault(): VerifyFault | null {
     const { connection } = this
-    if (!this.verified || connection.peerCertificate === null) return null
+    if (!this.verified || connection === null || connection.peerCertificate === null) return null
     const fault = connection.verifyFault
     if (fault !== null || connection.intermediates <= this.depth) return fault
     return TOO_LONG
   }
 
+  get certificate(): X509Certificate | null {
+    return this.connection === null ? null : this.connection.peerCertificate
+  }
+
   /** $ssl_client_verify */
   get verdict(): string {
-    if (!this.verified || this.connection.peerCertificate === null) return 'NONE'
+    if (!this.verified || this.certificate === null) return 'NONE'
     const { fault } = this
     return fault === null ? 'SUCCESS' : `FAILED:${fault.reason}`
   }
@@ -74,10 +73,13 @@ export function tlsRefusal(r: HttpRequest, tls: ClientTls | null): number {
   }
   const { fault } = tls
   if (fault !== null && (verify !== 'optional_no_ca' || !WITHOUT_CA.has(fault.code))) {
-    r.log(INFO, `client SSL certificate verify error: (${fault.code}:${fault.reason}) while reading client request headers`)
+    r.log(
+      INFO,
+      `client SSL certificate verify error: (${fault.code}:${fault.reason}) while reading client request headers`,
+    )
     return 495
   }
-  if (verify === 'on' && tls.connection.peerCertificate === null) {
+  if (verify === 'on' && tls.certificate === null) {
     r.log(INFO, 'client sent no required SSL certificate while reading client request headers')
     return 496
   }

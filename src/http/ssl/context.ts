@@ -15,10 +15,15 @@ type Read = (path: string) => DataFile
 const SUITES = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256'
 const PEM = /-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE)-----[^-]+-----END \1-----/g
 
-/** The context of a server that has certificates. Throws ConfigError. */
-export function secureContext(conf: SslConf, read: Read): tls.SecureContext {
-  const certs = conf.ssl_certificate.map(path => readCertificate(path, read))
-  const keys = readKeys(conf.ssl_certificate, conf.ssl_certificate_key, conf.ssl_password_file, certs, read)
+/** The context of a server that has these certificates. Throws ConfigError. */
+export function secureContext(
+  conf: SslConf,
+  certPaths: readonly string[],
+  keyPaths: readonly string[],
+  read: Read,
+): tls.SecureContext {
+  const certs = certPaths.map(path => readCertificate(path, read))
+  const keys = readKeys(certPaths, keyPaths, conf.ssl_password_file, certs, read)
   const cas = readAuthorities([conf.ssl_client_certificate, conf.ssl_trusted_certificate], read)
   const options: tls.SecureContextOptions = {
     cert: certs,
@@ -34,7 +39,11 @@ export function secureContext(conf: SslConf, read: Read): tls.SecureContext {
   options.ca = conf.ssl_verify_client === 'off' ? [] : cas
   if (conf.ssl_crl !== null) options.crl = readCrl(conf.ssl_crl, read)
   if (conf.ssl_dhparam !== null) {
-    options.dhparam = readFile(conf.ssl_dhparam, read, problem => `BIO_new_file("${conf.ssl_dhparam}") failed ${problem}`)
+    options.dhparam = readFile(
+      conf.ssl_dhparam,
+      read,
+      problem => `BIO_new_file("${conf.ssl_dhparam}") failed ${problem}`,
+    )
   }
   return create(options, conf.ssl_ciphers, conf.ssl_ecdh_curve)
 }
@@ -114,7 +123,8 @@ function readFile(path: string, read: Read, words: (problem: string) => string):
   const { text, error, errno } = read(path)
   if (error === '') return text
   const number = (0x80000000 + errno).toString(16).toUpperCase()
-  const missing = errno === 2 ? ' error:10000080:BIO routines::no such file' : ' error:10080002:BIO routines::system lib'
+  const missing =
+    errno === 2 ? ' error:10000080:BIO routines::no such file' : ' error:10080002:BIO routines::system lib'
   throw new ConfigError(words(`(SSL: error:${number}:system library::${error}:calling fopen(${path}, r)${missing})`))
 }
 
@@ -181,7 +191,10 @@ function readPasswords(path: string | null, read: Read): string[] {
   if (path === null) return []
   const { text, error, errno } = read(path)
   if (error !== '') throw new ConfigError(`open() "${path}" failed (${errno}: ${error})`)
-  return text.split('\n').map(line => line.replace(/\r$/, '')).filter(line => line !== '')
+  return text
+    .split('\n')
+    .map(line => line.replace(/\r$/, ''))
+    .filter(line => line !== '')
 }
 
 /** Certificates that clients' ones may be signed with, each once. */

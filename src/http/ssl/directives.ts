@@ -2,6 +2,7 @@
 // compiled, by the master, as in nginx.
 
 import { HTTP, SERVER, type Directive, type Site } from '../../config/directive.ts'
+import { Template } from '../../config/template.ts'
 import { parseSize } from '../../config/units.ts'
 import { accepted, bitmask, flag, list, number, one, oneOf, path, seconds, size, str } from '../../config/values.ts'
 
@@ -22,13 +23,14 @@ export const protocols = {
   'TLSv1.3': TLS_1_3,
 }
 
-function certificateFile(): Directive<readonly string[]> {
+/** With variables, files are looked for when a client comes; a path is made absolute unless it begins with one. */
+function certificateFile(): Directive<readonly Template[]> {
   return list(contexts, [1, 1], ([word], at) => {
-    if (word!.includes('$')) at.fail(`variables in "${at.name}" are not supported by this version`)
     for (const scheme of ['engine:', 'store:']) {
       if (word!.startsWith(scheme)) at.fail(`"${scheme}" in "${at.name}" is not supported by this version`)
     }
-    return word!.startsWith('data:') ? word! : at.confPath(word!)
+    const absolute = word!.startsWith('data:') || word!.startsWith('$')
+    return Template.parse(absolute ? word! : at.confPath(word!), at)
   })
 }
 

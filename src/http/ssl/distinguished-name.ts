@@ -16,7 +16,7 @@ export function legacyName(lines: string | undefined): string {
 }
 
 function asciiOnly(part: string): string {
-  return part.replace(/[^\x00-\x7f]+/g, text =>
+  return part.replace(/[\u0080-\u{10ffff}]+/gu, text =>
     [...Buffer.from(text)].map(byte => `\\${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
   )
 }

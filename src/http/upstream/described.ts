@@ -4,7 +4,11 @@ import type { Group } from '../../upstream/group.ts'
 import type { Peer } from '../../upstream/peer.ts'
 
 export function describeGroup({ name, peers, backups }: Group): string[] {
-  return [`upstream "${name}"`, ...peers.map(peer => describePeer(peer, '')), ...backups.map(peer => describePeer(peer, ' backup'))]
+  return [
+    `upstream "${name}"`,
+    ...peers.map(peer => describePeer(peer, '')),
+    ...backups.map(peer => describePeer(peer, ' backup')),
+  ]
 }
 
 function describePeer(peer: Peer, role: string): string {

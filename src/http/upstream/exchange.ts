@@ -212,7 +212,8 @@ export class Exchange implements PeerUser, Source, Producer {
     }
     if (this.state === CONNECTING && this.link?.handshaking === true) {
       const text = opensslText(error)
-      const why = text !== null ? `SSL_do_handshake() failed (SSL: ${text})` : error.code === undefined ? error.message : ''
+      const why =
+        text !== null ? `SSL_do_handshake() failed (SSL: ${text})` : error.code === undefined ? error.message : ''
       this.log(ERR, `${why === '' ? `recv() failed (${errorText(error)})` : why} while ${this.action()}`)
       this.failed(ERROR)
     } else if (this.state === CONNECTING) {

@@ -27,6 +27,8 @@ import { fieldActions } from './response-fields.ts'
 import type { FieldActions } from './response-fields.ts'
 import { upstreamSettings } from './settings.ts'
 import type { UpstreamSettings } from './settings.ts'
+import { upstreamTls } from './tls.ts'
+import type { PeerTlsSettings } from '../../upstream/peer-tls.ts'
 import { StreamedBody } from './streamed-body.ts'
 
 /** What a gateway protocol is, apart from its messages. */
@@ -40,6 +42,8 @@ export interface Gateway {
   readonly hidden: readonly string[]
   /** Can it send a body whose length is not known beforehand? */
   readonly anyLength: boolean
+  /** May an `s` in front of the scheme ask for TLS? */
+  readonly tls?: boolean
 }
 
 /** Fields for the server itself. */
@@ -82,9 +86,19 @@ export interface GatewayConf {
   /** For names that variables make. */
   readonly resolver: LocationResolver | null
   /** Groups that variables have led to. */
-  readonly known: Map<string, Group>
+  readonly known: Map<string, Found>
+  /** Where `group` is spoken to over TLS (`suwsgi://`): the name it has in the configuration; '' for plain text. */
+  readonly tlsHost: string
+  /** How, and what name it must have instead; null where no address can ask for it. */
+  readonly tls: PeerTlsSettings | null
+  readonly tlsName: Value | null
   readonly params: Params
   readonly fieldActions: FieldActions
+}
+
+interface Found {
+  readonly group: Group
+  readonly tlsHost: string
 }
 
 export function compileGateway(
@@ -98,11 +112,17 @@ export function compileGateway(
   const groups = http.registry(GROUPS)
   const tempPath = pass.site.prefixPath(`${gateway.prefix}_temp`)
   const settings = upstreamSettings(gateway.prefix, conf, at, gateway.hidden, tempPath)
-  http.needsFolder(settings.bufferLimits.tempPath)
+  if (settings.bufferLimits.fileMax > 0) http.needsFolder(settings.bufferLimits.tempPath)
+  const fixed = pass.template === null ? fixedGroup(gateway, pass, groups) : null
+  const mayBeTls = gateway.tls === true && (fixed === null || fixed.tlsHost !== '')
+  const tls = mayBeTls ? upstreamTls(gateway.prefix, conf, http) : null
   return {
     gateway,
     settings,
-    group: pass.template === null ? fixedGroup(gateway, pass, groups) : null,
+    group: fixed?.group ?? null,
+    tlsHost: fixed?.tlsHost ?? '',
+    tls: tls?.settings ?? null,
+    tlsName: tls === null || tls.name === null ? null : at.value(tls.name),
     address: pass.template === null ? null : at.value(pass.template),
     groups,
     resolver: pass.template === null ? null : resolverOf(at.scope.conf(resolverDirectives), http),
@@ -115,34 +135,51 @@ export function compileGateway(
 /** There is no default port to make up for a missing one. */
 const ANY_PORT = 80
 
-function fixedGroup(gateway: Gateway, pass: GatewayPass, groups: Registry<Group>): Group {
+function fixedGroup(gateway: Gateway, pass: GatewayPass, groups: Registry<Group>): Found {
   const { site } = pass
-  if (gateway.scheme !== '' && hasScheme(pass.text, `s${gateway.scheme}`)) {
-    site.fail(`s${gateway.prefix} protocol requires SSL support`)
-  }
   const text = withoutScheme(gateway, pass.text)
   const url = parseUpstreamUrl(text, ANY_PORT, false)
   if (typeof url === 'string') return site.fail(`${url} in upstream "${text}"`)
   const noPort = !url.unix && url.portText === '' && groups.get(url.host.toLowerCase()) === null
-  return noPort ? site.fail(`no port in upstream "${text}"`) : groupOf(url, groups, site)
+  if (noPort) site.fail(`no port in upstream "${text}"`)
+  return { group: groupOf(url, groups, site), tlsHost: tlsHostOf(gateway, pass.text, url) }
 }
 
 function hasScheme(text: string, scheme: string): boolean {
   return text.slice(0, scheme.length).toLowerCase() === scheme
 }
 
-function withoutScheme({ scheme }: Gateway, text: string): string {
+/** `suwsgi://`: the host, for a handshake with it. */
+function tlsHostOf(gateway: Gateway, text: string, url: UpstreamUrl): string {
+  return isTls(gateway, text) ? url.host || 'localhost' : ''
+}
+
+function isTls({ scheme, tls }: Gateway, text: string): boolean {
+  return tls === true && hasScheme(text, `s${scheme}`)
+}
+
+function withoutScheme(gateway: Gateway, text: string): string {
+  const { scheme } = gateway
+  if (isTls(gateway, text)) return text.slice(scheme.length + 1)
   return scheme !== '' && hasScheme(text, scheme) ? text.slice(scheme.length) : text
 }
 
 /** The content handler of a location that passes requests on. */
 export function askGateway(r: HttpRequest, protocol: UpstreamProtocol, conf: GatewayConf): number {
-  const group = conf.group ?? findGroup(r, protocol, conf)
-  return typeof group === 'number' ? group : exchange(r, protocol, conf, group)
+  if (conf.group !== null) return exchange(r, protocol, conf, conf.group, conf.tlsHost)
+  const found = findGroup(r, protocol, conf)
+  return typeof found === 'number' ? found : exchange(r, protocol, conf, found.group, found.tlsHost)
 }
 
-function exchange(r: HttpRequest, protocol: UpstreamProtocol, conf: GatewayConf, group: Group): number {
+function exchange(
+  r: HttpRequest,
+  protocol: UpstreamProtocol,
+  conf: GatewayConf,
+  group: Group,
+  tlsHost: string,
+): number {
   const x = new Exchange(r, protocol, conf.settings, conf, group)
+  if (tlsHost !== '') x.tls = { settings: conf.tls!, name: conf.tlsName === null ? tlsHost : conf.tlsName.get(r) }
   const { body } = r
   x.sendsBody = conf.settings.passRequestBody && body !== null
   const streams = x.sendsBody && !conf.settings.requestBuffering && !body!.complete
@@ -182,9 +219,10 @@ export const gatewayExplained: Explained<GatewayConf> = {
 const KNOWN_MAX = 512
 
 /** The group that variables lead to, WAIT for one that is yet to be resolved, or the status if they lead nowhere. */
-function findGroup(r: HttpRequest, protocol: UpstreamProtocol, conf: GatewayConf): Group | number {
-  const text = withoutScheme(conf.gateway, conf.address!.get(r))
-  const known = conf.known.get(text)
+function findGroup(r: HttpRequest, protocol: UpstreamProtocol, conf: GatewayConf): Found | number {
+  const address = conf.address!.get(r)
+  const text = withoutScheme(conf.gateway, address)
+  const known = conf.known.get(address)
   if (known !== undefined) return known
   const url = parseUpstreamUrl(text, ANY_PORT, false)
   if (typeof url === 'string') {
@@ -196,14 +234,22 @@ function findGroup(r: HttpRequest, protocol: UpstreamProtocol, conf: GatewayConf
     return 500
   }
   const group = groupAtRunTime(url, conf.groups)
-  if (group === null) return resolve(r, protocol, conf, url)
+  const tlsHost = tlsHostOf(conf.gateway, address, url)
+  if (group === null) return resolve(r, protocol, conf, url, tlsHost)
   if (conf.known.size >= KNOWN_MAX) conf.known.clear()
-  conf.known.set(text, group)
-  return group
+  const found = { group, tlsHost }
+  conf.known.set(address, found)
+  return found
 }
 
 /** The host is a name that must be asked for. */
-function resolve(r: HttpRequest, protocol: UpstreamProtocol, conf: GatewayConf, url: UpstreamUrl): number {
+function resolve(
+  r: HttpRequest,
+  protocol: UpstreamProtocol,
+  conf: GatewayConf,
+  url: UpstreamUrl,
+  tlsHost: string,
+): number {
   if (conf.resolver === null) {
     r.log(ERR, `no resolver defined to resolve ${url.host}`)
     return 502
@@ -211,7 +257,7 @@ function resolve(r: HttpRequest, protocol: UpstreamProtocol, conf: GatewayConf, 
   let answer = WAIT
   let waits = false
   resolveGroup(r, url, conf.resolver, group => {
-    answer = group === null ? 502 : exchange(r, protocol, conf, group)
+    answer = group === null ? 502 : exchange(r, protocol, conf, group, tlsHost)
     if (waits) resume(r, answer)
   })
   waits = true

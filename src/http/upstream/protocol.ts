@@ -9,6 +9,8 @@ export interface UpstreamProtocol {
   readonly scheme: string
   /** The request up to its body, as latin1 text; made once and sent again to the next peer. */
   requestHead(x: Exchange): string
+  /** Its 404 is no page: the client gets ours. */
+  readonly pageless?: boolean
   /** Bytes of body a piece may have. */
   readonly pieceMax: number
   /** Around a piece of body: a chunk's size line and end, a record's header. '' where bodies go as they are. */

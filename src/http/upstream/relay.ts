@@ -70,6 +70,11 @@ function headComplete(x: Exchange, chunk: Buffer, at: number): void {
     x.finalize(x.status)
     return
   }
+  if (x.status === 404 && x.protocol.pageless === true) {
+    x.complete(at < chunk.length)
+    x.finalize(404)
+    return
+  }
   const redirect = (x.settings.ignoreHeaders & IGNORE_ACCEL_REDIRECT) === 0 ? valueOf(x, 'x-accel-redirect') : ''
   x.protocol.passHead(x)
   if (redirect !== '') {

@@ -51,7 +51,8 @@ export interface UpstreamTls {
 }
 
 export function upstreamTls(prefix: string, conf: Readonly<Record<string, unknown>>, http: HttpSetup): UpstreamTls {
-  const get = <K extends keyof Common>(name: K): Common[K]['default'] => conf[`${prefix}_${name}`] as Common[K]['default']
+  const get = <K extends keyof Common>(name: K): Common[K]['default'] =>
+    conf[`${prefix}_${name}`] as Common[K]['default']
   const trusted = get('ssl_trusted_certificate')
   if (get('ssl_verify') && trusted === null) {
     throw new ConfigError(`no ${prefix}_ssl_trusted_certificate for ${prefix}_ssl_verify`)

@@ -10,7 +10,9 @@ export const upstreamVariables: Readonly<Record<string, Variable>> = {
   upstream_status: each(attempt => (attempt.status === 0 ? '-' : String(attempt.status))),
   upstream_connect_time: each(attempt => seconds(attempt.connectMs)),
   upstream_header_time: each(attempt => seconds(attempt.headerMs)),
-  upstream_response_time: each(attempt => seconds(attempt.responseMs)),
+  upstream_response_time: each((attempt, r) =>
+    seconds(attempt.responseMs < 0 && r.done ? attempt.elapsed : attempt.responseMs),
+  ),
   upstream_response_length: each(attempt => String(attempt.responseLength)),
   upstream_bytes_received: each(attempt => String(attempt.bytesReceived)),
   upstream_bytes_sent: each(attempt => String(attempt.bytesSent)),
@@ -24,15 +26,15 @@ export const upstreamPrefixVariables: Readonly<Record<string, (rest: string) => 
   upstream_cookie_: rest => ({ get: r => responseCookie(r, rest) }),
 }
 
-function each(show: (attempt: Attempt) => string): Variable {
+function each(show: (attempt: Attempt, r: HttpRequest) => string): Variable {
   return {
     get(r: HttpRequest): string | null {
       const x = upstreamSlot.get(r)
       if (x === null || x.attempts.length === 0) return null
-      let text = show(x.attempts[0]!)
+      let text = show(x.attempts[0]!, r)
       for (let i = 1; i < x.attempts.length; i++) {
         const attempt = x.attempts[i]!
-        text += (attempt.redirected ? ' : ' : ', ') + show(attempt)
+        text += (attempt.redirected ? ' : ' : ', ') + show(attempt, r)
       }
       return text
     },

@@ -5,9 +5,10 @@
 import { setFlagsFromString } from 'node:v8'
 import { emit } from './emit.ts'
 import { Matcher } from './matcher.ts'
-import { PatternError, type Node, type Parsed } from './nodes.ts'
+import { PatternError, type ByteSet, type Node, type Parsed } from './nodes.ts'
 import { parsePattern } from './parse.ts'
 import { compileProgram } from './program.ts'
+import { lastBytes, neededPairs } from './required.ts'
 
 export { PatternError }
 
@@ -32,6 +33,9 @@ export class Pattern extends RegExp {
   /** Groups, without the whole match. */
   readonly captures: number
   readonly names: ReadonlyMap<string, number>
+  /** A text without all of these pairs cannot match, nor one that ends in another byte or a newline (required.ts). */
+  readonly pairs: number
+  readonly endings: ByteSet | null
   private readonly native: RegExp | null
   /** `$` matches before a final newline, which V8 does not know. */
   private readonly asksForEnd: boolean
@@ -47,6 +51,8 @@ export class Pattern extends RegExp {
     this.caseless = caseless
     this.captures = parsed.captures
     this.names = parsed.names
+    this.pairs = neededPairs(parsed.root)
+    this.endings = lastBytes(parsed.root)
     this.native = native
     this.asksForEnd = asksForEnd(parsed.root)
     this.parsed = parsed

@@ -258,10 +258,7 @@ test('keys are read by the master, passwords and all, and named when they are wr
     await refusal('server { listen 127.0.0.1:1; ssl_certificate b.crt; }'),
     `no "ssl_certificate_key" is defined for certificate "${dir}/b.crt"`,
   )
-  assert.match(
-    await refusal(`ssl_ciphers XX; ${pair('b.crt', 'b.key')}`),
-    /^SSL_CTX_set_cipher_list\("XX"\) failed/,
-  )
+  assert.match(await refusal(`ssl_ciphers XX; ${pair('b.crt', 'b.key')}`), /^SSL_CTX_set_cipher_list\("XX"\) failed/)
   assert.match(
     await refusal(`ssl_ecdh_curve foo; ${pair('b.crt', 'b.key')}`),
     /^SSL_CTX_set1_curves_list\("foo"\) failed/,
@@ -271,4 +268,65 @@ test('keys are read by the master, passwords and all, and named when they are wr
     (error: { stdout: string }) => error,
   )
   assert.doesNotMatch(stdout, /PRIVATE KEY/)
+})
+
+test('certificates that variables name are looked for when a client comes', async t => {
+  const server = await secure(
+    t,
+    `server { listen %%PORT_0%% ssl; ssl_certificate %%DIR%%/$ssl_server_name.crt; ssl_certificate_key %%DIR%%/$ssl_server_name.key;
+      return 200 $ssl_server_name; }`,
+    dir => certificate(dir, 'one'),
+  )
+  const [port] = server.ports as [number]
+  assert.match((await ask(port, '/', { servername: 'one' })).text, /one$/)
+  await assert.rejects(ask(port, '/', { servername: 'two' }), /internal error/)
+  assert.match(
+    server.errorLog(),
+    /cannot load certificate ".*two\.crt": BIO_new_file\(\) failed .* while SSL handshaking/,
+  )
+  certificate(server.dir, 'two')
+  assert.match((await ask(port, '/', { servername: 'two' })).text, /two$/)
+})
+
+test('a connection can be taken over by another protocol, and one that stalls is reset', async t => {
+  const upstream = net.createServer(socket => {
+    socket.on('error', () => {})
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n')
+      socket.pipe(socket)
+    })
+  })
+  await new Promise<void>(resolve => upstream.listen(0, '127.0.0.1', resolve))
+  t.after(() => upstream.close())
+  const { port: behind } = upstream.address() as net.AddressInfo
+  const server = await secure(
+    t,
+    `send_timeout 500ms; reset_timedout_connection on;
+     server { listen %%PORT_0%% ssl; ssl_certificate a.crt; ssl_certificate_key a.key; location /big { root %%DIR%%; }
+      location /echo { proxy_pass http://127.0.0.1:${behind}; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; } }`,
+    dir => {
+      certificate(dir, 'a')
+      writeFileSync(join(dir, 'big'), Buffer.alloc(20_000_000))
+    },
+  )
+  const [port] = server.ports as [number]
+  const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  let text = ''
+  await new Promise<void>(resolve => {
+    socket.on('data', bytes => {
+      text += bytes.toString('latin1')
+      if (text.endsWith('\r\n\r\n')) socket.write('hello')
+      else if (text.endsWith('hello')) resolve()
+    })
+    socket.write('GET /echo HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n')
+  })
+  socket.destroy()
+  assert.match(text, /^HTTP\/1\.1 101 /)
+  const stalled = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  stalled.on('error', () => {})
+  stalled.write('GET /big HTTP/1.1\r\nHost: a\r\n\r\n')
+  stalled.once('data', () => stalled.pause())
+  await eventually(() => /client timed out .* while sending to client/.test(server.errorLog()))
+  stalled.destroy()
+  assert.match((await ask(port, '/none')).text, /404 Not Found/)
 })

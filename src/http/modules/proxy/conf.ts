@@ -15,6 +15,7 @@ import { resolverDirectives, resolverOf } from '../../resolver.ts'
 import type { LocationResolver } from '../../resolver.ts'
 import type { HttpSetup, Registry } from '../../setup.ts'
 import type { Pass, proxyDirectives, Redirects } from './directives.ts'
+import { bindFlags } from './cookies.ts'
 import { ProxyRewriting } from './response.ts'
 import { bindDomainRule, bindRule } from './rewrites.ts'
 import type { Rule } from './rewrites.ts'
@@ -110,11 +111,11 @@ export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSe
     method: optional(conf.proxy_method),
     setBody: optional(conf.proxy_set_body),
     ...compileFields(conf, at),
-    rewriting: new ProxyRewriting(
-      compileRedirects(conf.proxy_redirect, pass.text, target, path, at),
-      (conf.proxy_cookie_domain ?? []).map(rule => bindDomainRule(rule, at)),
-      (conf.proxy_cookie_path ?? []).map(rule => bindRule(rule, at)),
-    ),
+    rewriting: new ProxyRewriting(compileRedirects(conf.proxy_redirect, pass.text, target, path, at), {
+      domains: (conf.proxy_cookie_domain ?? []).map(rule => bindDomainRule(rule, at)),
+      paths: (conf.proxy_cookie_path ?? []).map(rule => bindRule(rule, at)),
+      flags: (conf.proxy_cookie_flags ?? []).map(rule => bindFlags(rule, at)),
+    }),
     fieldActions: fieldActions(settings.hidden),
   }
 }

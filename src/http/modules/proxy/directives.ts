@@ -6,6 +6,7 @@ import { Template } from '../../../config/template.ts'
 import { accepted, list, number, oneOf, size, template } from '../../../config/values.ts'
 import { upstreamDirectives } from '../../upstream/settings.ts'
 import { tlsDirectives } from '../../upstream/tls.ts'
+import { cookieFlagsDirective } from './cookies.ts'
 import { readRule } from './rewrites.ts'
 import type { RuleText } from './rewrites.ts'
 
@@ -34,6 +35,7 @@ export const proxyDirectives = {
   proxy_redirect: redirects(),
   proxy_cookie_domain: cookieRules(),
   proxy_cookie_path: cookieRules(),
+  proxy_cookie_flags: cookieFlagsDirective(anywhere),
   proxy_headers_hash_max_size: accepted(number(anywhere, 512)),
   proxy_headers_hash_bucket_size: accepted(number(anywhere, 64)),
   proxy_send_lowat: accepted(size(anywhere, 0)),

@@ -8,7 +8,9 @@ import type { Rewriting } from '../../upstream/response-fields.ts'
 import { absolute } from '../../output.ts'
 import type { HttpRequest } from '../../request.ts'
 import type { ProxyConf } from './conf.ts'
-import { applyFirst, rewriteCookie } from './rewrites.ts'
+import { rewriteCookie } from './cookies.ts'
+import type { CookieRules } from './cookies.ts'
+import { applyFirst } from './rewrites.ts'
 import type { Rule } from './rewrites.ts'
 
 export function passHead(x: Exchange): void {
@@ -19,13 +21,11 @@ export function passHead(x: Exchange): void {
 /** One location's rules. */
 export class ProxyRewriting implements Rewriting {
   private readonly redirects: readonly Rule[]
-  private readonly cookieDomains: readonly Rule[]
-  private readonly cookiePaths: readonly Rule[]
+  private readonly cookies: CookieRules
 
-  constructor(redirects: readonly Rule[], cookieDomains: readonly Rule[], cookiePaths: readonly Rule[]) {
+  constructor(redirects: readonly Rule[], cookies: CookieRules) {
     this.redirects = redirects
-    this.cookieDomains = cookieDomains
-    this.cookiePaths = cookiePaths
+    this.cookies = cookies
   }
 
   /** A rewritten path may be made absolute for the client, as a redirect of our own; anything else goes on as it is. */
@@ -44,7 +44,8 @@ export class ProxyRewriting implements Rewriting {
   }
 
   cookie(r: HttpRequest, value: string): string {
-    if (this.cookieDomains.length === 0 && this.cookiePaths.length === 0) return value
-    return rewriteCookie(r, value, this.cookieDomains, this.cookiePaths) ?? value
+    const { domains, paths, flags } = this.cookies
+    if (domains.length + paths.length + flags.length === 0) return value
+    return rewriteCookie(r, value, this.cookies) ?? value
   }
 }

@@ -109,33 +109,3 @@ class Replacement {
     return text
   }
 }
-
-/** A Set-Cookie value with its domain and path rewritten; null where nothing changes. */
-export function rewriteCookie(
-  r: HttpRequest,
-  cookie: string,
-  domains: readonly Rule[],
-  paths: readonly Rule[],
-): string | null {
-  const attributes = cookie.split(';').map(attribute => {
-    const text = attribute.trim()
-    const equals = text.indexOf('=')
-    return equals === -1
-      ? { name: text, value: null }
-      : { name: text.slice(0, equals).trim(), value: text.slice(equals + 1).trim() }
-  })
-  if (attributes[0]!.value === null) return null
-  let changed = false
-  for (let i = 1; i < attributes.length; i++) {
-    const { name, value } = attributes[i]!
-    if (value === null) continue
-    const lower = name.toLowerCase()
-    const fresh =
-      lower === 'domain' ? applyFirst(domains, r, value) : lower === 'path' ? applyFirst(paths, r, value) : null
-    if (fresh === null) continue
-    attributes[i] = { name, value: fresh }
-    changed = true
-  }
-  if (!changed) return null
-  return attributes.map(({ name, value }) => (value === null ? name : `${name}=${value}`)).join('; ')
-}

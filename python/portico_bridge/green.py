@@ -1,0 +1,339 @@
+"""Kind `gevent`: WSGI with one greenlet for each request, many on each front thread's connection.
+
+The standard library is patched before the application is imported, and only in the worker: the zygote stays an ordinary
+process, so these workers import the application for themselves.
+"""
+
+import io
+import os
+import signal
+import sys
+from _thread import get_ident
+from collections import deque
+
+from .frames import ABORT, BODY, BYE, DATA, END, ENVIRON_MAX, ERROR, FAIL, FROM_FILE, HEADER, HELLO, READ_SIZE, REQUEST
+from .frames import REQUEST_MAX, SHUTDOWN, WINDOW
+from .frames import BodyMissing, ClientGone, Connection, FrontGone, ProtocolError, Request, open_body_file
+from .loader import LoadError
+from .seat import ErrorStream, listen
+from .wsgi import base_environ, respond
+
+# As src/app/dispatch/lane.ts begins.
+SEND_WINDOW = 256 * 1024
+PIECE = 65536
+BYE_SECONDS = 0.05
+
+
+def patch():
+    try:
+        from gevent import monkey
+
+        monkey.patch_all()
+    except ImportError as error:
+        raise LoadError('workers of kind gevent need the package gevent: %s' % error) from None
+
+
+class GreenSeat:
+    def __init__(self, application, name, path, hello, life, leave):
+        from gevent.event import Event
+
+        self.application = application
+        self.name = name
+        self.path = path
+        self.hello = hello
+        self.life = life
+        self.leave_worker = leave
+        self.connections = set()
+        self.forked = False
+        self.leaving = Event()
+        self.empty = Event()
+        self.base = base_environ(None, True)
+        self.warned = set()
+        self.slow_close = False
+        self.listener = listen(path)
+        self.listener.setblocking(True)
+
+    def serve(self):
+        import gevent
+
+        gevent.signal_handler(signal.SIGTERM, self.leave_worker)
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            gevent.signal_handler(number, os._exit, 0)
+        accepting = gevent.spawn(self._accept)
+        self.leaving.wait()
+        accepting.kill()
+        self.listener.close()
+        for connection in list(self.connections):
+            connection.leave()
+        while self.connections:
+            self.empty.clear()
+            self.empty.wait()
+
+    def leave(self):
+        self.leaving.set()
+
+    def disown(self):
+        self.forked = True
+        for connection in self.connections:
+            connection.sock.close()
+        self.listener.close()
+
+    def _accept(self):
+        import gevent
+
+        while True:
+            sock = self.listener.accept()[0]
+            connection = GreenConnection(self, sock)
+            self.connections.add(connection)
+            gevent.spawn(connection.run)
+
+
+class GreenConnection(Connection):
+    """One front thread. What greenlets write is written a frame at a time."""
+
+    __slots__ = ('seat', 'streams', 'last', 'leaving', 'lock', '__weakref__')
+
+    def __init__(self, seat, sock):
+        from gevent.lock import RLock
+
+        super().__init__(sock)
+        self.seat = seat
+        self.streams = {}
+        self.last = 0
+        self.leaving = False
+        self.lock = RLock()
+
+    def run(self):
+        """Reads until the front has closed."""
+        try:
+            self.send_json(HELLO, 0, self.seat.hello)
+            while True:
+                self.pending = self._fill(self.pending, 12, at_start=True)
+                if self.pending is None:
+                    break
+                self._read_frame()
+        except ProtocolError as error:
+            self.log('the front broke the protocol: %s' % error)
+        except OSError:
+            pass  # the front's end is gone
+        self.gone = True
+        for stream in list(self.streams.values()):
+            stream.abort()
+        self.sock.close()
+        self.seat.connections.discard(self)
+        self.seat.empty.set()
+
+    def send(self, data):
+        with self.lock:
+            super().send(data)
+
+    def log(self, text):
+        try:
+            self.send_log(0, ERROR, text)
+        except FrontGone:
+            sys.stderr.write(text + '\n')
+
+    def _read_frame(self):
+        length, number, kind, flags, count = HEADER.unpack_from(self.pending)
+        if length > REQUEST_MAX:
+            raise ProtocolError('frame of type %d with %d bytes' % (kind, length))
+        data = self._fill(self.pending, 12 + length)
+        self.pending = data[12 + length :]
+        content = data[12 : 12 + length]
+        if kind == REQUEST:
+            self._begin(number, flags, count, content)
+        elif kind == SHUTDOWN:
+            self.seat.leave_worker()
+        elif kind in (BODY, ABORT, WINDOW):
+            stream = self.streams.get(number)
+            if stream is not None:
+                stream.hear(kind, flags, content)
+        else:
+            raise ProtocolError('unexpected frame of type %d' % kind)
+
+    def _begin(self, number, flags, count, content):
+        import gevent
+
+        end = 4 + int.from_bytes(content[:4], 'little')
+        if len(content) < end or end > ENVIRON_MAX:
+            raise ProtocolError('environ of %d bytes in a request of %d' % (end - 4, len(content)))
+        if number in self.streams:
+            raise ProtocolError('request on stream %d, which has one' % number)
+        if self.leaving:
+            return  # BYE has told the front which was the last one
+        self.last = number
+        stream = GreenStream(self, number)
+        body = io.BytesIO(content[end:]) if flags & END else io.BufferedReader(StreamBody(stream), READ_SIZE)
+        request = Request(number, count, content[4:end].decode('latin-1'), body)
+        self.streams[number] = stream
+        stream.greenlet = gevent.spawn(stream.run, request)
+
+    def leave(self):
+        self.leaving = True
+        try:
+            self.send_frame(BYE, self.last)
+        except FrontGone:
+            return
+        self.close_when_idle()
+
+    def close_when_idle(self):
+        if not self.leaving or self.streams:
+            return
+        import gevent
+
+        # What the front sent before it heard of BYE is read first, so that closing does not reset the connection.
+        gevent.spawn_later(BYE_SECONDS, self.stop_reading)
+
+
+class GreenStream:
+    """A request's view of the connection, with what wsgi.Exchange asks of a Connection and of a Seat."""
+
+    def __init__(self, connection, number):
+        from gevent.event import Event
+
+        seat = connection.seat
+        self.connection = connection
+        self.number = number
+        self.greenlet = None
+        self.gone = False
+        self.credit = SEND_WINDOW
+        self.changed = Event()
+        self.parts = deque()
+        self.file = None
+        self.received = False
+        # As a Seat.
+        self.application = seat.application
+        self.name = seat.name
+        self.warned = seat.warned
+        self.slow_close = seat.slow_close
+        self.leave = seat.leave_worker
+        self.forked = False
+        self.thread = get_ident()
+        self.busy = self
+        self.errors = ErrorStream(self)
+        self.base = seat.base.copy()
+        self.base['wsgi.errors'] = self.errors
+
+    def run(self, request):
+        connection = self.connection
+        try:
+            respond(self, self, request)
+        except ProtocolError as error:
+            connection.log('the front broke the protocol: %s' % error)
+            self.gone = True
+        except FrontGone:
+            pass
+        self.connection.seat.slow_close = self.slow_close
+        self._finish()
+
+    def _finish(self):
+        connection = self.connection
+        if self.file is not None:
+            self.file.close()
+        if connection.streams.pop(self.number, None) is None:
+            return
+        try:
+            if self.gone:
+                connection.send_frame(FAIL, self.number)
+        except FrontGone:
+            return
+        connection.close_when_idle()
+
+    # What the front says
+
+    def hear(self, kind, flags, content):
+        if kind == WINDOW:
+            self.credit += int.from_bytes(content, 'little')
+        elif kind == BODY:
+            self._feed(flags, content)
+        else:
+            self.gone = True
+            if flags & END:
+                self._finish()
+                self.greenlet.kill(block=False)
+        self.changed.set()
+
+    def abort(self):
+        self.gone = True
+        self.changed.set()
+
+    def _feed(self, flags, content):
+        self.received = bool(flags & END)
+        if not flags & FROM_FILE:
+            self.parts.append(content)
+            return
+        try:
+            self.file = open_body_file(content)
+        except BodyMissing as error:
+            self.connection.log(str(error))
+            self.gone = True
+
+    def change(self):
+        self.changed.clear()
+        self.changed.wait()
+
+    # As a Connection
+
+    def send(self, data):
+        if self.gone:
+            raise FrontGone('the client closed the connection')
+        self.connection.send(data)
+
+    def send_frame(self, kind, number, content=b'', flags=0):
+        """DATA goes in pieces, as the front has granted them."""
+        if kind != DATA:
+            self._put(kind, content, flags)
+            return
+        at = 0
+        while True:
+            while self.credit <= 0 and not self.gone:
+                self.change()
+            piece = content[at : at + PIECE]
+            at += len(piece)
+            self.credit -= len(piece)
+            self._put(DATA, piece, flags if at >= len(content) else 0)
+            if at >= len(content):
+                break
+
+    def _put(self, kind, content, flags):
+        if self.gone:
+            raise FrontGone('the client closed the connection')
+        self.connection.send_frame(kind, self.number, content, flags)
+
+    def send_log(self, _stream, level, text):
+        self.connection.send_log(self.number, level, text)
+
+    def send_json(self, kind, number, value, flags=0):
+        self.connection.send_json(kind, number, value, flags)
+
+
+class StreamBody(io.RawIOBase):
+    """A body in frames of its own, or in a file, as the application reads it."""
+
+    def __init__(self, stream):
+        self.stream = stream
+        self.part = b''
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        stream = self.stream
+        while not self.part:
+            if stream.file is not None:
+                return stream.file.readinto(buffer)
+            if stream.parts:
+                self.part = stream.parts.popleft()
+                if not stream.received:
+                    granted = len(self.part).to_bytes(4, 'little')
+                    stream.connection.send_frame(WINDOW, stream.number, granted)
+            elif stream.received:
+                return 0
+            elif stream.gone:
+                raise ClientGone('the client closed the connection')
+            else:
+                stream.change()
+        size = min(len(buffer), len(self.part))
+        buffer[:size] = self.part[:size]
+        self.part = self.part[size:]
+        return size

@@ -1,0 +1,115 @@
+// What may come before the first request of a connection: a PROXY protocol header, and the hello of a client that speaks TLS,
+// which settles whose handshake it gets. On a port with neither, there is no Opening.
+
+import { BROKEN, header, readProxyProtocol, type ProxyProtocol } from '../codec/proxy-protocol.ts'
+import { HANDSHAKE, readClientHello } from '../codec/tls-client-hello.ts'
+import { ConfigError } from '../config/errors.ts'
+import { ERR, INFO } from '../log/error-log.ts'
+import type { Connection, ConnectionHandler } from '../net/connection.ts'
+import { acceptTls, INTERNAL_ERROR, opensslText, UNRECOGNIZED_NAME, type TlsSettings } from '../net/tls.ts'
+import type { HttpRequest } from './request.ts'
+import type { ListenRuntime, ServerRuntime } from './runtime.ts'
+import { ClientTls } from './ssl/client-tls.ts'
+import type { TlsSource } from './ssl/server-tls.ts'
+
+/** The session whose connection it is. */
+export interface OpeningOwner extends ConnectionHandler {
+  readonly listen: ListenRuntime
+  connection: Connection
+  proxyProtocol: ProxyProtocol | null
+  tls: ClientTls | null
+  /** Logs with the client's address. */
+  note(level: number, message: string): void
+  closeNow(): void
+  /** A request before there is any, for variables that a server's certificates depend on. */
+  blankRequest(server: ServerRuntime): HttpRequest
+  handshakeDone(): void
+}
+
+export class Opening {
+  private readonly owner: OpeningOwner
+  private awaitsProxyHeader: boolean
+  private awaitsHello: boolean
+
+  constructor(owner: OpeningOwner) {
+    this.owner = owner
+    this.awaitsProxyHeader = owner.listen.proxyProtocol
+    this.awaitsHello = owner.listen.tls
+  }
+
+  get done(): boolean {
+    return !this.awaitsProxyHeader && !this.awaitsHello
+  }
+
+  /** @returns bytes used; 0: what is awaited is not complete, unless `done`; -1: the connection's fate is sealed */
+  read(bytes: Buffer, start: number, end: number): number {
+    return this.awaitsProxyHeader ? this.readProxyHeader(bytes, start, end) : this.readHello(bytes, start, end)
+  }
+
+  private readProxyHeader(bytes: Buffer, start: number, end: number): number {
+    const { owner } = this
+    const used = readProxyProtocol(bytes, start, end)
+    if (used === BROKEN) {
+      owner.note(ERR, `${header.error} while reading PROXY protocol`)
+      owner.closeNow()
+    } else if (used > 0) {
+      owner.proxyProtocol = header.value
+      this.awaitsProxyHeader = false
+    }
+    return used
+  }
+
+  private readHello(bytes: Buffer, start: number, end: number): number {
+    // Plain text on such a port is answered, with 400. The other form is a hello as SSL 2 had it.
+    if (bytes[start] !== HANDSHAKE && bytes[start]! < 0x80) {
+      this.awaitsHello = false
+      return 0
+    }
+    const hello = readClientHello(bytes, start, end)
+    if (hello === null) return 0
+    this.awaitsHello = false
+    const { owner } = this
+    const { listen } = owner
+    const named = hello.serverName === '' ? null : listen.serverNamed(hello.serverName)
+    const server = named ?? listen.defaultServer
+    const negotiated = server.tls.settings === null ? listen.defaultServer : server
+    if (server.tls.rejects || negotiated.tls.settings === null) {
+      owner.note(INFO, `SSL handshake rejected, no server for "${hello.serverName}"`)
+      return refuse(owner, UNRECOGNIZED_NAME)
+    }
+    owner.tls = new ClientTls(hello, server, named !== null, negotiated)
+    const settings = settingsFor(owner, negotiated.tls.settings, negotiated)
+    if (settings === null) return refuse(owner, INTERNAL_ERROR)
+    const received = bytes.subarray(start, end)
+    owner.tls.connection = acceptTls(owner.connection, received, settings, owner, () => owner.handshakeDone())
+    owner.connection = owner.tls.connection
+    return end - start
+  }
+}
+
+/** null: variables have led nowhere. */
+function settingsFor(owner: OpeningOwner, source: TlsSource, server: ServerRuntime): TlsSettings | null {
+  try {
+    return source.settingsFor(source.variable ? owner.blankRequest(server) : null)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    owner.note(ERR, `${error.message} while SSL handshaking`)
+    return null
+  }
+}
+
+function refuse(owner: OpeningOwner, alert: Buffer): number {
+  owner.connection.write(alert)
+  owner.closeNow()
+  return -1
+}
+
+/** A connection has ended with an error: that of a handshake, or of a record, is told. */
+export function logTlsError(owner: OpeningOwner, error: NodeJS.ErrnoException): void {
+  const text = opensslText(error)
+  // What the network does to a connection is no fault of anybody's handshake.
+  if (text === null || owner.tls === null) return
+  const secured = owner.tls.connection?.secured === true
+  const where = secured ? 'SSL_read() failed' : 'SSL_do_handshake() failed'
+  owner.note(INFO, `${where} (SSL: ${text}) while ${secured ? 'reading client request' : 'SSL handshaking'}`)
+}

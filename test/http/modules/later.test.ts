@@ -1,0 +1,77 @@
+// Directives whose features do not exist yet: read as nginx reads them, and warned about.
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import test from 'node:test'
+import { PORTICO, tempDir, writeFiles } from '../../helpers/index.ts'
+import type { Scope } from '../../helpers/index.ts'
+
+function check(t: Scope, http: string, main = ''): { status: number | null; said: string[] } {
+  const dir = tempDir(t)
+  writeFiles(dir, { 'a.conf': `events {} ${main} http { ${http} }`, 'logs/x': '' })
+  const { status, stderr } = spawnSync(PORTICO, ['-p', dir, '-e', 'e.log', '-t', '-q', '-c', 'a.conf'], {
+    encoding: 'latin1',
+  })
+  return {
+    status,
+    said: stderr
+      .split('\n')
+      .flatMap(line => /^portico: (\[.*) in \S+:\d+$/.exec(line.replaceAll(join(dir, ''), ''))?.[1] ?? []),
+  }
+}
+
+test('a cache is warned about once for each directive, and its variables are there', t => {
+  const { status, said } = check(
+    t,
+    `proxy_cache_path /tmp/c levels=1:2 keys_zone=one:10m inactive=60m max_size=1g use_temp_path=off;
+     log_format l $upstream_cache_status;
+     server { location /a { proxy_cache one; proxy_cache_valid 200 302 10m; proxy_cache_valid any 1m; }
+              location /b { proxy_cache one; proxy_cache_use_stale error updating http_500; fastcgi_cache_bypass $http_a $arg_b; } }`,
+  )
+  assert.equal(status, 0)
+  assert.deepEqual(
+    said,
+    ['proxy_cache_path', 'proxy_cache', 'proxy_cache_valid', 'proxy_cache_use_stale', 'fastcgi_cache_bypass'].map(
+      name => `[warn] the "${name}" directive has no effect yet`,
+    ),
+  )
+})
+
+for (const [directive, problem] of [
+  ['proxy_cache_path /c levels=1:2;', '"proxy_cache_path" must have "keys_zone" parameter'],
+  ['proxy_cache_path /c keys_zone=a:1m colour=red;', 'invalid parameter "colour=red"'],
+  ['proxy_cache_path /c keys_zone=a:1m levels=3;', 'invalid levels value "3" in "levels=3"'],
+  ['fastcgi_cache_valid 99 1m;', 'invalid status "99"'],
+  ['uwsgi_cache_valid 200 soon;', 'invalid time value "soon"'],
+  ['scgi_cache_lock maybe;', 'invalid value "maybe" in "scgi_cache_lock" directive, it must be "on" or "off"'],
+  ['proxy_cache_methods PUT;', 'invalid value "PUT"'],
+  ['fastcgi_cache_use_stale http_502;', 'invalid value "http_502"'],
+  ['proxy_cache a b;', 'invalid number of arguments in "proxy_cache" directive'],
+  ['disable_symlinks on;', '"disable_symlinks on" is not supported yet'],
+  ['server { listen 8000 quic; }', 'a server for HTTP/3 alone is not supported yet'],
+] as const) {
+  test(`${directive} is refused`, t => {
+    const { status, said } = check(t, directive)
+    assert.equal(status, 1)
+    assert.equal(
+      said.find(line => line.startsWith('[emerg]')),
+      `[emerg] ${problem}`,
+    )
+  })
+}
+
+test('stream is refused in one line, whatever is in it', t => {
+  const { status, said } = check(t, '', 'stream { upstream a { server b:1; } server { listen 1; proxy_pass a; } }')
+  assert.equal(status, 1)
+  assert.deepEqual(said, ['[emerg] "stream" is not supported by this version, which serves HTTP only'])
+})
+
+test('what an address for HTTP/3 is besides one for TCP is left out', t => {
+  const { status, said } = check(t, 'server { listen 127.0.0.1:8000; listen 127.0.0.1:8000 quic reuseport; http3 on; }')
+  assert.equal(status, 0)
+  assert.deepEqual(said, [
+    '[warn] "listen 127.0.0.1:8000 quic" is ignored, HTTP/3 is not supported yet',
+    '[warn] the "http3" directive has no effect yet',
+  ])
+})
