@@ -12,7 +12,7 @@ from collections import deque
 
 from .frames import DATA, END, ERROR, FAIL, HEAD, HEADED, HEADER, WARN, WINDOW
 from .frames import BodyMissing, open_body_file
-from .head import CONTENT_LENGTH, CONTROLS, HOP_BY_HOP, HeadError, classify
+from .head import CONTROLS, HOP_BY_HOP, HeadError, classify
 
 # Bytes of a response (or of websocket messages) that may be on their way to the client, and of a request to the application.
 SEND_WINDOW = 256 * 1024

@@ -19,6 +19,7 @@ class Lifespan:
         self.state = {}
         self.phase = STARTING
         self.error = ''
+        self.details = ''
         self.asked = False  # the application has received the startup
         self.answer = loop.create_future()
         self.stopping = loop.create_future()
@@ -93,5 +94,3 @@ class Lifespan:
             raise ValueError('unknown lifespan message "%s"' % kind)
         if not self.answer.done():
             self.answer.set_result(None)
-
-    details = ''

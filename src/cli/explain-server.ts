@@ -1,5 +1,6 @@
 // Which address and which server an explained request meets, and why the others did not.
 
+import { isIP } from 'node:net'
 import { canonicalAddress } from '../lib/networks.ts'
 import type { CompiledHttp } from '../http/compile.ts'
 import { coreDirectives } from '../http/core.ts'
@@ -21,7 +22,7 @@ const SHOWN_MAX = 10
 
 /** The address the URL leads to; null: nothing listens at all. */
 export function meetAddress(http: CompiledHttp, notes: Notes, url: Url, walk: Walk): Met | null {
-  const literal = canonicalAddress(url.hostname)
+  const literal = isIP(url.hostname) === 0 ? '' : canonicalAddress(url.hostname)
   const onPort = url.host === '' ? http.listens : http.listens.filter(({ port }) => port === url.port)
   const isAny = (host: string): boolean => host === '0.0.0.0' || host === '::'
   const found =
@@ -40,7 +41,7 @@ export function meetAddress(http: CompiledHttp, notes: Notes, url: Url, walk: Wa
   const kinds = `${listen.tls ? ' with TLS' : ''}${listen.proxyProtocol ? ' behind the PROXY protocol' : ''}`
   walk.add('address', `${listen.address}${kinds}`, declared.site)
   const any = isAny(address.host) || address.path !== ''
-  const localAddress = !any ? address.host : /^[\d.]+$|:/.test(literal) ? literal : '127.0.0.1'
+  const localAddress = !any ? address.host : literal === '' ? '127.0.0.1' : literal
   return { listen, localAddress, port: address.port }
 }
 

@@ -55,11 +55,15 @@ function follow(question: Question, { http }: Configuration, notes: Notes): read
   const met = meetAddress(http, notes, url, before)
   if (met === null) return before.findings
   const { listen, localAddress, port } = met
+  if (!listen.tls && url.scheme === 'https') {
+    before.add('refused', 'no TLS is spoken there: the handshake fails')
+    return before.findings
+  }
   const host = url.host === '' ? localAddress : url.host
   const head = headOf(method, url.target, host, fields, listen.defaultServer.limits)
   const server = head.host === null ? listen.defaultServer : listen.serverFor(head.host)
   const { matchedName } = head.host === null ? { matchedName: null } : listen
-  const secured = listen.tls && url.scheme === 'https'
+  const secured = listen.tls && (url.host === '' || url.scheme === 'https')
   const client = new AbsentClient(localAddress, port, secured ? server : null)
   const walk = new Walk(notes, client)
   walk.findings.push(...before.findings)

@@ -137,9 +137,9 @@ export class ClientWriter extends BodyStage {
     let framing = ''
     if (r.contentLength >= 0) {
       if (r.status !== 204 && r.status >= 200) framing = `Content-Length: ${r.contentLength}\r\n`
-    } else if (!r.bodiless || (r.method === 'HEAD' && r.status !== 304 && r.status !== 204)) {
+    } else if (!r.bodiless && r.status >= 200) {
       if (r.version === 11 && limit.chunkedTransferEncoding) {
-        this.chunked = !r.bodiless
+        this.chunked = true
         framing = 'Transfer-Encoding: chunked\r\n'
       } else r.keepAlive = false
     }

@@ -43,7 +43,9 @@ export function serveTwins(at: LocationBuilder, http: HttpSetup, twin: Twin, alw
 /** Which file it would be (`portico explain`). */
 function tellTwin(r: HttpRequest, { twin, files }: TwinConf): string[] {
   const path = filePath(r) + twin.suffix
-  return r.uri.endsWith('/') ? [] : [`file "${path}": ${files.look(path, r.startMs).kind === FAILED ? 'not there' : 'there'}`]
+  return r.uri.endsWith('/')
+    ? []
+    : [`file "${path}": ${files.look(path, r.startMs).kind === FAILED ? 'not there' : 'there'}`]
 }
 
 const SLASH = 47

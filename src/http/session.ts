@@ -295,12 +295,12 @@ export class Http1Session implements OpeningOwner, ClientStream, WriterOwner, Bo
     const r = this.request
     if (r === null) return
     this.connection.resume()
-    this.sayContinue(r)
+    this.sayContinue()
     this.expectMoreBody(r)
     this.consumeLater()
   }
 
-  private sayContinue(r: HttpRequest): void {
+  private sayContinue(): void {
     if (!this.expectsContinue) return
     this.expectsContinue = false
     if (!this.framing.complete) this.connection.writeText('HTTP/1.1 100 Continue\r\n\r\n')
@@ -334,7 +334,7 @@ export class Http1Session implements OpeningOwner, ClientStream, WriterOwner, Bo
 
   /** nginx asks for a body nobody reads when the answer is a good one: the connection can then be kept. */
   private beforeHead(r: HttpRequest): void {
-    if (this.expectsContinue && r.status < 400) this.sayContinue(r)
+    if (this.expectsContinue && r.status < 400) this.sayContinue()
     if (this.expectsContinue && !this.framing.complete) r.keepAlive = false
   }
 

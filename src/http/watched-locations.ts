@@ -32,11 +32,13 @@ export class WatchedLocations extends Locations {
       const { runtime, inner } = entry
       const then =
         inner !== null
-          ? 'the locations inside it are asked first'
+          ? ': the locations inside it are asked first'
           : runtime.modifier === '^~'
-            ? 'no regular expression is tried'
-            : 'regular expressions may still win'
-      this.tell('prefix', `is the longest prefix: ${then}`, runtime)
+            ? ': no regular expression is tried'
+            : this.patterns.length > 0
+              ? ': regular expressions may still win'
+              : ''
+      this.tell('prefix', `is the longest prefix${then}`, runtime)
     }
     return entry
   }

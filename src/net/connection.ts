@@ -172,6 +172,9 @@ export function accepted(handle: unknown, handler: ConnectionHandler): Connectio
 /** Connects; `onConnect` is called once when the connection stands. Failure arrives as onClose with the error. */
 export function connect(address: Address, handler: ConnectionHandler, onConnect: () => void): Connection {
   const connection = new Connection({}, handler)
-  connection.socket.connect('path' in address ? { path: address.path } : { ...address, autoSelectFamily: false }, onConnect)
+  connection.socket.connect(
+    'path' in address ? { path: address.path } : { ...address, autoSelectFamily: false },
+    onConnect,
+  )
   return connection
 }

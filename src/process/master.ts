@@ -100,6 +100,7 @@ export class Master implements KeeperEvents {
     const failure = await this.start(plan)
     if (failure !== null) {
       if (failure === INTERRUPTED) return await this.finish('fast')
+      if (failure === TOLD_TO_QUIT) return await this.finish('graceful')
       this.program.log(EMERG, failure)
       await this.end('fast')
       return 1
@@ -159,7 +160,9 @@ export class Master implements KeeperEvents {
   private async interrupted(early: Word[]): Promise<string> {
     for (;;) {
       const word = await this.signals.next()
-      if (word === 'terminate' || word === 'quit') return INTERRUPTED
+      if (word === 'terminate') return INTERRUPTED
+      // Some threads may serve already.
+      if (word === 'quit') return TOLD_TO_QUIT
       early.push(word)
     }
   }
@@ -389,6 +392,7 @@ export class Master implements KeeperEvents {
 /** Added to the name of the pid file while a successor runs. */
 const OLD = '.oldbin'
 const INTERRUPTED = 'interrupted'
+const TOLD_TO_QUIT = 'told to quit'
 const STILL_NOT_BOUND = 'still could not bind()'
 
 /** @returns null, or what could not be provided */

@@ -165,6 +165,15 @@ test('folders are listed and compressed twins looked for as the server would', t
   assert.match(find(twin, 'gzip-static').details[0]!.text, /list\/a\.gz": not there$/)
 })
 
+test('a path alone comes to the first address, and https needs one that speaks it', t => {
+  assert.equal(
+    find(explain(t, 'GET', '/x'), 'server').text,
+    'a.example: no server_name is "127.0.0.1"; this is the first of the address',
+  )
+  assert.match(find(explain(t, 'GET', 'https://a.example:18080/'), 'refused').text, /no TLS is spoken there/)
+  assert.match(find(explain(t, 'GET', 'http://a.example/'), 'address').text, /nothing listens on port 80/)
+})
+
 test('circles end where they end in the server', t => {
   const steps = explain(t, 'GET', 'http://b.example:18080/loop')
   assert.equal(texts(steps, 'search').length, 10)

@@ -101,7 +101,8 @@ test('HEAD gets the head of the answer and no body', async t => {
   const client = await raw(t, port)
   const response = await client.request({ method: 'HEAD' })
   assert.equal(response.header('content-length'), '5')
-  assert.equal((await client.request({ method: 'HEAD', path: '/stream' })).header('transfer-encoding'), 'chunked')
+  const streamed = await client.request({ method: 'HEAD', path: '/stream' })
+  assert.deepEqual([streamed.status, streamed.header('transfer-encoding'), streamed.text], [200, null, ''])
   assert.equal((await client.request()).text, 'hello')
 })
 

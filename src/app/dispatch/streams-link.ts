@@ -119,7 +119,7 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
     this.leaving = true
     this.lastTaken = last
     this.dispatcher.linkLeaves(this)
-    for (const lane of [...this.lanes.values()]) if (isAfter(lane.stream, last)) lane.lost(true)
+    for (const lane of this.lanes.values()) if (isAfter(lane.stream, last)) lane.lost(true)
   }
 
   // ── the connection ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -146,7 +146,7 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
     this.ready = false
     this.reader.stop()
     this.dispatcher.linkClosed(this)
-    for (const lane of [...this.lanes.values()]) {
+    for (const lane of this.lanes.values()) {
       lane.lost(this.lastTaken >= 0 && isAfter(lane.stream, this.lastTaken))
     }
   }

@@ -66,7 +66,7 @@ test('a request body arrives whole, from memory, from a file, unbuffered', { ski
     for (const size of [1, 10_000, 3_000_000]) {
       const body = Buffer.alloc(size, 'x')
       const response = await request({ address: server.port, path, method: 'POST', body })
-      assert.equal(response.text, `POST ${path}  ${size}`)
+      assert.equal(response.text, `POST ${path}  ${size}`, server.errorLog().slice(-2000))
     }
   }
 })
