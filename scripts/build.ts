@@ -6,7 +6,13 @@ import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 /** Every file that a process or a thread is started with. */
-const ENTRIES = ['src/cli/main.ts', 'src/cli/front.ts', 'src/cli/thread.ts', 'src/http/password-thread.ts', 'src/app/workers/node-worker.ts']
+const ENTRIES = [
+  'src/cli/main.ts',
+  'src/cli/front.ts',
+  'src/cli/thread.ts',
+  'src/http/password-thread.ts',
+  'src/app/workers/node-worker.ts',
+]
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 rmSync(`${root}dist`, { recursive: true, force: true })

@@ -14,7 +14,12 @@ export interface Invocation {
 }
 
 /** Without `-p`, the current folder is the prefix. */
-export function invocationOf({ prefix, file, directives, errorLog }: Pick<Switches, 'prefix' | 'file' | 'directives' | 'errorLog'>): Invocation {
+export function invocationOf({
+  prefix,
+  file,
+  directives,
+  errorLog,
+}: Pick<Switches, 'prefix' | 'file' | 'directives' | 'errorLog'>): Invocation {
   const folder = withSlash(prefix ?? Buffer.from(process.cwd()).toString('latin1'))
   const within = (path: string): string => (path.startsWith('/') ? path : folder + path)
   return {

@@ -24,7 +24,9 @@ export async function checkApplication(
   let configuration: Configuration
   try {
     const parsed = parseConfig(source, invocation.file, '')
-    configuration = compile(source, parsed, invocation, process.geteuid?.() === 0, warning => log.write(WARN, `${warning}`))
+    configuration = compile(source, parsed, invocation, process.geteuid?.() === 0, warning =>
+      log.write(WARN, `${warning}`),
+    )
   } catch (error) {
     tell(error, log)
     return 1

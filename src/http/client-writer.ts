@@ -78,7 +78,9 @@ export class ClientWriter extends BodyStage {
     const bytes = r.bodiless ? EMPTY : this.within(r, given)
     r.bodyBytesSent += bytes.length
     if (bytes.length === 0 && !last && (flags & FLUSH) !== 0) this.flushHead()
-    const ready = this.chunked ? this.putChunk(bytes, last ? endOf(r) : '', volatile) : this.putPlain(bytes, last, volatile)
+    const ready = this.chunked
+      ? this.putChunk(bytes, last ? endOf(r) : '', volatile)
+      : this.putPlain(bytes, last, volatile)
     if (last) this.owner.responseWritten(r, r.bodiless || this.left <= 0)
     else if (!ready) this.owner.clientSlow(r)
     return ready
@@ -88,7 +90,8 @@ export class ClientWriter extends BodyStage {
     const { connection } = this.owner
     const { head } = this
     this.head = ''
-    if (bytes.length === 0) return head === '' || (!last && this.holdHead(head)) ? connection.pending === 0 : connection.writeText(head)
+    if (bytes.length === 0)
+      return head === '' || (!last && this.holdHead(head)) ? connection.pending === 0 : connection.writeText(head)
     if (head === '') return volatile ? connection.writeVolatile(bytes) : connection.write(bytes)
     if (bytes.length <= JOIN_MAX) return connection.writeText(head + bytes.toString('latin1'))
     return connection.writeAll(head, bytes, '', volatile)
@@ -131,7 +134,8 @@ export class ClientWriter extends BodyStage {
     const limit = r.location
     this.left = r.contentLength
     this.chunked = false
-    if (this.owner.draining || this.owner.requests >= limit.keepaliveRequests || limit.keepaliveTimeout === 0) r.keepAlive = false
+    if (this.owner.draining || this.owner.requests >= limit.keepaliveRequests || limit.keepaliveTimeout === 0)
+      r.keepAlive = false
     // HTTP/0.9 has no heads.
     if (r.version === 9) return ''
     let framing = ''
@@ -159,7 +163,8 @@ export class ClientWriter extends BodyStage {
   /** Status line, Server, Date: the same text for every response of a kind within a second. */
   private firstLines(r: HttpRequest): string {
     const second = Math.floor(Date.now() / 1000)
-    if (r.statusLine === '' && r.serverHeader === '' && r.dateHeader === '') return commonLines(r.status, r.location.serverTokens, second)
+    if (r.statusLine === '' && r.serverHeader === '' && r.dateHeader === '')
+      return commonLines(r.status, r.location.serverTokens, second)
     const status = r.statusLine === '' ? statusLine(r.status) : `HTTP/1.1 ${r.statusLine}\r\n`
     const server = r.serverHeader === '' ? r.location.serverTokens : `Server: ${r.serverHeader}\r\n`
     return `${status}${server}Date: ${r.dateHeader === '' ? httpDate(second) : r.dateHeader}\r\n`

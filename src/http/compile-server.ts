@@ -11,7 +11,16 @@ import { compileErrorPages } from './error-page.ts'
 import { locationFor } from './limit-except.ts'
 import { Locations, type LocationEntry } from './locations.ts'
 import type { LocationDeclaration } from './location-name.ts'
-import { NEXT, type Filter, type Handler, type HttpModule, type LocationBuilder, type LocationSlot, type Phase, type Value } from './module.ts'
+import {
+  NEXT,
+  type Filter,
+  type Handler,
+  type HttpModule,
+  type LocationBuilder,
+  type LocationSlot,
+  type Phase,
+  type Value,
+} from './module.ts'
 import { ANSWERS, RUNS, type Explained } from './notes.ts'
 import { enter, LOCATION_PHASES, SERVER_PHASES, Step } from './phases.ts'
 import { defineCaptures } from './regex.ts'
@@ -203,7 +212,9 @@ class Builder implements LocationBuilder {
       sendTimeout: conf.send_timeout,
       keepaliveTimeout: keepalive.timeout,
       keepaliveHeader:
-        keepalive.header === 0 ? 'Connection: keep-alive\r\n' : `Connection: keep-alive\r\nKeep-Alive: timeout=${keepalive.header}\r\n`,
+        keepalive.header === 0
+          ? 'Connection: keep-alive\r\n'
+          : `Connection: keep-alive\r\nKeep-Alive: timeout=${keepalive.header}\r\n`,
       keepaliveRequests: conf.keepalive_requests,
       lingeringTime: conf.lingering_time,
       lingeringTimeout: conf.lingering_timeout,

@@ -218,8 +218,21 @@ export class CompiledHttp implements HttpSetup {
 
   private defaultListen(scope: Scope): ListenDeclaration {
     const { statement } = scope
-    const site = { ...statement, fail: (problem: string) => { throw new ConfigError(problem) } } as unknown as Site
-    return { ...defaultAddress(this.options.asRoot), isDefault: false, backlog: 511, ipv6only: true, proxyProtocol: false, tls: false, site }
+    const site = {
+      ...statement,
+      fail: (problem: string) => {
+        throw new ConfigError(problem)
+      },
+    } as unknown as Site
+    return {
+      ...defaultAddress(this.options.asRoot),
+      isDefault: false,
+      backlog: 511,
+      ipv6only: true,
+      proxyProtocol: false,
+      tls: false,
+      site,
+    }
   }
 
   private addressFor(declared: ListenDeclaration, server: ServerRuntime): AddressServers {
@@ -234,7 +247,17 @@ export class CompiledHttp implements HttpSetup {
     runtime.proxyProtocol = declared.proxyProtocol
     runtime.tls = declared.tls
     const { key, host, port, path, backlog, ipv6only, site } = declared
-    this.listens.push({ key, host, port, path, backlog, ipv6only, place: `${site.file}:${site.line}`, runtime, within: new Map() })
+    this.listens.push({
+      key,
+      host,
+      port,
+      path,
+      backlog,
+      ipv6only,
+      place: `${site.file}:${site.line}`,
+      runtime,
+      within: new Map(),
+    })
     return runtime
   }
 
@@ -245,7 +268,11 @@ export class CompiledHttp implements HttpSetup {
    * @param descriptors a descriptor of our own for each address's key
    * @param connectionsMax worker_connections
    */
-  async start(services: ThreadServices, descriptors: ReadonlyMap<string, number>, connectionsMax: number): Promise<void> {
+  async start(
+    services: ThreadServices,
+    descriptors: ReadonlyMap<string, number>,
+    connectionsMax: number,
+  ): Promise<void> {
     const sessions = new Sessions(connectionsMax, services.errorLog)
     this.sessions = sessions
     this.openErrorLogs(services)
@@ -256,7 +283,9 @@ export class CompiledHttp implements HttpSetup {
           new Promise<void>((resolve, reject) => {
             const fd = descriptors.get(address.key)!
             const accept = (handle: unknown): void => sessions.add(handle, runtimeFor(address, handle))
-            this.listeners.push(listen({ fd }, address.backlog, accept, error => (error === null ? resolve() : reject(error))))
+            this.listeners.push(
+              listen({ fd }, address.backlog, accept, error => (error === null ? resolve() : reject(error))),
+            )
           }),
       ),
     )

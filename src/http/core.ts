@@ -3,7 +3,20 @@
 
 import { HTTP, IF_IN_LOCATION, LOCATION, MAIN, SERVER, type Site } from '../config/directive.ts'
 import { parseTime } from '../config/units.ts'
-import { accepted, block, buffers, flag, list, number, offset, one, oneOf, section, size, str, time } from '../config/values.ts'
+import {
+  accepted,
+  block,
+  buffers,
+  flag,
+  number,
+  offset,
+  one,
+  oneOf,
+  section,
+  size,
+  str,
+  time,
+} from '../config/values.ts'
 import { Template } from '../config/template.ts'
 import type { Directive } from '../config/directive.ts'
 import { errorLog } from '../config/error-log.ts'
@@ -38,7 +51,9 @@ function timeOf(word: string, at: Site): number {
 function fileRoot(contexts: number): Directive<Template | null> {
   return one<Template | null>(contexts, null, (word, at) => {
     if (at.scope.has(at.name === 'root' ? 'alias' : 'root')) {
-      at.fail(`"${at.name}" directive is duplicate, "${at.name === 'root' ? 'alias' : 'root'}" directive was specified earlier`)
+      at.fail(
+        `"${at.name}" directive is duplicate, "${at.name === 'root' ? 'alias' : 'root'}" directive was specified earlier`,
+      )
     }
     const text = word.startsWith('$') ? word : at.prefixPath(word)
     return Template.parse(at.name === 'root' && text.length > 1 && text.endsWith('/') ? text.slice(0, -1) : text, at)
@@ -79,16 +94,27 @@ export const coreDirectives = {
   } satisfies Directive<readonly string[]>,
   root: fileRoot(everywhere | IF_IN_LOCATION),
   alias: fileRoot(LOCATION),
-  internal: { in: LOCATION, args: [0, 0], default: false, inheritedBy: 0, parse: () => true } satisfies Directive<boolean>,
+  internal: {
+    in: LOCATION,
+    args: [0, 0],
+    default: false,
+    inheritedBy: 0,
+    parse: () => true,
+  } satisfies Directive<boolean>,
   limit_except: limitExcept,
   error_page: errorPage,
   recursive_error_pages: flag(everywhere, false),
   msie_padding: flag(everywhere, true),
   msie_refresh: flag(everywhere, false),
   log_subrequest: flag(everywhere, false),
-  types: { in: everywhere, args: [0, 0], default: defaultTypes, block: 'data', parse: readTypes, repeatable: true } satisfies Directive<
-    ReadonlyMap<string, string>
-  >,
+  types: {
+    in: everywhere,
+    args: [0, 0],
+    default: defaultTypes,
+    block: 'data',
+    parse: readTypes,
+    repeatable: true,
+  } satisfies Directive<ReadonlyMap<string, string>>,
   default_type: str(everywhere, 'text/plain'),
   server_tokens: oneOf(everywhere, ['on', 'off', 'build'], 'on'),
   merge_slashes: flag(HTTP | SERVER, true),

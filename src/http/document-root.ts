@@ -10,8 +10,10 @@ import type { HttpRequest } from './request.ts'
 export function documentRoot(scope: Scope, prefix: string): { template: Template; aliasLength: number } {
   for (let at: Scope | null = scope; at !== null; at = at.parent) {
     const conf = at.conf(coreDirectives)
-    if (at.has('alias')) return { template: absolute(conf.alias!, conf.alias!.text, prefix), aliasLength: aliasLength(at) }
-    if (at.has('root')) return { template: absolute(conf.root!, conf.root!.text.replace(/\/$/, ''), prefix), aliasLength: -1 }
+    if (at.has('alias'))
+      return { template: absolute(conf.alias!, conf.alias!.text, prefix), aliasLength: aliasLength(at) }
+    if (at.has('root'))
+      return { template: absolute(conf.root!, conf.root!.text.replace(/\/$/, ''), prefix), aliasLength: -1 }
   }
   return { template: Template.builtIn(`${prefix}html`), aliasLength: -1 }
 }

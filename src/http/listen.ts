@@ -39,8 +39,7 @@ export function parseListen(args: readonly string[], at: Site): readonly ListenD
     else if (option === 'ssl') tls = true
     else if (option === 'http2') {
       at.warn('the "http2" parameter of "listen" is ignored, HTTP/2 is not supported yet: clients are served HTTP/1.1')
-    }
-    else if (option.startsWith('backlog=')) {
+    } else if (option.startsWith('backlog=')) {
       backlog = Number(option.slice(8))
       if (!Number.isInteger(backlog) || backlog <= 0) at.fail(`invalid backlog "${option.slice(8)}"`)
     } else if (option === 'ipv6only=on') ipv6only = true

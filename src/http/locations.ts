@@ -42,7 +42,7 @@ export class Locations implements LocationFinder {
   protected readonly patterns: LocationEntry[] = []
   /** What a URI must have for each of them to match. */
   private readonly pairs: number[] = []
-  private readonly endings: (Pattern['endings'])[] = []
+  private readonly endings: Pattern['endings'][] = []
   private readonly names = new Map<string, LocationRuntime>()
   failed = false
   /** `location / { }` alone is the commonest configuration of all. */

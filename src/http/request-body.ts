@@ -115,7 +115,9 @@ export class RequestBody {
       const size = this.declared >= 0 ? Math.min(this.declared, r.location.clientBodyBufferSize) : FIRST_ALLOCATION
       this.memory = Buffer.allocUnsafe(Math.max(size, needed))
     } else if (needed > this.memory.length) {
-      const larger = Buffer.allocUnsafe(Math.min(Math.max(needed, this.memory.length * 2), r.location.clientBodyBufferSize))
+      const larger = Buffer.allocUnsafe(
+        Math.min(Math.max(needed, this.memory.length * 2), r.location.clientBodyBufferSize),
+      )
       this.memory.copy(larger, 0, 0, this.length)
       this.memory = larger
     }
@@ -129,7 +131,8 @@ export class RequestBody {
         this.path = `${r.location.clientBodyTempPath}/${tempName()}`
         this.descriptor = openSync(Buffer.from(this.path, 'latin1'), 'wx+', 0o600)
         this.keepsFile = r.location.clientBodyInFileOnly === 'on'
-        if (r.location.clientBodyInFileOnly === 'off') r.log(WARN, `a client request body is buffered to a temporary file ${this.path}`)
+        if (r.location.clientBodyInFileOnly === 'off')
+          r.log(WARN, `a client request body is buffered to a temporary file ${this.path}`)
         if (this.memory !== null) writeFully(this.descriptor, this.memory.subarray(0, this.length))
         this.memory = null
       }

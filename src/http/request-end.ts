@@ -8,7 +8,8 @@ export function endRequest(r: HttpRequest): void {
   if (r.done) return
   r.done = true
   const { logs } = r.location
-  if (r.parent === null || r.location.logSubrequest) for (let i = 0; i < logs.length; i++) logs[i]!.run(r, logs[i]!.conf)
+  if (r.parent === null || r.location.logSubrequest)
+    for (let i = 0; i < logs.length; i++) logs[i]!.run(r, logs[i]!.conf)
   if (r.source !== null) {
     const { source } = r
     r.source = null

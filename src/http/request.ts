@@ -175,7 +175,8 @@ export class HttpRequest {
   /** First of the added response header fields of that name, any case. */
   responseHeader(name: string): string | null {
     for (let i = 0; i < this.outNames.length; i++) {
-      if (this.outNames[i]!.length === name.length && this.outNames[i]!.toLowerCase() === name) return this.outValues[i]!
+      if (this.outNames[i]!.length === name.length && this.outNames[i]!.toLowerCase() === name)
+        return this.outValues[i]!
     }
     return null
   }

@@ -10,7 +10,6 @@
 import type { ProxyProtocol } from '../codec/proxy-protocol.ts'
 import type { BodySink } from '../codec/h1/chunked.ts'
 import { parseRequestHead, RequestHead } from '../codec/h1/request-head.ts'
-import { parseUri, Uri } from '../codec/h1/uri.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
 import { INFO } from '../log/error-log.ts'
 import { accepted, type Connection, type ConnectionHandler } from '../net/connection.ts'
@@ -18,16 +17,16 @@ import { BodyFraming, BROKEN_BODY } from './body-framing.ts'
 import { ClientWriter, type WriterOwner } from './client-writer.ts'
 import { returnHead, takeHead } from './head-pool.ts'
 import { respondSpecial } from './output.ts'
-import { run } from './phases.ts'
 import { execute } from './regex.ts'
 import { HttpRequest, type ClientStream } from './request.ts'
 import { RequestBody } from './request-body.ts'
 import { endRequest } from './request-end.ts'
+import { refuseRequest, startRequest } from './request-start.ts'
 import { Tunnel } from './session-tunnel.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from './runtime.ts'
 import { countClosed, countMove, countRequest, GONE, READING, WAITING, WRITING } from '../zone/connection-counts.ts'
 import { logTlsError, Opening, type OpeningOwner } from './session-opening.ts'
-import { tlsRefusal, type ClientTls } from './ssl/client-tls.ts'
+import type { ClientTls } from './ssl/client-tls.ts'
 import { LAST_REQUEST_GRACE, type Sessions } from './sessions.ts'
 
 const IDLE = 0
@@ -42,8 +41,6 @@ const COUNTED_AS = [WAITING, READING, WRITING, WRITING, WRITING, GONE]
 /** Pipelined bytes kept while a request is served; beyond, the client is not read. */
 const PIPELINE_MAX = 65536
 const NONE = Buffer.alloc(0)
-
-const target = new Uri()
 
 export class Http1Session implements OpeningOwner, ClientStream, WriterOwner, BodySink {
   connection: Connection
@@ -191,16 +188,13 @@ export class Http1Session implements OpeningOwner, ClientStream, WriterOwner, Bo
     timers.disarm(this.timer)
     const r = this.begin(head)
     if (used < 0) {
-      r.keepAlive = false
-      r.uri = r.unparsedUri = head.target
-      r.log(INFO, head.error)
-      respondSpecial(r, -used)
+      refuseRequest(r, -used)
       return -1
     }
     this.expectsContinue = head.expectContinue && head.version === 11
     const declared = this.framing.begin(head)
     if (declared !== 0) r.body = new RequestBody(declared)
-    this.dispatch(r)
+    startRequest(r, this.listen.tls, this.tls)
     return used
   }
 
@@ -211,29 +205,12 @@ export class Http1Session implements OpeningOwner, ClientStream, WriterOwner, Bo
     this.responseWhole = true
     this.outputBefore = this.connection.bytesOut
     this.writer.reset()
-    const server = head.host !== null ? this.listen.serverFor(head.host) : (this.tls?.server ?? this.listen.defaultServer)
+    const server =
+      head.host !== null ? this.listen.serverFor(head.host) : (this.tls?.server ?? this.listen.defaultServer)
     const r = new HttpRequest(this, head, server, this.clientAddress, this.clientPort)
     if (head.host !== null && this.listen.matchedName !== null) execute(r, this.listen.matchedName, head.host)
     this.request = r
     return r
-  }
-
-  private dispatch(r: HttpRequest): void {
-    const { head } = r
-    r.unparsedUri = head.path
-    r.host = head.host ?? ''
-    if (!parseUri(head.path, r.server.mergeSlashes, target)) {
-      r.log(INFO, `client sent invalid request: "${r.method} ${head.target}"`)
-      r.keepAlive = false
-      respondSpecial(r, 400)
-      return
-    }
-    r.uri = target.uri
-    r.args = target.args
-    r.uriIsRaw = !target.complex && head.path === head.target
-    const refusal = this.listen.tls ? tlsRefusal(r, this.tls) : 0
-    if (refusal === 0) run(r)
-    else respondSpecial(r, refusal)
   }
 
   // ── the request body ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -251,7 +228,9 @@ export class Http1Session implements OpeningOwner, ClientStream, WriterOwner, Bo
     const used = this.framing.feed(bytes, start, end, this)
     if (used === BROKEN_BODY) {
       r.log(INFO, `client sent invalid chunked body: ${this.framing.error}`)
-      this.refuseBody(r)
+      r.keepAlive = false
+      if (this.responseDone) this.close(r)
+      else respondSpecial(r, 400)
       return end - start
     }
     if (this.framing.complete) {
@@ -279,12 +258,6 @@ export class Http1Session implements OpeningOwner, ClientStream, WriterOwner, Bo
     timers.disarm(this.timer)
     if (this.responseDone) this.settle(r)
     else r.body?.finish(r)
-  }
-
-  private refuseBody(r: HttpRequest): void {
-    r.keepAlive = false
-    if (this.responseDone) this.close(r)
-    else respondSpecial(r, 400)
   }
 
   readBody(wanted: boolean): void {
@@ -415,7 +388,10 @@ export class Http1Session implements OpeningOwner, ClientStream, WriterOwner, Bo
   private keep(location: LocationRuntime): void {
     this.enter(IDLE)
     this.connection.resume()
-    timers.arm(this.timer, this.draining ? Math.min(location.keepaliveTimeout, LAST_REQUEST_GRACE) : location.keepaliveTimeout)
+    timers.arm(
+      this.timer,
+      this.draining ? Math.min(location.keepaliveTimeout, LAST_REQUEST_GRACE) : location.keepaliveTimeout,
+    )
     this.consumeLater()
   }
 
@@ -486,7 +462,11 @@ export class Http1Session implements OpeningOwner, ClientStream, WriterOwner, Bo
     const r = this.request
     if (this.state === ACTIVE && r !== null) this.requestTimedOut(r)
     else if (this.state === HEAD) this.headTimedOut()
-    else if (this.state === LINGER && performance.now() < this.lingerUntil && this.connection.bytesIn !== this.inputBefore) {
+    else if (
+      this.state === LINGER &&
+      performance.now() < this.lingerUntil &&
+      this.connection.bytesIn !== this.inputBefore
+    ) {
       // Still sending: it gets its time, up to lingering_time in all.
       this.inputBefore = this.connection.bytesIn
       timers.arm(this.timer, this.listen.defaultServer.outside.lingeringTimeout)

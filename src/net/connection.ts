@@ -149,16 +149,30 @@ export class Connection {
     if (this.socket.writableLength === 0) return true
     if (!this.awaitingDrain) {
       this.awaitingDrain = true
-      // An empty write's callback comes when everything before it has gone.
-      this.socket.write(NOTHING, this.flushed)
+      this.awaitFlush()
     }
     return false
+  }
+
+  /** Has onFlushed() called when everything written so far has gone: then an empty write's callback comes. */
+  protected awaitFlush(): void {
+    this.socket.write(NOTHING, this.flushed)
   }
 
   protected onFlushed(): void {
     this.awaitingDrain = false
     if (this.closed || this.socket.destroyed) return
     if (this.settled()) this.handler.onDrain()
+  }
+}
+
+/** To a Unix socket an empty write fails once the peer has answered and closed, and takes what it said with it: there the
+ *  stream itself is asked to tell. */
+class UnixConnection extends Connection {
+  protected override awaitFlush(): void {
+    const { _writableState: state } = this.socket as unknown as { _writableState: { needDrain: boolean } }
+    state.needDrain = true
+    this.socket.once('drain', this.flushed)
   }
 }
 
@@ -171,7 +185,7 @@ export function accepted(handle: unknown, handler: ConnectionHandler): Connectio
 
 /** Connects; `onConnect` is called once when the connection stands. Failure arrives as onClose with the error. */
 export function connect(address: Address, handler: ConnectionHandler, onConnect: () => void): Connection {
-  const connection = new Connection({}, handler)
+  const connection = 'path' in address ? new UnixConnection({}, handler) : new Connection({}, handler)
   connection.socket.connect(
     'path' in address ? { path: address.path } : { ...address, autoSelectFamily: false },
     onConnect,

@@ -110,7 +110,10 @@ test('what is wrong is told in one line that names it', () => {
   assert.equal(complaint('-w 0 a'), 'invalid value "0" for -w: a whole number is needed, 1 or more')
   assert.equal(complaint('--timeout -1 a'), 'invalid value "-1" for --timeout: a whole number is needed, 0 or more')
   assert.equal(complaint('a b'), 'unexpected "b" after the application "a"')
-  assert.match(complaint('-k eventlet a'), /^invalid value "eventlet" for -k: workers of this class are not supported yet/)
+  assert.match(
+    complaint('-k eventlet a'),
+    /^invalid value "eventlet" for -k: workers of this class are not supported yet/,
+  )
   assert.equal(complaint('-e A a'), 'invalid value "A" for -e: as in NAME=value')
 })
 

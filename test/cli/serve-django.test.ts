@@ -3,7 +3,18 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import test from 'node:test'
-import { eventually, get, needs, PYTHON, raw, request, requestBytes, serveApp, tempDir, writeFiles } from '../helpers/index.ts'
+import {
+  eventually,
+  get,
+  needs,
+  PYTHON,
+  raw,
+  request,
+  requestBytes,
+  serveApp,
+  tempDir,
+  writeFiles,
+} from '../helpers/index.ts'
 import type { Response } from '../helpers/index.ts'
 
 const SETTINGS = `from pathlib import Path

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import test from 'node:test'
 import { readCommandLine } from '../../src/app/settings/command-line.ts'
 import { parseSwitches } from '../../src/cli/switches.ts'
+import { parseQuestion } from '../../src/cli/explain-url.ts'
 import { PORTICO } from '../helpers/serve.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { blocksOf, commandsOf, pagesOf, root } from './blocks.ts'
@@ -39,8 +40,13 @@ for (const block of blocks.filter(({ language }) => language === 'sh')) {
 }
 
 function tryCommand(line: string, words: readonly string[]): void {
-  const read = (): unknown => (words[0] === 'serve' ? readCommandLine(words.slice(1), {}) : parseSwitches(words))
-  assert.doesNotThrow(read, line)
+  const readers: Readonly<Record<string, (args: readonly string[]) => unknown>> = {
+    serve: args => readCommandLine(args, {}),
+    explain: parseQuestion,
+  }
+  const [name = '', ...args] = words
+  const read = readers[name]
+  assert.doesNotThrow(() => (read === undefined ? parseSwitches(words) : read(args)), line)
 }
 
 /** Words as a shell makes them of what is shown: quotes, no expansions. */

@@ -38,7 +38,7 @@ export async function serveHttp(t: Scope, body: string, http = '', options: Http
   const dir = tempDir(t)
   writeFiles(dir, options.files ?? {})
   const bound = new net.BoundSocket({ host: '127.0.0.1', port: 0 })
-  const { port } = bound.address() as net.AddressInfo
+  const { port } = bound.address()
   const text = `events { }\nhttp {\n${http}\nserver { listen 127.0.0.1:${port};\n${body.replaceAll('%PORT%', `127.0.0.1:${port}`)}\n} }\n`
   writeFiles(dir, { 'nginx.conf': text, 'error.log': '', 'logs/x': '', 'client_body_temp/x': '' })
   const modules = [...httpModules, ...(options.modules ?? [])]

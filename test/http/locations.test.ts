@@ -48,7 +48,10 @@ test('location: exact, prefix, ^~, regular expressions and nesting in nginx’s 
 
 test('location: a folder that is passed on is redirected to with its slash', async t => {
   const back = await origin(t)
-  const { port } = await serveHttp(t, `location / { return 200 root; } location /app/ { proxy_pass http://127.0.0.1:${back.port}; }`)
+  const { port } = await serveHttp(
+    t,
+    `location / { return 200 root; } location /app/ { proxy_pass http://127.0.0.1:${back.port}; }`,
+  )
   const response = await get(port, '/app?x=1')
   assert.equal(response.status, 301)
   assert.equal(response.header('location'), `http://localhost:${port}/app/?x=1`)
@@ -56,7 +59,9 @@ test('location: a folder that is passed on is redirected to with its slash', asy
 
 test('server_name: exact, wildcards, regular expressions, then the default', async t => {
   const names = ['exact.test', '*.wild.test', 'www.*', '.both.test', '~^(?<who>[a-z]+)\\d+\\.rx$']
-  const blocks = names.map(name => `} server { listen %PORT%; server_name ${name}; return 200 ${name.replaceAll(/[^a-z.*]/g, '')};`)
+  const blocks = names.map(
+    name => `} server { listen %PORT%; server_name ${name}; return 200 ${name.replaceAll(/[^a-z.*]/g, '')};`,
+  )
   const { port } = await serveHttp(t, `return 200 default; ${blocks.join('\n')}`)
   const expected: Readonly<Record<string, string>> = {
     'exact.test': 'exact.test',
@@ -69,5 +74,6 @@ test('server_name: exact, wildcards, regular expressions, then the default', asy
     'abc12.rx': 'whoazd.rx',
     nobody: 'default',
   }
-  for (const [host, body] of Object.entries(expected)) assert.equal((await get(port, '/', { Host: host })).text, body, host)
+  for (const [host, body] of Object.entries(expected))
+    assert.equal((await get(port, '/', { Host: host })).text, body, host)
 })

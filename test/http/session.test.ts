@@ -24,7 +24,8 @@ const echo = httpModule({
 function answerBody(r: HttpRequest): void {
   const { body } = r
   if (body === null) respond(r, 200, 'text/plain', 'no body')
-  else if (body.path !== '') respond(r, 200, 'text/plain', `${body.length} on disk, trailers ${body.trailers.join(' ')}`)
+  else if (body.path !== '')
+    respond(r, 200, 'text/plain', `${body.length} on disk, trailers ${body.trailers.join(' ')}`)
   else respond(r, 200, 'text/plain', Buffer.from(body.bytes()))
 }
 
@@ -120,7 +121,10 @@ test('Expect: 100-continue is answered before the body is read, and not before a
 test('a body beyond client_body_buffer_size goes to a temporary file, which is gone afterwards', async t => {
   const { port, dir } = await start(t)
   const client = await raw(t, port)
-  assert.equal((await client.request({ method: 'POST', path: '/echo', body: 'x'.repeat(5000) })).text, '5000 on disk, trailers ')
+  assert.equal(
+    (await client.request({ method: 'POST', path: '/echo', body: 'x'.repeat(5000) })).text,
+    '5000 on disk, trailers ',
+  )
   await client.send(
     `POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n${'y'.repeat(5000)}\r\n0\r\nX-Sum: 7\r\n\r\n`,
   )
@@ -134,7 +138,9 @@ test('client_max_body_size: declared or chunked, the body is refused with 413 an
   assert.equal((await declared.request({ method: 'POST', path: '/echo', body: 'x'.repeat(20000) })).status, 413)
   await declared.closed()
   const chunked = await raw(t, port)
-  await chunked.send(`POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4e20\r\n${'x'.repeat(20000)}\r\n0\r\n\r\n`)
+  await chunked.send(
+    `POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4e20\r\n${'x'.repeat(20000)}\r\n0\r\n\r\n`,
+  )
   assert.equal((await chunked.response()).status, 413)
   await chunked.closed()
 })
@@ -218,7 +224,9 @@ test('send_timeout: a client that takes nothing is cut off', async t => {
   const client = await raw(t, server.port)
   client.pause()
   await client.send('GET /big HTTP/1.1\r\nHost: x\r\n\r\n')
-  await eventually(() => server.errorLog().includes('client timed out (110: Connection timed out) while sending to client'))
+  await eventually(() =>
+    server.errorLog().includes('client timed out (110: Connection timed out) while sending to client'),
+  )
   client.resume()
   assert.ok((await client.closed()).length < 20_000_000)
 })

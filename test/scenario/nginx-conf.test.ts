@@ -116,7 +116,10 @@ http {
 })
 
 test('location /perftest/ { return 200; }', async t => {
-  const server = await serve(t, 'events { } http { server { listen 127.0.0.1:%%PORT_0%%; location /perftest/ { return 200; } } }')
+  const server = await serve(
+    t,
+    'events { } http { server { listen 127.0.0.1:%%PORT_0%%; location /perftest/ { return 200; } } }',
+  )
   const response = await get(server.port, '/perftest/')
   assert.deepEqual([response.status, response.header('content-length'), response.text], [200, '0', ''])
 })

@@ -1,0 +1,41 @@
+// A request's beginning, when its head has been read: what the head says of its URI and host, then the first step.
+
+import { parseUri, Uri } from '../codec/h1/uri.ts'
+import { INFO } from '../log/error-log.ts'
+import { respondSpecial } from './output.ts'
+import { run } from './phases.ts'
+import type { HttpRequest } from './request.ts'
+import { tlsRefusal, type ClientTls } from './ssl/client-tls.ts'
+
+const target = new Uri()
+
+/**
+ * Sends the request on its way.
+ * @param expectsTls does its address speak TLS? Then the connection may be why it is refused
+ */
+export function startRequest(r: HttpRequest, expectsTls: boolean, tls: ClientTls | null): void {
+  const { head } = r
+  r.unparsedUri = head.path
+  r.host = head.host ?? ''
+  if (!parseUri(head.path, r.server.mergeSlashes, target)) {
+    r.log(INFO, `client sent invalid request: "${r.method} ${head.target}"`)
+    r.keepAlive = false
+    respondSpecial(r, 400)
+    return
+  }
+  r.uri = target.uri
+  r.args = target.args
+  r.uriIsRaw = !target.complex && head.path === head.target
+  const refusal = expectsTls ? tlsRefusal(r, tls) : 0
+  if (refusal === 0) run(r)
+  else respondSpecial(r, refusal)
+}
+
+/** Answers a request whose head could not be read. Nobody knows where the next one would begin. */
+export function refuseRequest(r: HttpRequest, status: number): void {
+  const { head } = r
+  r.keepAlive = false
+  r.uri = r.unparsedUri = head.target
+  r.log(INFO, head.error)
+  respondSpecial(r, status)
+}
