@@ -24,19 +24,11 @@ import { endRequest } from './request-end.ts'
 import { refuseRequest, startRequest } from './request-start.ts'
 import { Tunnel } from './session-tunnel.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from './runtime.ts'
-import { countClosed, countMove, countRequest, GONE, READING, WAITING, WRITING } from '../zone/connection-counts.ts'
+import { countClosed, countMove, countRequest } from '../zone/connection-counts.ts'
+import { ACTIVE, CLOSED, COUNTED_AS, HEAD, IDLE, LINGER, TUNNEL } from './session-states.ts'
 import { logTlsError, Opening, type OpeningOwner } from './session-opening.ts'
 import type { ClientTls } from './ssl/client-tls.ts'
 import { LAST_REQUEST_GRACE, type Sessions } from './sessions.ts'
-
-const IDLE = 0
-const HEAD = 1
-const ACTIVE = 2
-const LINGER = 3
-const TUNNEL = 4
-const CLOSED = 5
-/** What each is to stub_status. */
-const COUNTED_AS = [WAITING, READING, WRITING, WRITING, WRITING, GONE]
 
 /** Pipelined bytes kept while a request is served; beyond, the client is not read. */
 const PIPELINE_MAX = 65536
