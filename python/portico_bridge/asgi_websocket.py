@@ -42,7 +42,14 @@ class WebSocketStream(HttpStream):
         self.notify()
 
     def closed_by_client(self, content):
-        self._disconnected(int.from_bytes(content[:2], 'little'), content[2:].decode('utf-8', 'replace'))
+        """The application comes to it behind the messages before, and may still answer those."""
+        code = int.from_bytes(content[:2], 'little')
+        if code == LOST:
+            self._disconnected(code, '')
+        elif self.disconnect is None:
+            reason = content[2:].decode('utf-8', 'replace')
+            self.disconnect = {'type': 'websocket.disconnect', 'code': code, 'reason': reason}
+            self.notify()
 
     def abort(self):
         super().abort()
@@ -72,6 +79,9 @@ class WebSocketStream(HttpStream):
             await self.change()
         if self.messages:
             return self._take()
+        if self.state == OPEN and self.disconnect is not None:
+            self._close(self.disconnect['code'], '')  # the front waits with its answer until now
+            self.gone = True
         return dict(self.disconnect or {'type': 'websocket.disconnect', 'code': LOST, 'reason': ''})
 
     def _take(self):

@@ -67,12 +67,14 @@ class Request:
 
 
 class Connection:
-    """One front thread. `sock` needs recv, recv_into, sendall, shutdown and close."""
+    """One front thread. `sock` needs recv, recv_into, sendall, shutdown and close; `quick`, if there is one, is a socket on
+    the same descriptor whose send() does not wait."""
 
-    __slots__ = ('sock', 'recv', 'pending', 'body', 'gone', 'shutdown')
+    __slots__ = ('sock', 'quick', 'recv', 'pending', 'body', 'gone', 'shutdown')
 
-    def __init__(self, sock):
+    def __init__(self, sock, quick=None):
         self.sock = sock
+        self.quick = quick
         self.recv = sock.recv
         self.pending = EMPTY  # read, but belonging to a later frame
         self.body = None  # BodyStream or BodyFile of the request at hand, if it has one
@@ -87,7 +89,10 @@ class Connection:
         if data:
             self.pending = EMPTY
         else:
-            data = self.recv(READ_SIZE)
+            try:
+                data = self.recv(READ_SIZE)
+            except TimeoutError:
+                return PASSED  # nothing to do for weeks
         size = len(data)
         if size > 16:
             length, stream, kind, flags, count, environ_length = HEADED.unpack_from(data)
@@ -188,8 +193,17 @@ class Connection:
     def send(self, data):
         if self.gone:
             raise FrontGone('the front closed the connection')
+        quick = self.quick
         try:
-            self.sock.sendall(data)
+            if quick is None:
+                self.sock.sendall(data)
+                return
+            try:
+                sent = quick.send(data)
+            except BlockingIOError:
+                sent = 0
+            if sent != len(data):
+                self.sock.sendall(memoryview(data)[sent:])
         except OSError as error:
             self.gone = True
             raise FrontGone('the front closed the connection') from error
@@ -213,6 +227,8 @@ class Connection:
 
     def close(self):
         self.gone = True
+        if self.quick is not None:
+            self.quick.detach()
         self.sock.close()
 
 

@@ -10,11 +10,12 @@ import sys
 
 
 class LoadError(Exception):
-    """`str()` is one line; `details` the traceback, or empty."""
+    """`str()` is one line; `details` the traceback, or empty; `files` those that the traceback names."""
 
-    def __init__(self, line, details=''):
+    def __init__(self, line, details='', files=()):
         super().__init__(line)
         self.details = details
+        self.files = files
 
 
 def load(spec):
@@ -106,7 +107,11 @@ def _failure(spec, what, error):
     if isinstance(error, SyntaxError) and error.msg:
         message = error.msg
     cause = '%s: %s' % (type(error).__name__, message) if message else type(error).__name__
-    return LoadError('cannot load "%s": %s: %s%s' % (spec, what, cause, ' (%s)' % place if place else ''), details)
+    files = [frame.filename for frame in traceback.extract_tb(trace)]
+    if isinstance(error, SyntaxError) and error.filename:
+        files.append(error.filename)
+    line = 'cannot load "%s": %s: %s%s' % (spec, what, cause, ' (%s)' % place if place else '')
+    return LoadError(line, details, files)
 
 
 def _outside_import(trace):

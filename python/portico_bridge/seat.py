@@ -17,6 +17,8 @@ from .frames import BYE, ERROR, HELLO, PASSED, BodyMissing, Connection, FrontGon
 from .wsgi import base_environ, respond, send_error
 
 BACKLOG = 128
+# Seconds, about as many as fit.
+PATIENCE = 2_000_000
 
 
 class Seat:
@@ -83,8 +85,7 @@ class Seat:
             if self.leaving:
                 self._close_listener()  # those who came before it was shut down have been accepted
             return
-        sock.setblocking(True)
-        connection = Connection(sock)
+        connection = Connection(*both_ways(sock))
         self.connections[sock.fileno()] = connection
         self.poller.register(sock.fileno(), select.POLLIN)
         try:
@@ -164,6 +165,19 @@ class Seat:
             connection.close()
         if self.listener is not None:
             self.listener.close()
+
+
+def both_ways(sock):
+    """The socket to wait on, and the same one for what goes out at once.
+
+    A worker that slept in recv would be woken twice for each request: a Unix socket tells whoever sleeps on it also when
+    the front has read the response, that is, when there is room for another one. What sleeps in poll, as a Python socket
+    with a time limit does, is woken only for what it waits for. Sending needs no wait first.
+    """
+    sock.settimeout(PATIENCE)
+    quick = socket.socket(sock.family, sock.type, sock.proto, fileno=sock.fileno())
+    quick.setblocking(False)
+    return sock, quick
 
 
 class ErrorStream:

@@ -21,22 +21,35 @@ CANNOT_LOAD = 4
 
 
 class Worker:
-    def __init__(self, settings, slot, application, report, life):
+    def __init__(self, settings, slot, application, report, life, hooked=None, changes=-1):
         self.settings = settings
+        self.hooked = hooked  # the hooks of a configuration file
+        self.changes = changes  # where the zygote is told that a file has changed
         self.slot = slot
         self.application = application
         self.report = report
         self.life = life
         self.seats = []
+        self.problem = None  # the application cannot be loaded, and another one says so
 
     def run(self):
         """Does not return."""
         die_with(self.life)
+        give_way()
         gc.enable()
-        if self.settings['kind'] == 'gevent':
-            self._patch()
-        if self.application is None:
-            self._load()
+        hooked = self.hooked
+        try:
+            if hooked is not None:
+                hooked.forked()
+            if self.settings['kind'] == 'gevent':
+                self._patch()
+            if self.application is None:
+                self._load()
+            if hooked is not None:
+                hooked.loaded(self.application, self.leave)
+                self.application = hooked.around(self.application, self.settings['kind'])
+        except LoadError as error:
+            self._fail(str(error), error.details)
         try:
             self._open_seats()
         except (OSError, ValueError) as error:
@@ -45,25 +58,35 @@ class Worker:
         os.register_at_fork(after_in_child=self._disown)
         if self.settings['kind'] == 'asgi':
             self._start_asgi()
-        self._tell({'path': self.seats[0].path, 'paths': [seat.path for seat in self.seats]})
+        report = {'path': self.seats[0].path, 'paths': [seat.path for seat in self.seats]}
+        if self.problem is not None:
+            report['problem'] = self.problem
+        self._tell(report)
         KINDS[self.settings['kind']](self)
+        if hooked is not None:
+            hooked.exiting()
         for seat in self.seats:
             unlink(seat.path)
         sys.exit(0)
 
     def _patch(self):
-        try:
-            from .green import patch
+        from .green import patch
 
-            patch()
-        except LoadError as error:
-            self._fail(str(error), error.details)
+        patch()
 
     def _load(self):
-        try:
+        if self.changes < 0:
             self.application = load(self.settings['module'])
-        except LoadError as error:
-            self._fail(str(error), error.details)
+            return
+        from .reloader import watch
+
+        self.application = watch(self.settings, self.hooked.hooks.extra_files, self._changed, self._complain)
+
+    def _changed(self, path):
+        os.write(self.changes, path.encode('utf-8', 'surrogateescape') + b'\n')
+
+    def _complain(self, error, details):
+        self.problem = {'error': error, 'traceback': details}
 
     def _fail(self, error, details):
         self._tell({'error': error, 'traceback': details})
@@ -116,9 +139,12 @@ class Worker:
             self._fail(error, seat.lifespan.details)
 
     def _take_signals(self):
-        faulthandler.enable(2)  # SIGABRT: the stacks of all threads, then the kernel's default
+        if self.hooked is not None and ('worker_abort' in self.hooked or 'worker_exit' in self.hooked):
+            signal.signal(signal.SIGABRT, self._on_abort)
+        faulthandler.enable(2)  # SIGABRT: the stacks of all threads, then what was there before
+        hooked = self.hooked
         for number in (signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, quit_at_once)
+            signal.signal(number, quit_at_once if hooked is None else self._on_quit)
         # A handler that does nothing, not SIG_IGN, which the programs an application starts would inherit.
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
             signal.signal(number, do_nothing)
@@ -126,6 +152,15 @@ class Worker:
 
     def _on_term(self, _number, _frame):
         self.leave()
+
+    def _on_quit(self, _number, _frame):
+        self.hooked.interrupted()
+        quit_at_once(_number, _frame)
+
+    def _on_abort(self, _number, _frame):
+        self.hooked.aborted()
+        flush()
+        os._exit(1)
 
     def leave(self):
         """Finish what is being served, take nothing more, exit."""
@@ -163,6 +198,7 @@ def run_threads(worker):
 
 def serve_or_abort(seat):
     """A seat that breaks takes the worker with it, or the front would wait for it for ever."""
+    give_way()
     try:
         seat.serve()
     except BaseException:
@@ -187,6 +223,15 @@ def die_with(life):
         fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def give_way():
+    """Lets the front finish what it is at when it wakes this thread: on few processors a worker would interrupt it for each
+    request it sends, and both would pay for that. Whatever the application starts is scheduled as usual."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+    except (AttributeError, OSError):
+        pass  # not Linux, or not allowed here
 
 
 def quit_at_once(_number, _frame):

@@ -22,6 +22,8 @@ LIFE = 4
 
 # What an aborted worker has for writing its stacks.
 ABORT_SECONDS = 1.0
+# What a worker that is to go at once has for its hooks; the master waits twice as long.
+QUIT_SECONDS = 1.0
 
 
 class Child:
@@ -56,8 +58,8 @@ def main():
     die_with(LIFE)
     if has_ended(LIFE):
         sys.exit(0)
-    application = prepare(control, settings)
-    worker = Zygote(control, settings, application).run()
+    application, hooks = prepare(control, settings)
+    worker = Zygote(control, settings, application, hooks).run()
     if worker is not None:
         worker.run()
     flush()
@@ -65,7 +67,11 @@ def main():
 
 
 def prepare(control, settings):
-    """Becomes what the settings say and loads the application, if it is to be shared."""
+    """Becomes what the settings say and loads the application, if it is to be shared.
+
+    Returns it, and the hooks of `portico serve`.
+    """
+    hooks = None
     try:
         if settings['kind'] not in KINDS:
             known = ', '.join(sorted(KINDS))
@@ -88,7 +94,15 @@ def prepare(control, settings):
             settings['preload'] = False  # the application must find the library patched, and the zygote must not
         if settings['kind'] == 'asgi':
             from . import asgi as _  # once for all workers
+        if settings['gunicorn'] is not None:
+            from .hooks import Hooks
+
+            hooks = Hooks(settings, settings['gunicorn'])
+            if hooks.reload:
+                settings['preload'] = False  # each worker looks at the files of what it has loaded
         application = load(settings['module']) if settings['preload'] else None
+        if hooks is not None:
+            hooks.loaded(application)
     except (LoadError, privileges.PrivilegeError) as error:
         control.send({'event': 'failed', 'error': str(error), 'traceback': getattr(error, 'details', '')})
         flush()
@@ -97,14 +111,14 @@ def prepare(control, settings):
         warn_of_threads(control)
     gc.collect()
     gc.freeze()
-    return application
+    return application, hooks
 
 
 def fill_defaults(settings):
     directory = os.path.abspath(settings.get('directory') or '.')
     settings['directory'] = directory
     settings['python_path'] = [os.path.join(directory, entry) for entry in settings.get('python_path') or []]
-    for name, value in (('user', None), ('group', None), ('umask', None), ('preload', False)):
+    for name, value in (('user', None), ('group', None), ('umask', None), ('preload', False), ('gunicorn', None)):
         settings.setdefault(name, value)
     for name, value in (('env', {}), ('threads', 1), ('front_threads', 1), ('graceful_timeout', 30), ('generation', 1)):
         if settings.get(name) is None:
@@ -152,13 +166,16 @@ class Control:
 
 
 class Zygote:
-    def __init__(self, control, settings, application):
+    def __init__(self, control, settings, application, hooks=None):
         self.control = control
         self.settings = settings
+        self.hooks = hooks
+        self.changes = self.changes_end = -1  # where workers say that a file has changed
         self.application = application
         self.children = {}
         self.reports = {}  # children by the descriptor of their report
         self.stopping = False
+        self.final = False  # the whole server ends
         self.worker = None  # in the process that was forked: what it is to be
         self.poller = select.poll()
 
@@ -168,6 +185,9 @@ class Zygote:
         fcntl.fcntl(LIFE, fcntl.F_SETFL, fcntl.fcntl(LIFE, fcntl.F_GETFL) & ~os.O_ASYNC)
         for fd in (CONTROL, LIFE, self.wakeup):
             self.poller.register(fd, select.POLLIN)
+        if self.hooks is not None and self.hooks.reload:
+            self.changes, self.changes_end = os.pipe()
+            self.poller.register(self.changes, select.POLLIN)
         try:
             ready = {'event': 'ready', 'pid': os.getpid(), 'python': sys.version.split()[0]}
             self.control.send(dict(ready, preloaded=self.application is not None))
@@ -179,6 +199,8 @@ class Zygote:
                 self._turn()
                 if self.worker is not None:
                     return self.worker
+            if self.final and self.hooks is not None:
+                self.hooks.call('on_exit', self.hooks.server)
         except Stop:
             self._kill_all()
         return None
@@ -205,6 +227,8 @@ class Zygote:
                 raise Stop
             elif fd == self.wakeup:
                 self._note_signals()
+            elif fd == self.changes:
+                self._tell_change()
             elif fd in self.reports:
                 self._read_report(self.reports[fd])
         self._reap()
@@ -215,7 +239,12 @@ class Zygote:
         if name == 'fork':
             self._fork(command['slot'])
         elif name == 'stop':
+            self.final = command.get('final', False)
             self._stop(command.get('graceful', True))
+        elif name == 'workers' and self.hooks is not None:
+            self.hooks.resized(command['count'])
+        elif name == 'pre_exec' and self.hooks is not None:
+            self.hooks.call('pre_exec', self.hooks.server)
         elif name in ('abort', 'kill'):
             child = self.children.get(command['pid'])
             if child is None:
@@ -239,6 +268,7 @@ class Zygote:
         report, report_end = os.pipe()
         os.set_blocking(report, False)
         life_end, life = os.pipe()
+        hooked = self.hooks.new_worker() if self.hooks is not None else None
         flush()
         # No signal may reach the child while it still has the zygote's handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -252,8 +282,10 @@ class Zygote:
             self.control.send({'event': 'worker_failed', 'slot': slot, 'pid': 0, 'error': message, 'traceback': ''})
             return
         if pid == 0:
-            self._become_worker(slot, report, report_end, life, life_end)
+            self._become_worker(slot, report, report_end, life, life_end, hooked)
             return
+        if hooked is not None:
+            self.hooks.forked(hooked, pid)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
         os.close(report_end)
         os.close(life_end)
@@ -261,7 +293,7 @@ class Zygote:
         self.children[pid] = self.reports[report] = child
         self.poller.register(report, select.POLLIN)
 
-    def _become_worker(self, slot, report, report_end, life, life_end):
+    def _become_worker(self, slot, report, report_end, life, life_end, hooked):
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, signal.SIG_DFL)
@@ -273,8 +305,10 @@ class Zygote:
             os.close(child.life)
             if child.report >= 0:
                 os.close(child.report)
+        if self.changes >= 0:
+            os.close(self.changes)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
-        self.worker = Worker(self.settings, slot, self.application, report_end, life_end)
+        self.worker = Worker(self.settings, slot, self.application, report_end, life_end, hooked, self.changes_end)
 
     # Workers' news
 
@@ -295,7 +329,16 @@ class Zygote:
             said = json.loads(line)
             event = 'worker_failed' if 'error' in said else 'worker'
             child.paths = said.get('paths', [])
+            problem = said.pop('problem', None)
+            if problem is not None:
+                message = '%s\n%s' % (problem['error'], problem['traceback'].rstrip())
+                self.control.send({'event': 'log', 'level': 'error', 'message': message.rstrip()})
             self.control.send(dict(said, event=event, slot=child.slot, pid=child.pid))
+
+    def _tell_change(self):
+        """One file is enough: everything is loaded anew."""
+        name = os.read(self.changes, 65536).decode('utf-8', 'replace').partition('\n')[0]
+        self.control.send({'event': 'changed', 'file': name})
 
     def _reap(self):
         for pid in list(self.children):
@@ -314,16 +357,23 @@ class Zygote:
             else:
                 event['status'] = os.WEXITSTATUS(status)
             self.control.send(event)
+            if self.hooks is not None:
+                self.hooks.exited(pid)
 
     # Endings
 
     def _stop(self, graceful):
         self.stopping = True
         deadline = monotonic() + (self.settings['graceful_timeout'] if graceful else 0)
+        at_once = signal.SIGKILL
+        if self.hooks is not None and not graceful:
+            # Workers have hooks for this.
+            at_once = signal.SIGQUIT
+            deadline += QUIT_SECONDS
         for child in self.children.values():
             if child.kill_at is None or child.kill_at > deadline:
                 child.kill_at = deadline
-            os.kill(child.pid, signal.SIGTERM if graceful else signal.SIGKILL)
+            os.kill(child.pid, signal.SIGTERM if graceful else at_once)
 
     def _until_deadline(self):
         """Milliseconds for poll, None when there is no deadline."""

@@ -15,6 +15,8 @@ export interface AppSettings {
   readonly python: string
   readonly pythonPath: readonly string[]
   readonly workers: number
+  /** As many as there may be while requests wait; `workers` where the number is fixed. */
+  readonly workersMax: number
   readonly threads: number
   /** Requests a worker of kind asgi or gevent serves at a time. */
   readonly workerConnections: number
@@ -23,6 +25,8 @@ export interface AppSettings {
   readonly gracefulTimeout: number
   readonly maxRequests: number
   readonly maxRequestsJitter: number
+  /** Bytes of memory a worker may have to itself before it is replaced; 0 for any. */
+  readonly maxMemory: number
   readonly queue: number
   readonly queueTimeout: number
   readonly environment: Readonly<Record<string, string>>
@@ -57,3 +61,15 @@ export type AppRequest =
   | { readonly type: 'hung'; readonly app: string; readonly slot: number; readonly pid: number }
   /** It has served max_requests (or broke the protocol): replace it. */
   | { readonly type: 'retire'; readonly app: string; readonly slot: number; readonly pid: number }
+  /** A Node worker did not answer a request in time: does it hang? */
+  | { readonly type: 'doubt'; readonly app: string; readonly slot: number; readonly pid: number }
+  /** Requests wait: one worker more, if there may be. */
+  | { readonly type: 'grow'; readonly app: string; readonly slot: number; readonly pid: number }
+  /** Told every second where the number of workers may change: those that have had nothing to do. */
+  | {
+      readonly type: 'load'
+      readonly app: string
+      readonly slot: number
+      readonly pid: number
+      readonly idle: readonly number[]
+    }

@@ -2,18 +2,37 @@
 
 import { closeSync, openSync } from 'node:fs'
 import { APP_TOPIC } from '../app/app.ts'
-import type { AppRequest, AppSettings } from '../app/app.ts'
+import type { AppNotice, AppRequest, AppSettings } from '../app/app.ts'
 import type { AppPool } from '../app/pool/pool.ts'
 import type { Output } from '../app/pool/spawner.ts'
 import type { Companions } from '../process/master.ts'
 import type { Ending } from '../process/messages.ts'
 import type { Plan, TopicMessage } from '../process/plan.ts'
 
+/** Between the numbers of generations: an application that was loaded anew by itself has one in between. */
+const RENEWAL = 100_000
+
 export interface Surroundings {
   /** Where applications print to: a daemon's have its error log, since nobody looks at a terminal. */
   readonly daemon: boolean
   log(level: number, message: string): void
   broadcast(content: TopicMessage): void
+  /** Of `portico serve`. */
+  readonly serve: ServeSide | null
+}
+
+/** What `portico serve` has beside its configuration. */
+export interface ServeSide {
+  /** For the zygote; null: the application is none of Python's. */
+  readonly gunicorn: object | null
+  /** Where what applications print goes; null: where our own output goes. */
+  readonly output: string | null
+  /** A file has changed (`--reload`) that is more than the application's. False: it is not. */
+  changed(file: string): boolean
+  /** The application could not be loaded, and there is no earlier one. */
+  notLoaded(error: string): void
+  /** So many workers serve now. */
+  serving(count: number): void
 }
 
 export class Applications implements Companions {
@@ -25,6 +44,13 @@ export class Applications implements Companions {
   private pools: AppPool[] = []
   private ending: Ending | null = null
   private output: Output = 'inherit'
+  private make: ((settings: AppSettings, generation: number) => AppPool) | null = null
+  /** Those whose successors are being loaded, the successors, and those that have been succeeded. */
+  private readonly renewing = new Set<AppPool>()
+  private readonly fresh = new Set<AppPool>()
+  private readonly leaving = new Map<AppPool, Promise<unknown>>()
+  private renewals = 0
+  private renewAgain = false
   private settle: (error: string) => void = () => {}
 
   constructor(apps: readonly AppSettings[], plan: Plan, generation: number, around: Surroundings) {
@@ -53,9 +79,18 @@ export class Applications implements Companions {
     if (this.pools.length === 1) this.pools[0]!.resize(by)
   }
 
-  async stop(ending: Ending): Promise<void> {
+  beforeUpgrade(): void {
+    for (const pool of this.pools) pool.beforeUpgrade()
+  }
+
+  async stop(ending: Ending, final: boolean): Promise<void> {
     this.ending = ending
-    await Promise.all(this.pools.map(pool => pool.stop(ending === 'graceful', pool.settings.gracefulTimeout)))
+    const graceful = ending === 'graceful'
+    await Promise.all([
+      ...this.pools.map(pool => pool.stop(graceful, pool.settings.gracefulTimeout, final)),
+      ...[...this.fresh].map(pool => pool.stop(false, 0)),
+      ...[...this.leaving.keys()].map(pool => pool.stop(graceful, pool.settings.gracefulTimeout)),
+    ])
     if (typeof this.output === 'number') closeSync(this.output)
     this.output = 'inherit'
   }
@@ -68,24 +103,71 @@ export class Applications implements Companions {
       return
     }
     const { user, threads } = this.plan
-    this.output = this.around.daemon ? openOutput(this.plan.errorLog[0]?.path ?? null) : 'inherit'
+    const captured = this.around.serve?.output ?? null
+    if (this.around.daemon || captured !== null) this.output = openOutput(captured ?? this.plan.errorLog[0]?.path ?? null)
     const { output } = this
-    this.pools = this.apps.map(
-      settings =>
-        new AppPool({
-          settings,
-          generation: this.generation,
-          frontThreads: threads,
-          output,
-          runDirectory: '',
-          front: user === null ? null : { user: user.name, group: `${user.gid}` },
-          log: (level, message) => this.around.log(level, message),
-          notify: message => this.around.broadcast({ topic: APP_TOPIC, message }),
-        }),
-    )
+    this.make = (settings, generation) => {
+      const pool: AppPool = new AppPool({
+        settings,
+        generation,
+        frontThreads: threads,
+        output,
+        runDirectory: '',
+        front: user === null ? null : { user: user.name, group: `${user.gid}` },
+        log: (level, message) => this.around.log(level, message),
+        notify: message => this.notify(message),
+        gunicorn: this.gunicorn(generation),
+        changed: file => this.changed(pool, file),
+      })
+      return pool
+    }
+    this.pools = this.apps.map(settings => this.make!(settings, this.generation))
     for (const pool of this.pools) pool.start()
     const errors = await Promise.all(this.pools.map(pool => pool.loaded))
-    this.settle(errors.find(error => error !== '') ?? '')
+    const error = errors.find(one => one !== '') ?? ''
+    if (error !== '' && this.generation === 1 && this.ending === null) this.around.serve?.notLoaded(error)
+    this.settle(error)
+  }
+
+  private gunicorn(generation: number): object | null {
+    const given = this.around.serve?.gunicorn ?? null
+    return given === null ? null : { ...given, master: process.pid, again: generation > 1 }
+  }
+
+  private changed(pool: AppPool, file: string): void {
+    if (!this.pools.includes(pool) || this.ending !== null || this.around.serve?.changed(file) === true) return
+    if (this.renewing.has(pool)) this.renewAgain = true
+    else void this.renew(pool)
+  }
+
+  /** The application is loaded anew beside the one that serves, and takes its place: nothing else of the configuration has
+   *  changed, so the threads stay. */
+  private async renew(old: AppPool): Promise<void> {
+    this.renewing.add(old)
+    const fresh = this.make!(old.settings, ++this.renewals * RENEWAL + this.generation)
+    this.fresh.add(fresh)
+    fresh.start()
+    const error = await fresh.loaded
+    this.fresh.delete(fresh)
+    this.renewing.delete(old)
+    const again = this.renewAgain
+    this.renewAgain = false
+    if (this.ending !== null) return
+    if (error !== '') {
+      await fresh.stop(false, 0)
+      if (again) await this.renew(old)
+      return
+    }
+    this.pools = this.pools.map(pool => (pool === old ? fresh : pool))
+    old.sayAllGone()
+    const leaving = old.stop(true, old.settings.gracefulTimeout).then(() => this.leaving.delete(old))
+    this.leaving.set(old, leaving)
+    if (again) await this.renew(fresh)
+  }
+
+  private notify(message: AppNotice): void {
+    this.around.broadcast({ topic: APP_TOPIC, message })
+    this.around.serve?.serving(this.pools.reduce((count, pool) => count + pool.pids().length, 0))
   }
 }
 

@@ -72,11 +72,11 @@ const hello = { serverName: '', ciphers: [], groups: [] }
 const handshaken = {
   protocol: 'TLSv1.3',
   cipher: 'TLS_AES_256_GCM_SHA384',
+  curve: 'X25519',
   alpnProtocol: '',
   sessionReused: false,
-  session: null,
+  sessionId: '',
   peerCertificate: null,
-  intermediates: 0,
   verifyFault: null,
 } as unknown as ClientTls['connection']
 

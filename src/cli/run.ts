@@ -21,13 +21,20 @@ import type { Plan, TopicMessage } from '../process/plan.ts'
 import type { StopSignals } from '../process/signals.ts'
 import type { Command } from '../process/successor.ts'
 import { Applications } from './applications.ts'
+import type { ServeSide } from './applications.ts'
 import type { Configuration, ThreadData } from './configuration.ts'
 import type { Invocation } from './invocation.ts'
 import type { MasterLog } from './master-log.ts'
 import { topLevelValue } from './top-level.ts'
 
 /** Where the configuration's text is read anew at every reload: files, or what `serve` makes of its options. */
-export type OpenSource = () => Source & { bundle(): Bundle }
+export type OpenSource = () => (Source & { bundle(): Bundle }) | Promise<Source & { bundle(): Bundle }>
+
+/** What a command line may ask of the program it has started. */
+export interface Control {
+  reload(): void
+  halt(exitCode: number): void
+}
 
 const frontEntry = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? './front.ts' : './front.js', import.meta.url),
@@ -44,11 +51,15 @@ function commandAgain(launcher: string): Command {
 /** What another command line than nginx's has of its own. */
 export interface Manners {
   readonly stopSignals: StopSignals
+  /** Before anything starts. */
+  begin(control: Control): void
   /** Everything accepts. */
   ready(): void
+  /** What the applications of the configuration read last are given beside it. */
+  serveSide(): ServeSide | null
 }
 
-const nginxManners: Manners = { stopSignals: 'nginx', ready() {} }
+const nginxManners: Manners = { stopSignals: 'nginx', begin() {}, ready() {}, serveSide: () => null }
 
 /** Runs until stopped. @returns the exit code */
 export async function run(
@@ -57,7 +68,7 @@ export async function run(
   open: OpenSource,
   manners: Manners = nginxManners,
 ): Promise<number> {
-  const source = open()
+  const source = await open()
   const parsed = parseConfig(source, invocation.file, invocation.directives)
   const daemon = topLevelValue(parsed, 'daemon') !== 'off'
   // A configuration that cannot even be parsed is refused right here.
@@ -71,9 +82,18 @@ export async function run(
     log.flush()
     return 1
   }
-  const code = await new Master(program, front, daemon, manners.stopSignals).run(plan)
+  const master = new Master(program, front, daemon, manners.stopSignals)
+  let exitCode = 0
+  manners.begin({
+    reload: () => master.tell('reconfigure'),
+    halt(code) {
+      exitCode = code
+      master.tell('terminate')
+    },
+  })
+  const code = await master.run(plan)
   log.flush()
-  return code
+  return exitCode || code
 }
 
 function threadsGuess(parsed: Parsed): number {
@@ -111,9 +131,15 @@ class Server implements Program {
     this.manners = manners
   }
 
-  load(): Promise<Plan | null> {
-    const source = this.open()
-    return this.plan(source, parseConfig(source, this.invocation.file, this.invocation.directives))
+  async load(): Promise<Plan | null> {
+    try {
+      const source = await this.open()
+      return await this.plan(source, parseConfig(source, this.invocation.file, this.invocation.directives))
+    } catch (error) {
+      const { tell } = await import('./check.ts')
+      tell(error, this.output)
+      return null
+    }
   }
 
   /** Checks by compiling; what is wrong is logged. */
@@ -179,7 +205,7 @@ class Server implements Program {
     }
     const { daemon } = this
     const log = (level: number, text: string): void => this.log(level, text)
-    return new Applications(http.apps, plan, generation, { daemon, log, broadcast })
+    return new Applications(http.apps, plan, generation, { daemon, log, broadcast, serve: this.manners.serveSide() })
   }
 
   log(level: number, message: string): void {

@@ -24,6 +24,7 @@ export class ProxyProtocol {
 /** The longest header taken, as in nginx; version 1 needs 107 bytes at most. */
 export const HEADER_MAX = 4096
 const LINE_MAX = 107
+const LINE_START = Buffer.from('PROXY ', 'latin1')
 const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
 const PREFIX_V2 = 16
 
@@ -41,6 +42,15 @@ export function readProxyProtocol(bytes: Buffer, start: number, end: number): nu
   if (start === end) return INCOMPLETE
   // 'P' or the signature's first byte: one tells the versions apart.
   return bytes[start] === SIGNATURE[0] ? readBinary(bytes, start, end) : readLine(bytes, start, end)
+}
+
+/** Can these bytes be the beginning of a header of that version? `auto` stands for both. */
+export function mayBegin(version: 'v1' | 'v2' | 'auto', bytes: Buffer, start: number, end: number): boolean {
+  const begins = (first: Buffer): boolean => {
+    const size = Math.min(first.length, end - start)
+    return first.compare(bytes, start, start + size, 0, size) === 0
+  }
+  return (version !== 'v2' && begins(LINE_START)) || (version !== 'v1' && begins(SIGNATURE))
 }
 
 function broken(error: string): number {

@@ -4,11 +4,13 @@
 //    0                   1                   2                   3
 //   |F|RSV| opcode |M|  length (7)  | length (16 or 64) … | mask (32) | payload …
 //
-// A message may come in many frames, with control frames in between; the sink is told of it once it is whole and, for text,
-// is UTF-8. Everything that breaks the protocol ends the reading with the close code that says so (7.4.1).
+// A message may come in many frames, with control frames in between, and compressed (ws-deflate.ts); the sink is told of it once
+// it is whole. Text that is not UTF-8 is refused at the byte that shows it. Everything that breaks the protocol ends the reading with the close code that says so (7.4.1).
 
 import { createHash } from 'node:crypto'
 import { isUtf8 } from 'node:buffer'
+import { inflateMessage } from './ws-deflate.ts'
+import { Utf8Check } from './ws-utf8.ts'
 
 export const CONTINUATION = 0
 export const TEXT = 1
@@ -45,8 +47,11 @@ export function isKey(key: string): boolean {
   return /^[A-Za-z0-9+/]{21}[AQgw]==$/.test(key)
 }
 
+/** RSV1: the message is compressed (RFC 7692, 6). */
+const COMPRESSED = 0x40
+
 /** What stands before `length` bytes of payload from a server, which does not mask. */
-export function frameHeader(opcode: number, length: number): Buffer {
+export function frameHeader(opcode: number, length: number, compressed = false): Buffer {
   let header: Buffer
   if (length < 126) {
     header = Buffer.allocUnsafe(2)
@@ -60,7 +65,7 @@ export function frameHeader(opcode: number, length: number): Buffer {
     header[1] = 127
     header.writeBigUInt64BE(BigInt(length), 2)
   }
-  header[0] = 0x80 | opcode
+  header[0] = 0x80 | opcode | (compressed ? COMPRESSED : 0)
   return header
 }
 
@@ -91,6 +96,8 @@ export interface MessageSink {
   onWsPong(payload: Buffer): void
   /** The client's close frame: nothing follows. @param code NO_STATUS when the frame has none */
   onWsClose(code: number, reason: Buffer): void
+  /** After push() had answered, more has been told, or has been found to be wrong. */
+  onWsInflated?(): void
 }
 
 const HEADER_MAX = 14
@@ -119,8 +126,15 @@ export class MessageReader {
   private message: Buffer = EMPTY
   private messageSize = 0
   private messageType = 0
+  private compressed = false
+  private readonly utf8 = new Utf8Check()
   private frames = 0
   private over = false
+  /** A message is being inflated; what has come behind it waits here. */
+  private waiting = false
+  private behind: Buffer = EMPTY
+  /** May messages be compressed? */
+  deflates = false
 
   constructor(sink: MessageSink, maxMessage: number) {
     this.sink = sink
@@ -129,13 +143,21 @@ export class MessageReader {
 
   /** False when nothing more is wanted: the client closed, broke the protocol, or stop() was called. */
   push(chunk: Buffer): boolean {
+    if (this.waiting) {
+      this.behind = Buffer.concat([this.behind, chunk])
+      return !this.over
+    }
     let at = 0
     while (!this.over) {
+      if (this.waiting) {
+        this.behind = Buffer.from(chunk.subarray(at))
+        break
+      }
       if (this.inPayload) {
         const size = Math.min(this.left, chunk.length - at)
         this.takePayload(chunk, at, size)
         at += size
-        if (this.left > 0) break
+        if (this.left > 0 || this.over) break
         this.endFrame()
       } else {
         if (at === chunk.length) break
@@ -150,6 +172,12 @@ export class MessageReader {
   stop(): void {
     this.over = true
     this.message = EMPTY
+    this.behind = EMPTY
+  }
+
+  /** A message is being inflated: what comes is only kept. */
+  get isBusy(): boolean {
+    return this.waiting && !this.over
   }
 
   private readHeader(): void {
@@ -177,7 +205,8 @@ export class MessageReader {
     this.final = (first & 0x80) !== 0
     this.opcode = first & 0x0f
     const { opcode } = this
-    if ((first & 0x70) !== 0) this.fail(PROTOCOL_ERROR, 'reserved bits without an extension')
+    const compressed = this.deflates && (opcode === TEXT || opcode === BINARY) ? COMPRESSED : 0
+    if ((first & 0x70 & ~compressed) !== 0) this.fail(PROTOCOL_ERROR, 'reserved bits without an extension')
     else if ((second & 0x80) === 0) this.fail(PROTOCOL_ERROR, 'unmasked frame')
     else if (opcode >= CLOSE) {
       if (opcode > PONG) this.fail(PROTOCOL_ERROR, `frame of unknown type ${opcode}`)
@@ -186,6 +215,7 @@ export class MessageReader {
     } else if (opcode > BINARY) this.fail(PROTOCOL_ERROR, `frame of unknown type ${opcode}`)
     else if (opcode === CONTINUATION && this.messageType === 0) this.fail(PROTOCOL_ERROR, 'continuation of no message')
     else if (opcode !== CONTINUATION && this.messageType !== 0) this.fail(PROTOCOL_ERROR, 'message inside a message')
+    if (opcode === TEXT || opcode === BINARY) this.compressed = (first & COMPRESSED) !== 0
     return !this.over
   }
 
@@ -202,6 +232,7 @@ export class MessageReader {
       this.messageType = this.opcode
       this.messageSize = 0
       this.frames = 0
+      this.utf8.reset()
     }
     if (this.messageSize + length > this.maxMessage) this.fail(TOO_BIG, 'message too big')
     else if (++this.frames > FRAMES_MAX) this.fail(TOO_BIG, 'message in too many parts')
@@ -218,7 +249,11 @@ export class MessageReader {
     this.maskAt = (maskAt + size) & 3
     this.left -= size
     if (isControl) this.controlSize += size
-    else this.messageSize += size
+    else {
+      this.messageSize += size
+      if (this.messageType === TEXT && !this.compressed && !this.utf8.push(to.subarray(start, start + size)))
+        this.fail(INVALID_DATA, 'text that is not UTF-8')
+    }
   }
 
   /** Memory is taken as bytes come, not as a header claims. */
@@ -264,8 +299,31 @@ export class MessageReader {
     this.message = EMPTY
     this.messageSize = 0
     this.messageType = 0
-    if (isText && !isUtf8(bytes)) this.fail(INVALID_DATA, 'text that is not UTF-8')
+    if (this.compressed) this.inflate(bytes, isText)
+    else if (isText && !this.utf8.complete) this.fail(INVALID_DATA, 'text that is not UTF-8')
     else this.sink.onWsMessage(isText, bytes)
+  }
+
+  private inflate(bytes: Buffer, isText: boolean): void {
+    this.waiting = true
+    let atOnce = false
+    atOnce = inflateMessage(bytes, this.maxMessage, (message, tooBig) => {
+      this.waiting = false
+      if (this.over) return
+      this.inflated(isText, message, tooBig)
+      if (atOnce) return
+      const { behind } = this
+      this.behind = EMPTY
+      if (behind.length > 0) this.push(behind)
+      this.sink.onWsInflated?.()
+    })
+  }
+
+  private inflated(isText: boolean, message: Buffer | null, tooBig: boolean): void {
+    if (tooBig) this.fail(TOO_BIG, 'message too big')
+    else if (message === null) this.fail(INVALID_DATA, 'compressed data that cannot be read')
+    else if (isText && !isUtf8(message)) this.fail(INVALID_DATA, 'text that is not UTF-8')
+    else this.sink.onWsMessage(isText, message)
   }
 
   private fail(code: number, problem: string): void {

@@ -1,6 +1,8 @@
 // A request as CGI variables (RFC 3875, 4.1; PEP 3333): names and values in turn, as the bridge sends them. Only what differs
 // by request; the worker adds the rest.
 
+import type { ProxyProtocol } from '../codec/proxy-protocol.ts'
+import { toldOf } from './app-trust.ts'
 import type { HttpRequest } from './request.ts'
 
 /** Names outside the table of well-known ones are a client's to invent: so many are remembered, no more. */
@@ -32,11 +34,13 @@ const PROTOCOLS: Readonly<Record<number, string>> = { 9: 'HTTP/0.9', 10: 'HTTP/1
 export function environOf(r: HttpRequest): string[] {
   const { head } = r
   const { names, values, count } = head
+  const told = toldOf.get(r)
+  const scriptName = told === null ? '' : told.scriptName
   const environ = [
     'REQUEST_METHOD',
     r.method,
     'SCRIPT_NAME',
-    '',
+    scriptName,
     'QUERY_STRING',
     r.args,
     'RAW_URI',
@@ -48,25 +52,40 @@ export function environOf(r: HttpRequest): string[] {
     'SERVER_PORT',
     portText(r),
     'REMOTE_ADDR',
-    r.clientAddress,
+    // For Gunicorn's users a client on a Unix socket has none.
+    told !== null && r.clientAddress === 'unix:' ? '' : r.clientAddress,
     'REMOTE_PORT',
     `${r.clientPort}`,
     'wsgi.url_scheme',
-    r.stream.tls === null ? 'http' : 'https',
+    told !== null && told.scheme !== '' ? told.scheme : r.stream.tls === null ? 'http' : 'https',
   ]
+  if (told !== null && r.stream.proxyProtocol !== null) addProxyProtocol(environ, r.stream.proxyProtocol)
   const { body } = r
   if (body !== null) environ.push('CONTENT_LENGTH', `${body.length}`)
   else if (head.contentLength === 0) environ.push('CONTENT_LENGTH', '0')
   if (head.contentTypeIndex >= 0) environ.push('CONTENT_TYPE', values[head.contentTypeIndex]!)
   for (let i = 0; i < count; i++) {
-    const variable = variableOf(names[i]!)
-    if (variable === SKIPPED) continue
+    let variable = variableOf(names[i]!)
+    if (variable === SKIPPED) {
+      if (told === null || !names[i]!.includes('_') || !told.passes(names[i]!)) continue
+      variable = `HTTP_${names[i]!.toUpperCase().replaceAll('-', '_')}`
+      const same = environ.lastIndexOf(variable)
+      if (same >= 0) {
+        environ[same + 1] += `,${values[i]!}`
+        continue
+      }
+    }
     const earlier = repeats(names, i) ? environ.lastIndexOf(variable) : -1
     if (earlier < 0) environ.push(variable, values[i]!)
     else environ[earlier + 1] += (variable === 'HTTP_COOKIE' ? '; ' : ',') + values[i]!
   }
-  environ.push('PATH_INFO', r.uri)
+  environ.push('PATH_INFO', scriptName === '' ? r.uri : r.uri.slice(scriptName.length))
   return environ
+}
+
+function addProxyProtocol(environ: string[], header: ProxyProtocol): void {
+  environ.push('PROXY_PROTOCOL', header.source.includes(':') ? 'TCP6' : 'TCP4')
+  environ.push('PROXY_ADDR', header.destination, 'PROXY_PORT', `${header.destinationPort}`)
 }
 
 /** Has the i-th name stood before? Well-known names are the same string object, so this mostly compares pointers. */

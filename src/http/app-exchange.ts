@@ -24,6 +24,7 @@ import { CRIT, ERR } from '../log/error-log.ts'
 import { environOf } from './app-environ.ts'
 import * as field from './app-fields.ts'
 import { scopeOf } from './app-scope.ts'
+import { addServerTiming, appTimes, type AppTimes } from './app-times.ts'
 import type { Application } from './application.ts'
 import { FileParts } from './file-parts.ts'
 import { accelRedirect } from './internal-redirect.ts'
@@ -37,6 +38,10 @@ export interface AppPass {
   readonly app: Application
   readonly buffering: boolean
   readonly limits: BufferLimits
+  /** Times are told to the client in a Server-Timing field. */
+  readonly serverTiming: boolean
+  /** Clients that offer it get compressed messages. */
+  readonly webSocketCompression: boolean
 }
 
 /** Up to here a response is turned into one string with its head. */
@@ -45,10 +50,10 @@ const PIECE = 65536
 /** Seconds told to a client for which there is no room. */
 const RETRY_AFTER = '1'
 
-export class AppExchange extends Call implements Source, Producer {
+export class AppExchange extends Call implements Source, Producer, AppTimes {
   readonly needsClient = true
   protected readonly r: HttpRequest
-  private readonly pass: AppPass
+  protected readonly pass: AppPass
   private buffer: ResponseBuffer | null = null
   private buffering: boolean
   /** The body is sent from a file: the worker has only its end to report. */
@@ -57,7 +62,7 @@ export class AppExchange extends Call implements Source, Producer {
   private bodySent = 0
   /** X-Accel-Redirect. */
   private redirect = ''
-  private readonly sentMs = performance.now()
+  appStatus = 0
 
   constructor(r: HttpRequest, pass: AppPass) {
     super()
@@ -65,6 +70,21 @@ export class AppExchange extends Call implements Source, Producer {
     this.pass = pass
     this.buffering = pass.buffering
     r.source = this
+    appTimes.set(r, this)
+  }
+
+  // ── for variables ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get appName(): string {
+    return this.pass.app.name
+  }
+
+  get waitedMs(): number {
+    return (this.sentMs === 0 ? performance.now() : this.sentMs) - this.madeMs
+  }
+
+  get appMs(): number {
+    return this.sentMs === 0 ? -1 : (this.doneMs === 0 ? performance.now() : this.doneMs) - this.sentMs
   }
 
   // ── the request ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -117,6 +137,7 @@ export class AppExchange extends Call implements Source, Producer {
     }
     if (!this.takeStatus(status)) return
     this.takeFields(fields)
+    if (this.pass.serverTiming) addServerTiming(r, this)
     if (this.redirect !== '') {
       this.goElsewhere()
       return
@@ -189,7 +210,7 @@ export class AppExchange extends Call implements Source, Producer {
       case WORKER_LOST:
         return `${app}: worker process ${pid} prematurely closed connection while reading response ${this.part()}`
       case WORKER_TIMEOUT: {
-        const seconds = ((performance.now() - this.sentMs) / 1000).toFixed(3)
+        const seconds = (this.appMs / 1000).toFixed(3)
         return `${app}: worker process ${pid} timed out after ${seconds} seconds while reading response ${this.part()}`
       }
       case WORKER_FAILED:
@@ -216,6 +237,7 @@ export class AppExchange extends Call implements Source, Producer {
       respondSpecial(r, 502)
       return false
     }
+    this.appStatus = status
     r.status = status
     r.statusLine = line.length === 3 || line.slice(4) === reason(status) ? '' : line
     return true

@@ -2,17 +2,18 @@
 // proxy whose upstream is our own: nothing to configure, upgrades pass, and the client is named in X-Forwarded-*.
 
 import { ERR } from '../log/error-log.ts'
-import type { Application } from './application.ts'
+import { addServerTiming, appTimes, type AppTimes } from './app-times.ts'
+import { type Application, pidOf } from './application.ts'
 import { Slot } from './module.ts'
 import { respondSpecial, type Source } from './output.ts'
 import { readRequestBody } from './request-body.ts'
 import type { HttpRequest } from './request.ts'
 import type { BufferLimits } from './response-buffer.ts'
-import { Exchange } from './upstream/exchange.ts'
+import { CONNECTING, Exchange } from './upstream/exchange.ts'
 import { http1, type H1Reader } from './upstream/h1.ts'
 import type { UpstreamProtocol } from './upstream/protocol.ts'
 import { requestUri } from './upstream/request-uri.ts'
-import { ERROR, type UpstreamSettings } from './upstream/settings.ts'
+import { ERROR, NO_LIVE, type UpstreamSettings } from './upstream/settings.ts'
 
 /** For one location. */
 export interface NodePass {
@@ -20,6 +21,8 @@ export interface NodePass {
   readonly settings: UpstreamSettings
   /** Read by http1: a client may ask for another protocol. */
   readonly sendsUpgrade: true
+  /** Times are told to the client in a Server-Timing field. */
+  readonly serverTiming: boolean
 }
 
 const HEAD_MAX = 65536
@@ -27,17 +30,28 @@ const CONNECT_MS = 60_000
 /** `timeout 0`: as good as for ever. */
 const FOREVER_MS = 2 ** 31
 
-export function nodePass(app: Application, buffering: boolean, bufferLimits: BufferLimits): NodePass {
+export function nodePass(
+  app: Application,
+  buffering: boolean,
+  bufferLimits: BufferLimits,
+  serverTiming: boolean,
+): NodePass {
   const timeout = app.settings.timeout === 0 ? FOREVER_MS : app.settings.timeout
   const settings: UpstreamSettings = {
     buffering,
     requestBuffering: true,
+    cache: null,
+    bind: null,
     ignoreClientAbort: false,
     socketKeepalive: false,
     connectTimeout: CONNECT_MS,
     sendTimeout: timeout,
     readTimeout: timeout,
     interceptErrors: false,
+    limitRate: null,
+    forceRanges: false,
+    store: null,
+    passTrailers: false,
     passRequestHeaders: true,
     passRequestBody: true,
     nextUpstream: ERROR,
@@ -55,7 +69,7 @@ export function nodePass(app: Application, buffering: boolean, bufferLimits: Buf
     bufferLimits,
     hidden: new Set(),
   }
-  return { app, settings, sendsUpgrade: true }
+  return { app, settings, sendsUpgrade: true, serverTiming }
 }
 
 const slot = new Slot<NodePass>()
@@ -81,10 +95,80 @@ const NOTHING: Source = { drain() {}, abort() {} }
 function ask(r: HttpRequest): void {
   if (r.done) return
   const pass = slot.get(r)!
-  const x = new Exchange(r, nodeHttp, pass.settings, pass, pass.app.group!)
+  const x = new NodeExchange(r, pass)
   x.uri = requestUri(r, '', false, '')
   x.sendsBody = r.body !== null
   x.connect()
+}
+
+/** Workers that were gone when a request came to them. */
+const retries = new Slot<number>()
+const RETRIES_MAX = 3
+
+class NodeExchange extends Exchange implements AppTimes {
+  private readonly pass: NodePass
+  worker = 0
+  /** Nobody listens on the worker's socket. */
+  private nobodyListens = false
+  readonly waitedMs: number
+
+  constructor(r: HttpRequest, pass: NodePass) {
+    super(r, nodeHttp, pass.settings, pass, pass.app.group!)
+    this.pass = pass
+    this.waitedMs = Math.max(Date.now() - r.startMs, 0)
+    appTimes.set(r, this)
+  }
+
+  override connect(): void {
+    super.connect()
+    const { peer } = this.choice
+    if (peer === null) return
+    this.worker = pidOf(peer)
+    this.pass.app.countServed(this.worker)
+  }
+
+  override onClose(error: NodeJS.ErrnoException | null): void {
+    this.nobodyListens = error?.code === 'ECONNREFUSED' || error?.code === 'ENOENT'
+    super.onClose(error)
+  }
+
+  /** A worker that cannot be connected to is gone, though the master has not said so yet: the request waits for another. */
+  override failed(why: number): void {
+    const { r, pass } = this
+    const tried = retries.get(r) ?? 0
+    if (!((this.state === CONNECTING && this.nobodyListens) || why === NO_LIVE) || tried === RETRIES_MAX || !pass.app.mayCome || r.done) {
+      super.failed(why)
+      return
+    }
+    retries.set(r, tried + 1)
+    pass.app.lose(this.worker)
+    this.letGo()
+    bodyReady(r)
+  }
+
+  /** The worker may be busy with others, or hang: the master asks it. */
+  override onTimeout(): void {
+    const { worker } = this
+    super.onTimeout()
+    if (worker !== 0) this.pass.app.doubt(worker)
+  }
+
+  get appName(): string {
+    return this.pass.app.name
+  }
+
+  get appStatus(): number {
+    return this.status
+  }
+
+  get appMs(): number {
+    if (this.attempt === null || this.worker === 0) return -1
+    return this.attempt.responseMs < 0 ? this.attempt.elapsed : this.attempt.responseMs
+  }
+
+  tellTimes(): void {
+    if (this.pass.serverTiming) addServerTiming(this.r, this)
+  }
 }
 
 // ── what is said and heard ───────────────────────────────────────────────────────────────────────────────────────────
@@ -129,6 +213,7 @@ function passHead(x: Exchange): void {
   r.statusLine = x.statusText
   r.contentLength = x.chunked ? -1 : x.contentLength
   for (let i = 0; i < names.length; i++) passField(x, names[i]!, head.originalName(i), values[i]!)
+  if (x instanceof NodeExchange) x.tellTimes()
 }
 
 function passField(x: Exchange, name: string, spelled: string, value: string): void {

@@ -1,6 +1,7 @@
 // A request as the pairs an ASGI scope is made of (docs/bridge.md): nine that every request has, then the client's fields as
 // they came, then the path. The worker decodes and puts them where ASGI has them.
 
+import { toldOf } from './app-trust.ts'
 import type { HttpRequest } from './request.ts'
 
 const VERSIONS: Readonly<Record<number, string>> = { 9: '1.0', 10: '1.0', 11: '1.1', 20: '2' }
@@ -9,6 +10,7 @@ const VERSIONS: Readonly<Record<number, string>> = { 9: '1.0', 10: '1.0', 11: '1
 export function scopeOf(r: HttpRequest): string[] {
   const { head } = r
   const { names, values, count } = head
+  const told = toldOf.get(r)
   const query = r.unparsedUri.indexOf('?')
   const scope = [
     'method',
@@ -20,7 +22,7 @@ export function scopeOf(r: HttpRequest): string[] {
     'http_version',
     VERSIONS[r.version] ?? '1.1',
     'scheme',
-    r.stream.tls === null ? 'http' : 'https',
+    told !== null && told.scheme !== '' ? told.scheme : r.stream.tls === null ? 'http' : 'https',
     'server',
     r.stream.localAddress,
     'port',
@@ -32,7 +34,7 @@ export function scopeOf(r: HttpRequest): string[] {
   ]
   for (let i = 0; i < count; i++) {
     const name = names[i]!
-    if (!isOurs(name)) scope.push(name, values[i]!)
+    if (!isOurs(name) || (told !== null && name.includes('_') && told.passes(name))) scope.push(name, values[i]!)
   }
   // However the body was framed, all of it is here now.
   if (r.body !== null) scope.push('content-length', `${r.body.length}`)

@@ -1,8 +1,11 @@
 // An `app` block in use, as its name finds it (APPLICATIONS): made when the configuration is compiled, brought to life in each
 // front thread. Python's workers are reached through a Dispatcher; Node's speak HTTP and are peers of an upstream group.
 
-import type { AppNotice, AppSettings } from '../app/app.ts'
+import type { AppNotice, AppRequest, AppSettings } from '../app/app.ts'
 import type { Dispatcher } from '../app/dispatch/dispatcher.ts'
+import { lifeOf } from '../app/dispatch/life.ts'
+import type { AppSnapshot } from '../app/dispatch/load.ts'
+import { REQUESTS, type SeatTable, TIMEOUTS } from '../app/dispatch/seats.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
 import { leastConn } from '../upstream/balance/least-conn.ts'
 import { Group } from '../upstream/group.ts'
@@ -26,6 +29,10 @@ export class Application {
   /** The workers of kind node. */
   readonly group: Group | null
   private failed = false
+  /** Where requests to Node's workers are counted, and in which cells. */
+  private seats: SeatTable | null = null
+  private readonly cells = new Map<number, number>()
+  private toMaster: (request: AppRequest) => void = () => {}
   private readonly waiting: (() => void)[] = []
   private readonly timer = new Timer<Application>(this, one => one.wakeAll())
 
@@ -52,6 +59,46 @@ export class Application {
     return !this.failed
   }
 
+  /** For Node, once it has started in this thread. */
+  begin(seats: SeatTable, toMaster: (request: AppRequest) => void): void {
+    this.seats = seats
+    this.toMaster = toMaster
+  }
+
+  /** For Node: a worker is given a request. At the end of its life it is replaced. */
+  countServed(pid: number): void {
+    const { seats, settings } = this
+    if (seats === null || pid === 0) return
+    seats.count(REQUESTS, 1)
+    const at = this.cells.get(pid)
+    if (at === undefined || seats.countServed(at) !== lifeOf(settings, pid)) return
+    this.toMaster({ type: 'retire', app: settings.name, slot: 0, pid })
+  }
+
+  /** For Node: a worker has not answered in time. */
+  doubt(pid: number): void {
+    this.seats?.count(TIMEOUTS, 1)
+    this.toMaster({ type: 'doubt', app: this.settings.name, slot: 0, pid })
+  }
+
+  /** For Node: nobody listens there any more. */
+  lose(pid: number): void {
+    if (this.group !== null && pid !== 0) this.removePeer(this.group, pid)
+  }
+
+  /** What is going on; null before the thread has started. */
+  snapshot(): AppSnapshot | null {
+    const { group, seats, settings } = this
+    if (this.dispatcher !== null) return this.dispatcher.snapshot()
+    if (group === null || seats === null) return null
+    const workers = group.peers.map(peer => {
+      const at = this.cells.get(pidOf(peer))
+      return { pid: pidOf(peer), in_flight: peer.conns, served: at === undefined ? 0 : seats.served(at) }
+    })
+    const counters = { requests: seats.counted(REQUESTS), timeouts: seats.counted(TIMEOUTS) }
+    return { kind: 'node', waiting: this.waiting.length, queue: settings.queue, counters, workers }
+  }
+
   /** Calls `run` when a worker is there, or none will come or has come in time. False: too many wait already. */
   awaitWorker(r: HttpRequest, run: (r: HttpRequest) => void): boolean {
     if (this.waiting.length >= this.settings.queue) return false
@@ -68,7 +115,7 @@ export class Application {
   /** What the master says of its workers. */
   notice(notice: AppNotice): void {
     if (this.group === null) this.dispatcher?.notice(notice)
-    else if (notice.type === 'gone') this.group.peers = this.group.peers.filter(peer => pidOf(peer) !== notice.pid)
+    else if (notice.type === 'gone') this.removePeer(this.group, notice.pid)
     else {
       this.failed = notice.type === 'failed'
       if (notice.type === 'worker') this.addPeer(this.group, notice.pid, notice.path)
@@ -85,13 +132,23 @@ export class Application {
     if (group.peers.some(peer => pidOf(peer) === pid)) return
     const peer = new Peer(`unix:${path}`, { path }, { maxFails: 0 })
     pids.set(peer, pid)
+    const at = this.seats?.open(pid, 0) ?? -1
+    if (at >= 0) this.cells.set(pid, at)
     group.peers = [...group.peers, peer]
+  }
+
+  private removePeer(group: Group, pid: number): void {
+    const at = this.cells.get(pid)
+    if (at !== undefined) this.seats?.close(at, pid)
+    this.cells.delete(pid)
+    group.peers = group.peers.filter(peer => pidOf(peer) !== pid)
   }
 }
 
 const pids = new WeakMap<Peer, number>()
 
-function pidOf(peer: Peer): number {
+/** Of the worker behind it. */
+export function pidOf(peer: Peer): number {
   return pids.get(peer) ?? 0
 }
 

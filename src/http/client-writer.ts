@@ -15,6 +15,8 @@ const JOIN_MAX = 4096
 export interface WriterOwner {
   readonly connection: Connection
   readonly requests: number
+  /** Date.now() when the connection was accepted. */
+  readonly connectedMs: number
   readonly draining: boolean
   /** The response has been handed over; `complete` false: it is not whole, the connection must go. */
   responseWritten(r: HttpRequest, complete: boolean): void
@@ -86,6 +88,24 @@ export class ClientWriter extends BodyStage {
     return ready
   }
 
+  /** May this response's body go past our own memory? Only as it is, and only through a plain socket. */
+  takesFiles(r: HttpRequest): boolean {
+    return !this.chunked && !r.bodiless && r.stream.tls === null
+  }
+
+  /** Sends a part of a file past our own memory, where nothing is in its way: bytes that have gone; 0 or less: write them. */
+  sendFile(r: HttpRequest, descriptor: number, position: number, length: number): number {
+    const { connection } = this.owner
+    if (r.done || this.left < length) return 0
+    this.flushHead()
+    if (connection.pending > 0) return 0
+    const count = connection.sendFile(descriptor, position, length)
+    if (count <= 0) return count
+    r.bodyBytesSent += count
+    this.left -= count
+    return count
+  }
+
   private putPlain(bytes: Buffer, last: boolean, volatile: boolean): boolean {
     const { connection } = this.owner
     const { head } = this
@@ -136,6 +156,7 @@ export class ClientWriter extends BodyStage {
     this.chunked = false
     if (this.owner.draining || this.owner.requests >= limit.keepaliveRequests || limit.keepaliveTimeout === 0)
       r.keepAlive = false
+    else if (r.startMs - this.owner.connectedMs > limit.keepaliveTime) r.keepAlive = false
     // HTTP/0.9 has no heads.
     if (r.version === 9) return ''
     let framing = ''

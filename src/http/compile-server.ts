@@ -1,6 +1,6 @@
 // One server block: its own level, its locations, and the flat list of steps of each.
 
-import { SERVER, type Scope, type Site } from '../config/directive.ts'
+import { SERVER, type Scope, type Site, type Statement } from '../config/directive.ts'
 import type { Template } from '../config/template.ts'
 import { serverProduct } from '../lib/product.ts'
 import { ERR } from '../log/error-log.ts'
@@ -22,6 +22,7 @@ import {
   type Value,
 } from './module.ts'
 import { ANSWERS, RUNS, type Explained } from './notes.ts'
+import { compileServerHttp2 } from './h2/directives.ts'
 import { enter, LOCATION_PHASES, SERVER_PHASES, Step } from './phases.ts'
 import { defineCaptures } from './regex.ts'
 import type { HttpRequest } from './request.ts'
@@ -53,11 +54,17 @@ export function compileServer(scope: Scope, http: CompiledHttp): ServerRuntime {
     },
     clientHeaderTimeout: conf.client_header_timeout,
     mergeSlashes: conf.merge_slashes,
+    tunnels: mentions(scope.statement?.block ?? [], 'tunnel_pass'),
     tls: compileServerTls(scope, http),
+    http2: compileServerHttp2(scope),
   }
   // A request for which no location is found goes on through the server's own level.
   outsideSteps.push(...flatten(builder, [...SERVER_PHASES, 'find-config', ...LOCATION_PHASES], server))
   return server
+}
+
+function mentions(statements: readonly Statement[], directive: string): boolean {
+  return statements.some(({ name, block }) => name === directive || (block !== null && mentions(block, directive)))
 }
 
 function compileLocations(scope: Scope, http: CompiledHttp): LocationEntry[] {
@@ -211,6 +218,7 @@ class Builder implements LocationBuilder {
       clientBodyTimeout: conf.client_body_timeout,
       sendTimeout: conf.send_timeout,
       keepaliveTimeout: keepalive.timeout,
+      keepaliveTime: conf.keepalive_time,
       keepaliveHeader:
         keepalive.header === 0
           ? 'Connection: keep-alive\r\n'

@@ -152,18 +152,20 @@ export class CompiledHttp implements HttpSetup {
     return this.variables.get(name) ?? null
   }
 
-  private lookup(name: string): Variable | null {
+  find(name: string): Variable | null {
     const known = this.variables.get(name) ?? this.made.get(name)
     if (known !== undefined) return known
-    if (/^[1-9]$/.test(name)) return captureVariable(Number(name))
     for (const [prefix, make] of this.prefixes) {
-      if (name.startsWith(prefix)) {
-        const made = make(name.slice(prefix.length))
-        this.made.set(name, made)
-        return made
-      }
+      if (name.startsWith(prefix)) return make(name.slice(prefix.length))
     }
     return null
+  }
+
+  private lookup(name: string): Variable | null {
+    if (/^[1-9]$/.test(name)) return captureVariable(Number(name))
+    const variable = this.find(name)
+    if (variable !== null && !this.variables.has(name)) this.made.set(name, variable)
+    return variable
   }
 
   onStart(run: (services: ThreadServices) => void): void {
@@ -230,7 +232,9 @@ export class CompiledHttp implements HttpSetup {
       backlog: 511,
       ipv6only: true,
       proxyProtocol: false,
+      proxyVersions: null,
       tls: false,
+      http2: false,
       site,
     }
   }
@@ -240,12 +244,16 @@ export class CompiledHttp implements HttpSetup {
     if (known !== undefined) {
       const runtime = known.runtime as AddressServers
       runtime.proxyProtocol ||= declared.proxyProtocol
+      runtime.proxyVersions ??= declared.proxyVersions
       runtime.tls ||= declared.tls
+      runtime.http2 ||= declared.http2
       return runtime
     }
     const runtime = new AddressServers(declared.key, server)
     runtime.proxyProtocol = declared.proxyProtocol
+    runtime.proxyVersions = declared.proxyVersions
     runtime.tls = declared.tls
+    runtime.http2 = declared.http2
     const { key, host, port, path, backlog, ipv6only, site } = declared
     this.listens.push({
       key,
@@ -362,7 +370,9 @@ class AddressServers implements ListenRuntime {
   defaultServer: ServerRuntime
   readonly tcpNodelay = true
   proxyProtocol = false
+  proxyVersions: ListenRuntime['proxyVersions'] = null
   tls = false
+  http2 = false
   private explicitDefault = false
   private readonly servers: { server: ServerRuntime; scope: Scope }[] = []
   private readonly names = new Set<string>()

@@ -2,11 +2,20 @@
 // location uses, and log_not_found.
 
 import { HTTP, LOCATION, SERVER, type Conf, type Directive } from '../config/directive.ts'
+import { Template } from '../config/template.ts'
 import { parseNumber, parseSeconds } from '../config/units.ts'
 import { accepted, flag, number, seconds } from '../config/values.ts'
 import type { LocationBuilder } from './module.ts'
-import { CachedFiles, OpenFileCache, uncached, type CacheLimits, type FileFinder } from './open-file-cache.ts'
+import {
+  CachedFiles,
+  guardedFiles,
+  OpenFileCache,
+  uncached,
+  type CacheLimits,
+  type FileFinder,
+} from './open-file-cache.ts'
 import type { HttpSetup } from './setup.ts'
+import { FOLLOW, LinkGuard, NO_LINKS, SAME_OWNER } from './symlinks.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
 const DEFAULT_INACTIVE_MS = 60_000
@@ -33,7 +42,34 @@ const openFileCache: Directive<CacheLimits | null> = {
   },
 }
 
+interface DisableSymlinks {
+  readonly rule: number
+  readonly from: Template | null
+}
+
+const RULES: Readonly<Record<string, number>> = { off: FOLLOW, if_not_owner: SAME_OWNER, on: NO_LINKS }
+
+const disableSymlinks: Directive<DisableSymlinks> = {
+  in: everywhere,
+  args: [1, 2],
+  default: { rule: FOLLOW, from: null },
+  parse(args, at) {
+    let rule: number | null = null
+    let from: Template | null = null
+    for (const arg of args) {
+      if (Object.hasOwn(RULES, arg)) rule = RULES[arg]!
+      else if (arg.startsWith('from=')) from = Template.parse(arg.slice(5), at)
+      else at.fail(`invalid parameter "${arg}"`)
+    }
+    if (rule === null) return at.fail(`"${at.name}" must have "off", "on" or "if_not_owner" parameter`)
+    if (args.length === 2 && from === null) at.fail(`duplicate parameters "${args.join(' ')}"`)
+    if (from !== null && rule === FOLLOW) at.fail('"from=" cannot be used with "off" parameter')
+    return Object.freeze({ rule, from })
+  },
+}
+
 export const fileDirectives = {
+  disable_symlinks: disableSymlinks,
   open_file_cache: openFileCache,
   open_file_cache_valid: seconds(everywhere, 60),
   open_file_cache_min_uses: number(everywhere, 1),
@@ -49,7 +85,10 @@ const caches = new WeakMap<CacheLimits, OpenFileCache>()
 export function fileFinder(at: LocationBuilder, http: HttpSetup): FileFinder {
   const conf: Conf<typeof fileDirectives> = at.scope.conf(fileDirectives)
   const limits = conf.open_file_cache
-  if (limits === null) return uncached
+  const { rule, from } = conf.disable_symlinks
+  if (limits === null && rule === FOLLOW) return uncached
+  const guard = new LinkGuard(rule, from === null ? null : at.value(from))
+  if (limits === null) return guardedFiles(guard)
   let cache = caches.get(limits)
   if (cache === undefined) {
     const made = new OpenFileCache(limits)
@@ -58,5 +97,6 @@ export function fileFinder(at: LocationBuilder, http: HttpSetup): FileFinder {
     cache = made
   }
   const { open_file_cache_valid, open_file_cache_min_uses, open_file_cache_errors } = conf
-  return new CachedFiles(cache, open_file_cache_valid * 1000, open_file_cache_min_uses, open_file_cache_errors)
+  const validMs = open_file_cache_valid * 1000
+  return new CachedFiles(cache, validMs, open_file_cache_min_uses, open_file_cache_errors, guard)
 }

@@ -17,10 +17,17 @@ export interface ListenDeclaration {
   readonly ipv6only: boolean
   /** Connections begin with a PROXY protocol header. */
   readonly proxyProtocol: boolean
+  /** … or may begin with one, of these versions; null: must. */
+  readonly proxyVersions: ProxyVersions | null
   /** Connections begin with a TLS handshake. */
   readonly tls: boolean
+  /** They may speak HTTP/2, whatever `http2` says. */
+  readonly http2: boolean
   readonly site: Site
 }
+
+/** `auto` is both. */
+export type ProxyVersions = 'v1' | 'v2' | 'auto'
 
 const BACKLOG = 511
 
@@ -31,14 +38,20 @@ export function parseListen(args: readonly string[], at: Site): readonly ListenD
   let backlog = BACKLOG
   let ipv6only = true
   let proxyProtocol = false
+  let proxyVersions: ProxyVersions | null = null
   let tls = false
+  let http2 = false
   let quic = false
   for (const option of args.slice(1)) {
     if (option === 'default_server' || option === 'default') isDefault = true
     else if (option === 'proxy_protocol') proxyProtocol = true
-    else if (option === 'ssl') tls = true
+    else if (option.startsWith('proxy_protocol=')) {
+      proxyProtocol = true
+      proxyVersions = versionsOf(option.slice(15), at)
+    } else if (option === 'ssl') tls = true
     else if (option === 'http2') {
-      at.warn('the "http2" parameter of "listen" is ignored, HTTP/2 is not supported yet: clients are served HTTP/1.1')
+      http2 = true
+      at.warn('the "listen ... http2" directive is deprecated, use the "http2" directive instead')
     } else if (option.startsWith('backlog=')) {
       backlog = Number(option.slice(8))
       if (!Number.isInteger(backlog) || backlog <= 0) at.fail(`invalid backlog "${option.slice(8)}"`)
@@ -58,7 +71,13 @@ export function parseListen(args: readonly string[], at: Site): readonly ListenD
     at.warn(`"listen ${args[0]} quic" is ignored, HTTP/3 is not supported yet`)
     return []
   }
-  return addresses.map(address => ({ ...address, isDefault, backlog, ipv6only, proxyProtocol, tls, site: at }))
+  const options = { isDefault, backlog, ipv6only, proxyProtocol, proxyVersions, tls, http2, site: at }
+  return addresses.map(address => ({ ...address, ...options }))
+}
+
+/** Gunicorn's proxy_protocol: connections without a header are served as well. */
+function versionsOf(word: string, at: Site): ProxyVersions {
+  return word === 'v1' || word === 'v2' || word === 'auto' ? word : at.fail(`invalid parameter "proxy_protocol=${word}"`)
 }
 
 function checkKeepalive(value: string, at: Site): void {

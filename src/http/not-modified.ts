@@ -2,10 +2,24 @@
 // them. Looked at before the head is sent, on `r.lastModified` and `r.etag`, so that another answer can be given instead.
 
 import { parseHttpDate } from '../lib/http-date.ts'
+import { LocationSlot } from './module.ts'
 import type { HttpRequest } from './request.ts'
 
 /** if_modified_since: a date that equals ours, or one not before it, or never. */
 export type DateRule = 'off' | 'exact' | 'before'
+
+/** A location's if_modified_since. */
+export const dateRule = new LocationSlot<DateRule>()
+
+/** Any of If-Match, If-None-Match, If-(Un)Modified-Since? Few requests have one, and looking for each takes longer. */
+export function hasConditions(r: HttpRequest): boolean {
+  const { names, count } = r.head
+  for (let i = 0; i < count; i++) {
+    const name = names[i]!
+    if (name.charCodeAt(0) === 105 && name.charCodeAt(1) === 102 && name.charCodeAt(2) === 45) return true
+  }
+  return false
+}
 
 /** 0: send it. 304: not modified. 412: a precondition failed. */
 export function checkPreconditions(r: HttpRequest, rule: DateRule): number {

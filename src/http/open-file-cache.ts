@@ -6,6 +6,8 @@
 // for since (a clock, not a strict LRU: a hit writes one number and moves nothing).
 
 import { FAILED, openFile, REGULAR, statFile, type OpenFile } from './open-file.ts'
+import type { HttpRequest } from './request.ts'
+import { FOLLOW, LinkGuard } from './symlinks.ts'
 
 /** Content all entries of one cache may keep together. Beyond it the least used go. */
 const CONTENT_MAX = 64 * 1024 * 1024
@@ -15,12 +17,28 @@ const TIDY_STEPS = 4
 /** How a location gets at files: with the cache or without. */
 export interface FileFinder {
   /** Opens it; for big files the caller must hold() and release(). */
-  open(path: string, nowMs: number): OpenFile
+  open(path: string, r: HttpRequest): OpenFile
   /** Only what it is. */
-  look(path: string, nowMs: number): OpenFile
+  look(path: string, r: HttpRequest): OpenFile
+  readonly guard: LinkGuard
 }
 
-export const uncached: FileFinder = { open: openFile, look: statFile }
+const follow = new LinkGuard(FOLLOW, null)
+
+export const uncached: FileFinder = {
+  guard: follow,
+  open: path => openFile(path),
+  look: path => statFile(path),
+}
+
+/** Without a cache, minding links. */
+export function guardedFiles(guard: LinkGuard): FileFinder {
+  return {
+    guard,
+    open: (path, r) => openFile(path, guard.rule, guard.trusted(r, path)),
+    look: (path, r) => statFile(path, guard.rule, guard.trusted(r, path)),
+  }
+}
 
 export interface CacheLimits {
   readonly max: number
@@ -101,33 +119,40 @@ export class CachedFiles implements FileFinder {
   private readonly validMs: number
   private readonly minUses: number
   private readonly cachesErrors: boolean
+  readonly guard: LinkGuard
 
-  constructor(cache: OpenFileCache, validMs: number, minUses: number, cachesErrors: boolean) {
+  constructor(cache: OpenFileCache, validMs: number, minUses: number, cachesErrors: boolean, guard = follow) {
     this.cache = cache
     this.validMs = validMs
     this.minUses = minUses
     this.cachesErrors = cachesErrors
+    this.guard = guard
   }
 
-  open(path: string, nowMs: number): OpenFile {
+  open(path: string, r: HttpRequest): OpenFile {
+    const nowMs = r.startMs
+    const { guard } = this
+    const trusted = guard.rule === FOLLOW ? 0 : guard.trusted(r, path)
     const known = this.cache.find(path, nowMs)
-    if (known === null) return this.openAnew(path, nowMs, 1)
+    if (known === null) return this.openAnew(path, trusted, nowMs, 1)
     known.uses++
-    if (known.isCached && nowMs - known.openedMs < this.validMs) return known
-    return this.openAnew(path, nowMs, known.uses)
+    const isFresh = known.isCached && nowMs - known.openedMs < this.validMs
+    // Another location may have been content with less.
+    if (isFresh && known.linkRule === guard.rule && known.trusted === trusted) return known
+    return this.openAnew(path, trusted, nowMs, known.uses)
   }
 
-  look(path: string, nowMs: number): OpenFile {
-    const file = this.open(path, nowMs)
+  look(path: string, r: HttpRequest): OpenFile {
+    const file = this.open(path, r)
     file.hold()
     file.release()
     return file
   }
 
-  private openAnew(path: string, nowMs: number, uses: number): OpenFile {
+  private openAnew(path: string, trusted: number, nowMs: number, uses: number): OpenFile {
     const old = this.cache.find(path, nowMs)
     if (old !== null) this.cache.remove(old)
-    const file = openFile(path)
+    const file = openFile(path, this.guard.rule, trusted)
     if (file.kind === FAILED && !this.cachesErrors) return file
     file.uses = uses
     // Files must have shown that they are wanted before they take memory or a descriptor; the rest costs next to nothing.

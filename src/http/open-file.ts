@@ -3,6 +3,7 @@
 // costs less than asking another thread for it. Only the content of big files is read asynchronously (file-parts.ts).
 
 import { closeSync, constants, fstatSync, openSync, readSync, statSync, type Stats } from 'node:fs'
+import { FOLLOW, openGuarded } from './symlinks.ts'
 import { errorText } from '../lib/errno.ts'
 import { formatHttpDate } from '../lib/http-date.ts'
 
@@ -50,8 +51,14 @@ export class OpenFile {
   /** Those who read from the descriptor just now. */
   private holders = 0
 
-  constructor(path: string) {
+  /** How it was opened (symlinks.ts). */
+  readonly linkRule: number
+  readonly trusted: number
+
+  constructor(path: string, linkRule: number, trusted: number) {
     this.path = path
+    this.linkRule = linkRule
+    this.trusted = trusted
   }
 
   hold(): void {
@@ -77,13 +84,14 @@ export class OpenFile {
   }
 }
 
-/** Never throws; a big file's descriptor stays open until hold() and release(). */
-export function openFile(path: string): OpenFile {
-  const file = new OpenFile(path)
+/** Never throws; a big file's descriptor stays open until hold() and release(). The rule and how much of the path it spares:
+ *  symlinks.ts. */
+export function openFile(path: string, linkRule = FOLLOW, trusted = 0): OpenFile {
+  const file = new OpenFile(path, linkRule, trusted)
   let descriptor = -1
-  let call = 'open()'
+  let call = linkRule === FOLLOW ? 'open()' : 'openat()'
   try {
-    descriptor = openSync(fileName(path), FLAGS)
+    descriptor = linkRule === FOLLOW ? openSync(fileName(path), FLAGS) : openGuarded(path, linkRule, trusted, FLAGS)
     call = 'fstat()'
     const stats = fstatSync(descriptor)
     describe(file, stats)
@@ -105,13 +113,27 @@ export function openFile(path: string): OpenFile {
 }
 
 /** Only looks what the path is. */
-export function statFile(path: string): OpenFile {
-  const file = new OpenFile(path)
+export function statFile(path: string, linkRule = FOLLOW, trusted = 0): OpenFile {
+  if (linkRule !== FOLLOW) return statGuarded(path, linkRule, trusted)
+  const file = new OpenFile(path, FOLLOW, 0)
   try {
     describe(file, statSync(fileName(path)))
   } catch (error) {
     fail(file, 'stat()', error as NodeJS.ErrnoException)
   }
+  return file
+}
+
+function statGuarded(path: string, linkRule: number, trusted: number): OpenFile {
+  const file = new OpenFile(path, linkRule, trusted)
+  let descriptor = -1
+  try {
+    descriptor = openGuarded(path, linkRule, trusted, FLAGS)
+    describe(file, fstatSync(descriptor))
+  } catch (error) {
+    fail(file, 'openat()', error as NodeJS.ErrnoException)
+  }
+  if (descriptor >= 0) closeSync(descriptor)
   return file
 }
 

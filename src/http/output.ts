@@ -7,8 +7,11 @@
 // Backpressure is a return value: write() answers false when the client is slower than we are; then the source holds
 // until drain(). A source that must not hold (an upstream to be freed) puts a ResponseBuffer in between.
 
+import { dropField } from './altered-body.ts'
 import { followErrorPage } from './error-page.ts'
 import { DONE } from './module.ts'
+import { checkPreconditions, dateRule, hasConditions } from './not-modified.ts'
+import { planRanges, type RangePlan } from './range.ts'
 import { CONTENT_TYPE_HTML, isMsie, MSIE_PADDING, refreshPage, specialPage, wantsPadding } from './special-response.ts'
 import type { HttpRequest } from './request.ts'
 import type { FilterEntry } from './runtime.ts'
@@ -52,19 +55,62 @@ export abstract class BodyStage {
 
 export const EMPTY = Buffer.alloc(0)
 
-/** Runs the location's filters over the finished head and hands it to the client's side. */
-export function sendHead(r: HttpRequest): void {
-  if (r.headSent) return
-  runFilters(r)
+/** Runs the location's filters over the finished head and hands it to the client's side. False: the request is answered in
+ *  another way (412, 416), and whoever makes the body lets go of it; only for those who set `conditional` or `rangesMax`. */
+export function sendHead(r: HttpRequest): boolean {
+  if (r.headSent) return true
+  if (!runFilters(r)) return false
   r.stream.sendHead(r)
+  return true
 }
 
-function runFilters(r: HttpRequest): void {
+function runFilters(r: HttpRequest): boolean {
   r.headSent = true
   if (r.errorStatus !== 0) takeErrorStatus(r)
-  r.bodiless = r.method === 'HEAD' || r.status === 204 || r.status === 304
+  if (r.conditional !== null && r.status === 200 && r.parent === null && hasConditions(r)) {
+    const status = checkPreconditions(r, r.conditional)
+    if (status === 412) return answerInstead(r, 412)
+    if (status === 304) becomeNotModified(r)
+  }
+  r.bodiless = r.method === 'HEAD' || r.status === 204 || r.status === 304 || opensTunnel(r)
   const { filters } = r.location
+  const fields = r.outNames.length
   if (filters.length > 0) filterHead(r, filters)
+  if (r.rangesMax === 0 || planRanges(r)) return true
+  const { contentLength } = r
+  undoFilters(r, fields)
+  r.addHeader('Content-Range', `bytes */${contentLength}`)
+  return answerInstead(r, 416)
+}
+
+function answerInstead(r: HttpRequest, status: number): false {
+  r.headSent = false
+  r.conditional = null
+  r.rangesMax = 0
+  respondSpecial(r, status)
+  return false
+}
+
+function becomeNotModified(r: HttpRequest): void {
+  r.status = 304
+  r.statusLine = ''
+  r.contentType = ''
+  r.contentLength = -1
+  dropField(r, 'content-encoding')
+}
+
+/** They will see another head. */
+function undoFilters(r: HttpRequest, fields: number): void {
+  const { writer } = r.stream
+  for (let stage: BodyStage | null = r.out; stage !== null && stage !== writer; stage = stage.next) stage.destroy(r)
+  r.out = writer
+  writer.previous = null
+  r.outNames.length = r.outValues.length = Math.min(fields, r.outNames.length)
+}
+
+/** What follows the answer to CONNECT is no body (RFC 9110, 9.3.6). */
+function opensTunnel(r: HttpRequest): boolean {
+  return r.method === 'CONNECT' && r.status >= 200 && r.status < 300
 }
 
 /** The first filter to see the head sits closest to the source, the last one next to the client. */
@@ -100,7 +146,9 @@ export function respond(r: HttpRequest, status: number, contentType: string, bod
   r.status = status
   r.contentType = contentType
   r.contentLength = body.length
-  runFilters(r)
+  if (r.conditional === null) r.conditional = dateRule.get(r)
+  if (!runFilters(r)) return DONE
+  if (r.range !== null) body = partsOf(body, r.range)
   if (typeof body === 'string' && r.out === r.stream.writer && r.trailers === null) r.stream.sendText(r, body)
   else {
     r.stream.sendHead(r)
@@ -108,6 +156,14 @@ export function respond(r: HttpRequest, status: number, contentType: string, bod
     else r.out.write(r, body, LAST)
   }
   return DONE
+}
+
+function partsOf(body: string | Buffer, { ranges, around }: RangePlan): string | Buffer {
+  const text = typeof body === 'string' ? body : body.toString('latin1')
+  let parts = ''
+  for (let i = 0; i < ranges.length; i++)
+    parts += (around?.heads[i] ?? '') + text.slice(ranges[i]!.start, ranges[i]!.end)
+  return around === null ? parts : parts + around.tail
 }
 
 /** An error page of the location's, or nginx's built-in page for the status (or the bare status). */
@@ -122,6 +178,7 @@ export function respondSpecial(r: HttpRequest, status: number): number {
     r.stream.abort(r)
     return DONE
   }
+  if (r.parent !== null && r.stream.insteadOfError!(r, status)) return DONE
   r.errorStatus = status
   r.statusLine = ''
   r.contentType = ''

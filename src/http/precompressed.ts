@@ -43,9 +43,7 @@ export function serveTwins(at: LocationBuilder, http: HttpSetup, twin: Twin, alw
 /** Which file it would be (`portico explain`). */
 function tellTwin(r: HttpRequest, { twin, files }: TwinConf): string[] {
   const path = filePath(r) + twin.suffix
-  return r.uri.endsWith('/')
-    ? []
-    : [`file "${path}": ${files.look(path, r.startMs).kind === FAILED ? 'not there' : 'there'}`]
+  return r.uri.endsWith('/') ? [] : [`file "${path}": ${files.look(path, r).kind === FAILED ? 'not there' : 'there'}`]
 }
 
 const SLASH = 47
@@ -55,7 +53,7 @@ function serveTwin(r: HttpRequest, conf: TwinConf): number {
   if ((r.method !== 'GET' && r.method !== 'HEAD') || r.uri.charCodeAt(r.uri.length - 1) === SLASH) return NEXT
   const isWanted = always || twin.quality(r, conditions) > 0
   if (!isWanted && !conditions.gzip_vary) return NEXT
-  const file = conf.files.open(filePath(r) + twin.suffix, r.startMs)
+  const file = conf.files.open(filePath(r) + twin.suffix, r)
   if (file.kind === FAILED) return passOver(r, file)
   // That there is another form is for caches to know, whichever this client gets.
   if (!always && conditions.gzip_vary) varyByEncoding(r)

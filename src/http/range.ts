@@ -1,6 +1,6 @@
 // Parts of a response of known length (RFC 9110, 14), with the rules of nginx's range filter: which ranges are taken,
-// which make the whole be sent instead, and which are refused. Decided before the head is sent; the handler then sends
-// the parts from wherever it has the bytes.
+// which make the whole be sent instead, and which are refused. Decided when the filters have seen the head, since they may
+// change its date and tag, or the body; the handler then sends the parts from wherever it has the bytes.
 
 import { parseHttpDate } from '../lib/http-date.ts'
 import type { HttpRequest } from './request.ts'
@@ -23,18 +23,35 @@ export const UNLIMITED = 0x7fffffff
 
 const MAX_DIGITS = 2n ** 63n - 1n
 
+/** What of a body the client gets, and what stands around the parts (null for a single one). */
+export interface RangePlan {
+  readonly ranges: readonly ByteRange[]
+  readonly around: MultipartText | null
+}
+
+/** Weighs the ranges asked for and makes the head say what is sent. False: none of them lies within, 416. */
+export function planRanges(r: HttpRequest): boolean {
+  // A body whose length the filters do not know is one that they alter.
+  if (r.status !== 200 || r.contentLength === -1 || r.version < 10 || r.parent !== null) return true
+  const ranges = requestedRanges(r, r.rangesMax)
+  if (ranges === UNSATISFIABLE) return false
+  if (ranges === WHOLE) r.addHeader('Accept-Ranges', 'bytes')
+  else r.range = { ranges, around: prepareRangeHead(r, ranges) }
+  return true
+}
+
 /** What the client asks for of a 200 response with `r.contentType`, `r.contentLength`, `r.lastModified` and
  * `r.etag` set. */
 export function requestedRanges(r: HttpRequest, max: number): Ranges {
   if (max === 0 || r.version < 10) return WHOLE
   const range = r.header('range')
   if (range === null || range.length < 7 || range.slice(0, 6).toLowerCase() !== 'bytes=') return WHOLE
-  if (!isCurrent(r) || altersBody(r)) return WHOLE
+  if (!isCurrent(r)) return WHOLE
   return parseRanges(range.slice(6), r.contentLength, max)
 }
 
 /** Parts of what a filter is going to alter would be parts of something the client never sees whole. */
-function altersBody(r: HttpRequest): boolean {
+export function altersBody(r: HttpRequest): boolean {
   const { filters } = r.location
   for (let i = 0; i < filters.length; i++) {
     const { alters, conf } = filters[i]!
@@ -91,6 +108,15 @@ function integer(digits: string): number | null {
   if (digits.length <= 15) return Number(digits)
   const value = BigInt(digits)
   return value > MAX_DIGITS ? null : Math.min(Number(value), Number.MAX_SAFE_INTEGER)
+}
+
+const CONTENT_RANGE = /^bytes  *(\d{1,15}) *- *(\d{1,15}) *\/ *(?:(\d{1,15})|\*) *$/
+
+/** `bytes 0-99/1234`; `length` is -1 for `*`. */
+export function parseContentRange(text: string): { start: number; end: number; length: number } | null {
+  const [whole, first, last, length] = CONTENT_RANGE.exec(text) ?? []
+  if (whole === undefined) return null
+  return { start: Number(first), end: Number(last) + 1, length: length === undefined ? -1 : Number(length) }
 }
 
 /** Turns the head into that of a partial response; the boundaries of several parts are answered, '' for one. */

@@ -31,6 +31,8 @@ export class RequestBody {
   /** Names and values in turn. */
   trailers: readonly string[] = []
   refused = false
+  /** However short it is: somebody wants the file itself (storeRequestBody). */
+  inFile = false
   private keepsFile = false
   private holders = 1
   private memory: Buffer | null = null
@@ -70,7 +72,7 @@ export class RequestBody {
       return true
     }
     const { clientBodyBufferSize, clientBodyInFileOnly } = r.location
-    const inMemory = this.path === '' && clientBodyInFileOnly === 'off'
+    const inMemory = this.path === '' && !this.inFile && clientBodyInFileOnly === 'off'
     if (inMemory && this.length + chunk.length <= clientBodyBufferSize) this.remember(r, chunk)
     else if (!this.store(r, chunk)) return false
     this.length += chunk.length
@@ -79,9 +81,19 @@ export class RequestBody {
 
   finish(r: HttpRequest): void {
     this.complete = true
+    const inFileOnly = this.inFile || r.location.clientBodyInFileOnly !== 'off'
+    if (this.collecting && inFileOnly && this.path === '' && !this.store(r, this.bytes())) return
     const ready = this.ready
     this.ready = null
     if (ready !== null && !r.done) ready(r)
+  }
+
+  /** The file of a complete body becomes the caller's, who moves or deletes it. '' when there is none. */
+  takeFile(r: HttpRequest): string {
+    // An empty body has brought no byte to be stored.
+    if (this.path === '' && !this.store(r, this.bytes())) return ''
+    this.keepsFile = true
+    return this.path
   }
 
   /** Nothing of it is good for whoever answers now: too large, or collected in part when something failed. */
@@ -131,7 +143,7 @@ export class RequestBody {
         this.path = `${r.location.clientBodyTempPath}/${tempName()}`
         this.descriptor = openSync(Buffer.from(this.path, 'latin1'), 'wx+', 0o600)
         this.keepsFile = r.location.clientBodyInFileOnly === 'on'
-        if (r.location.clientBodyInFileOnly === 'off')
+        if (r.location.clientBodyInFileOnly === 'off' && !this.inFile)
           r.log(WARN, `a client request body is buffered to a temporary file ${this.path}`)
         if (this.memory !== null) writeFully(this.descriptor, this.memory.subarray(0, this.length))
         this.memory = null
@@ -159,6 +171,15 @@ export function readRequestBody(r: HttpRequest, ready: BodyReady): number {
   body.collect(ready)
   r.stream.readBody(true)
   return DONE
+}
+
+/** Whatever body follows is to be in a file, which may be taken when it is complete; a request without one gets an empty one. */
+export function storeRequestBody(r: HttpRequest): void {
+  if (r.body === null) {
+    r.body = new RequestBody(0)
+    r.body.complete = true
+  }
+  r.body.inFile = true
 }
 
 let tempCount = 0

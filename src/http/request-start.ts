@@ -17,6 +17,15 @@ export function startRequest(r: HttpRequest, expectsTls: boolean, tls: ClientTls
   const { head } = r
   r.unparsedUri = head.path
   r.host = head.host ?? ''
+  if (r.method === 'CONNECT') {
+    // Nobody knows what comes behind it if it is not a tunnel.
+    r.keepAlive = false
+    if (!r.server.tunnels) {
+      r.log(INFO, 'client sent CONNECT method')
+      respondSpecial(r, 405)
+      return
+    }
+  }
   if (!parseUri(head.path, r.server.mergeSlashes, target)) {
     r.log(INFO, `client sent invalid request: "${r.method} ${head.target}"`)
     r.keepAlive = false

@@ -5,8 +5,10 @@ import type { RequestHead } from '../codec/h1/request-head.ts'
 import type { ProxyProtocol } from '../codec/proxy-protocol.ts'
 import type { Connection, ConnectionHandler } from '../net/connection.ts'
 import { freshSlots } from './module.ts'
+import type { DateRule } from './not-modified.ts'
 import type { BodyStage, Source } from './output.ts'
 import type { Step } from './phases.ts'
+import type { RangePlan } from './range.ts'
 import type { RequestBody } from './request-body.ts'
 import type { LocationRuntime, ServerRuntime } from './runtime.ts'
 import type { ClientTls } from './ssl/client-tls.ts'
@@ -43,12 +45,18 @@ export interface ClientStream {
   sendText(r: HttpRequest, body: string): void
   /** Cuts the client off: the response cannot be completed. */
   abort(r: HttpRequest): void
+  /** A subrequest's: nobody waits for it. */
+  readonly background?: boolean
+  /** A subrequest's: something else than an error page is sent where this answers true. */
+  insteadOfError?(r: HttpRequest, status: number): boolean
   /** Lets more of the request body come; `false` holds the client back. */
   readBody(wanted: boolean): void
 }
 
 /** Fields behind a body, whose values may not be known before its end. */
 export interface Trailers {
+  /** What fields() has answered, empty before. */
+  readonly sent?: readonly string[]
   /** Names and values in turn; asked once, when the body is complete. */
   fields(r: HttpRequest): readonly string[]
 }
@@ -118,6 +126,13 @@ export class HttpRequest {
   readonly outValues: string[] = []
   /** What is to follow the body, null for nothing; only a chunked body can have it. */
   trailers: Trailers | null = null
+  /** How dates are compared when conditions of the request are weighed against this response; null: they are not. Set before
+   *  the head is sent, as is the following. */
+  conditional: DateRule | null = null
+  /** How many parts of this response a client may ask for; 0: it gets the whole. */
+  rangesMax = 0
+  /** The parts it gets: whoever makes the body sends these alone. */
+  range: RangePlan | null = null
   /** The client gets a head and no body (HEAD, 204, 304). */
   bodiless = false
   /** Keep the connection after this request? Handlers may only clear it. */

@@ -3,15 +3,17 @@
 //
 //   producer ──push()──▶ [memory: at most memoryMax][file: at most fileMax] ──▶ r.out ──▶ client
 //
+// Where the file cannot be written (a full disk) it is as if it had reached its size: the producer waits, nothing is lost.
+//
 // File access is synchronous, as nginx's is without aio: a page-cache write of 64 KB costs less than handing it to a
 // thread, and it keeps the order of pieces trivially right.
 
-import { closeSync, openSync, readSync, unlinkSync } from 'node:fs'
+import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { keep } from '../net/read-buffer.ts'
 import { CRIT, WARN } from '../log/error-log.ts'
 import { EMPTY, LAST, type Source } from './output.ts'
 import type { HttpRequest } from './request.ts'
-import { tempName, writeFully } from './request-body.ts'
+import { tempName } from './request-body.ts'
 
 /** Whoever fills the buffer. */
 export interface Producer {
@@ -39,10 +41,13 @@ export class ResponseBuffer implements Source {
   private descriptor = -1
   private fileLength = 0
   private fileRead = 0
+  /** What the file would not take. */
+  private overflow: Buffer[] = []
   private clientReady = true
   private held = false
   /** The producer has pushed its last piece. */
   ended = false
+  private endSent = false
   /** Bytes pushed. */
   length = 0
 
@@ -62,7 +67,8 @@ export class ResponseBuffer implements Source {
   push(r: HttpRequest, chunk: Buffer, last: boolean): boolean {
     this.length += chunk.length
     if (last) this.ended = true
-    if (this.clientReady && this.memory === 0 && this.fileLength === this.fileRead) {
+    if (this.clientReady && this.empty) {
+      if (last) this.endSent = true
       this.clientReady = r.out.writeVolatile(r, chunk, last ? LAST : 0)
       return true
     }
@@ -82,28 +88,43 @@ export class ResponseBuffer implements Source {
     while (this.clientReady && !r.done) {
       const piece = this.shift(r)
       if (piece === null) break
-      const last = this.ended && this.memory === 0 && this.fileLength === this.fileRead
+      const last = this.ended && this.empty
+      if (last) this.endSent = true
       this.clientReady = r.out.write(r, piece, last ? LAST : 0)
       if (last) return
     }
+    this.sendEnd(r)
     if (this.held && !this.full()) {
       this.held = false
       this.producer.resumeProducing()
     }
   }
 
+  /** The end came when the client could take no more, and nothing was left to be sent with it. */
+  private sendEnd(r: HttpRequest): void {
+    if (!this.ended || this.endSent || !this.clientReady || r.done) return
+    this.endSent = true
+    r.out.write(r, EMPTY, LAST)
+  }
+
   abort(_r: HttpRequest): void {
     this.producer.cancelProducing()
   }
 
+  private get empty(): boolean {
+    return this.memory === 0 && this.fileLength === this.fileRead && this.overflow.length === 0
+  }
+
   private full(): boolean {
+    if (this.overflow.length > 0) return true
     return this.limits.fileMax === 0 ? this.memory >= this.limits.memoryMax : this.fileLength >= this.limits.fileMax
   }
 
   /** Memory holds what came first; once a file is in use everything newer goes there until it has been sent. */
   private hold(r: HttpRequest, chunk: Buffer): void {
     const inFile = this.fileLength > this.fileRead
-    if (this.limits.fileMax === 0 || (!inFile && this.memory + chunk.length <= this.limits.memoryMax)) {
+    if (this.overflow.length > 0) this.overflow.push(keep(chunk))
+    else if (this.limits.fileMax === 0 || (!inFile && this.memory + chunk.length <= this.limits.memoryMax)) {
       this.pieces.push(keep(chunk))
       this.memory += chunk.length
     } else this.store(r, chunk)
@@ -118,12 +139,15 @@ export class ResponseBuffer implements Source {
         unlinkSync(Buffer.from(path, 'latin1'))
         r.log(WARN, `an upstream response is buffered to a temporary file ${path} while reading upstream`)
       }
-      writeFully(this.descriptor, chunk)
+      // At its place: what a write that failed has left of itself is written over.
+      for (let done = 0; done < chunk.length; ) {
+        done += writeSync(this.descriptor, chunk, done, chunk.length - done, this.fileLength + done)
+      }
       this.fileLength += chunk.length
     } catch (error) {
-      // A gap would corrupt the response; the client must see it end early instead.
       r.log(CRIT, `response could not be buffered in "${this.limits.tempPath}" (${(error as Error).message})`)
-      r.stream.abort(r)
+      this.overflow.push(keep(chunk))
+      if (this.fileLength === this.fileRead && this.descriptor >= 0) this.rewind()
     }
   }
 
@@ -139,7 +163,7 @@ export class ResponseBuffer implements Source {
       }
       return piece
     }
-    if (this.fileRead >= this.fileLength) return null
+    if (this.fileRead >= this.fileLength) return this.overflow.shift() ?? null
     const piece = Buffer.allocUnsafeSlow(Math.min(READ_PIECE, this.fileLength - this.fileRead))
     try {
       const size = readSync(this.descriptor, piece, 0, piece.length, this.fileRead)
@@ -165,6 +189,7 @@ export class ResponseBuffer implements Source {
     this.pieces = []
     this.first = 0
     this.memory = 0
+    this.overflow = []
     if (this.descriptor >= 0) this.rewind()
   }
 }

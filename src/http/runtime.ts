@@ -3,7 +3,9 @@
 import type { HeadLimits } from '../codec/h1/head.ts'
 import type { ErrorLog } from '../log/error-log.ts'
 import type { ErrorPages } from './error-page.ts'
+import type { Http2Settings } from './h2/directives.ts'
 import type { LimitExcept } from './limit-except.ts'
+import type { ProxyVersions } from './listen.ts'
 import type { Filter, Value } from './module.ts'
 import type { Step } from './phases.ts'
 import type { Pattern } from './regex.ts'
@@ -45,6 +47,7 @@ export interface LocationRuntime {
   readonly clientBodyTimeout: number
   readonly sendTimeout: number
   readonly keepaliveTimeout: number
+  readonly keepaliveTime: number
   readonly keepaliveHeader: string
   readonly keepaliveRequests: number
   readonly lingeringTime: number
@@ -92,7 +95,10 @@ export interface ServerRuntime {
   readonly limits: HeadLimits
   readonly clientHeaderTimeout: number
   readonly mergeSlashes: boolean
+  /** Does it know what to do with CONNECT? */
+  readonly tunnels: boolean
   readonly tls: ServerTls
+  readonly http2: Http2Settings
 }
 
 /** One `listen` address with the servers that share it. */
@@ -108,6 +114,10 @@ export interface ListenRuntime {
   readonly tcpNodelay: boolean
   /** Does every connection begin with a PROXY protocol header? */
   readonly proxyProtocol: boolean
+  /** … or may it, of these versions? null: it does. */
+  readonly proxyVersions: ProxyVersions | null
   /** `ssl`: clients speak TLS. */
   readonly tls: boolean
+  /** `http2`: so may they HTTP/2, whatever the server says. */
+  readonly http2: boolean
 }

@@ -1,11 +1,15 @@
-// What may come before the first request of a connection: a PROXY protocol header, and the hello of a client that speaks TLS,
-// which settles whose handshake it gets. On a port with neither, there is no Opening.
+// What may come before the first request of a connection: a PROXY protocol header, the hello of a client that speaks TLS,
+// which settles whose handshake it gets, and the preface of one that speaks HTTP/2 in plain text. On a port with none of them
+// there is no Opening.
 
-import { BROKEN, header, readProxyProtocol, type ProxyProtocol } from '../codec/proxy-protocol.ts'
+import { latin1 } from '../codec/h1/fields.ts'
+import { PREFACE } from '../codec/h2/constants.ts'
+import { BROKEN, header, mayBegin, readProxyProtocol, type ProxyProtocol } from '../codec/proxy-protocol.ts'
 import { HANDSHAKE, readClientHello } from '../codec/tls-client-hello.ts'
 import { ConfigError } from '../config/errors.ts'
 import { ERR, INFO } from '../log/error-log.ts'
 import type { Connection, ConnectionHandler } from '../net/connection.ts'
+import { offersHttp2 } from '../net/openssl/alpn.ts'
 import { acceptTls, INTERNAL_ERROR, opensslText, UNRECOGNIZED_NAME, type TlsSettings } from '../net/tls.ts'
 import type { HttpRequest } from './request.ts'
 import type { ListenRuntime, ServerRuntime } from './runtime.ts'
@@ -24,26 +28,51 @@ export interface OpeningOwner extends ConnectionHandler {
   /** A request before there is any, for variables that a server's certificates depend on. */
   blankRequest(server: ServerRuntime): HttpRequest
   handshakeDone(): void
+  /** The client speaks HTTP/2: the connection is the answer's from now on. */
+  speaksHttp2(): ConnectionHandler
+}
+
+/** A first line of three words, of which the last is no version and the one before no target of HTTP/1. */
+const NO_HTTP1 = /^[A-Z]+ [^/*:.\s]+ (?!HTTP\/)[^\s]+\r?\n/
+
+/** HTTP/2's answer to whoever does not speak it: PROTOCOL_ERROR. */
+const GOAWAY = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
+
+/** Does anything come before requests on such connections? */
+export function awaitsOpening(listen: ListenRuntime): boolean {
+  return listen.proxyProtocol || listen.tls || speaksHttp2(listen, listen.defaultServer)
+}
+
+function speaksHttp2(listen: ListenRuntime, server: ServerRuntime): boolean {
+  return listen.http2 || server.http2.enabled
 }
 
 export class Opening {
   private readonly owner: OpeningOwner
   private awaitsProxyHeader: boolean
   private awaitsHello: boolean
+  private awaitsPreface: boolean
 
   constructor(owner: OpeningOwner) {
     this.owner = owner
     this.awaitsProxyHeader = owner.listen.proxyProtocol
     this.awaitsHello = owner.listen.tls
+    this.awaitsPreface = !owner.listen.tls && speaksHttp2(owner.listen, owner.listen.defaultServer)
   }
 
   get done(): boolean {
-    return !this.awaitsProxyHeader && !this.awaitsHello
+    return !this.awaitsProxyHeader && !this.awaitsHello && !this.awaitsPreface
   }
 
   /** @returns bytes used; 0: what is awaited is not complete, unless `done`; -1: the connection's fate is sealed */
   read(bytes: Buffer, start: number, end: number): number {
-    return this.awaitsProxyHeader ? this.readProxyHeader(bytes, start, end) : this.readHello(bytes, start, end)
+    const versions = this.owner.listen.proxyVersions
+    if (this.awaitsProxyHeader && versions !== null && !mayBegin(versions, bytes, start, end)) {
+      this.awaitsProxyHeader = false
+      if (!this.awaitsHello) return 0
+    }
+    if (this.awaitsProxyHeader) return this.readProxyHeader(bytes, start, end)
+    return this.awaitsHello ? this.readHello(bytes, start, end) : this.readPreface(bytes, start, end)
   }
 
   private readProxyHeader(bytes: Buffer, start: number, end: number): number {
@@ -57,6 +86,19 @@ export class Opening {
       this.awaitsProxyHeader = false
     }
     return used
+  }
+
+  private readPreface(bytes: Buffer, start: number, end: number): number {
+    const size = Math.min(PREFACE.length, end - start)
+    if (bytes.compare(PREFACE, 0, size, start, start + size) !== 0) {
+      if (NO_HTTP1.test(latin1(bytes, start, Math.min(end, start + 256)))) return refuse(this.owner, GOAWAY)
+      this.awaitsPreface = false
+    } else if (size === PREFACE.length) {
+      this.awaitsPreface = false
+      this.owner.speaksHttp2().onData(bytes.subarray(start, end))
+      return end - start
+    }
+    return 0
   }
 
   private readHello(bytes: Buffer, start: number, end: number): number {
@@ -81,10 +123,30 @@ export class Opening {
     const settings = settingsFor(owner, negotiated.tls.settings, negotiated)
     if (settings === null) return refuse(owner, INTERNAL_ERROR)
     const received = bytes.subarray(start, end)
-    owner.tls.connection = acceptTls(owner.connection, received, settings, owner, () => owner.handshakeDone())
+    offersHttp2(speaksHttp2(listen, server))
+    const onSecure = (): void => afterHandshake(owner, negotiated, settings)
+    owner.tls.connection = acceptTls(owner.connection, received, settings, owner, onSecure)
     owner.connection = owner.tls.connection
     return end - start
   }
+}
+
+/** A client's certificate may have to be asked about before its requests are read. */
+function afterHandshake(owner: OpeningOwner, { tls: { ocsp } }: ServerRuntime, { context }: TlsSettings): void {
+  const tls = owner.tls!
+  const connection = tls.connection!
+  if (ocsp === null || tls.certificate === null || tls.fault !== null) {
+    owner.handshakeDone()
+    return
+  }
+  const log = (level: number, message: string): void => owner.note(level, message)
+  connection.pause()
+  ocsp.validate(connection, context, log, fault => {
+    if (connection.closed) return
+    tls.revocation = fault
+    connection.resume()
+    owner.handshakeDone()
+  })
 }
 
 /** null: variables have led nowhere. */

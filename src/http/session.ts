@@ -16,6 +16,7 @@ import { accepted, type Connection, type ConnectionHandler } from '../net/connec
 import { BodyFraming, BROKEN_BODY } from './body-framing.ts'
 import { ClientWriter, type WriterOwner } from './client-writer.ts'
 import { returnHead, takeHead } from './head-pool.ts'
+import { Http2Session } from './h2/session.ts'
 import { respondSpecial } from './output.ts'
 import { execute } from './regex.ts'
 import { HttpRequest, type ClientStream } from './request.ts'
@@ -26,18 +27,20 @@ import { Tunnel } from './session-tunnel.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from './runtime.ts'
 import { countClosed, countMove, countRequest } from '../zone/connection-counts.ts'
 import { ACTIVE, CLOSED, COUNTED_AS, HEAD, IDLE, LINGER, TUNNEL } from './session-states.ts'
-import { logTlsError, Opening, type OpeningOwner } from './session-opening.ts'
+import { awaitsOpening, logTlsError, Opening, type OpeningOwner } from './session-opening.ts'
 import type { ClientTls } from './ssl/client-tls.ts'
-import { LAST_REQUEST_GRACE, type Sessions } from './sessions.ts'
+import { LAST_REQUEST_GRACE, type Session, type Sessions } from './sessions.ts'
 
 /** Pipelined bytes kept while a request is served; beyond, the client is not read. */
 const PIPELINE_MAX = 65536
 const NONE = Buffer.alloc(0)
 
-export class Http1Session implements OpeningOwner, ClientStream, WriterOwner, BodySink {
+export class Http1Session implements Session, OpeningOwner, ClientStream, WriterOwner, BodySink {
   connection: Connection
   readonly connectionNumber: number
   readonly listen: ListenRuntime
+  readonly clientAddress: string
+  readonly clientPort: number
   readonly writer: ClientWriter
   proxyProtocol: ProxyProtocol | null = null
   tls: ClientTls | null = null
@@ -47,8 +50,6 @@ export class Http1Session implements OpeningOwner, ClientStream, WriterOwner, Bo
   requests = 0
   private readonly sessions: Sessions
   private readonly timer: Timer<Http1Session>
-  private readonly clientAddress: string
-  private readonly clientPort: number
   private state = IDLE
   private opening: Opening | null
   private head: RequestHead | null = null
@@ -71,7 +72,7 @@ export class Http1Session implements OpeningOwner, ClientStream, WriterOwner, Bo
 
   constructor(handle: unknown, listen: ListenRuntime, sessions: Sessions, number: number) {
     this.listen = listen
-    this.opening = listen.proxyProtocol || listen.tls ? new Opening(this) : null
+    this.opening = awaitsOpening(listen) ? new Opening(this) : null
     this.sessions = sessions
     this.connectionNumber = number
     this.timer = new Timer<Http1Session>(this, timedOut)
@@ -160,13 +161,23 @@ export class Http1Session implements OpeningOwner, ClientStream, WriterOwner, Bo
     return new HttpRequest(this, new RequestHead(), server, this.clientAddress, this.clientPort)
   }
 
+  speaksHttp2(): Http2Session {
+    timers.disarm(this.timer)
+    const session = new Http2Session(this, this.sessions)
+    this.sessions.replace(this, session)
+    return session
+  }
+
   handshakeDone(): void {
-    if (this.state === IDLE) timers.arm(this.timer, this.listen.defaultServer.clientHeaderTimeout)
+    if (this.tls?.connection?.alpnProtocol === 'h2') this.speaksHttp2()
+    else if (this.state === IDLE) timers.arm(this.timer, this.listen.defaultServer.clientHeaderTimeout)
   }
 
   /** @returns bytes used; 0: the head is not complete; -1: the connection's fate is sealed */
   private readHead(bytes: Buffer, start: number, end: number): number {
     const head = (this.head ??= takeHead())
+    // Whether its server does is seen when that is known.
+    head.tunnels = true
     const server = this.listen.defaultServer
     if (this.state === IDLE) {
       this.enter(HEAD)
@@ -414,6 +425,9 @@ export class Http1Session implements OpeningOwner, ClientStream, WriterOwner, Bo
     this.endRequest(r)
     this.closeNow()
   }
+
+  /** Its answers say that they are the last (ClientWriter). */
+  retire(): void {}
 
   closeNow(): void {
     if (this.state === CLOSED) return

@@ -7,13 +7,26 @@ import { Http1Session } from './session.ts'
 
 let connectionCount = 0
 
+/** A client's connection, whatever is spoken on it. */
+export interface Session {
+  readonly connectionNumber: number
+  readonly listen: ListenRuntime
+  /** No request is under way. */
+  readonly idle: boolean
+  /** Idle, and it has had an answer. */
+  readonly kept: boolean
+  closeNow(): void
+  /** No more requests, please. */
+  retire(): void
+}
+
 /** Idle connections of a retired thread may still bring the request that is on its way. Milliseconds. */
 export const LAST_REQUEST_GRACE = 1000
 
 export class Sessions {
   /** The thread takes no new connections and keeps none. */
   draining = false
-  private readonly all = new Set<Http1Session>()
+  private readonly all = new Set<Session>()
   private readonly max: number
   private readonly errorLog: ErrorLog
   private emptied: (() => void) | null = null
@@ -40,11 +53,18 @@ export class Sessions {
   }
 
   /** For what goes wrong outside of requests. */
-  log(level: number, message: string, session: Http1Session): void {
+  log(level: number, message: string, session: Session): void {
     this.errorLog.log(level, `${message}, server: ${session.listen.address}`, session.connectionNumber)
   }
 
-  remove(session: Http1Session): void {
+  /** The connection is another session's from now on. */
+  replace(before: Session, after: Session): void {
+    this.all.delete(before)
+    this.all.add(after)
+    if (this.draining) after.retire()
+  }
+
+  remove(session: Session): void {
     this.all.delete(session)
     if (this.draining && this.all.size === 0) this.emptied?.()
   }
@@ -58,6 +78,7 @@ export class Sessions {
     this.draining = true
     this.emptied = emptied
     if (!grace) for (const session of this.all) if (session.kept) session.closeNow()
+    for (const session of this.all) session.retire()
     setTimeout(() => this.closeIdle(), LAST_REQUEST_GRACE).unref()
     if (this.all.size === 0) emptied()
   }

@@ -66,6 +66,8 @@ export interface HttpSetup {
   value(template: Template): Value
   /** The variable of that lower-case name, if there is one so far; families such as `http_` not counted. */
   defined(name: string): Variable | null
+  /** As that, with the families; for names that come up when requests are served, after everything is compiled. */
+  find(name: string): Variable | null
   /** The variable of that lower-case name, whose null is "not found" (`-` in a log); refuses an unknown one at the place. */
   variable(name: string, at: Place): Variable
   /** Called in each front thread once the configuration is in use, and before it accepts. */

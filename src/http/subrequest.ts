@@ -17,6 +17,7 @@ import { BodyStage, EMPTY, LAST } from './output.ts'
 import { run } from './phases.ts'
 import { HttpRequest, type ClientStream } from './request.ts'
 import { endRequest } from './request-end.ts'
+import type { LocationRuntime } from './runtime.ts'
 
 /** Called when a subrequest is over; its parent may have ended before, if it ran in the background. */
 export type SubrequestDone = (sub: HttpRequest) => void
@@ -74,6 +75,10 @@ export abstract class SubrequestOutput extends BodyStage implements ClientStream
     this.write(r, body === '' ? EMPTY : Buffer.from(body, 'latin1'), LAST)
   }
 
+  insteadOfError(_r: HttpRequest, _status: number): boolean {
+    return false
+  }
+
   sendInterim(_text: string): void {}
 
   readBody(_wanted: boolean): void {}
@@ -113,20 +118,16 @@ export class DroppedOutput extends SubrequestOutput {
   }
 }
 
-/** For who wants the body in memory, up to a size (subrequest_output_buffer_size). */
-export class CollectedOutput extends SubrequestOutput {
-  private readonly max: number
+/** For who wants the body in memory, up to a size. */
+export abstract class CollectedOutput extends SubrequestOutput {
   private pieces: Buffer[] = []
   private length = 0
 
-  constructor(parent: HttpRequest, max: number, done: SubrequestDone) {
-    super(parent, done)
-    this.max = max
-  }
+  protected abstract limit(sub: HttpRequest): number
 
   protected take(r: HttpRequest, bytes: Buffer): boolean {
     this.length += bytes.length
-    if (this.length <= this.max) this.pieces.push(bytes)
+    if (this.length <= this.limit(r)) this.pieces.push(bytes)
     else {
       r.log(ERR, `too big subrequest response: ${Math.max(this.length, r.contentLength)}`)
       this.abort(r)
@@ -163,6 +164,45 @@ export function makeSubrequest(
   sub.cursor = parent.server.rewriteStart
   inheritSlots(parent, sub)
   return sub
+}
+
+/** The same request again, at the location's content handler (NGX_HTTP_SUBREQUEST_CLONE). */
+export function cloneSubrequest(
+  parent: HttpRequest,
+  location: LocationRuntime,
+  output: SubrequestOutput,
+): HttpRequest | null {
+  const sub = makeSubrequest(parent, parent.uri, parent.args, output)
+  if (sub === null) return null
+  sub.method = parent.method
+  sub.uriIsRaw = parent.uriIsRaw
+  sub.locationMatches = parent.locationMatches
+  sub.aliasTakesUri = parent.aliasTakesUri
+  sub.internal = parent.internal
+  sub.location = location
+  sub.steps = parent.steps
+  sub.cursor = parent.cursor
+  shareBody(parent, sub)
+  return sub
+}
+
+const bareLocations = new WeakMap<LocationRuntime, LocationRuntime>()
+
+/** The location without what its filters would do to a response that nobody sees. */
+export function bareLocation(location: LocationRuntime): LocationRuntime {
+  let bare = bareLocations.get(location)
+  if (bare === undefined) {
+    bare = { ...location, filters: [] }
+    bareLocations.set(location, bare)
+  }
+  return bare
+}
+
+/** The client's body, if it has been read, goes with the subrequest, too. */
+export function shareBody(parent: HttpRequest, sub: HttpRequest): void {
+  if (parent.body === null || !parent.body.complete) return
+  parent.body.share()
+  sub.body = parent.body
 }
 
 /** True: it is over already. */

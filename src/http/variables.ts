@@ -12,6 +12,9 @@ import { Slot, type Variable } from './module.ts'
 import { filePath } from './document-root.ts'
 import type { HttpRequest } from './request.ts'
 
+/** What a request's version is called; HTTP/0.9 has no name for itself. */
+const PROTOCOLS: Readonly<Record<number, string>> = { 10: 'HTTP/1.0', 11: 'HTTP/1.1', 20: 'HTTP/2.0' }
+
 const get = (getter: (r: HttpRequest) => string | null): Variable => ({ get: getter })
 
 export const coreVariables: Readonly<Record<string, Variable>> = {
@@ -25,7 +28,7 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   request_method: get(r => r.method),
   scheme: get(r => (r.stream.tls === null ? 'http' : 'https')),
   https: get(r => (r.stream.tls === null ? '' : 'on')),
-  server_protocol: get(r => (r.version === 11 ? 'HTTP/1.1' : r.version === 10 ? 'HTTP/1.0' : '')),
+  server_protocol: get(r => PROTOCOLS[r.version] ?? ''),
   host: get(r => (r.host === '' ? r.server.name : r.host)),
   hostname: get(() => hostname()),
   server_name: get(r => r.server.name),
@@ -59,7 +62,7 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   sent_http_content_length: get(r => (r.contentLength < 0 ? null : `${r.contentLength}`)),
   sent_http_location: get(r => (r.redirect === '' ? null : r.redirect)),
   sent_http_last_modified: get(r => (r.lastModified === '' ? null : r.lastModified)),
-  sent_http_connection: get(r => (r.keepAlive ? 'keep-alive' : 'close')),
+  sent_http_connection: get(r => (r.status === 101 ? 'upgrade' : r.keepAlive ? 'keep-alive' : 'close')),
   sent_http_keep_alive: get(keepAliveField),
   sent_http_transfer_encoding: get(r => (r.headSent && r.contentLength < 0 && r.version === 11 ? 'chunked' : null)),
 }

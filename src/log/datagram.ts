@@ -71,7 +71,8 @@ export class DatagramSocket {
 /** struct sockaddr_un, sockaddr_in or sockaddr_in6. */
 function socketAddress(address: DatagramAddress): { family: number; bytes: Buffer } {
   if ('path' in address) {
-    const bytes = Buffer.from(`\0\0${address.path}\0`, 'latin1')
+    // An abstract name begins with a NUL and has no other at its end.
+    const bytes = Buffer.from(`\0\0${address.path}${address.path.startsWith('\0') ? '' : '\0'}`, 'latin1')
     bytes.writeUInt16LE(AF_UNIX)
     return { family: AF_UNIX, bytes }
   }

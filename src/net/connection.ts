@@ -7,6 +7,7 @@
 
 import net from 'node:net'
 import { READ_SIZE, readBuffer, surrender } from './read-buffer.ts'
+import { sendFilePart } from './sendfile.ts'
 
 /** What happens on a connection. `onData`'s chunk is valid only during the call (see read-buffer.ts). */
 export interface ConnectionHandler {
@@ -21,6 +22,13 @@ export interface ConnectionHandler {
 
 /** Where to connect to: a TCP address or the path of a Unix socket. */
 export type Address = { readonly host: string; readonly port: number } | { readonly path: string }
+
+/** Where to connect from: an address of ours; port 0 for any. */
+export interface LocalAddress {
+  readonly text: string
+  readonly host: string
+  readonly port: number
+}
 
 type Handle = { writeQueueSize?: number; getAsyncId?: () => number; fd?: number }
 type SocketOptions = Omit<net.SocketConstructorOpts, 'handle'> & { readonly handle?: unknown }
@@ -39,11 +47,15 @@ export class Connection {
   private error: NodeJS.ErrnoException | null = null
   private awaitingDrain = false
 
-  /** @param from what to make the socket of, or one that is there and reads in its own way */
-  constructor(from: SocketOptions | net.Socket, handler: ConnectionHandler) {
+  /** @param from what to make the socket of, or a connection whose socket is this one's too, and which hears of it alone */
+  constructor(from: SocketOptions | Connection, handler: ConnectionHandler) {
     this.handler = handler
     this.flushed = () => this.onFlushed()
-    this.socket = from instanceof net.Socket ? from : this.open(from)
+    if (from instanceof Connection) {
+      this.socket = from.socket
+      return
+    }
+    this.socket = this.open(from)
     this.socket.on('end', () => this.handler.onEnd())
     this.socket.on('error', error => {
       this.error = error
@@ -116,6 +128,15 @@ export class Connection {
     return this.settled()
   }
 
+  /** Sends a part of a file without reading it, to a plain socket with nothing queued: bytes the kernel has taken, 0 at the
+   *  file's end, -1 if it takes none now or the bytes must be written. Nobody tells when it takes more: write some. */
+  sendFile(descriptor: number, position: number, length: number): number {
+    const { fd = -1 } = (this.socket as unknown as { _handle: Handle | null })._handle ?? {}
+    const count = fd < 0 ? -1 : sendFilePart(fd, descriptor, position, length)
+    if (count > 0) this.bytesOut += count
+    return count
+  }
+
   /** Closes the sending side once all is sent; reading goes on. */
   shutdown(): void {
     this.socket.end()
@@ -184,10 +205,16 @@ export function accepted(handle: unknown, handler: ConnectionHandler): Connectio
 }
 
 /** Connects; `onConnect` is called once when the connection stands. Failure arrives as onClose with the error. */
-export function connect(address: Address, handler: ConnectionHandler, onConnect: () => void): Connection {
+export function connect(
+  address: Address,
+  handler: ConnectionHandler,
+  onConnect: () => void,
+  local: LocalAddress | null = null,
+): Connection {
   const connection = 'path' in address ? new UnixConnection({}, handler) : new Connection({}, handler)
+  const from = local === null ? {} : { localAddress: local.host, localPort: local.port }
   connection.socket.connect(
-    'path' in address ? { path: address.path } : { ...address, autoSelectFamily: false },
+    'path' in address ? { path: address.path } : { ...address, ...from, autoSelectFamily: false },
     onConnect,
   )
   return connection

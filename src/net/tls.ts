@@ -1,31 +1,42 @@
-// A connection with TLS on it: node:tls over the socket of a plain Connection, behind the same interface. The plain one has
-// read the client's hello already, so that the settings for the whole handshake are chosen before it begins.
+// A connection with TLS on it: OpenSSL (openssl/) between a plain Connection and its user, behind the same interface. The plain
+// one has read the client's hello already, so that the settings for the whole handshake are chosen before it begins.
 //
-// Unlike a plain socket's, no write here is done at once: records are made and go out, and the stream hears of it a turn of
-// the loop later. Every write therefore answers false and onDrain follows.
+//   socket ── chunk ──▶ record by record ──▶ SSL_read, into the place the record came from ──▶ handler.onData
+//   socket ◀── records ── SSL_write ◀── write, writeText, writeAll
+//
+// An idle connection owns no buffers: what is read is used up at once, and OpenSSL gives its own back between records.
 
-import type { X509Certificate } from 'node:crypto'
-import type tls from 'node:tls'
+import { X509Certificate } from 'node:crypto'
+import { getRawPointer } from 'node:ffi'
 import { Connection, type ConnectionHandler } from './connection.ts'
-import { surrender } from './read-buffer.ts'
+import * as c from './openssl/constants.ts'
+import type { TlsContext } from './openssl/context.ts'
+import { queuedErrors } from './openssl/errors.ts'
+import { cString, openssl } from './openssl/library.ts'
+import { bytesAt, derOf, fromDer, textAt } from './openssl/memory.ts'
+import { attach, claim, cork, flush, offer, recordEnd, recordSize, send, uncork } from './openssl/records.ts'
 
 /** How a server speaks TLS. */
 export interface TlsSettings {
-  readonly secureContext: tls.SecureContext
-  /** Is the client asked for a certificate? It need not have one: what follows from that is the caller's decision. */
-  readonly requestCert: boolean
+  readonly context: TlsContext
+  /** Bytes of a record that is sent (ssl_buffer_size). */
+  readonly bufferSize: number
 }
 
-/** Why a client's certificate is not to be trusted: OpenSSL's name for it and its words. */
+/** Why a peer's certificate is not to be trusted: OpenSSL's number for it and its words. */
 export interface VerifyFault {
-  readonly code: string
+  readonly code: number
   readonly reason: string
 }
 
-type Wrap = { verifyError(): (Error & { code?: string }) | null | undefined }
-
-/** What we speak inside, in ALPN's form (RFC 7301). */
-const PROTOCOLS = ['http/1.1', 'http/1.0', 'http/0.9']
+/** OpenSSL has ended the connection. */
+export class TlsError extends Error {
+  readonly handshaking: boolean
+  constructor(message: string, handshaking: boolean) {
+    super(message)
+    this.handshaking = handshaking
+  }
+}
 
 /** Goes to whoever asks for a name nobody here has (RFC 8446, 6.2): a fatal alert, unrecognized_name. */
 export const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112])
@@ -33,88 +44,326 @@ export const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112])
 /** internal_error: what was configured cannot be used. */
 export const INTERNAL_ERROR = Buffer.from([21, 3, 3, 0, 2, 2, 80])
 
-// Loaded when the first configuration or connection wants it: most of node:tls is OpenSSL's own tables.
-let nodeTls: typeof tls | null = null
+const NOTHING = Buffer.alloc(0)
+const RECORD_MAX = 16384
+/** What is put together for one record. */
+const scratch = Buffer.allocUnsafeSlow(RECORD_MAX)
+/** Records made before they are sent, so that memory does not grow with what is written. */
+const AHEAD = 4 * RECORD_MAX
 
-export function tlsModule(): typeof tls {
-  nodeTls ??= process.getBuiltinModule('node:tls')
-  return nodeTls
-}
+/** Sessions that servers have given us go to the connection they were given to. */
+const awaitingSessions = new Map<bigint, TlsConnection>()
 
-const IGNORE: ConnectionHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} }
-
-export class TlsConnection extends Connection {
-  declare readonly socket: tls.TLSSocket
+export class TlsConnection extends Connection implements ConnectionHandler {
   /** The handshake is done. */
   secured = false
   private readonly plain: Connection
+  private readonly onSecure: () => void
+  private readonly recordSize: number
+  /** 0n once it is freed. */
+  private ssl: bigint
+  /** Bytes of a record that is not complete, or of records behind a pause. */
+  private held: Buffer = NOTHING
+  private peerEnded = false
+  /** A write has answered false. */
+  private owesDrain = false
+  private failure: TlsError | null = null
   private certificate: X509Certificate | null | undefined = undefined
-  private fault: VerifyFault | null | undefined = undefined
-  private chain = -1
 
-  /** @param plain the connection so far; it is not to be used any more */
-  constructor(plain: Connection, socket: tls.TLSSocket, handler: ConnectionHandler, onSecure: () => void) {
-    plain.handler = IGNORE
-    super(socket, handler)
+  /** @param plain the connection so far; it is this one's now */
+  constructor(
+    plain: Connection,
+    context: TlsContext,
+    recordSize: number,
+    handler: ConnectionHandler,
+    onSecure: () => void,
+  ) {
+    super(plain, handler)
     this.plain = plain
-    this.socket.on('data', (chunk: Buffer) => {
-      this.bytesIn += chunk.length
-      this.handler.onData(chunk)
-    })
-    this.socket.on('secure', () => {
+    this.onSecure = onSecure
+    this.recordSize = Math.min(recordSize, RECORD_MAX)
+    this.ssl = openssl().SSL_new(context.pointer)
+    if (this.ssl === 0n) throw new Error(`SSL_new() failed (SSL: ${queuedErrors()})`)
+    attach(this.ssl)
+    plain.handler = this
+  }
+
+  accept(received: Buffer): void {
+    openssl().SSL_set_accept_state(this.ssl)
+    this.onData(received)
+  }
+
+  connect(serverName: string, session: Buffer | null, protocols: readonly string[]): void {
+    const o = openssl()
+    const { ssl } = this
+    o.SSL_set_connect_state(ssl)
+    if (serverName !== '') {
+      const name = cString(serverName)
+      o.SSL_ctrl(ssl, c.SSL_CTRL_SET_TLSEXT_HOSTNAME, 0n, getRawPointer(name))
+      name.fill(0)
+    }
+    if (protocols.length > 0) {
+      const offer = Buffer.from(protocols.map(name => String.fromCharCode(name.length) + name).join(''), 'latin1')
+      o.SSL_set_alpn_protos(ssl, offer, offer.length)
+    }
+    if (session !== null) resume(ssl, session)
+    this.handshake(NOTHING)
+  }
+
+  /** `onSession` is given sessions that may be resumed later. Its context must have been told to save them. */
+  keepSessions(onSession: (session: Buffer) => void): void {
+    this.onSession = onSession
+    awaitingSessions.set(this.ssl, this)
+  }
+
+  onSession: (session: Buffer) => void = ignoreSession
+
+  // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  onData(chunk: Buffer): void {
+    cork(this.plain)
+    this.take(chunk)
+    uncork(this.plain)
+  }
+
+  private take(chunk: Buffer): void {
+    let at = 0
+    while (this.held.length > 0 && at < chunk.length) {
+      const { held } = this
+      const missing = recordSize(held) - held.length
+      if (missing <= 0) {
+        // Records are left from a pause.
+        this.held = NOTHING
+        this.consume(Buffer.concat([held, chunk.subarray(at)]), 0)
+        return
+      }
+      const end = Math.min(chunk.length, at + missing)
+      const bytes = Buffer.concat([held, chunk.subarray(at, end)])
+      at = end
+      this.held = NOTHING
+      this.consume(bytes, 0)
+    }
+    if (at < chunk.length) this.consume(chunk, at)
+  }
+
+  private consume(bytes: Buffer, start: number): void {
+    let at = start
+    while (at < bytes.length && this.alive && !this.peerEnded) {
+      const end = this.reading ? recordEnd(bytes, at, bytes.length) : -1
+      if (end < 0) {
+        this.held = Buffer.from(bytes.subarray(at))
+        return
+      }
+      const record = bytes.subarray(at, end)
+      at = end
+      if (this.secured) this.readRecord(record)
+      else this.handshake(record)
+    }
+  }
+
+  private get alive(): boolean {
+    return this.ssl !== 0n && this.failure === null && !this.socket.destroyed
+  }
+
+  private handshake(record: Buffer): void {
+    const o = openssl()
+    claim(this.plain)
+    o.ERR_clear_error()
+    offer(record)
+    const done = o.SSL_do_handshake(this.ssl)
+    if (done === 1) {
+      send(this.plain)
       this.secured = true
-      onSecure()
-    })
-    // Once the handshake is over, node:tls leaves what to do about broken records to us.
-    this.socket.on('_tlsError', (error: Error) => void this.socket.destroy(error))
+      this.onSecure()
+      return
+    }
+    const error = o.SSL_get_error(this.ssl, done)
+    if (error === c.SSL_ERROR_WANT_READ) send(this.plain)
+    else this.fail()
+  }
+
+  /** The plaintext takes the place of the record it was in, which is always longer. */
+  private readRecord(record: Buffer): void {
+    const o = openssl()
+    claim(this.plain)
+    o.ERR_clear_error()
+    offer(record)
+    const size = o.SSL_read(this.ssl, record, record.length)
+    if (size > 0) {
+      this.bytesIn += size
+      this.handler.onData(record.subarray(0, size))
+      return
+    }
+    const error = o.SSL_get_error(this.ssl, size)
+    send(this.plain)
+    if (error === c.SSL_ERROR_WANT_READ) return
+    if (error === c.SSL_ERROR_ZERO_RETURN) this.onEnd()
+    else this.fail()
+  }
+
+  private fail(): void {
+    this.failure = new TlsError(queuedErrors(), !this.secured)
+    flush(this.plain)
+    this.plain.destroy()
+  }
+
+  override pause(): void {
+    this.reading = false
+    this.plain.pause()
+  }
+
+  override resume(): void {
+    if (this.reading || this.closed) return
+    this.reading = true
+    this.plain.resume()
+    if (this.held.length > 0) setImmediate(readHeld, this)
+  }
+
+  /** Records that came in before a pause. */
+  readHeld(): void {
+    if (!this.reading || this.held.length === 0) return
+    const { held } = this
+    this.held = NOTHING
+    cork(this.plain)
+    this.consume(held, 0)
+    uncork(this.plain)
+  }
+
+  // ── what happens to the plain connection ─────────────────────────────────────────────────────────────────────────
+
+  /** Also when the peer has said that it is done (close_notify). */
+  onEnd(): void {
+    if (this.peerEnded) return
+    this.peerEnded = true
+    this.handler.onEnd()
+  }
+
+  onDrain(): void {
+    if (!this.owesDrain) return
+    this.owesDrain = false
+    this.handler.onDrain()
+  }
+
+  onClose(error: NodeJS.ErrnoException | null): void {
+    this.closed = true
+    this.handler.onClose(this.failure ?? error)
+    this.free()
+  }
+
+  private free(): void {
+    const { ssl } = this
+    if (ssl === 0n) return
+    // For the variables of a log line that is written after this.
+    this.ssl = 0n
+    awaitingSessions.delete(ssl)
+    openssl().SSL_free(ssl)
   }
 
   // ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  override get pending(): number {
+    return this.plain.pending
+  }
+
   override writeText(text: string): boolean {
     this.bytesOut += text.length
-    this.socket.write(text, 'latin1', this.flushed)
-    return false
+    this.encryptText(text)
+    return this.sent()
   }
 
   override write(bytes: Buffer): boolean {
     this.bytesOut += bytes.length
-    this.socket.write(bytes, this.flushed)
-    return false
+    this.encrypt(bytes, bytes.length)
+    return this.sent()
   }
 
+  /** What is encrypted is not looked at any more. */
   override writeVolatile(chunk: Buffer): boolean {
-    // What OpenSSL gets at once it has encrypted when write() is back; what waits in the stream must stay as it is.
-    if (this.socket.writableLength > 0) surrender(chunk)
     return this.write(chunk)
   }
 
-  override writeAll(before: string, bytes: Buffer, after: string, volatile: boolean): boolean {
-    const { socket } = this
-    this.bytesOut += before.length + bytes.length + after.length
-    if (volatile && socket.writableLength > 0) surrender(bytes)
-    socket.cork()
-    if (before !== '') socket.write(before, 'latin1')
-    socket.write(bytes, after === '' ? this.flushed : undefined)
-    if (after !== '') socket.write(after, 'latin1', this.flushed)
-    socket.uncork()
-    return false
+  override writeAll(before: string, bytes: Buffer, after: string, _volatile: boolean): boolean {
+    const size = before.length + bytes.length + after.length
+    this.bytesOut += size
+    if (size <= this.recordSize) {
+      scratch.write(before, 0, 'latin1')
+      bytes.copy(scratch, before.length)
+      scratch.write(after, before.length + bytes.length, 'latin1')
+      this.encrypt(scratch, size)
+    } else {
+      this.encryptText(before)
+      this.encrypt(bytes, bytes.length)
+      this.encryptText(after)
+    }
+    return this.sent()
   }
 
-  protected override onFlushed(): void {
-    if (!this.closed && !this.socket.destroyed && this.socket.writableLength === 0) this.handler.onDrain()
+  private sent(): boolean {
+    const fast = send(this.plain)
+    if (!fast) this.owesDrain = true
+    return fast
   }
 
-  /** Tells the client that this is the end (close_notify), so that it knows that nothing was cut off. */
+  private encryptText(text: string): void {
+    if (text.length > RECORD_MAX) {
+      const bytes = Buffer.from(text, 'latin1')
+      this.encrypt(bytes, bytes.length)
+    } else this.encrypt(scratch, scratch.write(text, 0, 'latin1'))
+  }
+
+  private encrypt(bytes: Buffer, size: number): void {
+    const o = openssl()
+    claim(this.plain)
+    o.ERR_clear_error()
+    let ahead = 0
+    for (let at = 0; at < size && this.alive;) {
+      const piece = Math.min(this.recordSize, size - at)
+      const done = o.SSL_write(this.ssl, at === 0 ? bytes : bytes.subarray(at), piece)
+      if (done <= 0) {
+        this.fail()
+        return
+      }
+      at += done
+      ahead += done
+      if (ahead < AHEAD) continue
+      flush(this.plain)
+      ahead = 0
+    }
+  }
+
+  /** Tells the peer that this is the end (close_notify), so that it knows that nothing was cut off. */
+  private sayEnd(): void {
+    if (!this.secured || !this.alive) return
+    const o = openssl()
+    claim(this.plain)
+    o.ERR_clear_error()
+    o.SSL_shutdown(this.ssl)
+  }
+
+  override shutdown(): void {
+    this.sayEnd()
+    flush(this.plain)
+    this.plain.shutdown()
+  }
+
   override destroy(): void {
     const { socket } = this
-    if (!this.secured || socket.destroyed || socket.writableLength > 0) {
-      socket.destroy()
+    if (socket.destroyed || this.pending > 0 || socket.writableEnded) {
+      this.plain.destroy()
       return
     }
-    socket.end()
-    // The alert has been offered to the kernel by then; nobody waits for a client that would not even take that.
-    setImmediate(destroySocket, socket)
+    this.sayEnd()
+    claim(this.plain)
+    flush(this.plain)
+    if (this.pending === 0) this.plain.destroy()
+    else this.destroySoon()
+  }
+
+  /** What was held back until now is given a moment to leave. */
+  private destroySoon(): void {
+    const { socket } = this
+    socket.destroySoon()
+    setTimeout(destroySocket, LAST_WRITE_MS, socket).unref()
   }
 
   override reset(): void {
@@ -124,59 +373,109 @@ export class TlsConnection extends Connection {
   // ── what was agreed on ───────────────────────────────────────────────────────────────────────────────────────────
 
   get protocol(): string {
-    return this.socket.getProtocol() ?? ''
+    return this.ssl === 0n ? '' : textAt(openssl().SSL_get_version(this.ssl))
   }
 
   get cipher(): string {
-    return this.socket.getCipher()?.name ?? ''
+    if (this.ssl === 0n) return ''
+    const cipher = openssl().SSL_get_current_cipher(this.ssl)
+    return cipher === 0n ? '' : textAt(openssl().SSL_CIPHER_get_name(cipher))
+  }
+
+  /** The group that keys were exchanged in. */
+  get curve(): string {
+    if (this.ssl === 0n) return ''
+    const o = openssl()
+    const group = Number(o.SSL_ctrl(this.ssl, c.SSL_CTRL_GET_NEGOTIATED_GROUP, 0n, 0n))
+    if (group === 0) return ''
+    if ((group & c.TLSEXT_NID_UNKNOWN) === 0) return textAt(o.OBJ_nid2sn(group))
+    const name = textAt(o.SSL_group_to_name(this.ssl, group))
+    return name === '' ? `0x${(group & 0xffff).toString(16).padStart(4, '0')}` : name
   }
 
   get alpnProtocol(): string {
-    const { alpnProtocol } = this.socket
-    return typeof alpnProtocol === 'string' ? alpnProtocol : ''
+    if (this.ssl === 0n) return ''
+    openssl().SSL_get0_alpn_selected(this.ssl, outPointer, outLength)
+    return bytesAt(outPointer.readBigUInt64LE(), outLength.readUInt32LE()).toString('latin1')
   }
 
   get sessionReused(): boolean {
-    return this.socket.isSessionReused()
+    return this.ssl !== 0n && openssl().SSL_session_reused(this.ssl) === 1
   }
 
-  /** OpenSSL's serialised session, null without one. */
-  get session(): Buffer | null {
-    return this.socket.getSession() ?? null
+  /** Was any of this sent before the handshake was over, so that somebody may have sent it again? */
+  get early(): boolean {
+    return false
   }
 
-  /** The client's certificate, null without one. */
+  /** In hexadecimal digits; '' without one. */
+  get sessionId(): string {
+    if (this.ssl === 0n) return ''
+    const o = openssl()
+    const session = o.SSL_get_session(this.ssl)
+    if (session === 0n) return ''
+    const id = o.SSL_SESSION_get_id(session, outLength)
+    return bytesAt(id, outLength.readUInt32LE()).toString('hex')
+  }
+
+  /** The peer's certificate, null without one. */
   get peerCertificate(): X509Certificate | null {
-    if (this.certificate === undefined) this.certificate = this.socket.getPeerX509Certificate() ?? null
+    if (this.certificate !== undefined) return this.certificate
+    if (this.ssl === 0n) return null
+    const o = openssl()
+    const certificate = o.SSL_get1_peer_certificate(this.ssl)
+    if (certificate === 0n) this.certificate = null
+    else {
+      this.certificate = new X509Certificate(derOf(o.i2d_X509, certificate))
+      o.X509_free(certificate)
+    }
     return this.certificate
   }
 
-  /** Certificates between the client's own and the root. */
-  get intermediates(): number {
-    if (this.chain >= 0) return this.chain
-    let length = 0
-    for (let at = this.socket.getPeerCertificate(true); ; at = at.issuerCertificate) {
-      length++
-      if (at.issuerCertificate === undefined || at.issuerCertificate === at) break
-    }
-    this.chain = Math.max(0, length - 2)
-    return this.chain
+  /** What is wrong with the peer's certificate; null: nothing, or it sent none. */
+  get verifyFault(): VerifyFault | null {
+    if (this.peerCertificate === null || this.ssl === 0n) return null
+    const o = openssl()
+    const code = o.SSL_get_verify_result(this.ssl)
+    return code === 0n ? null : { code: Number(code), reason: textAt(o.X509_verify_cert_error_string(code)) }
   }
 
-  /** What is wrong with the client's certificate; null: nothing, or it sent none. */
-  get verifyFault(): VerifyFault | null {
-    if (this.fault === undefined) {
-      const handle = (this.socket as unknown as { _handle: Wrap | null })._handle
-      const error = this.peerCertificate === null ? null : handle?.verifyError()
-      this.fault = error === null || error === undefined ? null : { code: error.code ?? '', reason: wordsOf(error) }
-    }
-    return this.fault
+  /** For what OpenSSL alone can tell (openssl/): its SSL, 0n when it is gone. */
+  get pointer(): bigint {
+    return this.ssl
   }
 }
 
-/** OpenSSL's words; Node adds advice for users of its own, behind a semicolon. */
-function wordsOf(error: Error): string {
-  return error.message.split(';', 1)[0]!
+const outPointer = Buffer.alloc(8)
+const outLength = Buffer.alloc(4)
+
+const LAST_WRITE_MS = 5000
+
+function destroySocket(socket: Connection['socket']): void {
+  socket.destroy()
+}
+
+function readHeld(connection: TlsConnection): void {
+  connection.readHeld()
+}
+
+function ignoreSession(): void {}
+
+function resume(ssl: bigint, serialised: Buffer): void {
+  const o = openssl()
+  const session = fromDer(o.d2i_SSL_SESSION, serialised)
+  if (session === 0n) {
+    o.ERR_clear_error()
+    return
+  }
+  o.SSL_set_session(ssl, session)
+  o.SSL_SESSION_free(session)
+}
+
+/** For SSL_CTX_sess_set_new_cb(): 0, OpenSSL keeps its reference. */
+export function sessionGiven(ssl: bigint, session: bigint): number {
+  awaitingSessions.get(ssl)?.onSession(derOf(openssl().i2d_SSL_SESSION, session))
+  return 0
 }
 
 /**
@@ -190,50 +489,32 @@ export function acceptTls(
   handler: ConnectionHandler,
   onSecure: () => void,
 ): TlsConnection {
-  plain.socket.unshift(Buffer.from(received))
-  const socket = new (tlsModule().TLSSocket)(plain.socket, {
-    isServer: true,
-    secureContext: settings.secureContext,
-    requestCert: settings.requestCert,
-    rejectUnauthorized: false,
-    ALPNProtocols: PROTOCOLS,
-  })
-  return new TlsConnection(plain, socket, handler, onSecure)
+  const connection = new TlsConnection(plain, settings.context, settings.bufferSize, handler, onSecure)
+  connection.accept(received)
+  return connection
 }
 
 /**
  * Speaks TLS to a server over a connection that stands.
  * @param serverName sent to it, unless empty
  * @param session of an earlier connection, to be resumed
+ * @param protocols offered by ALPN
  */
 export function connectTls(
   plain: Connection,
-  secureContext: tls.SecureContext,
+  context: TlsContext,
   serverName: string,
   session: Buffer | null,
   handler: ConnectionHandler,
   onSecure: () => void,
+  protocols: readonly string[] = [],
 ): TlsConnection {
-  const socket = tlsModule().connect({
-    socket: plain.socket,
-    secureContext,
-    rejectUnauthorized: false,
-    // Who we are talking to is checked by whoever asked for it, against a name that need not be the one sent.
-    checkServerIdentity: () => undefined,
-    ...(serverName === '' ? {} : { servername: serverName }),
-    ...(session === null ? {} : { session }),
-  })
-  return new TlsConnection(plain, socket, handler, onSecure)
+  const connection = new TlsConnection(plain, context, RECORD_MAX, handler, onSecure)
+  connection.connect(serverName, session, protocols)
+  return connection
 }
 
-/** What OpenSSL has said, without the thread's number and the place in its sources that Node puts around it; null: it was
- *  not OpenSSL. */
-export function opensslText(error: NodeJS.ErrnoException): string | null {
-  if (error.code?.startsWith('ERR_SSL') !== true) return null
-  const [, code, library, reason] = /error:([0-9A-F]+):([^:]*):[^:]*:([^:]*)/.exec(error.message) ?? []
-  return code === undefined ? error.message : `error:${code}:${library}::${reason}`
-}
-
-function destroySocket(socket: tls.TLSSocket): void {
-  socket.destroy()
+/** What OpenSSL has said; null: it was not OpenSSL. */
+export function opensslText(error: Error): string | null {
+  return error instanceof TlsError ? error.message : null
 }

@@ -2,6 +2,8 @@
 // named in an environment variable. nginx does the same with its own.
 
 import { closeSync } from 'node:fs'
+import { INHERITANCE } from './given-sockets.ts'
+import type { GivenSockets } from './given-sockets.ts'
 import { dup } from './libc.ts'
 
 export interface Inheritance {
@@ -9,9 +11,9 @@ export interface Inheritance {
   readonly master: number
   /** Descriptors by the addresses' keys. */
   readonly sockets: ReadonlyMap<string, number>
+  /** They belong to somebody else (a supervisor): the files of Unix sockets stay when this program ends. */
+  readonly kept: boolean
 }
-
-export const INHERITANCE = 'PORTICO_SOCKETS'
 
 /** The first descriptor that is not a standard stream. */
 const FIRST = 3
@@ -23,13 +25,14 @@ delete process.env[INHERITANCE]
 
 /** The variable's value for a process that gets descriptors FIRST, FIRST + 1… in the order of the keys. */
 export function written(keys: readonly string[]): string {
-  return JSON.stringify({ master: process.pid, keys })
+  const given: GivenSockets = { master: process.pid, keys, kept: inherited?.kept ?? false }
+  return JSON.stringify(given)
 }
 
 function take(text: string | undefined): Inheritance | null {
   if (text === undefined) return null
-  const { master, keys } = JSON.parse(text) as { master: number; keys: string[] }
-  return { master, sockets: new Map(keys.map((key, i) => [key, own(FIRST + i)])) }
+  const { master, keys, kept, descriptors } = JSON.parse(text) as GivenSockets
+  return { master, kept, sockets: new Map(keys.map((key, i) => [key, own(descriptors?.[i] ?? FIRST + i)])) }
 }
 
 /** A copy that is not passed on to whatever is started here. */

@@ -33,7 +33,10 @@ export interface Companions {
   receive(content: TopicMessage): void
   /** One worker more or less, where there is one application. */
   resize(by: 1 | -1): void
-  stop(ending: Ending): Promise<void>
+  /** Another program is about to take over. */
+  beforeUpgrade(): void
+  /** @param final the whole program ends */
+  stop(ending: Ending, final: boolean): Promise<void>
 }
 
 /** What the master runs. */
@@ -94,6 +97,11 @@ export class Master implements KeeperEvents {
     const code = await this.serve(plan)
     clearInterval(alive)
     return code
+  }
+
+  /** As if a signal had said so. */
+  tell(word: Word): void {
+    this.signals.note(word)
   }
 
   private async serve(plan: Plan): Promise<number> {
@@ -204,7 +212,7 @@ export class Master implements KeeperEvents {
     for (const generation of this.old.values()) {
       if (number !== null && generation.number !== number) continue
       this.old.delete(generation.number)
-      void generation.companions.stop('graceful')
+      void generation.companions.stop('graceful', false)
     }
   }
 
@@ -259,7 +267,7 @@ export class Master implements KeeperEvents {
     const error = (await fresh.companions.loaded) || (await this.front.start(fresh))
     this.fresh = null
     if (error !== null || this.stopping !== null) {
-      await fresh.companions.stop('fast')
+      await fresh.companions.stop('fast', false)
       return error ?? INTERRUPTED
     }
     this.takeOver(fresh)
@@ -331,6 +339,7 @@ export class Master implements KeeperEvents {
       this.program.log(ALERT, (error as Error).message)
       return
     }
+    this.generation.companions.beforeUpgrade()
     this.sockets.shared = true
     this.successor = new Successor(this.program.again, this.sockets.descriptors(), (how, orderly) =>
       this.successorEnded(how, orderly),
@@ -375,7 +384,7 @@ export class Master implements KeeperEvents {
   private async endCompanions(): Promise<void> {
     const ending = this.stopping ?? 'fast'
     const generations = [this.generation, this.fresh, ...this.old.values()].filter(one => one !== null)
-    await Promise.all(generations.map(one => one.companions.stop(ending)))
+    await Promise.all(generations.map(one => one.companions.stop(ending, one === this.generation)))
   }
 
   /** TERM while it still finishes requests. */

@@ -38,10 +38,13 @@ export class ListeningSockets {
   /** Those of the master before this one that have not been asked for. */
   private readonly legacy: Map<string, number>
   private readonly predecessor: number
+  /** Those inherited are somebody else's: their files stay. */
+  private readonly kept: boolean
 
   constructor(inheritance: Inheritance | null = null) {
     this.legacy = new Map(inheritance?.sockets)
     this.predecessor = inheritance?.master ?? 0
+    this.kept = inheritance?.kept ?? false
   }
 
   /** Does the master that left its sockets to this one still run? */
@@ -113,7 +116,7 @@ export class ListeningSockets {
     if (open === undefined) return
     this.open.delete(key)
     closeSync(open.fd)
-    if (this.shared || (open.inherited && this.predecessorLives)) return
+    if (this.shared || (open.inherited && (this.kept || this.predecessorLives))) return
     if (open.address.path !== '' && !isAbstract(open.address.path)) {
       rmSync(fileName(open.address.path), { force: true })
     }

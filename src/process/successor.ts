@@ -3,7 +3,8 @@
 
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
-import { INHERITANCE, written } from './inheritance.ts'
+import { INHERITANCE } from './given-sockets.ts'
+import { written } from './inheritance.ts'
 
 /** A program and its arguments. */
 export interface Command {

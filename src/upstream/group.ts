@@ -3,11 +3,13 @@
 //
 //   choice.next() ─▶ peer ─▶ … ─▶ choice.release(outcome) ─▶ choice.next() …   until triesLeft is 0 or next() is null
 
+import { addWide, setWide } from '../zone/wide-counter.ts'
 import type { Balancer } from './balance/balancer.ts'
-import { roundRobin } from './balance/round-robin.ts'
+import { boundPeer, roundRobin } from './balance/round-robin.ts'
 import type { KeepalivePool } from './keepalive.ts'
-import { seconds } from './peer.ts'
+import { FAILURES, RECEIVED, REQUESTS, RESPONSES_1XX, seconds, SELECTED, SENT } from './peer.ts'
 import type { Peer } from './peer.ts'
+import type { Queue } from './queue.ts'
 
 /** How a peer did: it answered; it answered, but another is to be asked (403, 404); it failed. */
 export const SUCCEEDED = 0
@@ -19,7 +21,36 @@ export interface GroupKey {
   get(request: any): string
 }
 
+/** Requests that belong together go to the same peer (`sticky`); by those who know what a request is. */
+export interface Sticky {
+  /** The `sid` of the peer a request is bound to, '' for none. */
+  hint(request: any): string
+  /** A peer was chosen for it. */
+  chosen(request: any, peer: Peer): void
+  /** The peer's response head has come. */
+  answered(request: any, peer: Peer): void
+  /** The response is complete. */
+  completed(request: any, peer: Peer): void
+}
+
+/** Peers that come from memory which threads share (shared-peers.ts). */
+export interface PeerSource {
+  /** Brings the group's lists up to date; cheap when they are. */
+  sync(group: Group): void
+}
+
+/** What came of an attempt, for averages and statistics; -1 ms: unknown. */
+export interface Outcome {
+  readonly status: number
+  readonly headerMs: number
+  readonly responseMs: number
+  readonly bytesSent: number
+  readonly bytesReceived: number
+}
+
 const NONE: readonly Peer[] = []
+/** Threads that take a peer's last place at the same moment. */
+const RACES_MAX = 8
 
 export class Group {
   readonly name: string
@@ -29,6 +60,10 @@ export class Group {
   readonly balancer: Balancer
   readonly keepalive: KeepalivePool | null
   readonly key: GroupKey | null
+  sticky: Sticky | null = null
+  queue: Queue | null = null
+  /** Null: the peers are this thread's own. */
+  source: PeerSource | null = null
 
   constructor(
     name: string,
@@ -58,6 +93,8 @@ export class Choice {
   readonly clientAddress: string
   /** The text that `hash` goes by. */
   readonly key: string
+  /** The `sid` of the peer that is to be preferred; '' for none. */
+  hint = ''
   /** The peer in use, null before the first and after release(). */
   peer: Peer | null = null
   /** Whom the request has been sent to at the present level. */
@@ -69,12 +106,16 @@ export class Choice {
   rehashes = 0
   /** Peers found by hash or by chance that could not take the request. */
   misses = 0
+  /** least_time counts it among the requests its peer has under way; has counted the time of its head. */
+  inflight = false
+  headCounted = false
 
   /** @param triesMax proxy_next_upstream_tries, 0 for as many as there are peers */
   constructor(group: Group, clientAddress: string, triesMax: number, key = '') {
     this.group = group
     this.clientAddress = clientAddress
     this.key = key
+    if (group.source !== null) group.source.sync(group)
     const tries = group.single ? 1 : usable(group.peers) + usable(group.backups)
     this.triesLeft = triesMax !== 0 && tries > triesMax ? triesMax : tries
   }
@@ -82,36 +123,72 @@ export class Choice {
   /** The next peer to try, null when none is live. */
   next(): Peer | null {
     const { group } = this
+    const { source } = group
+    if (source !== null) source.sync(group)
     const now = seconds()
-    let peer: Peer | null
-    if (group.single) {
-      peer = group.peers[0]!
-      if (peer.down || (peer.maxConns !== 0 && peer.conns >= peer.maxConns)) peer = null
-    } else {
-      peer = group.balancer.choose(this.onBackups ? group.backups : group.peers, this, now)
-      if (peer === null && !this.onBackups && group.backups.length > 0) {
-        this.onBackups = true
-        this.tried = null
-        peer = group.balancer.choose(group.backups, this, now)
+    for (let races = 0; races < RACES_MAX; races++) {
+      const peer = this.find(now)
+      if (peer === null) return null
+      if (!peer.enter(now)) continue
+      this.peer = peer
+      if (!group.single) {
+        if (this.tried === null) this.tried = [peer]
+        else this.tried.push(peer)
       }
+      this.headCounted = false
+      group.balancer.chosen?.(this, peer)
+      if (source !== null) {
+        addWide(peer.numbers, REQUESTS, 1)
+        setWide(peer.numbers, SELECTED, Date.now())
+      }
+      return peer
     }
-    if (peer === null) return null
-    this.peer = peer
-    if (!group.single) {
-      if (this.tried === null) this.tried = [peer]
-      else this.tried.push(peer)
+    return null
+  }
+
+  private find(now: number): Peer | null {
+    const { group } = this
+    if (group.single) {
+      const peer = group.peers[0]!
+      if (this.hint === peer.sid && this.hint !== '' && peer.availableForOwn(now)) return peer
+      return peer.down !== 0 || (peer.maxConns !== 0 && peer.conns >= peer.maxConns) ? null : peer
     }
-    peer.enter(now)
-    return peer
+    if (this.onBackups) return this.findAmong(group.backups, now)
+    const peer = this.findAmong(group.peers, now)
+    if (peer !== null || group.backups.length === 0) return peer
+    this.onBackups = true
+    this.tried = null
+    return this.findAmong(group.backups, now)
+  }
+
+  private findAmong(peers: readonly Peer[], now: number): Peer | null {
+    const { balancer } = this.group
+    if (this.hint !== '' && balancer !== roundRobin) {
+      const bound = boundPeer(peers, this, now)
+      if (bound !== null) return bound
+    }
+    return balancer.choose(peers, this, now)
+  }
+
+  /** The response's head has come after so many ms. */
+  headCame(ms: number): void {
+    if (this.peer !== null) this.group.balancer.headCame?.(this, this.peer, ms)
   }
 
   /** Gives the peer back. @returns true when its failure has disabled it for a while, which is worth a log line */
-  release(outcome: number): boolean {
+  release(outcome: number, what: Outcome | null = null): boolean {
     const { peer, group } = this
     if (peer === null) return false
     this.peer = null
+    if (what !== null) this.account(peer, outcome, what)
+    const disabled = this.judge(peer, outcome)
     peer.leave()
-    if (group.single) {
+    if (group.queue !== null) group.queue.peerFreed()
+    return disabled
+  }
+
+  private judge(peer: Peer, outcome: number): boolean {
+    if (this.group.single) {
       peer.fails = 0
       this.triesLeft = 0
       return false
@@ -122,14 +199,44 @@ export class Choice {
     return false
   }
 
+  private account(peer: Peer, outcome: number, what: Outcome): void {
+    const { group } = this
+    group.balancer.released?.(this, peer, what.responseMs)
+    if (outcome === SUCCEEDED && what.headerMs >= 0) {
+      peer.addResponseTime(what.responseMs)
+      if (!this.headCounted) peer.addHeaderTime(what.headerMs)
+    }
+    if (group.source === null) return
+    const { numbers } = peer
+    if (outcome === FAILED) addWide(numbers, FAILURES, 1)
+    if (what.headerMs >= 0 && what.status >= 100 && what.status < 600) {
+      addWide(numbers, RESPONSES_1XX + (Math.trunc(what.status / 100) - 1) * 2, 1)
+    }
+    addWide(numbers, SENT, what.bytesSent)
+    addWide(numbers, RECEIVED, what.bytesReceived)
+  }
+
   /** Could the peer take this request? */
   mayTry(peer: Peer, now: number): boolean {
-    return (this.tried === null || !this.tried.includes(peer)) && peer.available(now)
+    return peer.available(now) && !this.hasTried(peer)
+  }
+
+  hasTried(peer: Peer): boolean {
+    return this.tried !== null && this.tried.includes(peer)
+  }
+
+  /** Nobody has had it yet: as at the beginning. */
+  startOver(): void {
+    this.tried = null
+    this.onBackups = false
+    this.misses = 0
+    this.rehashes = 0
+    this.hash = 89
   }
 }
 
 function usable(peers: readonly Peer[]): number {
   let count = 0
-  for (let i = 0; i < peers.length; i++) if (!peers[i]!.down) count++
+  for (let i = 0; i < peers.length; i++) if (peers[i]!.down === 0) count++
   return count
 }

@@ -2,6 +2,7 @@
 // time out; when there are too many the one idle longest goes. A `local` pool keeps what different locations have opened
 // apart, which is nginx's way with groups that do not say `keepalive`.
 
+import type { LocalAddress } from '../net/connection.ts'
 import type { Peer } from './peer.ts'
 import { sameTls } from './peer-tls.ts'
 import type { PeerTls } from './peer-tls.ts'
@@ -32,12 +33,19 @@ export class KeepalivePool {
   }
 
   /** An idle connection to that peer, which is the caller's then; null if there is none. */
-  take(peer: Peer, tag: unknown, tls: PeerTls | null = null): PeerConnection | null {
+  take(
+    peer: Peer,
+    tag: unknown,
+    tls: PeerTls | null = null,
+    from: LocalAddress | null = null,
+    spoken: unknown = null,
+  ): PeerConnection | null {
     const { idle } = this
     const { local } = this.options
     for (let i = idle.length - 1; i >= 0; i--) {
       const one = idle[i]!
       if (one.peer !== peer || (local && one.tag !== tag) || !sameTls(one.tls, tls)) continue
+      if (one.local?.text !== from?.text || one.spoken !== spoken) continue
       if (i === idle.length - 1) idle.pop()
       else idle.splice(i, 1)
       one.pool = null
@@ -72,6 +80,17 @@ export class KeepalivePool {
     const i = this.idle.indexOf(one)
     if (i !== -1) this.idle.splice(i, 1)
     one.pool = null
+  }
+
+  /** Closes connections to peers that are there no more. */
+  retain(isThere: (peer: Peer) => boolean): void {
+    for (let i = this.idle.length - 1; i >= 0; i--) {
+      const one = this.idle[i]!
+      if (isThere(one.peer)) continue
+      this.idle.splice(i, 1)
+      one.pool = null
+      one.close()
+    }
   }
 
   /** Closes what is idle and keeps nothing from now on. */

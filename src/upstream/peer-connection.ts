@@ -2,7 +2,7 @@
 // the one timer that watches it, whoever uses it, and passes what happens on to its present user.
 
 import { connect } from '../net/connection.ts'
-import type { Connection, ConnectionHandler } from '../net/connection.ts'
+import type { Connection, ConnectionHandler, LocalAddress } from '../net/connection.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
 import type { KeepalivePool } from './keepalive.ts'
 import type { Peer } from './peer.ts'
@@ -30,23 +30,28 @@ export class PeerConnection implements ConnectionHandler {
   /** The pool it waits in, and for whom (see KeepalivePool). */
   pool: KeepalivePool | null = null
   tag: unknown = null
+  /** The protocol spoken on it, which whoever takes it over must speak too. */
+  spoken: unknown = null
   /** The user's parser, kept from request to request. */
   reader: unknown = null
   /** connection.bytesOut when the present request began. */
   bytesBefore = 0
   /** null: in plain text. */
   readonly tls: PeerTls | null
+  /** The address of ours it was made from; null: any. */
+  readonly local: LocalAddress | null
   /** The TLS handshake is under way. */
   handshaking = false
   private readonly timer: Timer<PeerConnection>
 
-  constructor(peer: Peer, user: PeerUser, tls: PeerTls | null = null) {
+  constructor(peer: Peer, user: PeerUser, tls: PeerTls | null = null, local: LocalAddress | null = null) {
     this.tls = tls
+    this.local = local
     this.peer = peer
     this.user = user
     this.startedAt = performance.now()
     this.timer = new Timer<PeerConnection>(this, timedOut)
-    this.connection = connect(peer.address, this, () => this.onConnected())
+    this.connection = connect(peer.address, this, () => this.onConnected(), local)
     // A request's head and its body may leave in two segments; the second must not wait for the first's acknowledgement.
     if ('port' in peer.address) this.connection.socket.setNoDelay(true)
   }

@@ -1,6 +1,6 @@
 // TLS towards a peer: what all connections of a location have in common, and the check of the certificate a peer shows.
 
-import type tls from 'node:tls'
+import type { TlsContext } from '../net/openssl/context.ts'
 import { connectTls } from '../net/tls.ts'
 import type { TlsConnection } from '../net/tls.ts'
 import type { Connection, ConnectionHandler } from '../net/connection.ts'
@@ -8,13 +8,14 @@ import type { Peer } from './peer.ts'
 
 /** One location's settings. */
 export interface PeerTlsSettings {
-  readonly secureContext: tls.SecureContext
+  readonly context: TlsContext
   /** Is the peer told the name we know it by? */
   readonly sendsName: boolean
   readonly verifies: boolean
-  readonly verifyDepth: number
   /** Sessions to resume by peer and name; null: none is kept. */
   readonly sessions: Map<string, Buffer> | null
+  /** What is offered by ALPN; absent: nothing. */
+  readonly protocols?: readonly string[]
 }
 
 /** How one connection is to be made. */
@@ -38,9 +39,10 @@ export function secure(
   // A port is no part of the name, and an address is none (RFC 6066, 3).
   const host = name.replace(/:\d*$/, '')
   const sent = settings.sendsName && !isAddress(host) ? host : ''
-  const connection = connectTls(plain, settings.secureContext, sent, sessions?.get(key) ?? null, handler, onSecure)
+  const { context, protocols = [] } = settings
+  const connection = connectTls(plain, context, sent, sessions?.get(key) ?? null, handler, onSecure, protocols)
   if (sessions !== null) {
-    connection.socket.on('session', (session: Buffer) => {
+    connection.keepSessions(session => {
       if (sessions.size >= SESSIONS_MAX) sessions.clear()
       sessions.set(key, session)
     })
@@ -59,9 +61,6 @@ export function faultOf(connection: TlsConnection, { settings, name }: PeerTls):
   if (fault !== null) return `upstream SSL certificate verify error: (${fault.code}:${fault.reason})`
   const certificate = connection.peerCertificate
   if (certificate === null) return 'upstream sent no SSL certificate'
-  if (connection.intermediates > settings.verifyDepth) {
-    return 'upstream SSL certificate verify error: (CERT_CHAIN_TOO_LONG:certificate chain too long)'
-  }
   const host = name.replace(/:\d*$/, '')
   if (certificate.checkHost(host, { subject: 'default' }) !== undefined) return ''
   return `upstream SSL certificate does not match "${host}"`

@@ -38,7 +38,7 @@ export interface Resolution {
 
 export const TIMED_OUT = 110
 const FORMAT_ERROR = 1
-const NOT_FOUND = 3
+export const NOT_FOUND = 3
 
 const MEANINGS: Readonly<Record<number, string>> = {
   [FORMAT_ERROR]: 'Format error',

@@ -29,7 +29,6 @@ const KEY_WORDS = 8
 /** The first of the caller's numbers. */
 const VALUES = KEY + KEY_WORDS
 export const VALUE_COUNT = 4
-const ENTRY = VALUES + VALUE_COUNT
 
 const KEY_BYTES = KEY_WORDS * 4
 /** Marks a key that is too long to be kept: its SHA-256 is kept instead. */
@@ -45,12 +44,16 @@ export class KeyTable {
   private readonly words: Int32Array<SharedArrayBuffer>
   private readonly buckets: number
   private readonly entries: number
+  /** Words of an entry. */
+  private readonly entrySize: number
   readonly capacity: number
 
-  constructor(memory: SharedArrayBuffer) {
+  /** @param valueCount how many numbers an entry has */
+  constructor(memory: SharedArrayBuffer, valueCount = VALUE_COUNT) {
     this.words = new Int32Array(memory)
+    this.entrySize = VALUES + valueCount
     const room = this.words.length - HEADER
-    this.capacity = Math.floor(room / (ENTRY + 1))
+    this.capacity = Math.floor(room / (this.entrySize + 1))
     this.buckets = this.capacity
     this.entries = HEADER + this.buckets
   }
@@ -78,7 +81,7 @@ export class KeyTable {
   }
 
   private at(entry: number): number {
-    return this.entries + (entry - 1) * ENTRY
+    return this.entries + (entry - 1) * this.entrySize
   }
 
   /** Where the caller's numbers of an entry begin, in `values`. */
@@ -88,6 +91,13 @@ export class KeyTable {
 
   valuesAt(entry: number): number {
     return this.at(entry) + VALUES
+  }
+
+  /** The first bytes of an entry's key, as latin1. */
+  keyAt(entry: number, length: number): string {
+    const key = Buffer.alloc(length)
+    Buffer.from(new Int32Array(this.words.subarray(this.at(entry) + KEY, this.at(entry) + VALUES)).buffer).copy(key)
+    return key.toString('latin1')
   }
 
   /** The entry of a latin1 key, 0 if there is none. */
@@ -123,7 +133,7 @@ export class KeyTable {
     words[bucket] = entry
     words[at + LENGTH] = keyLength
     words.set(keyWords, at + KEY)
-    words.fill(0, at + VALUES, at + ENTRY)
+    words.fill(0, at + VALUES, at + this.entrySize)
     this.link(entry)
     words[COUNT]!++
     return entry

@@ -23,7 +23,10 @@ const cases: readonly (readonly [http: string, message: RegExp | null])[] = [
   ['app a { directory %%DIR%%/file.js; module a:b; }', /"file.js" is not a directory|file.js" is not a directory in/],
   ['app a { directory %%DIR%%; module ./none.js; }', /module ".*none.js" does not exist/],
   [`app a { ${good} } app a { ${good} }`, /duplicate app "a"/],
-  [`app a { ${good} workers 2..16; }`, /a range of workers "2\.\.16" is not supported/],
+  [`app a { ${good} workers 2..16; }`, null],
+  [`app a { ${good} workers 6..2; }`, /invalid range of workers "6\.\.2"/],
+  [`app a { ${good} workers 2..x; }`, /"workers" directive invalid number "2\.\.x"/],
+  ['app a { directory %%DIR%%; module ./file.js; workers 1..2; }', /"kind node" has none: give one number/],
   [`app a { ${good} workers 0; }`, /the number of workers must be between 1 and 1024/],
   [`app a { ${good} kind eventlet; }`, /invalid value "eventlet"/],
   [`app a { ${good} threads 4; }`, /"threads" needs "kind threads" in app "a"/],
@@ -32,10 +35,7 @@ const cases: readonly (readonly [http: string, message: RegExp | null])[] = [
   [`app a { ${good} environment A; }`, /invalid environment "A"/],
   [`app a { ${good} umask 999; }`, /invalid umask "999"/],
   [`app a/b { ${good} }`, /invalid app name "a\/b"/],
-  [
-    `app a { directory %%DIR%%; module ./file.js; max_requests 5; }`,
-    /"max_requests" is not supported with "kind node"/,
-  ],
+  ['app a { directory %%DIR%%; module ./file.js; max_requests 5 jitter=2; }', null],
   [
     `app a { ${good} } server { location / { app_pass a; app_request_buffering off; } }`,
     /"app_request_buffering off" is not supported/,

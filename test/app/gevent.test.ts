@@ -17,7 +17,8 @@ worker_processes 2;
 http {
   app things { directory ${apps}; module things:application; kind gevent; python ${PYTHON};
     environment PYTHONDONTWRITEBYTECODE=1; ${app} }
-  server { listen 127.0.0.1:%%PORT_0%%; client_max_body_size 100m; location / { app_pass things; ${location} } }
+  server { listen 127.0.0.1:%%PORT_0%%; client_max_body_size 100m; location / { app_pass things; ${location} }
+    location = /status { app_status; } }
 }`,
   })
 }
@@ -30,6 +31,20 @@ test('gevent: 200 requests that sleep are served by one worker at a time', async
   const responses = await Promise.all(Array.from({ length: 200 }, () => get(server.port, '/sleep?0.5')))
   assert.equal(new Set(responses.map(one => one.text)).size, 1)
   assert.ok(performance.now() - begun < 4000)
+})
+
+test('gevent: 1,000 requests that wait for news are held by one worker, and all hear them', async t => {
+  if (!needs(t, 'gevent')) return
+  const server = await serveThings(t, 'workers 1; worker_connections 1010;')
+  await get(server.port, '/pid')
+  const waiting = Array.from({ length: 1000 }, () => get(server.port, '/wait?30'))
+  await eventually(async () => {
+    const { apps: known } = JSON.parse((await get(server.port, '/status')).text)
+    return known.things.workers[0].in_flight >= 1000
+  }, 20_000)
+  await get(server.port, '/tell')
+  const answers = await Promise.all(waiting)
+  assert.ok(answers.every(one => one.status === 200 && one.text === 'news'))
 })
 
 for (const location of ['', 'app_buffering off;']) {

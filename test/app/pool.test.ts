@@ -20,12 +20,14 @@ const defaults: AppSettings = {
   python: '',
   pythonPath: [],
   workers: 2,
+  workersMax: 2,
   threads: 1,
   preload: true,
   timeout: 30_000,
   gracefulTimeout: 5000,
   maxRequests: 0,
   maxRequestsJitter: 0,
+  maxMemory: 0,
   queue: 100,
   queueTimeout: 5000,
   workerConnections: 1000,
@@ -146,6 +148,32 @@ test('pool: a retired worker serves until its replacement does', async t => {
   await eventually(() => gone(notices, first!))
   const kinds = notices.map(one => one.type)
   assert.deepEqual(kinds, ['worker', 'worker', 'gone'])
+})
+
+test('pool: workers are added while requests wait, and spared when they have had nothing to do for a while', async t => {
+  let now = Date.now()
+  t.mock.method(Date, 'now', () => now)
+  const { pool, notices } = run(t, { workers: 1, workersMax: 3 })
+  const [first] = await serving(pool, 1)
+  const request = { app: 'test', slot: 0, pid: 0 } as const
+  for (const count of [2, 3]) {
+    pool.request({ ...request, type: 'grow' })
+    pool.request({ ...request, type: 'grow' })
+    await serving(pool, count)
+  }
+  pool.request({ ...request, type: 'grow' })
+  const idle = pool.pids().filter(pid => pid !== first)
+  pool.request({ ...request, type: 'load', idle })
+  now += 5000
+  pool.request({ ...request, type: 'load', idle: [] })
+  pool.request({ ...request, type: 'load', idle })
+  now += 9000
+  pool.request({ ...request, type: 'load', idle })
+  assert.equal(pool.pids().length, 3)
+  now += 2000
+  for (let i = 0; i < 3; i++) pool.request({ ...request, type: 'load', idle })
+  assert.deepEqual(pool.pids(), [first])
+  assert.ok(idle.every(pid => gone(notices, pid)))
 })
 
 test('pool: a zygote that dies takes its workers with it and is started again', async t => {

@@ -9,11 +9,11 @@ const table = (seats: number): SeatTable => new SeatTable(new SharedArrayBuffer(
 test('seats: a seat is claimed once until it is released', () => {
   const seats = table(4)
   const at = seats.open(100, 0)
-  assert.ok(seats.claim(at, 100, 1))
-  assert.ok(!seats.claim(at, 100, 1))
+  assert.ok(seats.claim(at, 100, 1, 0))
+  assert.ok(!seats.claim(at, 100, 1, 0))
   assert.ok(!seats.isFree(at, 100, 1))
-  seats.release(at, 100)
-  assert.ok(seats.claim(at, 100, 1))
+  seats.release(at, 100, 0)
+  assert.ok(seats.claim(at, 100, 1, 0))
 })
 
 test('seats: the same worker is found under the same cell, and its threads under others', () => {
@@ -26,21 +26,39 @@ test('seats: the same worker is found under the same cell, and its threads under
 test('seats: a closed seat cannot be claimed, nor can its cell by the pid it had before', () => {
   const seats = table(4)
   const at = seats.open(100, 0)
-  assert.ok(seats.claim(at, 100, 1))
+  assert.ok(seats.claim(at, 100, 1, 0))
   seats.close(at, 100)
-  assert.ok(!seats.claim(at, 100, 1))
+  assert.ok(!seats.claim(at, 100, 1, 0))
   const again = seats.open(101, 0)
   assert.equal(again, at)
-  seats.release(again, 100)
-  assert.ok(seats.claim(again, 101, 1))
-  assert.ok(!seats.claim(again, 100, 1))
+  seats.release(again, 100, 0)
+  assert.ok(seats.claim(again, 101, 1, 0))
+  assert.ok(!seats.claim(again, 100, 1, 0))
+})
+
+test('seats: what a thread held that has died is given back by its successor, and nothing else', () => {
+  const seats = table(4)
+  const at = seats.open(100, 0)
+  for (const owner of [0, 1, 1]) assert.ok(seats.claim(at, 100, 8, owner))
+  assert.equal(seats.inherit(at, 100, 1), 2)
+  assert.equal(seats.inFlight(at, 100), 1)
+  assert.equal(seats.inherit(at, 100, 1), 0)
+  seats.release(at, 100, 0)
+  assert.equal(seats.inFlight(at, 100), 0)
+})
+
+test('seats: counters count beyond 32 bits', () => {
+  const seats = table(1)
+  for (let i = 0; i < 5; i++) seats.count(2, 2 ** 30)
+  assert.equal(seats.counted(2), 5 * 2 ** 30)
+  assert.equal(seats.counted(1), 0)
 })
 
 test('seats: the largest pid and seat keep apart from all others', () => {
   const seats = table(4)
   const at = seats.open(4_194_303, 511)
-  assert.ok(seats.claim(at, 4_194_303, 1))
-  assert.ok(!seats.claim(at, 4_194_303, 1))
+  assert.ok(seats.claim(at, 4_194_303, 1, 0))
+  assert.ok(!seats.claim(at, 4_194_303, 1, 0))
   seats.close(at, 4_194_303)
   assert.equal(seats.open(4_194_302, 511), at)
 })
@@ -93,10 +111,10 @@ test('seats: two threads never hold the same seat', async () => {
       const held = new Int32Array(workerData.held)
       const at = seats.open(100, 0)
       for (let i = 0; i < 200000; i++) {
-        if (!seats.claim(at, 100, 1)) continue
+        if (!seats.claim(at, 100, 1, 0)) continue
         if (Atomics.add(held, 0, 1) !== 0) Atomics.add(held, 1, 1)
         Atomics.sub(held, 0, 1)
-        seats.release(at, 100)
+        seats.release(at, 100, 0)
       }
     })`
   const threads = [0, 1].map(() => new Worker(code, { eval: true, workerData: { memory, held } }))

@@ -8,9 +8,10 @@ import { addressUrl, listenAddress, parseBind } from '../../src/app/settings/bin
 import { readCommandLine } from '../../src/app/settings/command-line.ts'
 import type { Settings } from '../../src/app/settings/command-line.ts'
 import { configurationText, greeting } from '../../src/app/settings/configuration.ts'
+import { logsInPython } from '../../src/app/settings/python-side.ts'
 import { allSettings, gunicornSettings, ownSettings, sections } from '../../src/app/settings/index.ts'
 import { SettingError, UsageError } from '../../src/app/settings/setting.ts'
-import type { Setting } from '../../src/app/settings/setting.ts'
+import type { FileValue, Setting } from '../../src/app/settings/setting.ts'
 import { splitWords } from '../../src/app/settings/words.ts'
 import { serveHelp } from '../../src/cli/serve-help.ts'
 
@@ -33,12 +34,13 @@ function complaint(line: string | readonly string[], environment: Record<string,
 
 function configuration(line: string, environment: Record<string, string> = {}): string {
   const commandLine = readCommandLine(line.split(' '), environment)
-  const addresses = commandLine.settings.bind
+  const addresses = commandLine.settings.bind.filter(one => one.type !== 'fd')
   return configurationText(commandLine, {
     origin: 'a test',
     folder: '/srv',
     runFolder: '/run/x',
     user: null,
+    scriptName: '',
     addresses,
   })
 }
@@ -110,10 +112,9 @@ test('what is wrong is told in one line that names it', () => {
   assert.equal(complaint('-w 0 a'), 'invalid value "0" for -w: a whole number is needed, 1 or more')
   assert.equal(complaint('--timeout -1 a'), 'invalid value "-1" for --timeout: a whole number is needed, 0 or more')
   assert.equal(complaint('a b'), 'unexpected "b" after the application "a"')
-  assert.match(
-    complaint('-k eventlet a'),
-    /^invalid value "eventlet" for -k: workers of this class are not supported yet/,
-  )
+  assert.match(complaint('-k eventlet a'), /^invalid value "eventlet" for -k: workers of this class are not supported/)
+  assert.match(complaint('--forwarded-allow-ips 10.0.0.1/8 a'), /"10.0.0.1\/8" has bits set beyond its mask/)
+  assert.match(complaint('--proxy-protocol v3 a'), /^unexpected "a" after the application "v3"$/)
   assert.equal(complaint('-e A a'), 'invalid value "A" for -e: as in NAME=value')
 })
 
@@ -125,8 +126,58 @@ test('what is not supported is refused by name, unless it asks for what is done 
     }
   }
   assert.equal(complaint('--protocol http --header-map drop --http-protocols h1 --proxy-protocol off a'), '')
-  const { warnings } = readCommandLine(['a'], { FORWARDED_ALLOW_IPS: '*' })
-  assert.match(warnings.join(), /^FORWARDED_ALLOW_IPS is ignored: /)
+  const { warnings } = readCommandLine(['--strip-header-spaces', 'a'], {})
+  assert.match(warnings.join(), /^strip_header_spaces changes nothing: /)
+})
+
+test('what a file sets stands between the environment and GUNICORN_CMD_ARGS', () => {
+  const file = (values: Record<string, FileValue>, line = 'a', environment = {}): Settings =>
+    readCommandLine(line.split(' '), environment, { location: './gunicorn.conf.py', values }).settings
+  assert.equal(file({ workers: 3 }, 'a', { WEB_CONCURRENCY: '2' }).workers, 3)
+  assert.equal(file({ workers: 3 }, 'a', { GUNICORN_CMD_ARGS: '-w 4' }).workers, 4)
+  assert.equal(file({ workers: 3 }, '-w 5 a', { GUNICORN_CMD_ARGS: '-w 4' }).workers, 5)
+  assert.equal(file({ wsgi_app: 'b:c' }, '-w 5').wsgi_app, 'b:c')
+  assert.equal(file({ wsgi_app: 'b:c' }, 'd').wsgi_app, 'd')
+  assert.deepEqual(file({ bind: ['unix:a', ':80'] }, '-b :81 a').bind, [{ type: 'tcp', host: '', port: 81 }])
+  const { timeout, reload, daemon, worker_class, keyfile, raw_env, secure_scheme_headers, post_fork } = file({
+    timeout: '0x10',
+    reload: true,
+    daemon: 'False',
+    worker_class: ['app.Mine', 'uvicorn.workers.UvicornWorker', 'gunicorn.workers.base.Worker'],
+    keyfile: null,
+    raw_env: ['A=b=c'],
+    secure_scheme_headers: { 'X-Https': 'on' },
+    post_fork: true,
+    unheard_of: { python: 'int' },
+    dirty_workers: 0,
+  })
+  assert.deepEqual(
+    [timeout, reload, daemon, worker_class, keyfile, post_fork],
+    [16, true, false, 'uvicorn', null, true],
+  )
+  assert.deepEqual([raw_env, secure_scheme_headers], [[['A', 'b=c']], [['X-Https', 'on']]])
+})
+
+test('a bad value in a file is told with its name and the file', () => {
+  const said = (values: Record<string, FileValue>): string => {
+    try {
+      readCommandLine(['a'], {}, { location: 'x.py', values })
+    } catch (error) {
+      return (error as UsageError).message
+    }
+    return ''
+  }
+  assert.equal(said({ workers: 1.5 }), 'invalid value "1.5" for workers in x.py: a whole number is needed, 1 or more')
+  assert.equal(said({ reload: 3 }), 'invalid value "3" for reload in x.py: it must be True or False')
+  assert.equal(
+    said({ pidfile: { python: 'PosixPath' } }),
+    'invalid value for pidfile in x.py: a value of type PosixPath cannot stand here',
+  )
+  assert.equal(
+    said({ secure_scheme_headers: [1] }),
+    'invalid value for secure_scheme_headers in x.py: a dict is needed',
+  )
+  assert.match(said({ dirty_apps: ['a:B'] }), /^dirty_apps in x\.py is not supported: task processes/)
 })
 
 test('addresses are read as Gunicorn reads them', () => {
@@ -140,7 +191,8 @@ test('addresses are read as Gunicorn reads them', () => {
   assert.equal(url('[::]'), 'http://[::]:8000')
   assert.equal(url('unix:/a/b c.sock'), 'unix:/a/b c.sock')
   assert.equal(url('unix://a.sock'), 'unix:a.sock')
-  for (const wrong of ['8000', '::1', 'fd://3', 'unix:', 'a:b', 'a:65536', '[a]:1', 'a;b', ':80:90']) {
+  assert.equal(url('fd://3'), 'fd://3')
+  for (const wrong of ['8000', '::1', 'fd://a', 'unix:', 'a:b', 'a:65536', '[a]:1', 'a;b', ':80:90']) {
     assert.throws(() => parseBind(wrong), SettingError, wrong)
   }
 })
@@ -152,7 +204,12 @@ test("access log formats become nginx's, and atoms without a counterpart are ref
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"',
   )
   assert.equal(logFormatOf('%({X-Real-IP}i)sx%({Via}o)s %%'), '${http_x_real_ip}x${sent_http_via} %')
-  for (const wrong of ['%(D)s', '%(p)s', '%({x}e)s', '%h', '%', '$a', '%(h)d']) {
+  assert.equal(
+    logFormatOf('%(M)sms %(D)s %(p)s %(L)s'),
+    '${request_time_ms}ms $request_time_us <$app_worker> ${request_time}000',
+  )
+  assert.equal(logFormatOf('%({PATH_INFO}e)s %({HTTP_HOST}e)s'), '$uri ${http_host}')
+  for (const wrong of ['%(x)s', '%({x}e)s', '%h', '%', '$a', '%(h)d']) {
     assert.throws(() => logFormatOf(wrong), SettingError, wrong)
   }
 })
@@ -199,7 +256,38 @@ test('the configuration has a line for every setting that works', () => {
   assert.match(configuration('-b [::]:1 m:f(1)'), /listen \[::\]:1 ipv6only=off backlog=2048;/)
   assert.match(configuration('--chdir é mé'), /module "m\xc3\xa9";/)
   assert.throws(() => configuration('-w 1'), /no application is named/)
-  assert.throws(() => configuration('--access-logfile - --access-logformat %(D)s a'), /"%\(D\)s" is not supported/)
+})
+
+test('a log that only Python can write is left to the workers', () => {
+  assert.match(configuration('--access-logfile - --access-logformat %(D)s a'), /log_format gunicorn "\$request_time_us";/)
+  assert.match(configuration('--access-logfile - --access-logformat %({x}e)s a'), /access_log off;/)
+  assert.match(configuration('--access-logfile - --logger-class a.B a'), /access_log off;/)
+  assert.equal(logsInPython(read('--log-config x.ini a')), true)
+  assert.equal(logsInPython(read('--access-logformat %({x}e)s a')), false)
+})
+
+test('trust, TLS, syslog and StatsD become directives', () => {
+  assert.match(
+    configuration('a'),
+    /app_trusted_proxies 127\.0\.0\.1 ::1;\n *app_scheme_header X-FORWARDED-PROTOCOL ssl;/,
+  )
+  assert.match(configuration('a', { FORWARDED_ALLOW_IPS: '*' }), /app_trusted_proxies \*;/)
+  assert.match(configuration('--proxy-protocol --bind :1 a'), /listen 0\.0\.0\.0:1 proxy_protocol=auto backlog=2048;/)
+  assert.match(configuration('-k uvicorn.workers.UvicornWorker a'), /app_forwarded x-forwarded;/)
+  assert.doesNotMatch(configuration('-k asgi a'), /app_forwarded/)
+  assert.match(
+    configuration('--certfile c --keyfile k --cert-reqs 2 --ca-certs ca a'),
+    / ssl backlog[^]*ssl_certificate \/srv\/c;[^]*ssl_verify_client on;/,
+  )
+  assert.throws(() => configuration('--keyfile k a'), /--keyfile needs --certfile/)
+  assert.match(
+    configuration('--log-syslog --log-syslog-to unix:///dev/log --log-syslog-prefix my.app a'),
+    /error_log "syslog:server=unix:\/dev\/log,facility=user,tag=gunicorn_my_app_error,nohostname" warn;|error_log syslog:server=unix:\/dev\/log,facility=user,tag=gunicorn_my_app_error,nohostname warn;/,
+  )
+  assert.match(
+    configuration('--statsd-host h --statsd-prefix p --dogstatsd-tags a:b,c a'),
+    /statsd h:8125 prefix=p tags=a:b,c;/,
+  )
 })
 
 test('the greeting tells where, who and what', () => {
@@ -265,7 +353,8 @@ test('any command line is read or refused with a UsageError', t => {
     const environment = below(3) === 0 ? { GUNICORN_CMD_ARGS: word(), PORT: below(2) === 0 ? word() : '' } : {}
     try {
       const line = readCommandLine(args, environment)
-      const around = { origin: word(), folder: '/srv', runFolder: '', user: null, addresses: line.settings.bind }
+      const addresses = line.settings.bind.filter(one => one.type !== 'fd')
+      const around = { origin: word(), folder: '/srv', runFolder: '', user: null, scriptName: '', addresses }
       configurationText(line, around)
     } catch (error) {
       assert.ok(error instanceof UsageError, `${JSON.stringify([args, environment])}: ${String(error)}`)

@@ -245,20 +245,8 @@ test('a wrong command line is told in one line, with exit code 2', t => {
     [2, 'portico serve: unknown option "--wokers", did you mean "--workers"?\n', ''],
   )
   assert.match(run(t, []).stderr, /^portico serve: no application is named, as in "portico serve [^\n]*\n$/)
-  assert.match(
-    run(t, ['-c', 'x.py', 'hello']).stderr,
-    /^portico serve: -c is not supported: configuration files in Python/,
-  )
+  assert.match(run(t, ['--dirty-app', 'x', 'hello']).stderr, /^portico serve: --dirty-app is not supported: task/)
   assert.match(run(t, ['-u', 'nobody-like-this', 'hello']).stderr, /there is no such user|needs the rights of root/)
-})
-
-test('a gunicorn.conf.py that is there is not ignored in silence', t => {
-  const dir = tempDir(t)
-  writeFiles(dir, { 'gunicorn.conf.py': 'workers = 3\n' })
-  assert.match(
-    run(t, ['--print-config', 'hello'], {}, dir).stderr,
-    /^portico serve: \.\/gunicorn\.conf\.py is not read[^\n]*\n$/,
-  )
 })
 
 test('--version, --help, and both when called gunicorn', t => {

@@ -4,7 +4,11 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { DIRECTORY, FAILED, openFile, REGULAR, SMALL_MAX, SPECIAL, statFile } from '../../src/http/open-file.ts'
 import { CachedFiles, OpenFileCache } from '../../src/http/open-file-cache.ts'
+import type { HttpRequest } from '../../src/http/request.ts'
 import { tempDir } from '../helpers/index.ts'
+
+/** A request that began then. */
+const at = (ms: number): HttpRequest => ({ startMs: ms }) as HttpRequest
 
 const openDescriptors = (): number => readdirSync('/proc/self/fd').length
 
@@ -47,34 +51,34 @@ test('the cache answers for open_file_cache_valid, then looks again', t => {
   const path = join(tempDir(t), 'a')
   writeFileSync(path, 'one')
   const files = new CachedFiles(new OpenFileCache({ max: 10, inactiveMs: 60_000 }), 1000, 1, false)
-  const first = files.open(path, 0)
+  const first = files.open(path, at(0))
   writeFileSync(path, 'other')
-  assert.equal(files.open(path, 999), first)
-  assert.equal(files.open(path, 1000).text, 'other')
+  assert.equal(files.open(path, at(999)), first)
+  assert.equal(files.open(path, at(1000)).text, 'other')
 })
 
 test('min_uses: only what is asked for often enough is kept', t => {
   const path = join(tempDir(t), 'a')
   writeFileSync(path, 'x')
   const files = new CachedFiles(new OpenFileCache({ max: 10, inactiveMs: 5000 }), 60_000, 2, false)
-  const first = files.open(path, 0)
-  const second = files.open(path, 1)
+  const first = files.open(path, at(0))
+  const second = files.open(path, at(1))
   assert.notEqual(second, first)
-  assert.equal(files.open(path, 2), second)
+  assert.equal(files.open(path, at(2)), second)
   // Unused for longer than `inactive`, it has to begin again.
-  const third = files.open(path, 6000)
-  assert.notEqual(files.open(path, 6001), third)
+  const third = files.open(path, at(6000))
+  assert.notEqual(files.open(path, at(6001)), third)
 })
 
 test('errors are kept only if open_file_cache_errors says so', t => {
   const path = join(tempDir(t), 'a')
   const cache = new OpenFileCache({ max: 10, inactiveMs: 60_000 })
-  assert.equal(new CachedFiles(cache, 60_000, 1, false).open(path, 0).kind, FAILED)
+  assert.equal(new CachedFiles(cache, 60_000, 1, false).open(path, at(0)).kind, FAILED)
   assert.equal(cache.size, 0)
   const keeping = new CachedFiles(cache, 60_000, 1, true)
-  const missing = keeping.open(path, 0)
+  const missing = keeping.open(path, at(0))
   writeFileSync(path, 'x')
-  assert.equal(keeping.open(path, 1), missing)
+  assert.equal(keeping.open(path, at(1)), missing)
 })
 
 test('the cache never holds more than max, and closes what it lets go of', t => {
@@ -85,7 +89,7 @@ test('the cache never holds more than max, and closes what it lets go of', t => 
   const before = openDescriptors()
   for (let i = 0; i < 8; i++) writeFileSync(join(dir, `${i}`), Buffer.alloc(SMALL_MAX + 1))
   for (let i = 0; i < 8; i++) {
-    files.open(join(dir, `${i}`), i)
+    files.open(join(dir, `${i}`), at(i))
     assert.ok(cache.size <= 3)
   }
   assert.equal(openDescriptors(), before + 3)
@@ -98,7 +102,7 @@ test('what is in use goes last when room is needed', t => {
   for (const name of 'abcde') writeFileSync(join(dir, name), name)
   const cache = new OpenFileCache({ max: 3, inactiveMs: 60_000 })
   const files = new CachedFiles(cache, 60_000, 1, false)
-  const open = (name: string, now: number): unknown => files.open(join(dir, name), now)
+  const open = (name: string, now: number): unknown => files.open(join(dir, name), at(now))
   const a = open('a', 0)
   open('b', 1)
   open('c', 2)
@@ -112,7 +116,7 @@ test('a big file evicted while it is being read is closed by its reader', t => {
   writeFileSync(path, Buffer.alloc(SMALL_MAX + 1))
   const cache = new OpenFileCache({ max: 1, inactiveMs: 60_000 })
   const before = openDescriptors()
-  const file = new CachedFiles(cache, 60_000, 1, false).open(path, 0)
+  const file = new CachedFiles(cache, 60_000, 1, false).open(path, at(0))
   file.hold()
   cache.clear()
   rmSync(path)

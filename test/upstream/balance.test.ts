@@ -6,10 +6,11 @@ import type { Balancer } from '../../src/upstream/balance/balancer.ts'
 import { consistentHash, hash, Ring } from '../../src/upstream/balance/hash.ts'
 import { addressBytes, ipHash } from '../../src/upstream/balance/ip-hash.ts'
 import { leastConn } from '../../src/upstream/balance/least-conn.ts'
-import { random, randomTwo } from '../../src/upstream/balance/random.ts'
+import { random, randomTwo, randomTwoLeastTime } from '../../src/upstream/balance/random.ts'
 import { roundRobin } from '../../src/upstream/balance/round-robin.ts'
+import { leastTime } from '../../src/upstream/balance/least-time.ts'
 import { Choice, FAILED, Group, PASSED_ON, SUCCEEDED } from '../../src/upstream/group.ts'
-import { Peer, PEER_BYTES } from '../../src/upstream/peer.ts'
+import { DOWN, Peer, PEER_BYTES, seconds, setOptions } from '../../src/upstream/peer.ts'
 import type { PeerOptions } from '../../src/upstream/peer.ts'
 
 function peers(options: Readonly<Record<string, PeerOptions>>): Peer[] {
@@ -160,14 +161,93 @@ test('random two takes the less busy one; both keep away from who is down', () =
 })
 
 test('numbers in shared memory are the same for all who look', () => {
-  const memory = new SharedArrayBuffer(PEER_BYTES)
-  const [one, other] = [peers({ a: { maxConns: 1, weight: 2 } })[0]!, peers({ a: { maxConns: 1, weight: 2 } })[0]!]
-  one.share(memory, 0)
-  other.share(memory, 0)
-  one.enter(0)
+  const numbers = new Int32Array(new SharedArrayBuffer(PEER_BYTES))
+  setOptions(numbers, { maxConns: 1, weight: 2 })
+  const [one, other] = [0, 1].map(() => new Peer('a', { host: '127.0.0.1', port: 1 }, {}, 0, numbers)) as [Peer, Peer]
+  assert.equal(one.enter(0), true)
   assert.equal(other.available(0), false)
-  other.leave()
-  assert.deepEqual([one.conns, one.effectiveWeight], [0, 2])
+  assert.equal(other.enter(0), false, 'the last place is taken')
+  assert.equal(one.conns, 1)
+  one.leave()
+  assert.deepEqual([other.conns, one.effectiveWeight], [0, 2])
   one.failed(100)
   assert.deepEqual([other.fails, other.effectiveWeight, other.available(100)], [1, 0, false])
+})
+
+for (const balancer of [roundRobin, leastConn, ipHash, hash, consistentHash, random, randomTwo, leastTime('header', true)]) {
+  test(`${balancer.name}: a request bound to a peer goes there, even if that drains, unless it is down or full`, () => {
+    const group = new Group('g', peers({ a: {}, b: { route: 'r' }, c: { route: 'd', drain: true } }), [], balancer)
+    const bound = (hint: string): Choice => {
+      const choice = new Choice(group, '10.0.0.1', 0, 'key')
+      choice.hint = hint
+      return choice
+    }
+    for (let i = 0; i < 5; i++) {
+      for (const [hint, name] of [[group.peers[0]!.sid, 'a'], ['r', 'b'], ['d', 'c']] as const) {
+        const choice = bound(hint)
+        assert.equal(choice.next()?.name, name)
+        choice.release(SUCCEEDED)
+      }
+      assert.notEqual(take(group), 'c', 'nobody else gets to the one that drains')
+    }
+    group.peers[1]!.setDown(0, DOWN)
+    const choice = bound('r')
+    assert.equal(choice.next()?.name, 'a')
+    choice.release(FAILED)
+    assert.equal(choice.next(), null)
+  })
+}
+
+test('round robin counts bound requests, so that the others come to their share', () => {
+  const group = new Group('g', peers({ a: {}, b: {} }))
+  const choice = new Choice(group, '', 0)
+  choice.hint = group.peers[0]!.sid
+  choice.next()
+  choice.release(SUCCEEDED)
+  assert.equal(take(group), 'b')
+})
+
+test('a peer that comes back gains its weight by and by with slow_start', t => {
+  t.mock.timers.enable({ apis: ['Date'], now: 1_800_000_000_000 })
+  const group = new Group('g', peers({ a: { weight: 10 }, b: { weight: 10, slowStart: 10_000 } }))
+  const b = group.peers[1]!
+  const share = (): number => Array.from({ length: 100 }, () => take(group)).filter(name => name === 'b').length
+  assert.equal(share(), 50)
+  b.setDown(0, DOWN)
+  assert.equal(share(), 0)
+  b.setDown(DOWN, 0)
+  assert.ok(share() <= 1)
+  t.mock.timers.tick(5_000)
+  const half = share()
+  assert.ok(half > 25 && half < 42, `${half}`)
+  t.mock.timers.tick(5_000)
+  assert.equal(share(), 50)
+})
+
+test('least_time prefers who has answered faster, for the requests it has', () => {
+  const group = new Group('g', peers({ slow: {}, fast: {} }), [], leastTime('last_byte', false))
+  const after = (name: string, ms: number): void => {
+    for (;;) {
+      const choice = new Choice(group, '', 0)
+      const peer = choice.next()!
+      choice.release(SUCCEEDED, { status: 200, headerMs: ms, responseMs: peer.name === name ? ms : 20, bytesSent: 0, bytesReceived: 0 })
+      if (peer.name === name) return
+    }
+  }
+  after('slow', 300)
+  const names = Array.from({ length: 6 }, () => take(group))
+  assert.deepEqual(new Set(names), new Set(['fast']))
+  // Enough requests under way make it the slower one.
+  const held = Array.from({ length: 20 }, () => new Choice(group, '', 0).next()!.name)
+  assert.ok(held.includes('slow'))
+  const two = new Group('g', group.peers, [], randomTwoLeastTime('last_byte'))
+  assert.ok(two.balancer.choose(two.peers, new Choice(two, '', 0), seconds()) !== null)
+})
+
+test('least_time inflight sees a peer that does not answer before it has answered', t => {
+  t.mock.timers.enable({ apis: ['Date'], now: 1_800_000_000_000 })
+  const group = new Group('g', peers({ a: {}, b: {} }), [], leastTime('header', true))
+  const hangs = new Choice(group, '', 0).next()!
+  t.mock.timers.tick(2_000)
+  for (let i = 0; i < 10; i++) assert.notEqual(take(group), hangs.name)
 })

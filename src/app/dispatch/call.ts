@@ -39,6 +39,12 @@ export abstract class Call {
   answered = false
   /** Workers it was given to. */
   attempts = 0
+  /** The last of them: its pid, 0 while there is none. */
+  worker = 0
+  /** performance.now() when it was made, sent to that worker, and done with by it; 0 before. */
+  readonly madeMs = performance.now()
+  sentMs = 0
+  doneMs = 0
   /** Place among all waiting calls, 0 while it does not wait. */
   ticket = 0
   /** performance.now() at which it has waited long enough. */

@@ -11,8 +11,21 @@ import { dirname } from 'node:path'
 import type { AppNotice, AppRequest, AppSettings } from '../app.ts'
 import { ERR } from '../../log/error-log.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
-import { type Call, CallQueue, NOT_LOADED, QUEUE_FULL, QUEUE_TIMEOUT } from './call.ts'
-import { SeatTable } from './seats.ts'
+import { type Call, CallQueue, NOT_LOADED, QUEUE_FULL, QUEUE_TIMEOUT, WORKER_LOST, WORKER_TIMEOUT } from './call.ts'
+import { lifeOf } from './life.ts'
+import { type AppSnapshot, Load } from './load.ts'
+import {
+  APP_MS,
+  FAILED,
+  LOST,
+  QUEUE_MS,
+  QUEUE_REFUSED,
+  QUEUE_TIMEOUTS,
+  QUEUED,
+  REQUESTS,
+  SeatTable,
+  TIMEOUTS,
+} from './seats.ts'
 import { StreamsLink } from './streams-link.ts'
 import { WorkerLink } from './worker-link.ts'
 
@@ -20,7 +33,7 @@ import { WorkerLink } from './worker-link.ts'
 export interface DispatcherHost {
   /** Of SeatTable.bytes() bytes, the same for all threads. */
   readonly memory: SharedArrayBuffer
-  /** Distinguishes this thread from all others that share the memory; not 0. */
+  /** The thread's number, from 0: the one that replaces a thread that has died has the same. */
   readonly owner: number
   toMaster(request: AppRequest): void
   log(level: number, message: string): void
@@ -37,8 +50,8 @@ export interface DispatcherLink {
   readonly ready: boolean
   /** It is to take no more requests. */
   readonly leaving: boolean
-  /** Is a place of it ours at the moment? */
-  readonly claimed: boolean
+  /** Places of it that are ours at the moment. */
+  readonly inFlight: number
   serve(call: Call): void
   leave(): void
   destroy(): void
@@ -50,8 +63,8 @@ const CHECK_MS = 50
 const COURTESY = 2
 /** Tries for a call whose workers went before they read it. */
 const ATTEMPTS_MAX = 3
-/** Seconds beyond the timeout after which whoever holds a seat must have died. */
-const LOST_AFTER = 5
+/** How often the master hears how many workers are in use, where their number may change. */
+const LOAD_MS = 1000
 
 export class Dispatcher {
   readonly settings: AppSettings
@@ -61,8 +74,6 @@ export class Dispatcher {
   private readonly seats: SeatTable
   private readonly links: DispatcherLink[] = []
   private readonly queue = new CallQueue()
-  /** Index of the link used last: the one whose caches are warm. */
-  private recent = 0
   /** Requests a worker serves at a time. */
   private readonly capacity: number
   /** The workers' folder as a number: threads of another generation wait for other workers. */
@@ -76,6 +87,8 @@ export class Dispatcher {
   private serving = false
   private strangers = 0
   private readonly timer: Timer<Dispatcher>
+  private readonly loadTimer: Timer<Dispatcher>
+  private readonly load: Load
 
   constructor(settings: AppSettings, host: DispatcherHost) {
     this.settings = settings
@@ -84,7 +97,15 @@ export class Dispatcher {
     this.timesWholeRequest = settings.kind === 'sync'
     this.capacity = hasStreams(settings) ? settings.workerConnections : 1
     this.seats = new SeatTable(host.memory)
+    this.load = new Load(this.seats, this.capacity)
     this.timer = new Timer<Dispatcher>(this, check)
+    this.loadTimer = new Timer<Dispatcher>(this, reportLoad)
+    if (this.isElastic && host.owner === 0) timers.arm(this.loadTimer, LOAD_MS)
+  }
+
+  /** May the number of workers change by itself? */
+  private get isElastic(): boolean {
+    return this.settings.workersMax > this.settings.workers
   }
 
   /** How many calls wait in this thread. */
@@ -117,15 +138,16 @@ export class Dispatcher {
   notice(notice: AppNotice): void {
     if (notice.type === 'worker') this.admit(notice.slot, notice.pid, notice.path)
     else if (notice.type === 'gone') this.dismiss(notice.pid)
-    else if (!this.links.some(link => link.ready)) this.fail()
+    else if (!this.links.some(link => link.ready)) this.notLoaded()
   }
 
   stop(): void {
     this.stopped = true
     timers.disarm(this.timer)
+    timers.disarm(this.loadTimer)
     for (let call = this.queue.first; call !== null; call = this.queue.first) {
       this.queue.remove(call)
-      call.onFailure(QUEUE_TIMEOUT, 0)
+      this.refuse(call, QUEUE_TIMEOUT)
     }
     this.settle()
     for (const link of this.links) link.destroy()
@@ -161,9 +183,27 @@ export class Dispatcher {
     }
   }
 
-  /** For links: it may be claimed from now on. */
-  linkReady(_link: DispatcherLink): void {
+  /** For links: it may be claimed from now on. A thread of our number that died had places: the worker has done with them. */
+  linkReady(link: DispatcherLink): void {
+    if (link.inFlight === 0) this.seats.inherit(link.at, link.pid, this.host.owner)
     this.turn()
+  }
+
+  /** For links: a place is free that nobody is to have any more. */
+  linkDone(link: DispatcherLink): void {
+    this.seats.release(link.at, link.pid, this.host.owner)
+  }
+
+  /** For links: the worker has done with this call. */
+  spent(call: Call): void {
+    call.doneMs = performance.now()
+    this.seats.count(APP_MS, Math.round(call.doneMs - call.sentMs))
+  }
+
+  /** For links: it cannot be served. */
+  fail(call: Call, why: number, pid: number): void {
+    this.seats.count(why === WORKER_LOST ? LOST : why === WORKER_TIMEOUT ? TIMEOUTS : FAILED, 1)
+    call.onFailure(why, pid)
   }
 
   /** For links: the worker takes no more requests. */
@@ -173,23 +213,26 @@ export class Dispatcher {
 
   /** For links: the worker has done with a call. It goes on with the oldest one at once if that is ours. */
   linkIdle(link: DispatcherLink): void {
-    if (this.queue.size === 0 || this.serving || !this.isOurTurn()) {
-      this.seats.release(link.at, link.pid)
-      if (this.queue.size > 0) this.turn()
-      else if (this.seats.anybodyWaits(this.group)) this.wakeOldest()
+    const { queue, seats } = this
+    if (queue.size === 0 || this.serving || !this.isOurTurn()) {
+      seats.release(link.at, link.pid, this.host.owner)
+      if (queue.size > 0) this.turn()
+      else if (seats.anybodyWaits(this.group)) this.wakeOldest()
       return
     }
-    this.seats.renew(link.at)
     this.serve(link, this.shift())
-    this.settle()
+    // Nobody else waits, and whoever sets a seat free wakes us: nothing more need be looked at.
+    if (queue.size > 0 && seats.alone(this.place) && this.asleep.has(this.place)) {
+      seats.show(this.place, queue.first!.ticket, queue.size)
+    } else this.settle()
   }
 
   /** For links: the connection has ended, and the worker with it as far as we know. */
   linkClosed(link: DispatcherLink): void {
+    for (let held = link.inFlight; held > 0; held--) this.linkDone(link)
     this.seats.close(link.at, link.pid)
     const index = this.links.indexOf(link)
     if (index >= 0) this.links.splice(index, 1)
-    this.recent = 0
   }
 
   /** For links: the worker is of no use any more. */
@@ -207,7 +250,7 @@ export class Dispatcher {
 
   /** Claims a free seat; null when all are busy. */
   private claim(): DispatcherLink | null {
-    return this.capacity === 1 ? this.claimRecent() : this.claimLeastBusy()
+    return this.capacity === 1 ? this.claimFirst() : this.claimLeastBusy()
   }
 
   /** The worker that has the fewest requests of all threads. */
@@ -224,20 +267,17 @@ export class Dispatcher {
         best = link
         fewest = inFlight
       }
-      if (best === null || seats.claim(best.at, best.pid, capacity)) return best
+      if (best === null || seats.claim(best.at, best.pid, capacity, this.host.owner)) return best
     }
   }
 
-  /** The seat used last goes before all others. */
-  private claimRecent(): DispatcherLink | null {
+  /** The first one that is free: those at the end of the list stay idle, and can be spared. */
+  private claimFirst(): DispatcherLink | null {
     const { links, seats, capacity } = this
-    const count = links.length
-    for (let i = 0, index = this.recent; i < count; i++, index++) {
-      if (index >= count) index = 0
-      const link = links[index]!
-      if (!link.ready || link.leaving || !seats.claim(link.at, link.pid, capacity)) continue
-      this.recent = index
-      return link
+    const { owner } = this.host
+    for (let i = 0; i < links.length; i++) {
+      const link = links[i]!
+      if (link.ready && !link.leaving && seats.claim(link.at, link.pid, capacity, owner)) return link
     }
     return null
   }
@@ -252,36 +292,42 @@ export class Dispatcher {
   }
 
   private serve(link: DispatcherLink, call: Call): void {
-    const { maxRequests } = this.settings
-    if (maxRequests > 0 && this.seats.countServed(link.at) === this.lifeOf(link.pid)) {
+    this.seats.count(REQUESTS, 1)
+    if (this.seats.countServed(link.at) === lifeOf(this.settings, link.pid)) {
       this.host.toMaster({ type: 'retire', app: this.settings.name, slot: link.slot, pid: link.pid })
     }
+    call.sentMs = performance.now()
+    call.worker = link.pid
+    const waited = Math.round(call.sentMs - call.madeMs)
+    if (waited > 0) this.seats.count(QUEUE_MS, waited)
     link.serve(call)
-  }
-
-  /** Requests after which a worker's seat asks for its retirement: max_requests and up to jitter more, by the pid, so that
-   *  all threads agree and workers started together do not go together. */
-  private lifeOf(pid: number): number {
-    const { maxRequests, maxRequestsJitter, kind, threads } = this.settings
-    const life = maxRequests + ((Math.imul(pid, 0x9e3779b1) >>> 0) % (maxRequestsJitter + 1))
-    return kind === 'threads' ? Math.max(1, Math.ceil(life / threads)) : life
   }
 
   // ── the line ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private enqueue(call: Call): void {
+    const { queue, seats } = this
     if (this.failed && this.links.length === 0) {
-      call.onFailure(NOT_LOADED, 0)
+      this.refuse(call, NOT_LOADED)
       return
     }
-    if (this.queue.size + this.seats.waitingElsewhere(this.group, this.place) >= this.settings.queue) {
-      call.onFailure(QUEUE_FULL, 0)
+    if (queue.size + seats.waitingElsewhere(this.group, this.place) >= this.settings.queue) {
+      this.refuse(call, QUEUE_FULL)
       return
     }
-    call.ticket = this.seats.takeTicket()
-    call.patience = performance.now() + this.settings.queueTimeout
-    this.queue.push(call)
-    this.turn()
+    call.ticket = seats.takeTicket()
+    call.patience = call.madeMs + this.settings.queueTimeout
+    queue.push(call)
+    seats.count(QUEUED, 1)
+    // Behind others that sleep there is nothing to be had.
+    if (queue.size > 1 && this.asleep.has(this.place)) seats.show(this.place, queue.first!.ticket, queue.size)
+    else this.turn()
+  }
+
+  private refuse(call: Call, why: number): void {
+    if (why === QUEUE_FULL) this.seats.count(QUEUE_REFUSED, 1)
+    else if (why === QUEUE_TIMEOUT) this.seats.count(QUEUE_TIMEOUTS, 1)
+    call.onFailure(why, 0)
   }
 
   private shift(): Call {
@@ -306,10 +352,10 @@ export class Dispatcher {
   /** Shows our oldest ticket; is it the oldest of all? */
   private isOurTurn(): boolean {
     const { seats } = this
-    if (this.place < 0) this.place = seats.enter(this.host.owner, this.group)
+    if (this.place < 0) this.place = seats.enter(this.host.owner + 1, this.group)
     if (this.place < 0) return true
     seats.show(this.place, this.queue.first!.ticket, this.queue.size)
-    return seats.oldest(this.group) === this.place
+    return seats.alone(this.place) || seats.oldest(this.group) === this.place
   }
 
   /** After calls have come or gone: shows who waits now, and goes to sleep or leaves the line. */
@@ -366,7 +412,7 @@ export class Dispatcher {
     this.dropImpatient()
     if (this.queue.size === 0) return
     timers.arm(this.timer, CHECK_MS)
-    this.reportLost()
+    if (this.isElastic) this.host.toMaster({ type: 'grow', app: this.settings.name, slot: 0, pid: 0 })
     if (this.isOurTurn() || !this.anyFree()) this.strangers = 0
     else if (++this.strangers > COURTESY) {
       // A seat is free, and the thread with the oldest ticket does not come for it: it has died.
@@ -382,26 +428,30 @@ export class Dispatcher {
     for (let call = this.queue.first; call !== null && call.patience <= now; call = this.queue.first) {
       this.queue.remove(call)
       dropped = true
-      call.onFailure(QUEUE_TIMEOUT, 0)
+      this.refuse(call, QUEUE_TIMEOUT)
     }
     if (dropped) this.settle()
   }
 
-  /** Seats held by a thread that is no more. */
-  private reportLost(): void {
-    if (this.timeout === 0 || !this.timesWholeRequest) return
-    const limit = Math.ceil(this.timeout / 1000) + LOST_AFTER
-    for (const link of this.links) {
-      if (!link.claimed && this.seats.heldFor(link.at, link.pid) > limit) this.giveUp(link)
-    }
+  /** For Timer, in one of the threads. */
+  onLoad(): void {
+    timers.arm(this.loadTimer, LOAD_MS)
+    const idle = this.load.idle(this.links)
+    this.host.toMaster({ type: 'load', app: this.settings.name, slot: 0, pid: 0, idle })
   }
 
-  private fail(): void {
+  /** What this thread and all others have counted, and what is going on now. */
+  snapshot(): AppSnapshot {
+    const waiting = this.queue.size + this.seats.waitingElsewhere(this.group, this.place)
+    return this.load.snapshot(this.settings, this.links, waiting)
+  }
+
+  private notLoaded(): void {
     this.failed = true
     if (this.links.length > 0) return
     for (let call = this.queue.first; call !== null; call = this.queue.first) {
       this.queue.remove(call)
-      call.onFailure(NOT_LOADED, 0)
+      this.refuse(call, NOT_LOADED)
     }
     this.settle()
   }
@@ -414,6 +464,10 @@ function hasStreams({ kind }: AppSettings): boolean {
 
 function check(dispatcher: Dispatcher): void {
   dispatcher.onCheck()
+}
+
+function reportLoad(dispatcher: Dispatcher): void {
+  dispatcher.onLoad()
 }
 
 /** `…-200-3.sock` is the third further seat of process 200, `…-200.sock` its only one. */

@@ -101,7 +101,7 @@ export class Lane implements Carrier {
   onFail(): void {
     const { call } = this
     this.finish()
-    call?.onFailure(WORKER_FAILED, this.link.pid)
+    if (call !== null) this.link.dispatcher.fail(call, WORKER_FAILED, this.link.pid)
   }
 
   onWindow(size: number): void {
@@ -119,7 +119,7 @@ export class Lane implements Carrier {
     this.finish()
     if (call === null) return
     if (unread && !call.answered && link.dispatcher.again(call)) return
-    call.onFailure(WORKER_LOST, link.pid)
+    link.dispatcher.fail(call, WORKER_LOST, link.pid)
   }
 
   // ── states ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -141,6 +141,7 @@ export class Lane implements Carrier {
   }
 
   private finish(): void {
+    if (this.call !== null) this.link.dispatcher.spent(this.call)
     this.release()
     timers.disarm(this.timer)
     this.link.laneDone(this)
@@ -162,7 +163,7 @@ export class Lane implements Carrier {
     }
     this.release()
     this.cancel()
-    call?.onFailure(WORKER_TIMEOUT, link.pid)
+    if (call !== null) link.dispatcher.fail(call, WORKER_TIMEOUT, link.pid)
   }
 }
 

@@ -14,9 +14,11 @@
 const KEY = 0
 const WORD = 1
 const SERVED = 2
-/** Seconds since 1970 of the last claim: what is held far beyond the timeout belonged to a thread that has died. */
-const SINCE = 3
-const SEAT_CELLS = 4
+/** Requests in flight by thread: when one has died, its successor gives back what it held. */
+const HELD = 3
+/** Threads that are told apart; those beyond share the last cell, and wait for the worker's end. */
+const OWNERS = 29
+const SEAT_CELLS = HELD + OWNERS
 
 const OWNER = 0
 const GROUP = 1
@@ -29,7 +31,30 @@ const LOCK = 0
 const NEXT_TICKET = 1
 /** How many places among the waiting are taken: almost always none, and then nobody need look at them. */
 const PRESENT = 2
-const HEADER_CELLS = 16
+/** Counters of all threads, two cells each: COUNTERS says which. */
+const FIRST_COUNTER = 4
+/** What is counted, in the order of the cells. */
+export const COUNTERS = [
+  'requests',
+  'queued',
+  'queue_full',
+  'queue_timeouts',
+  'timeouts',
+  'workers_lost',
+  'failed',
+  'queue_ms',
+  'app_ms',
+] as const
+export const REQUESTS = 0
+export const QUEUED = 1
+export const QUEUE_REFUSED = 2
+export const QUEUE_TIMEOUTS = 3
+export const TIMEOUTS = 4
+export const LOST = 5
+export const FAILED = 6
+export const QUEUE_MS = 7
+export const APP_MS = 8
+const HEADER_CELLS = 32
 
 const COUNT_BITS = 10
 /** Also the most requests a seat can have at a time. */
@@ -82,13 +107,18 @@ export class SeatTable {
     if (key >>> SEAT_BITS === pid) Atomics.compareExchange(cells, at + KEY, key, 0)
   }
 
-  claim(at: number, pid: number, capacity: number): boolean {
+  /** @param owner number of the thread, from 0 */
+  claim(at: number, pid: number, capacity: number, owner: number): boolean {
     const { cells } = this
-    for (;;) {
-      const word = Atomics.load(cells, at + WORD)
+    // A plain look first: it costs a tenth, and if it is out of date the exchange finds out.
+    for (let word = cells[at + WORD]!; ;) {
       if (word >>> COUNT_BITS !== pid || (word & COUNT_MASK) >= capacity) return false
-      if (Atomics.compareExchange(cells, at + WORD, word, word + 1) !== word) continue
-      Atomics.store(cells, at + SINCE, nowSeconds())
+      const found = Atomics.compareExchange(cells, at + WORD, word, word + 1)
+      if (found !== word) {
+        word = found
+        continue
+      }
+      Atomics.add(cells, held(at, owner), 1)
       return true
     }
   }
@@ -105,30 +135,51 @@ export class SeatTable {
     return word >>> COUNT_BITS === pid ? word & COUNT_MASK : -1
   }
 
-  release(at: number, pid: number): void {
+  release(at: number, pid: number, owner: number): void {
+    const { cells } = this
+    if (Atomics.load(cells, at + KEY) >>> SEAT_BITS !== pid) return
+    Atomics.sub(cells, held(at, owner), 1)
+    this.lower(at, pid, 1)
+  }
+
+  /** A thread that had this number before has died: what it held is free, since the worker greets its successor. */
+  inherit(at: number, pid: number, owner: number): number {
+    if (owner >= OWNERS - 1) return 0
+    const count = Atomics.exchange(this.cells, held(at, owner), 0)
+    if (count > 0) this.lower(at, pid, count)
+    return count
+  }
+
+  private lower(at: number, pid: number, by: number): void {
     const { cells } = this
     for (;;) {
       const word = Atomics.load(cells, at + WORD)
-      if (word >>> COUNT_BITS !== pid || (word & COUNT_MASK) === 0) return
-      if (Atomics.compareExchange(cells, at + WORD, word, word - 1) === word) return
+      if (word >>> COUNT_BITS !== pid || (word & COUNT_MASK) < by) return
+      if (Atomics.compareExchange(cells, at + WORD, word, word - by) === word) return
     }
-  }
-
-  /** The holder goes on with another request. */
-  renew(at: number): void {
-    Atomics.store(this.cells, at + SINCE, nowSeconds())
-  }
-
-  /** Seconds it has been claimed without a break, 0 when it is free or closed. */
-  heldFor(at: number, pid: number): number {
-    const word = Atomics.load(this.cells, at + WORD)
-    if (word >>> COUNT_BITS !== pid || (word & COUNT_MASK) === 0) return 0
-    return nowSeconds() - Atomics.load(this.cells, at + SINCE)
   }
 
   /** Counts a request. @returns how many it has served with this one */
   countServed(at: number): number {
     return Atomics.add(this.cells, at + SERVED, 1) + 1
+  }
+
+  /** How many it has served. */
+  served(at: number): number {
+    return Atomics.load(this.cells, at + SERVED)
+  }
+
+  // ── counters ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  count(counter: number, by: number): void {
+    const low = FIRST_COUNTER + 2 * counter
+    const before = Atomics.add(this.cells, low, by) >>> 0
+    if (before + by >= 2 ** 32) Atomics.add(this.cells, low + 1, 1)
+  }
+
+  counted(counter: number): number {
+    const low = FIRST_COUNTER + 2 * counter
+    return (Atomics.load(this.cells, low) >>> 0) + 2 ** 32 * Atomics.load(this.cells, low + 1)
   }
 
   private find(key: number): number {
@@ -144,7 +195,7 @@ export class SeatTable {
     if (at < 0) return -1
     const { cells } = this
     Atomics.store(cells, at + SERVED, 0)
-    Atomics.store(cells, at + SINCE, 0)
+    for (let owner = 0; owner < OWNERS; owner++) Atomics.store(cells, at + HELD + owner, 0)
     Atomics.store(cells, at + WORD, (key >>> SEAT_BITS) << COUNT_BITS)
     Atomics.store(cells, at + KEY, key)
     return at
@@ -204,6 +255,11 @@ export class SeatTable {
     return Atomics.load(this.cells, PRESENT) !== 0 && this.oldest(group) >= 0
   }
 
+  /** Is nobody waiting but the one with this place? */
+  alone(place: number): boolean {
+    return place >= 0 && Atomics.load(this.cells, PRESENT) === 1
+  }
+
   show(at: number, ticket: number, waiting: number): void {
     Atomics.store(this.cells, at + WAITING, waiting)
     Atomics.store(this.cells, at + TICKET, ticket)
@@ -228,7 +284,7 @@ export class SeatTable {
   waitingElsewhere(group: number, place: number): number {
     const { cells } = this
     let sum = 0
-    if (Atomics.load(cells, PRESENT) === 0) return 0
+    if (Atomics.load(cells, PRESENT) === (place >= 0 ? 1 : 0)) return 0
     for (let at = FIRST_WAITER; at < FIRST_SEAT; at += WAITER_CELLS) {
       if (at !== place && Atomics.load(cells, at + OWNER) !== 0 && Atomics.load(cells, at + GROUP) === group)
         sum += Atomics.load(cells, at + WAITING)
@@ -262,8 +318,9 @@ export class SeatTable {
 const FIRST_WAITER = HEADER_CELLS
 const FIRST_SEAT = HEADER_CELLS + WAITERS * WAITER_CELLS
 
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000)
+/** The cell with what a thread holds of a seat. */
+function held(at: number, owner: number): number {
+  return at + HELD + (owner < OWNERS ? owner : OWNERS - 1)
 }
 
 function isAlive(pid: number): boolean {

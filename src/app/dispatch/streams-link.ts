@@ -39,8 +39,8 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
     this.connection = connect({ path }, new Wire(this), () => {})
   }
 
-  get claimed(): boolean {
-    return this.lanes.size > 0
+  get inFlight(): number {
+    return this.lanes.size
   }
 
   /** A place of the worker has been claimed for this call. */
@@ -68,8 +68,12 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
   laneDone(lane: Lane): void {
     this.lanes.delete(lane.stream)
     this.spare.push(lane)
-    if (!this.leaving && !this.closed) this.dispatcher.linkIdle(this)
-    else if (this.lanes.size === 0) this.connection.shutdown()
+    if (this.closed) return
+    if (!this.leaving) this.dispatcher.linkIdle(this)
+    else {
+      this.dispatcher.linkDone(this)
+      if (this.lanes.size === 0) this.connection.shutdown()
+    }
   }
 
   // ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────────

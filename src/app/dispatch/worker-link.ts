@@ -40,7 +40,7 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
   private readonly dispatcher: Dispatcher
   private reader: FrameReader
   private readonly timer: Timer<WorkerLink>
-  /** performance.now() when the request was sent. */
+  /** performance.now() when the request was sent, or given up by its client. */
   private sentMs = 0
   private sentBytes = 0
   private drained = 0
@@ -60,6 +60,10 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
     this.connection = connect({ path }, new Wire(this), () => {})
   }
 
+  get inFlight(): number {
+    return this.claimed ? 1 : 0
+  }
+
   // ── sending ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The seat has been claimed for this call. */
@@ -68,7 +72,7 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
     this.claimed = true
     this.stream = (this.stream + 1) >>> 0 || 1
     this.drained = 0
-    this.sentMs = performance.now()
+    this.sentMs = call.sentMs
     this.sentBytes = this.connection.bytesOut
     call.link = this
     call.attempts++
@@ -163,7 +167,7 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
     const { call } = this
     if (stream !== this.stream || !this.claimed) return this.refuse('the end of a response nobody asked for')
     this.finish()
-    call?.onFailure(WORKER_FAILED, this.pid)
+    if (call !== null) this.dispatcher.fail(call, WORKER_FAILED, this.pid)
   }
 
   onBye(): void {
@@ -200,10 +204,11 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
     const { call } = this
     this.call = null
     this.dispatcher.linkClosed(this)
+    this.claimed = false
     if (call === null) return
     call.link = null
     if (!call.answered && this.neverRead(error) && this.dispatcher.again(call)) return
-    call.onFailure(WORKER_LOST, this.pid)
+    this.dispatcher.fail(call, WORKER_LOST, this.pid)
   }
 
   /**
@@ -227,14 +232,19 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
 
   /** END: the worker is idle again, before the client has got anything. */
   private finish(): void {
-    const { call } = this
-    if (call !== null) call.link = null
+    const { call, dispatcher } = this
+    if (call !== null) {
+      call.link = null
+      dispatcher.spent(call)
+    }
     this.call = null
     this.claimed = false
     this.paused = false
     timers.disarm(this.timer)
-    if (this.leaving) this.leave()
-    else this.dispatcher.linkIdle(this)
+    if (this.leaving) {
+      dispatcher.linkDone(this)
+      this.leave()
+    } else dispatcher.linkIdle(this)
   }
 
   /** Threads are timed by what they do; a sync worker, as in Gunicorn, by the whole request. */
@@ -284,7 +294,7 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
     if (call !== null) call.link = null
     dispatcher.giveUp(this)
     this.destroy()
-    call?.onFailure(WORKER_TIMEOUT, this.pid)
+    if (call !== null) dispatcher.fail(call, WORKER_TIMEOUT, this.pid)
   }
 }
 

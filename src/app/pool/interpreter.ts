@@ -5,7 +5,12 @@ import { delimiter, dirname, join } from 'node:path'
 import type { AppSettings } from '../app.ts'
 
 export function interpreterOf(settings: AppSettings): string {
-  if (settings.python !== '') return settings.python
+  return interpreterNamed(settings.python)
+}
+
+/** @param python '' for the environment's */
+export function interpreterNamed(python: string): string {
+  if (python !== '') return python
   const { PORTICO_PYTHON, VIRTUAL_ENV } = process.env
   if (PORTICO_PYTHON !== undefined && PORTICO_PYTHON !== '') return PORTICO_PYTHON
   return VIRTUAL_ENV !== undefined && VIRTUAL_ENV !== '' ? join(VIRTUAL_ENV, 'bin', 'python') : 'python3'

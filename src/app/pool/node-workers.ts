@@ -21,10 +21,15 @@ export interface NodeWorkersOptions {
   readonly owner: Ids | null
 }
 
+/** What a process whose loop turns may take to say so. */
+const ANSWER_MS = 1000
+
 export class NodeWorkers implements Spawner {
   private readonly options: NodeWorkersOptions
   private readonly events: SpawnerEvents
   private readonly children = new Map<number, ChildProcess>()
+  /** Those that have been asked whether they hang. */
+  private readonly asked = new Map<number, NodeJS.Timeout>()
   private stopping = false
   private count = 0
 
@@ -67,11 +72,13 @@ export class NodeWorkers implements Spawner {
     this.children.set(pid, child)
     child.on('error', () => {})
     child.on('message', (message: any) => {
-      if (message.event === 'worker') this.events.worker(slot, pid, [start.path])
+      if (message.event === 'here') this.heard(pid)
+      else if (message.event === 'worker') this.events.worker(slot, pid, [start.path])
       else if (message.event === 'failed') this.events.workerFailed(slot, pid, message.error, message.traceback)
     })
     child.once('close', (code, signal) => {
       this.children.delete(pid)
+      this.heard(pid)
       this.events.exited(slot, pid, code ?? 0, signal === null ? 0 : constants.signals[signal])
       if (this.stopping && this.children.size === 0) this.events.ended('stopped')
     })
@@ -80,6 +87,22 @@ export class NodeWorkers implements Spawner {
   abort(pid: number): void {
     // A Node process that hangs runs no JavaScript that could tell where it is.
     this.kill(pid)
+  }
+
+  /** A process whose loop turns says that it is there, however many requests it is at. */
+  ask(pid: number, hangs: () => void): void {
+    if (this.asked.has(pid)) return
+    const timer = setTimeout(() => {
+      this.asked.delete(pid)
+      hangs()
+    }, ANSWER_MS)
+    this.asked.set(pid, timer)
+    this.children.get(pid)?.send({ command: 'there?' }, () => {})
+  }
+
+  private heard(pid: number): void {
+    clearTimeout(this.asked.get(pid))
+    this.asked.delete(pid)
   }
 
   kill(pid: number): void {

@@ -10,8 +10,9 @@
 // what it finds out goes to `notify` (every front thread must be told) and `log`.
 
 import type { AppNotice, AppRequest, AppSettings } from '../app.ts'
-import { ALERT, ERR, NOTICE } from '../../log/error-log.ts'
+import { ALERT, ERR, INFO, NOTICE } from '../../log/error-log.ts'
 import { Backoff } from './backoff.ts'
+import { ownMemory } from './memory.ts'
 import { NodeWorkers } from './node-workers.ts'
 import { SocketDirectory, type Ids } from './socket-directory.ts'
 import type { Output, Spawner, SpawnerEvents } from './spawner.ts'
@@ -31,6 +32,10 @@ export interface PoolOptions {
   readonly front: { readonly user: string; readonly group: string } | null
   log(level: number, message: string): void
   notify(notice: AppNotice): void
+  /** What `portico serve` adds to what the zygote is told. */
+  readonly gunicorn?: object | null
+  /** With `--reload`: a file of the application has changed. */
+  changed?(file: string): void
 }
 
 const STARTING = 0
@@ -41,6 +46,10 @@ const LEAVING = 2
 const SHORT_LIFE_MS = 1000
 /** Deaths at once that are made good without delay. */
 const FREE_DEATHS = 2
+/** How often workers are weighed, where their memory has a limit. */
+const WEIGH_MS = 2000
+/** For so long a worker must have been one too many before the first goes; then another goes each second. */
+const IDLE_MS = 10_000
 /** Times the configured number of workers: the table all threads share has room for no more. */
 const GROWTH_MAX = 4
 /** What a stop at once may take before the processes are killed. */
@@ -76,7 +85,11 @@ export class AppPool implements SpawnerEvents {
   /** How many are to serve. */
   private wanted: number
   private lastError = ''
+  /** Date.now() since when there has been a worker too many; 0: there is none. */
+  private idleSince = 0
   private retry: NodeJS.Timeout | null = null
+  private memoryClock: NodeJS.Timeout | null = null
+  private startedMs = 0
   private stopping = false
   private onLoaded: (error: string) => void = () => {}
   private onEnded: () => void = () => {}
@@ -94,6 +107,8 @@ export class AppPool implements SpawnerEvents {
   start(): void {
     if (this.stopping || this.spawner !== null) return
     this.clearRetry()
+    this.startedMs = Date.now()
+    if (this.settings.maxMemory > 0) this.memoryClock ??= setInterval(() => this.weigh(), WEIGH_MS).unref()
     try {
       this.spawner = this.makeSpawner()
       this.spawner.start()
@@ -116,14 +131,61 @@ export class AppPool implements SpawnerEvents {
 
   /** What a front thread asks for. */
   request(message: AppRequest): void {
+    if (this.stopping) return
+    if (message.type === 'grow') return this.grow()
+    if (message.type === 'load') return this.shrink(message.idle)
     const worker = this.workers.find(one => one.pid === message.pid && one.state === SERVING)
-    if (worker === undefined || this.stopping) return
-    if (message.type === 'hung') {
-      this.log(ERR, `worker process ${worker.pid} did not answer in time and is aborted`)
-      this.dismiss(worker)
-      this.spawner?.abort(worker.pid)
-    } else worker.retiring = true
+    if (worker === undefined) return
+    if (message.type === 'doubt') {
+      this.spawner?.ask(worker.pid, () => {
+        if (worker.state === SERVING) this.abort(worker)
+      })
+      return
+    }
+    if (message.type === 'hung') this.abort(worker)
+    else worker.retiring = true
     this.fill()
+  }
+
+  private abort(worker: PoolWorker): void {
+    this.log(ERR, `worker process ${worker.pid} did not answer in time and is aborted`)
+    this.dismiss(worker)
+    this.spawner?.abort(worker.pid)
+    this.fill()
+  }
+
+  /** A worker that has taken too much memory is replaced. One at a time: they would all come to it together. */
+  private weigh(): void {
+    if (this.stopping || this.workers.some(one => one.retiring)) return
+    const { maxMemory } = this.settings
+    const heavy = this.workers.find(one => one.state === SERVING && ownMemory(one.pid) > maxMemory)
+    if (heavy === undefined) return
+    this.log(NOTICE, `worker process ${heavy.pid} has more than ${maxMemory} bytes of memory to itself: it is replaced`)
+    heavy.retiring = true
+    this.fill()
+  }
+
+  /** Requests wait for a worker. One that is on its way is waited for first. */
+  private grow(): void {
+    this.idleSince = 0
+    if (this.wanted >= this.settings.workersMax || this.workers.some(one => one.state === STARTING)) return
+    this.wanted++
+    this.log(INFO, `requests wait: ${this.wanted} workers`)
+    this.fill()
+  }
+
+  /** Told every second which workers had nothing to do: when there has been one for a while, the last one goes. */
+  private shrink(idle: readonly number[]): void {
+    const spare = this.workers.findLast(one => one.state === SERVING && !one.retiring && idle.includes(one.pid))
+    if (spare === undefined || this.wanted <= this.settings.workers) {
+      this.idleSince = 0
+      return
+    }
+    if (this.idleSince === 0) this.idleSince = Date.now()
+    if (Date.now() - this.idleSince < IDLE_MS) return
+    this.wanted--
+    this.log(INFO, `little to do: ${this.wanted} workers`)
+    if (this.workers.filter(one => one.state === SERVING && !one.retiring).length > this.wanted) this.retire(spare)
   }
 
   /** What a thread that starts now has to be told. */
@@ -136,12 +198,13 @@ export class AppPool implements SpawnerEvents {
 
   /** One worker more or less, until the next reload; never none. */
   resize(by: 1 | -1): void {
-    const most = this.settings.workers * GROWTH_MAX
+    const most = Math.max(this.settings.workers * GROWTH_MAX, this.settings.workersMax)
     if (this.stopping || this.wanted + by < 1 || this.wanted + by > most) {
       this.log(NOTICE, `the number of workers stays ${this.wanted}, it can be 1 to ${most}`)
       return
     }
     this.wanted += by
+    this.spawner?.tell?.({ command: 'workers', count: this.wanted })
     this.log(NOTICE, `${this.wanted} ${this.wanted === 1 ? 'worker' : 'workers'} from now on`)
     if (by > 0) this.fill()
     else this.trim()
@@ -152,11 +215,22 @@ export class AppPool implements SpawnerEvents {
     return this.workers.flatMap(worker => (worker.state === SERVING ? [worker.pid] : []))
   }
 
+  /** Nobody shall send anything to these workers any more: others do their work. */
+  sayAllGone(): void {
+    for (const worker of this.workers) if (worker.state === SERVING) this.dismiss(worker)
+  }
+
+  /** Another program takes over. */
+  beforeUpgrade(): void {
+    this.spawner?.tell?.({ command: 'pre_exec' })
+  }
+
   /**
    * Ends everything and removes the sockets. A second call may only hasten it.
    * @param timeout ms after which what has not ended gracefully is ended at once
+   * @param final the whole server ends
    */
-  stop(graceful: boolean, timeout: number): Promise<void> {
+  stop(graceful: boolean, timeout: number, final = false): Promise<void> {
     this.stopping = true
     this.clearRetry()
     this.onLoaded('stopped')
@@ -167,15 +241,15 @@ export class AppPool implements SpawnerEvents {
     })
     const spawner = this.spawner
     if (spawner === null) return this.ending
-    spawner.stop(graceful)
-    if (graceful) this.later(timeout, () => this.stopNow(spawner))
+    spawner.stop(graceful, final)
+    if (graceful) this.later(timeout, () => this.stopNow(spawner, final))
     else this.later(LAST_WAIT_MS, () => spawner.destroy())
     return this.ending
   }
 
-  private stopNow(spawner: Spawner): void {
+  private stopNow(spawner: Spawner, final: boolean): void {
     this.log(NOTICE, 'workers did not finish in time and are killed')
-    spawner.stop(false)
+    spawner.stop(false, final)
     this.later(LAST_WAIT_MS, () => spawner.destroy())
   }
 
@@ -212,7 +286,8 @@ export class AppPool implements SpawnerEvents {
       return
     }
     for (const notice of this.notices(worker)) this.options.notify(notice)
-    this.onLoaded('')
+    // What takes over from an old generation does so at full strength.
+    if (this.options.generation === 1 || this.pids().length >= this.wanted) this.onLoaded('')
     const retired = this.workers.find(one => one.retiring && one.state === SERVING && one !== worker)
     if (retired !== undefined) this.retire(retired)
     this.trim()
@@ -243,6 +318,11 @@ export class AppPool implements SpawnerEvents {
     this.fill()
   }
 
+  changed(file: string): void {
+    this.log(NOTICE, `"${file}" has changed`)
+    this.options.changed?.(file)
+  }
+
   ended(how: string): void {
     this.spawner = null
     this.isReady = false
@@ -258,7 +338,9 @@ export class AppPool implements SpawnerEvents {
     }
     if (this.lastError === '') {
       this.log(ALERT, `the process that forks its workers ${how}`)
-      this.loads.fail()
+      // One that had worked for a while is replaced at once: requests wait for its workers.
+      if (Date.now() - this.startedMs > SHORT_LIFE_MS) this.loads.succeed()
+      else this.loads.fail()
     }
     this.later(this.loads.delay(), () => this.start())
   }
@@ -358,7 +440,8 @@ export class AppPool implements SpawnerEvents {
     this.directory = new SocketDirectory(this.options.runDirectory, owner, different(owner, frontIds))
     const socketDir = this.directory.path
     if (settings.kind === 'node') return new NodeWorkers({ settings, generation, socketDir, owner, output }, this)
-    return new Zygote({ settings, generation, frontThreads, socketDir, user, group, output }, this)
+    const gunicorn = this.options.gunicorn ?? null
+    return new Zygote({ settings, generation, frontThreads, socketDir, user, group, output, gunicorn }, this)
   }
 
   private removeDirectory(): void {
@@ -371,6 +454,7 @@ export class AppPool implements SpawnerEvents {
   }
 
   private finish(): void {
+    if (this.memoryClock !== null) clearInterval(this.memoryClock)
     this.clearRetry()
     this.removeDirectory()
     this.onEnded()

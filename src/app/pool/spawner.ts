@@ -15,6 +15,8 @@ export interface SpawnerEvents {
   workerFailed(slot: number, pid: number, error: string, traceback: string): void
   /** `signal` 0: it left by itself with `status`. */
   exited(slot: number, pid: number, status: number, signal: number): void
+  /** A file of the application has changed, and it was asked to tell. */
+  changed(file: string): void
   /** Everything has ended, and nothing more will be reported. */
   ended(how: string): void
   log(level: number, message: string): void
@@ -25,11 +27,15 @@ export interface Spawner {
   fork(slot: number): void
   /** Hangs: what it was doing to the log if that can be had, then the end of it. */
   abort(pid: number): void
+  /** Calls `hangs` unless the worker answers soon; where it cannot be asked, never. */
+  ask(pid: number, hangs: () => void): void
   kill(pid: number): void
   /** Asks a worker nobody is connected to any more to finish and go. */
   leave(pid: number): void
-  /** Ends all workers, after what they serve or at once; `ended` tells when. */
-  stop(graceful: boolean): void
+  /** What only hooks of a configuration file want to know. */
+  tell?(command: object): void
+  /** Ends all workers, after what they serve or at once; `ended` tells when. `final`: the whole server ends. */
+  stop(graceful: boolean, final: boolean): void
   /** The last resort. */
   destroy(): void
 }

@@ -17,6 +17,8 @@ export interface ZygoteOptions {
   readonly user: string
   readonly group: string
   readonly output: Output
+  /** What `portico serve` adds: hooks and settings for them (python/portico_bridge/hooks.py). */
+  readonly gunicorn: object | null
 }
 
 /** A line longer than this is no answer of ours; a traceback is far from it. */
@@ -78,6 +80,10 @@ export class Zygote implements Spawner {
     this.send({ command: 'abort', pid })
   }
 
+  ask(_pid: number, _hangs: () => void): void {
+    // The front's own timer has found out already.
+  }
+
   kill(pid: number): void {
     this.send({ command: 'kill', pid })
   }
@@ -86,8 +92,12 @@ export class Zygote implements Spawner {
     // The front's SHUTDOWN frame has told it already.
   }
 
-  stop(graceful: boolean): void {
-    this.send({ command: 'stop', graceful })
+  tell(command: object): void {
+    this.send(command)
+  }
+
+  stop(graceful: boolean, final: boolean): void {
+    this.send({ command: 'stop', graceful, final })
   }
 
   destroy(): void {
@@ -112,6 +122,7 @@ export class Zygote implements Spawner {
       threads: settings.threads,
       front_threads: frontThreads,
       graceful_timeout: settings.gracefulTimeout / 1000,
+      gunicorn: this.options.gunicorn,
     }
   }
 
@@ -152,6 +163,8 @@ export class Zygote implements Spawner {
         return this.events.workerFailed(event.slot, event.pid, event.error, event.traceback ?? '')
       case 'exited':
         return this.events.exited(event.slot, event.pid, event.status, event.signal)
+      case 'changed':
+        return this.events.changed(event.file)
       case 'log':
         return this.events.log(LEVELS[event.level] ?? NOTICE, event.message)
       default:

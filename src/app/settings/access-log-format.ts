@@ -17,25 +17,50 @@ const ATOMS: Readonly<Record<string, string>> = {
   B: '$body_bytes_sent',
   f: '$http_referer',
   a: '$http_user_agent',
-  L: '$request_time',
+  T: '$request_time_s',
+  M: '$request_time_ms',
+  D: '$request_time_us',
+  // Six digits, of which three are known.
+  L: '${request_time}000',
+  p: '<$app_worker>',
+}
+
+/** Variables of the environ that the front knows: `{NAME}e`. */
+const ENVIRON: Readonly<Record<string, string>> = {
+  request_method: '$request_method',
+  query_string: '$args',
+  raw_uri: '$request_uri',
+  path_info: '$uri',
+  server_protocol: '$server_protocol',
+  server_name: '$host',
+  server_port: '$server_port',
+  remote_addr: '$remote_addr',
+  remote_port: '$remote_port',
+  content_type: '$content_type',
+  content_length: '$content_length',
 }
 
 /** Throws SettingError for what nginx's format has no words for. */
 export function logFormatOf(format: string): string {
-  if (format.includes('$')) throw new SettingError('a "$" cannot be logged')
-  return format.replaceAll(/%(?:%|\(([^)]*)\)([a-z])|)/gi, (whole, atom: string | undefined, type: string) => {
+  if (/[$\0]/.test(format)) throw new SettingError('a "$" cannot be logged')
+  const written = format.replaceAll(/%(?:%|\(([^)]*)\)([a-z])|)/gi, (whole, atom: string | undefined, type: string) => {
     if (whole === '%%') return '%'
     if (atom === undefined) throw new SettingError('"%" must be followed by "(" or "%"')
     if (type !== 's') throw new SettingError(`"${whole}" is not supported: atoms end in "s"`)
-    return ATOMS[atom] ?? field(atom) ?? unknown(whole)
+    return `${ATOMS[atom] ?? field(atom) ?? unknown(whole)}\0`
   })
+  // What follows must not be taken for a part of the name.
+  return written.replaceAll(/\$([a-z_]+)\0(?=[A-Za-z0-9_])/g, '${$1}').replaceAll('\0', '')
 }
 
-/** `{name}i`, a field of the request, and `{name}o`, one of the response. */
+/** `{name}i`, a field of the request, `{name}o`, one of the response, and `{NAME}e`, a variable of the environ. */
 function field(atom: string): string | null {
-  const match = /^\{([A-Za-z0-9-]+)\}([io])$/.exec(atom)
+  const match = /^\{([A-Za-z0-9_.-]+)\}([ioe])$/.exec(atom)
   if (match === null) return null
-  const name = match[1]!.toLowerCase().replaceAll('-', '_')
+  const lower = match[1]!.toLowerCase()
+  if (match[2] === 'e') return lower.startsWith('http_') ? `\${${lower}}` : (ENVIRON[lower] ?? null)
+  if (!/^[a-z0-9-]+$/.test(lower)) return null
+  const name = lower.replaceAll('-', '_')
   return match[2] === 'i' ? `\${http_${name}}` : `\${sent_http_${name}}`
 }
 

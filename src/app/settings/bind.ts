@@ -1,4 +1,4 @@
-// Addresses in Gunicorn's spelling: `host:port`, `host`, `:port`, `[v6]:port`, `unix:path`.
+// Addresses in Gunicorn's spelling: `host:port`, `host`, `:port`, `[v6]:port`, `unix:path`, `fd://N`.
 
 import { isIPv6 } from 'node:net'
 import { SettingError } from './setting.ts'
@@ -6,6 +6,8 @@ import { SettingError } from './setting.ts'
 export type BindAddress =
   | { readonly type: 'tcp'; /** '' for all addresses. */ readonly host: string; readonly port: number }
   | { readonly type: 'unix'; readonly path: string }
+  /** A listening socket that whoever started the program has left open. */
+  | { readonly type: 'fd'; readonly fd: number }
 
 const DEFAULT_PORT = 8000
 
@@ -17,8 +19,13 @@ export function parseBind(word: string): BindAddress {
     if (unix[1] === '') throw new SettingError('there is no path after "unix:"')
     return { type: 'unix', path: unix[1]! }
   }
-  if (address.startsWith('fd://')) throw new SettingError('sockets passed as descriptors are not supported yet')
+  if (address.startsWith('fd://')) return { type: 'fd', fd: descriptorOf(address.slice(5)) }
   return parseTcp(address.replace(/^tcp:\/\//, ''))
+}
+
+function descriptorOf(digits: string): number {
+  if (/^\d{1,7}$/.test(digits)) return Number(digits)
+  throw new SettingError(`"${digits}" is no file descriptor`)
 }
 
 function parseTcp(address: string): BindAddress {
@@ -49,6 +56,7 @@ function portOf(digits: string | undefined): number {
 /** As nginx's `listen` has it. */
 export function listenAddress(address: BindAddress): string {
   if (address.type === 'unix') return `unix:${address.path}`
+  if (address.type === 'fd') return `fd://${address.fd}`
   const { host, port } = address
   if (host === '') return `0.0.0.0:${port}`
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
@@ -56,5 +64,5 @@ export function listenAddress(address: BindAddress): string {
 
 /** As a person would type it into a browser. */
 export function addressUrl(address: BindAddress): string {
-  return address.type === 'unix' ? listenAddress(address) : `http://${listenAddress(address)}`
+  return address.type === 'tcp' ? `http://${listenAddress(address)}` : listenAddress(address)
 }

@@ -1,13 +1,13 @@
-// From the command line and the environment to values. Later wins: defaults, variables of the environment that stand for a
-// setting, GUNICORN_CMD_ARGS, the command line. Options are read as Python's argparse reads them: `--name value`,
+// From the command line, the environment and a configuration file to values. Later wins: defaults, variables of the environment
+// that stand for a setting, the file, GUNICORN_CMD_ARGS, the command line. Options are read as Python's argparse reads them: `--name value`,
 // `--name=value`, `-nvalue`, joined switches, and the beginning of a long name where only one begins so.
 
 import { closest } from '../../config/closest.ts'
 import { parseBind } from './bind.ts'
-import { allSettings } from './index.ts'
+import { allSettings, gunicornSettings } from './index.ts'
 import type { SettingName } from './index.ts'
 import { SettingError, UsageError } from './setting.ts'
-import type { Setting } from './setting.ts'
+import type { FileValue, Setting } from './setting.ts'
 import { splitWords } from './words.ts'
 
 export type Settings = {
@@ -23,10 +23,31 @@ export interface CommandLine {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
+/** What a configuration file says, by the names it has there. */
+export interface ConfigFile {
+  /** As it was given. */
+  readonly location: string
+  readonly values: Readonly<Record<string, FileValue>>
+}
+
+/** The configuration file that is asked for; null: none. Throws UsageError. */
+export function configLocation(args: readonly string[], environment: Environment): string | null {
+  const inherited = splitWords(environment['GUNICORN_CMD_ARGS'] ?? '')
+  const [own, theirs] = [scan(args, ''), scan(inherited, ' in GUNICORN_CMD_ARGS')].map(({ found }) =>
+    found.get('config')?.words.at(-1),
+  )
+  return own ?? theirs ?? null
+}
+
 /** Throws UsageError. */
-export function readCommandLine(args: readonly string[], environment: Environment): CommandLine {
+export function readCommandLine(
+  args: readonly string[],
+  environment: Environment,
+  file: ConfigFile | null = null,
+): CommandLine {
   const reading = new Reading()
   reading.readEnvironment(environment)
+  if (file !== null) reading.readFile(file)
   const inherited = environment['GUNICORN_CMD_ARGS'] ?? ''
   if (inherited !== '') reading.readArguments(splitWords(inherited), ' in GUNICORN_CMD_ARGS')
   const [application, ...rest] = reading.readArguments(args, '')
@@ -45,6 +66,10 @@ class Reading {
   private readonly warnings: string[] = []
 
   result(): CommandLine {
+    for (const name of this.given) {
+      const { warns, reason } = table[name]!
+      if (warns && this.values[name] === true) this.warnings.push(`${name} changes nothing: ${reason}`)
+    }
     return { settings: this.values as Settings, given: this.given, warnings: this.warnings }
   }
 
@@ -67,6 +92,40 @@ class Reading {
       if (value === undefined || (value === '' && state === 'works')) continue
       if (state !== 'refused') this.set(name, [value], `in ${variable}`)
       else if (!harmless.includes(value)) this.warnings.push(`${variable} is ignored: ${reason}`)
+    }
+  }
+
+  /** Names that are no settings are the file's own. */
+  readFile({ location, values }: ConfigFile): void {
+    for (const [name, value] of Object.entries(values)) {
+      const setting = Object.hasOwn(gunicornSettings, name) ? table[name]! : null
+      if (setting === null) continue
+      const place = `for ${name} in ${location}`
+      if (isNothing(value)) {
+        this.values[name] = setting.default
+        this.given.delete(name as SettingName)
+        continue
+      }
+      if (setting.state === 'refused' && !asksForDefault(setting, value)) {
+        throw new UsageError(`${name} in ${location} is not supported: ${setting.reason}`)
+      }
+      this.setValue(name as SettingName, value, place)
+    }
+  }
+
+  private setValue(name: SettingName, value: FileValue, place: string): void {
+    const setting = table[name]!
+    if (setting.readValue === undefined) {
+      this.set(name, wordsOf(value, place), place)
+      if (setting.value === '' && !isTrue(value, place)) this.values[name] = false
+      return
+    }
+    try {
+      this.values[name] = setting.readValue(value)
+      this.given.add(name)
+    } catch (error) {
+      if (!(error instanceof SettingError)) throw error
+      throw new UsageError(`invalid value ${place}: ${error.message}`, { cause: error })
     }
   }
 
@@ -94,6 +153,38 @@ function refuse(setting: Setting<unknown>, flag: string, word: string, place: st
   if (setting.state !== 'refused') return
   if (setting.value !== '' && setting.harmless.includes(word.trim().toLowerCase())) return
   throw new UsageError(`${flag}${place} is not supported: ${setting.reason}`)
+}
+
+/** What stands for "not set" in files. */
+function isNothing(value: FileValue): boolean {
+  return value === null || (Array.isArray(value) && value.length === 0)
+}
+
+function asksForDefault({ default: fallback, harmless }: Setting<unknown>, value: FileValue): boolean {
+  if (value === false || value === '') return true
+  if (typeof value === 'object') return Object.keys(value!).length === 0
+  const word = `${value}`.trim().toLowerCase()
+  return word === `${fallback}`.toLowerCase() || harmless.includes(word)
+}
+
+function wordsOf(value: FileValue, place: string): string[] {
+  const all = Array.isArray(value) ? (value as readonly FileValue[]) : [value]
+  return all.map(one => {
+    if (one !== null && typeof one !== 'object') return typeof one === 'number' ? numeral(one) : `${one}`
+    const what = one !== null && 'python' in one ? `a value of type ${String(one.python)}` : 'a dict'
+    throw new UsageError(`invalid value ${place}: ${what} cannot stand here`)
+  })
+}
+
+/** Without the exponent that a large number would get. */
+function numeral(value: number): string {
+  return Number.isSafeInteger(value) ? BigInt(value).toString() : `${value}`
+}
+
+function isTrue(value: FileValue, place: string): boolean {
+  const word = `${value as string}`.trim().toLowerCase()
+  if (word === 'true' || word === 'false') return word === 'true'
+  throw new UsageError(`invalid value "${word}" ${place}: it must be True or False`)
 }
 
 interface Found {
@@ -131,6 +222,11 @@ function scan(args: readonly string[], place: string): { found: Map<SettingName,
         continue
       }
       const next = args[i + 1]
+      const { optional } = table[byFlag.get(flag)!]!
+      if (value === null && optional !== '' && (next === undefined || !isMode(next))) {
+        add(flag, optional)
+        continue
+      }
       if (value === null && (next === undefined || isOption(next))) {
         throw new UsageError(`option ${flag}${place} needs a value`)
       }
@@ -139,6 +235,11 @@ function scan(args: readonly string[], place: string): { found: Map<SettingName,
     }
   }
   return { found, positional }
+}
+
+/** Where a value may be left out, the application's name is none. */
+function isMode(word: string): boolean {
+  return /^(?:off|on|v1|v2|auto|true|false|none|0|1)$/i.test(word)
 }
 
 /** `-` is a value (standard output), and so is a number below 0. */

@@ -6,6 +6,7 @@ import { addressUrl, listenAddress } from './bind.ts'
 import type { BindAddress } from './bind.ts'
 import type { CommandLine, Settings } from './command-line.ts'
 import type { WorkerClass } from './serving.ts'
+import { logsInPython } from './python-side.ts'
 import { SettingError, UsageError } from './setting.ts'
 
 export interface Surroundings {
@@ -17,9 +18,14 @@ export interface Surroundings {
   readonly runFolder: string
   /** Names of the user and group to run as; null: as whoever we are. */
   readonly user: { readonly name: string; readonly group: string } | null
+  /** Where the application is mounted: $SCRIPT_NAME, '' for the root. */
+  readonly scriptName: string
   /** With hosts' names looked up. */
-  readonly addresses: readonly BindAddress[]
+  readonly addresses: readonly Listening[]
 }
+
+/** An address that is known. */
+export type Listening = Exclude<BindAddress, { readonly type: 'fd' }>
 
 /** All that a front's thread shall hold: whether there are so many descriptors is the system's matter. */
 const CONNECTIONS = 16384
@@ -27,6 +33,8 @@ const CONNECTIONS = 16384
 const CONNECTIONS_OF_WORKER = 1023
 /** Of request heads: nginx has 4, Gunicorn as many as there are fields. */
 const HEAD_BUFFERS = 8
+/** The most Gunicorn takes. */
+const FIELDS_MAX = 32768
 const UNLIMITED_BYTES = 1024 * 1024
 /** nginx's levels for Gunicorn's; its `info` is where Gunicorn tells of workers that come and go. */
 const LEVELS = { debug: 'debug', info: 'notice', warning: 'warn', error: 'error', critical: 'crit' } as const
@@ -61,11 +69,13 @@ function print(lines: readonly Line[], indent: string): string {
 function mainLines(settings: Settings, around: Surroundings): Line[] {
   const { errorlog, loglevel, pidfile, graceful_timeout } = settings
   const log = errorlog === '-' ? 'stderr' : word(within(around.folder, errorlog))
+  const level = loglevel === null ? 'warn' : LEVELS[loglevel]
   const lines = [
     `worker_processes ${settings.front_threads};`,
     `daemon ${settings.daemon ? 'on' : 'off'};`,
     `pid ${pidfile === null ? word(within(around.runFolder, 'portico.pid')) : word(within(around.folder, pidfile))};`,
-    `error_log ${log} ${loglevel === null ? 'warn' : LEVELS[loglevel]};`,
+    `error_log ${log} ${level};`,
+    ...(settings.syslog ? [`error_log ${word(syslogWord(settings, 'error'))} ${level};`] : []),
     `worker_shutdown_timeout ${graceful_timeout}s;`,
   ]
   if (around.user !== null) lines.push(`user ${word(around.user.name)} ${word(around.user.group)};`)
@@ -76,19 +86,40 @@ function httpLines(settings: Settings, application: string, around: Surroundings
   const name = appName(application)
   return [
     ...accessLogLines(settings, around),
-    `client_body_temp_path ${word(within(around.runFolder, 'body'))};`,
+    `client_body_temp_path ${word(bodyFolder(settings, around))};`,
     `app_temp_path ${word(within(around.runFolder, 'response'))};`,
     [`app ${name}`, appLines(settings, application, around)],
     ['server', serverLines(settings, name, around)],
   ]
 }
 
-function accessLogLines({ accesslog, access_log_format }: Settings, { folder }: Surroundings): Line[] {
-  if (accesslog === null) return ['access_log off;']
-  const file = accesslog === '-' ? '/dev/stdout' : within(folder, accesslog)
-  if (file.includes('$')) throw new UsageError(`the name of the access log cannot have a "$": "${file}"`)
-  if (access_log_format === null) return [`access_log ${word(file)};`]
-  return [`log_format gunicorn ${word(translated(access_log_format))};`, `access_log ${word(file)} gunicorn;`]
+function bodyFolder({ tmp_upload_dir }: Settings, { folder, runFolder }: Surroundings): string {
+  return tmp_upload_dir === null ? within(runFolder, 'body') : within(folder, tmp_upload_dir)
+}
+
+function accessLogLines(settings: Settings, { folder }: Surroundings): Line[] {
+  const { accesslog, access_log_format, syslog, disable_redirect_access_to_syslog } = settings
+  const targets: string[] = []
+  if (accesslog !== null) targets.push(accesslog === '-' ? '/dev/stdout' : within(folder, accesslog))
+  if (targets[0]?.includes('$')) throw new UsageError(`the name of the access log cannot have a "$": "${targets[0]}"`)
+  if (syslog && !disable_redirect_access_to_syslog) targets.push(syslogWord(settings, 'access'))
+  if (targets.length === 0 || logsInPython(settings)) return ['access_log off;']
+  if (access_log_format === null) return targets.map(target => `access_log ${word(target)};`)
+  const format = `log_format gunicorn ${word(translated(access_log_format))};`
+  return [format, ...targets.map(target => `access_log ${word(target)} gunicorn;`)]
+}
+
+/** Gunicorn's name in syslog has points, which no tag of nginx's has. */
+function syslogWord(settings: Settings, log: 'access' | 'error'): string {
+  const { syslog_addr: address, syslog_facility, syslog_prefix, proc_name } = settings
+  const server = address.path === '' ? `${hostWord(address.host)}:${address.port}` : `unix:${address.path}`
+  const name = (syslog_prefix ?? proc_name ?? 'gunicorn').replaceAll(/[^A-Za-z0-9]+/g, '_').slice(0, 32 - 17)
+  const facility = syslog_facility === 'security' ? 'auth' : syslog_facility
+  return `syslog:server=${server},facility=${facility},tag=gunicorn_${name}_${log},nohostname`
+}
+
+function hostWord(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
 }
 
 function translated(format: string): string {
@@ -127,29 +158,86 @@ function appLines(settings: Settings, application: string, { folder }: Surroundi
   return lines
 }
 
-function serverLines(settings: Settings, name: string, { addresses, folder }: Surroundings): Line[] {
+function serverLines(settings: Settings, name: string, { addresses, folder, scriptName }: Surroundings): Line[] {
   const { limit_request_line, limit_request_field_size } = settings
   const longest = Math.max(limit_request_line || UNLIMITED_BYTES, limit_request_field_size || UNLIMITED_BYTES)
   return [
-    ...addresses.map(address => `listen ${listenWords(address, folder)} backlog=${settings.backlog};`),
+    ...addresses.map(address => `listen ${listenWords(address, folder)}${listenOptions(settings)};`),
+    ...tlsLines(settings, folder),
     'client_max_body_size 0;',
     `keepalive_timeout ${settings.keepalive}s;`,
     // The line's end is counted here, and not in Gunicorn's limits.
     `large_client_header_buffers ${HEAD_BUFFERS} ${longest + 2};`,
-    `max_headers ${settings.limit_request_fields};`,
+    `max_headers ${settings.limit_request_fields || FIELDS_MAX};`,
+    ...(kindOf(settings) === 'node' ? [] : trustLines(settings, scriptName)),
+    ...statsdLines(settings),
     ['location /', [`app_pass ${name};`]],
   ]
 }
 
-function listenWords(address: BindAddress, folder: string): string {
+function listenOptions({ certfile, proxy_protocol, backlog }: Settings): string {
+  const proxy = proxy_protocol === 'off' ? '' : ` proxy_protocol=${proxy_protocol}`
+  return `${certfile === null ? '' : ' ssl'}${proxy} backlog=${backlog}`
+}
+
+function tlsLines(settings: Settings, folder: string): string[] {
+  const { certfile, keyfile, ca_certs, cert_reqs, ciphers } = settings
+  if (certfile === null) {
+    if (keyfile !== null) throw new UsageError('--keyfile needs --certfile')
+    return []
+  }
+  if (settings.ssl_context) {
+    throw new UsageError('the hook ssl_context is not supported: TLS is spoken by the front, which is not Python')
+  }
+  const lines = [
+    `ssl_certificate ${word(within(folder, certfile))};`,
+    `ssl_certificate_key ${word(within(folder, keyfile ?? certfile))};`,
+  ]
+  if (ciphers !== null) lines.push(`ssl_ciphers ${word(ciphers)};`)
+  if (ca_certs !== null) lines.push(`ssl_client_certificate ${word(within(folder, ca_certs))};`)
+  if (cert_reqs !== '0') {
+    if (ca_certs === null) throw new UsageError('--cert-reqs needs --ca-certs')
+    lines.push(`ssl_verify_client ${cert_reqs === '1' ? 'optional' : 'on'};`)
+  }
+  return lines
+}
+
+/** Whose word is taken for how a client came. */
+function trustLines(settings: Settings, scriptName: string): string[] {
+  const { forwarder_headers, secure_scheme_headers, proxy_protocol, header_map } = settings
+  const mode = settings.forwarded ?? (settings.worker_class === 'uvicorn' ? 'x-forwarded' : 'off')
+  const lines = ['underscores_in_headers on;', `app_trusted_proxies ${addressWords(settings.forwarded_allow_ips)};`]
+  for (const [name, value] of secure_scheme_headers) lines.push(`app_scheme_header ${name} ${word(value)};`)
+  if (forwarder_headers.length > 0) lines.push(`app_forwarder_headers ${forwarder_headers.map(word).join(' ')};`)
+  if (header_map !== 'drop') lines.push(`app_header_map ${header_map};`)
+  if (mode !== 'off') lines.push(`app_forwarded ${mode};`)
+  if (scriptName !== '') lines.push(`app_script_name ${word(scriptName)};`)
+  if (proxy_protocol !== 'off') lines.push(`app_proxy_protocol_from ${addressWords(settings.proxy_allow_ips)};`)
+  return lines
+}
+
+function addressWords(addresses: readonly string[]): string {
+  return addresses.length === 0 ? 'none' : addresses.join(' ')
+}
+
+function statsdLines({ statsd_host: server, statsd_prefix, dogstatsd_tags }: Settings): string[] {
+  if (server === null) return []
+  const place = server.path === '' ? `${hostWord(server.host)}:${server.port}` : `unix:${server.path}`
+  const prefix = statsd_prefix === '' ? '' : ` ${word(`prefix=${statsd_prefix}`)}`
+  const tags = dogstatsd_tags === '' ? '' : ` ${word(`tags=${dogstatsd_tags}`)}`
+  return [`statsd ${word(place)}${prefix}${tags};`]
+}
+
+function listenWords(address: Listening, folder: string): string {
   if (address.type === 'unix') return word(`unix:${within(folder, address.path)}`)
   // Gunicorn's sockets for [::] take IPv4 as well.
   return address.host === '::' ? `${listenAddress(address)} ipv6only=off` : listenAddress(address)
 }
 
 /** Threads asked of sync workers make them gthread, as in Gunicorn. */
-export function kindOf({ worker_class, threads, wsgi_app }: Settings): WorkerClass | 'node' {
+export function kindOf({ worker_class, threads, wsgi_app }: Settings): Exclude<WorkerClass, 'uvicorn'> | 'node' {
   if (/\.[cm]?[jt]s$/.test(wsgi_app ?? '')) return 'node'
+  if (worker_class === 'uvicorn') return 'asgi'
   return threads > 1 && worker_class === 'sync' ? 'threads' : worker_class
 }
 

@@ -5,7 +5,7 @@ import { logging, processNaming } from './logging.ts'
 import { serverMechanics } from './mechanics.ts'
 import { control, dirtyArbiterHooks, dirtyArbiters, http2Settings, serverHooks, ssl } from './protocols.ts'
 import { configFile, debugging, security, serverSocket, workerProcesses } from './serving.ts'
-import { countAbove, single, text, toggle } from './setting.ts'
+import { countAbove, oneOf, single, text, toggle } from './setting.ts'
 import type { Setting } from './setting.ts'
 
 export const gunicornSettings = {
@@ -45,9 +45,22 @@ export const ownSettings = {
     },
     text,
   ),
+  forwarded: single(
+    {
+      flags: ['--forwarded'],
+      value: 'MODE',
+      default: null,
+      about:
+        "Takes the client's address from trusted proxies' X-Forwarded-For (x-forwarded) or Forwarded (forwarded), or not (off).",
+    },
+    oneOf('off', 'x-forwarded', 'forwarded'),
+  ),
   help: toggle({ flags: ['-h', '--help'], about: 'Shows this.' }),
   version: toggle({ flags: ['-v', '--version'], about: 'Shows the version.' }),
 }
+
+/** In a configuration file only. */
+export const hookNames = Object.keys(serverHooks) as (keyof typeof serverHooks)[]
 
 export const allSettings = { ...gunicornSettings, ...ownSettings }
 

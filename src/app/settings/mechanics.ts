@@ -1,15 +1,46 @@
 // The settings of processes: where and as whom they run, and what the server makes of connections and fields.
 
-import { names, refused, single, SettingError, count, listed, text, toggle } from './setting.ts'
+import {
+  inFile,
+  names,
+  networks,
+  oneOf,
+  refused,
+  single,
+  SettingError,
+  count,
+  listed,
+  text,
+  toggle,
+} from './setting.ts'
+import type { FileValue } from './setting.ts'
 
-const STRICT = 'requests are read as nginx reads them'
-const FORWARDED = 'what a proxy says in header fields is not believed yet: wsgi.url_scheme is that of the connection'
+const STRICT = 'requests are read as nginx reads them, and what it refuses is refused'
 const PASTE = 'PasteDeploy is not supported'
 
 function variable(word: string): readonly [name: string, value: string] {
   const equals = word.indexOf('=')
   if (equals <= 0) throw new SettingError('as in NAME=value')
   return [word.slice(0, equals), word.slice(equals + 1)]
+}
+
+function proxyProtocol(word: string): 'off' | 'v1' | 'v2' | 'auto' {
+  const mode = word.trim().toLowerCase()
+  if (['off', 'false', '0', 'none'].includes(mode)) return 'off'
+  if (['auto', 'true', '1'].includes(mode)) return 'auto'
+  return mode === 'v1' || mode === 'v2' ? mode : wrong('it must be one of off, v1, v2, auto')
+}
+
+function fieldsOf(value: FileValue): readonly (readonly [string, string])[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrong('a dict is needed')
+  return Object.entries(value).map(([name, text]) => {
+    if (!/^[A-Za-z0-9-]+$/.test(name) || typeof text !== 'string') wrong(`"${name}" is no field with its value`)
+    return [name, text as string]
+  })
+}
+
+function wrong(problem: string): never {
+  throw new SettingError(problem)
 }
 
 export const serverMechanics = {
@@ -79,17 +110,31 @@ export const serverMechanics = {
     about: "Adds the user's other groups.",
     accepted: 'they are always set',
   }),
-  tmp_upload_dir: refused({ about: 'Where requests are kept.', refused: 'it needs a configuration file in Python' }),
-  secure_scheme_headers: refused({ about: 'Fields that say "https".', refused: FORWARDED }),
-  forwarded_allow_ips: refused({
-    flags: ['--forwarded-allow-ips'],
-    value: 'ADDRESSES',
-    default: '127.0.0.1,::1',
-    environment: 'FORWARDED_ALLOW_IPS',
-    harmless: [''],
-    about: 'Proxies whose word is taken for how a client came.',
-    refused: FORWARDED,
-  }),
+  tmp_upload_dir: inFile<string | null>(
+    { about: 'Where requests are kept that are too long for memory.', default: null },
+    value => (typeof value === 'string' ? value.trim() : wrong('a path is needed')),
+  ),
+  secure_scheme_headers: inFile<readonly (readonly [string, string])[]>(
+    {
+      about: 'Fields, and their values, by which a trusted proxy says "https".',
+      default: [
+        ['X-FORWARDED-PROTOCOL', 'ssl'],
+        ['X-FORWARDED-PROTO', 'https'],
+        ['X-FORWARDED-SSL', 'on'],
+      ],
+    },
+    fieldsOf,
+  ),
+  forwarded_allow_ips: single(
+    {
+      flags: ['--forwarded-allow-ips'],
+      value: 'ADDRESSES',
+      default: ['127.0.0.1', '::1'],
+      environment: 'FORWARDED_ALLOW_IPS',
+      about: 'Proxies whose word is taken for how a client came: addresses and networks by commas, or "*".',
+    },
+    networks,
+  ),
   pythonpath: single(
     {
       flags: ['--pythonpath'],
@@ -105,23 +150,24 @@ export const serverMechanics = {
     about: 'Loads the application as a PasteDeploy file says.',
     refused: PASTE,
   }),
-  proxy_protocol: refused({
-    flags: ['--proxy-protocol'],
-    value: 'MODE',
-    default: 'off',
-    harmless: ['off', 'false', '0', 'none'],
-    about: 'Expects the PROXY protocol.',
-    refused: 'the PROXY protocol is not supported yet',
-  }),
+  proxy_protocol: single(
+    {
+      flags: ['--proxy-protocol'],
+      value: 'MODE',
+      default: 'off',
+      optional: 'auto',
+      about: "Takes a client's address from the PROXY protocol: off, v1, v2 or auto.",
+    },
+    proxyProtocol,
+  ),
   proxy_allow_ips: single(
     {
       flags: ['--proxy-allow-from'],
       value: 'ADDRESSES',
       default: ['127.0.0.1', '::1'],
-      about: 'Who may use the PROXY protocol.',
-      accepted: 'the PROXY protocol is off',
+      about: 'Who may use the PROXY protocol: addresses and networks by commas, or "*".',
     },
-    names,
+    networks,
   ),
   protocol: refused({
     flags: ['--protocol'],
@@ -147,52 +193,54 @@ export const serverMechanics = {
     about: 'Variables for PasteDeploy.',
     refused: PASTE,
   }),
-  permit_obsolete_folding: refused({
+  permit_obsolete_folding: toggle({
     flags: ['--permit-obsolete-folding'],
     about: 'Takes folded header fields.',
-    refused: STRICT,
+    warned: STRICT,
   }),
-  strip_header_spaces: refused({
+  strip_header_spaces: toggle({
     flags: ['--strip-header-spaces'],
     about: 'Takes blanks before the colon of a field.',
-    refused: STRICT,
+    warned: STRICT,
   }),
-  permit_unconventional_http_method: refused({
+  permit_unconventional_http_method: toggle({
     flags: ['--permit-unconventional-http-method'],
     about: 'Takes methods that are no words in capitals.',
-    refused: STRICT,
+    warned: STRICT,
   }),
-  permit_unconventional_http_version: refused({
+  permit_unconventional_http_version: toggle({
     flags: ['--permit-unconventional-http-version'],
     about: 'Takes versions of HTTP that do not exist.',
-    refused: STRICT,
+    warned: STRICT,
   }),
-  casefold_http_method: refused({
+  casefold_http_method: toggle({
     flags: ['--casefold-http-method'],
     about: 'Makes methods capitals.',
-    refused: STRICT,
+    warned: STRICT,
   }),
-  forwarder_headers: refused({
-    flags: ['--forwarder-headers'],
-    value: 'NAMES',
-    default: 'SCRIPT_NAME,PATH_INFO',
-    harmless: [''],
-    about: 'Fields with "_" that trusted proxies may send.',
-    refused: FORWARDED,
-  }),
-  header_map: refused({
-    flags: ['--header-map'],
-    value: 'MODE',
-    default: 'drop',
-    harmless: ['drop'],
-    about: 'What is done with fields that have a "_" in their name.',
-    refused: 'such fields are dropped',
-  }),
+  forwarder_headers: single(
+    {
+      flags: ['--forwarder-headers'],
+      value: 'NAMES',
+      default: ['SCRIPT_NAME', 'PATH_INFO'],
+      about: 'Fields with "_" in their names that trusted proxies may send, by commas.',
+    },
+    names,
+  ),
+  header_map: single(
+    {
+      flags: ['--header-map'],
+      value: 'MODE',
+      default: 'drop',
+      about: 'What is done with other fields that have a "_" in their names: drop, refuse or dangerous.',
+    },
+    oneOf('drop', 'refuse', 'dangerous'),
+  ),
   root_path: refused({
     flags: ['--root-path'],
     value: 'PATH',
     harmless: [''],
     about: "The path the application's own begin with.",
-    refused: 'it is for ASGI applications, which are not supported yet',
+    refused: 'a proxy may send it as SCRIPT_NAME, which is for WSGI applications only',
   }),
 }

@@ -1,16 +1,21 @@
-// The settings of TLS, HTTP/2, task processes, control and hooks: little of it exists in Portico yet.
+// The settings of TLS, HTTP/2, task processes, control and hooks.
 
-import { refused, single, text, toggle } from './setting.ts'
+import { inFile, oneOf, refused, single, text, toggle } from './setting.ts'
+import type { Setting } from './setting.ts'
 
-const TLS = 'TLS is not supported yet'
 const HTTP2 = 'HTTP/2 is not supported yet'
 const TASKS = 'task processes ("dirty arbiters") are not supported'
-const HOOK = 'hooks need a configuration file in Python'
 const CONTROL = 'there is no control socket yet'
 
 export const ssl = {
-  keyfile: refused({ flags: ['--keyfile'], value: 'FILE', about: 'The private key.', refused: TLS }),
-  certfile: refused({ flags: ['--certfile'], value: 'FILE', about: 'The certificate.', refused: TLS }),
+  keyfile: single(
+    { flags: ['--keyfile'], value: 'FILE', default: null, about: "The certificate's private key." },
+    text,
+  ),
+  certfile: single(
+    { flags: ['--certfile'], value: 'FILE', default: null, about: 'The certificate: with it, TLS is spoken.' },
+    text,
+  ),
   ssl_version: single(
     {
       flags: ['--ssl-version'],
@@ -21,26 +26,30 @@ export const ssl = {
     },
     text,
   ),
-  cert_reqs: refused({
-    flags: ['--cert-reqs'],
-    value: 'N',
-    default: '0',
-    harmless: ['0'],
-    about: 'Asks clients for certificates.',
-    refused: TLS,
-  }),
-  ca_certs: refused({ flags: ['--ca-certs'], value: 'FILE', about: 'Who certifies clients.', refused: TLS }),
+  cert_reqs: single(
+    {
+      flags: ['--cert-reqs'],
+      value: 'N',
+      default: '0',
+      about: 'Whether clients show certificates: 0 no, 1 if they have one, 2 always.',
+    },
+    oneOf('0', '1', '2'),
+  ),
+  ca_certs: single(
+    { flags: ['--ca-certs'], value: 'FILE', default: null, about: "Who certifies clients' certificates." },
+    text,
+  ),
   suppress_ragged_eofs: toggle({
     flags: ['--suppress-ragged-eofs'],
     about: 'Tolerates TLS connections that were cut off.',
-    accepted: 'there are no TLS connections',
+    accepted: 'they are told of in the log',
   }),
   do_handshake_on_connect: toggle({
     flags: ['--do-handshake-on-connect'],
     about: 'When TLS begins.',
-    accepted: 'there are no TLS connections',
+    accepted: 'a handshake holds nobody up',
   }),
-  ciphers: refused({ flags: ['--ciphers'], value: 'LIST', about: 'Ciphers of TLS.', refused: TLS }),
+  ciphers: single({ flags: ['--ciphers'], value: 'LIST', default: null, about: 'Ciphers of TLS.' }, text),
 }
 
 function http2(flag: string, value: string, about: string): ReturnType<typeof refused> {
@@ -125,8 +134,13 @@ export const control = {
   }),
 }
 
-function hook(about: string): ReturnType<typeof refused> {
-  return refused({ about, refused: HOOK })
+/** Whether there is one: the function itself stays in Python. */
+function hook(about: string): Setting<boolean> {
+  return inFile({ about, default: false }, value => value === true)
+}
+
+function taskHook(about: string): ReturnType<typeof refused> {
+  return refused({ about, refused: TASKS })
 }
 
 export const serverHooks = {
@@ -149,8 +163,8 @@ export const serverHooks = {
 }
 
 export const dirtyArbiterHooks = {
-  on_dirty_starting: hook('Before task processes start.'),
-  dirty_post_fork: hook('In a task process, after it was forked.'),
-  dirty_worker_init: hook('In a task process, with its applications loaded.'),
-  dirty_worker_exit: hook('When a task process ends.'),
+  on_dirty_starting: taskHook('Before task processes start.'),
+  dirty_post_fork: taskHook('In a task process, after it was forked.'),
+  dirty_worker_init: taskHook('In a task process, with its applications loaded.'),
+  dirty_worker_exit: taskHook('When a task process ends.'),
 }

@@ -1,16 +1,19 @@
 // The settings of sockets, workers, limits and trying things out.
 
 import { parseBind } from './bind.ts'
-import { count, countAbove, listed, refused, single, SettingError, text, toggle } from './setting.ts'
+import { count, countAbove, listed, oneOf, refused, single, SettingError, text, toggle } from './setting.ts'
+import type { FileValue } from './setting.ts'
 
 export const configFile = {
-  config: refused({
-    flags: ['-c', '--config'],
-    value: 'FILE',
-    default: './gunicorn.conf.py',
-    about: 'A configuration file in Python.',
-    refused: 'configuration files in Python are not supported yet; give its settings as options',
-  }),
+  config: single(
+    {
+      flags: ['-c', '--config'],
+      value: 'FILE',
+      default: './gunicorn.conf.py',
+      about: 'A configuration file in Python, PATH, file:PATH or python:MODULE.',
+    },
+    text,
+  ),
   wsgi_app: single({ value: 'MODULE[:VARIABLE]', default: null, about: 'The application.' }, text),
 }
 
@@ -20,7 +23,7 @@ export const serverSocket = {
       flags: ['-b', '--bind'],
       value: 'ADDRESS',
       default: [parseBind('127.0.0.1:8000')],
-      about: 'Where to listen: HOST:PORT, :PORT, [IPV6]:PORT or unix:PATH. May be given several times.',
+      about: 'Where to listen: HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH or fd://N. May be given several times.',
     },
     parseBind,
   ),
@@ -35,7 +38,7 @@ export const serverSocket = {
   ),
 }
 
-export type WorkerClass = 'sync' | 'threads' | 'gevent' | 'asgi'
+export type WorkerClass = 'sync' | 'threads' | 'gevent' | 'asgi' | 'uvicorn'
 
 const CLASSES: Readonly<Record<string, WorkerClass>> = {
   sync: 'sync',
@@ -48,20 +51,37 @@ const CLASSES: Readonly<Record<string, WorkerClass>> = {
   gevent: 'gevent',
   'egg:gunicorn#gevent': 'gevent',
   'gunicorn.workers.ggevent.GeventWorker': 'gevent',
+  // With gevent's own reader of HTTP, or Tornado's loop around a WSGI application: the front reads HTTP here.
+  gevent_wsgi: 'gevent',
+  gevent_pywsgi: 'gevent',
+  'egg:gunicorn#gevent_wsgi': 'gevent',
+  'egg:gunicorn#gevent_pywsgi': 'gevent',
+  'gunicorn.workers.ggevent.GeventPyWSGIWorker': 'gevent',
+  'gunicorn.workers.gthread': 'threads',
   asgi: 'asgi',
   'egg:gunicorn#asgi': 'asgi',
   'gunicorn.workers.gasgi.ASGIWorker': 'asgi',
-  // What people give Gunicorn for ASGI: the same applications, another server inside.
-  'uvicorn.workers.UvicornWorker': 'asgi',
-  'uvicorn.workers.UvicornH11Worker': 'asgi',
-  'uvicorn_worker.UvicornWorker': 'asgi',
-  'uvicorn_worker.UvicornH11Worker': 'asgi',
+  // What people give Gunicorn for ASGI: the same applications, another server inside, which believes trusted proxies more.
+  'uvicorn.workers.UvicornWorker': 'uvicorn',
+  'uvicorn.workers.UvicornH11Worker': 'uvicorn',
+  'uvicorn_worker.UvicornWorker': 'uvicorn',
+  'uvicorn_worker.UvicornH11Worker': 'uvicorn',
+  // The paths that the classes themselves tell.
+  'uvicorn.workers._workers.UvicornWorker': 'uvicorn',
+  'uvicorn_worker._workers.UvicornWorker': 'uvicorn',
 }
 
 function workerClass(word: string): WorkerClass {
   const kind = Object.hasOwn(CLASSES, word.trim()) ? CLASSES[word.trim()] : undefined
   if (kind !== undefined) return kind
-  throw new SettingError('workers of this class are not supported yet; there are sync, gthread, gevent and asgi')
+  throw new SettingError('workers of this class are not supported; there are sync, gthread, gevent and asgi')
+}
+
+/** The first base class that is known: people derive their own to set what options set here. */
+function workerClassOf(value: FileValue): WorkerClass {
+  const names = Array.isArray(value) ? value : [value]
+  const known = names.find(name => typeof name === 'string' && Object.hasOwn(CLASSES, name.trim()))
+  return workerClass(`${known ?? names[0]}`)
 }
 
 export const workerProcesses = {
@@ -75,15 +95,18 @@ export const workerProcesses = {
     },
     countAbove(1),
   ),
-  worker_class: single(
-    {
-      flags: ['-k', '--worker-class'],
-      value: 'CLASS',
-      default: 'sync',
-      about: 'How they do it: sync, gthread, gevent or asgi.',
-    },
-    workerClass,
-  ),
+  worker_class: {
+    ...single(
+      {
+        flags: ['-k', '--worker-class'],
+        value: 'CLASS',
+        default: 'sync',
+        about: 'How they do it: sync, gthread, gevent or asgi.',
+      },
+      workerClass,
+    ),
+    readValue: workerClassOf,
+  },
   threads: single(
     {
       flags: ['--threads'],
@@ -197,9 +220,9 @@ export const security = {
       flags: ['--limit-request-fields'],
       value: 'N',
       default: 100,
-      about: 'How many header fields a request may have.',
+      about: 'How many header fields a request may have; 0: 32768.',
     },
-    countAbove(1),
+    count,
   ),
   limit_request_field_size: single(
     {
@@ -214,25 +237,29 @@ export const security = {
 }
 
 export const debugging = {
-  reload: refused({
+  reload: toggle({
     flags: ['--reload'],
-    about: 'Reloads the application when its files change.',
-    refused: 'files are not watched yet; the signal HUP reloads the application',
+    about: 'Loads the application anew when one of its files changes, and shows in the browser why it cannot.',
   }),
-  reload_engine: refused({
-    flags: ['--reload-engine'],
-    value: 'NAME',
-    default: 'auto',
-    harmless: ['auto'],
-    about: 'How files are watched.',
-    refused: 'files are not watched yet',
-  }),
-  reload_extra_files: refused({
-    flags: ['--reload-extra-file'],
-    value: 'FILE',
-    about: 'Further files to watch.',
-    refused: 'files are not watched yet',
-  }),
+  reload_engine: single(
+    {
+      flags: ['--reload-engine'],
+      value: 'NAME',
+      default: 'auto',
+      about: 'How files are watched.',
+      accepted: 'workers look at their files a few times a second',
+    },
+    oneOf('auto', 'poll', 'inotify'),
+  ),
+  reload_extra_files: listed<string>(
+    {
+      flags: ['--reload-extra-file'],
+      value: 'FILE',
+      default: [],
+      about: 'A further file to watch, or a pattern for several. May be given several times.',
+    },
+    text,
+  ),
   spew: refused({
     flags: ['--spew'],
     about: 'Prints every line of Python that is run.',

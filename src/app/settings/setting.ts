@@ -2,6 +2,8 @@
 // of it. The names, flags and defaults are Gunicorn's, so that its command lines work here. Every setting Gunicorn has is
 // declared, also where Portico cannot do what it asks for: it is then refused by name with the reason, never ignored in silence.
 
+import { parseNetwork } from '../../lib/networks.ts'
+
 /**
  * `works`: does what it does in Gunicorn. `accepted`: may be given and changes nothing, since there is nothing here it would
  * change. `refused`: would change something that Portico cannot do.
@@ -19,13 +21,22 @@ export interface Setting<T> {
   readonly state: SettingState
   /** Why it is accepted or refused; '' for what works. */
   readonly reason: string
+  /** Whoever asks for it is told the reason. */
+  readonly warns: boolean
   /** Values of a refused setting that ask for nothing else than what Portico does anyway. */
   readonly harmless: readonly string[]
+  /** The value where the flag is given alone; '' if it needs one. */
+  readonly optional: string
   /** For the help. */
   readonly about: string
   /** From the words of one source; a setting that is no list takes the last. Throws SettingError. */
   read(words: readonly string[]): T
+  /** From what a configuration file says, where that is more than words. Throws SettingError. */
+  readonly readValue?: (value: FileValue) => T
 }
+
+/** A value of a configuration file, as JSON has it; `{ python: 'int' }` stands for what JSON has no form for. */
+export type FileValue = null | boolean | number | string | readonly FileValue[] | { readonly [name: string]: FileValue }
 
 /** What is wrong with a value, worded to follow `invalid value "x" for --name: `. */
 export class SettingError extends Error {}
@@ -38,8 +49,11 @@ interface Common {
   readonly about: string
   readonly environment?: string
   readonly accepted?: string
+  /** Accepted, but whoever asks for it shall know that it changes nothing. */
+  readonly warned?: string
   readonly refused?: string
   readonly harmless?: readonly string[]
+  readonly optional?: string
 }
 
 interface Valued<T> extends Common {
@@ -62,6 +76,11 @@ export function toggle(declared: Common): Setting<boolean> {
   return { ...common(declared), value: '', default: false, read: () => true }
 }
 
+/** What only a configuration file can say, and only Python makes use of: a function, or a structure. */
+export function inFile<T>(declared: Common & { readonly default: T }, readValue: (value: FileValue) => T): Setting<T> {
+  return { ...common(declared), value: 'VALUE', default: declared.default, read: () => declared.default, readValue }
+}
+
 /** What Portico cannot do: the value is kept as it was written. */
 export function refused(declared: Common & { readonly value?: string; readonly default?: string }): Setting<string> {
   return {
@@ -73,9 +92,19 @@ export function refused(declared: Common & { readonly value?: string; readonly d
 }
 
 function common(declared: Common): Omit<Setting<never>, 'value' | 'default' | 'read'> {
-  const { flags = [], about, environment = '', accepted, refused, harmless = [] } = declared
+  const { flags = [], about, environment = '', warned, refused, harmless = [], optional = '' } = declared
+  const accepted = declared.accepted ?? warned
   const state = refused !== undefined ? 'refused' : accepted !== undefined ? 'accepted' : 'works'
-  return { flags, about, environment, state, reason: refused ?? accepted ?? '', harmless }
+  return {
+    flags,
+    about,
+    environment,
+    state,
+    reason: refused ?? accepted ?? '',
+    warns: warned !== undefined,
+    harmless,
+    optional,
+  }
 }
 
 // ── readers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -107,6 +136,17 @@ export function oneOf<const T extends string>(...choices: readonly T[]): (word: 
     if (value !== undefined) return value
     throw new SettingError(`it must be one of ${choices.join(', ')}`)
   }
+}
+
+/** An address, a network in CIDR notation, or `*` for everybody; by commas. */
+export function networks(word: string): readonly string[] {
+  const all = names(word)
+  for (const one of all) {
+    const network = one === '*' ? null : parseNetwork(one)
+    if (one !== '*' && network === null) throw new SettingError(`"${one}" is no address and no network`)
+    if (network?.hasLowBits === true) throw new SettingError(`"${one}" has bits set beyond its mask`)
+  }
+  return all
 }
 
 /** Names by commas. */

@@ -25,6 +25,10 @@ delete process.env[WORKER_VARIABLE]
 let server: net.Server | null = null
 
 process.on('disconnect', () => process.exit(0))
+// The master asks when a request has taken too long: this process hangs if it cannot answer.
+process.on('message', message => {
+  if ((message as { command?: string } | null)?.command === 'there?') process.send!({ event: 'here' })
+})
 process.on('SIGTERM', leave)
 // The terminal's ^C is for the master, which knows what to do about us.
 process.on('SIGINT', () => {})

@@ -70,7 +70,10 @@ export class FieldBlock {
 
   /** The i-th name as its sender spelled it. */
   originalName(i: number): string {
-    return this.text.slice(this.spans[i * SPAN + 1], this.spans[i * SPAN + 2])
+    const from = this.spans[i * SPAN + 1]!
+    const to = this.spans[i * SPAN + 2]!
+    // A field that did not come as text has no other spelling.
+    return from === to ? this.names[i]! : this.text.slice(from, to)
   }
 
   /** The index of the first field of this (lower-case) name, or -1. */

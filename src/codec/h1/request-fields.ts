@@ -60,7 +60,7 @@ export function forget(head: RequestHead): void {
 }
 
 // Fields that may be there once (ngx_http_process_unique_header_line), as bits.
-const UNIQUE =
+export const UNIQUE =
   (1 << HOST) |
   (1 << CONTENT_LENGTH) |
   (1 << TRANSFER_ENCODING) |
@@ -101,7 +101,7 @@ export function interpret(head: RequestHead): number {
   return refuseMethod(head)
 }
 
-function note(head: RequestHead, id: number, i: number): void {
+export function note(head: RequestHead, id: number, i: number): void {
   switch (id) {
     case HOST:
       head.hostIndex = i

@@ -16,7 +16,7 @@ export class RequestHead extends FieldBlock {
   /** As received, and the part of it that begins with the path: the same string but for absolute-form. */
   target = ''
   path = ''
-  /** 9, 10 or 11; HTTP/1.2 and later are 11. `protocol` is what the client wrote, empty for HTTP/0.9. */
+  /** 9, 10 or 11, and 20 for HTTP/2; HTTP/1.2 and later are 11. `protocol` is what the client wrote, empty for HTTP/0.9. */
   version = 11
   protocol = ''
   contentLength = NO_LENGTH

@@ -7,7 +7,8 @@ import { reshape } from '../altered-body.ts'
 import { httpModule } from '../module.ts'
 import { BodyStage, EMPTY, LAST } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
-import { makeSubrequest, startSubrequest, SubrequestOutput, type SubrequestDone } from '../subrequest.ts'
+import { InsertedOutput, PostponedBody, type PartsOwner } from '../postponed.ts'
+import { makeSubrequest } from '../subrequest.ts'
 import { isListed, typeList, type TypeList } from '../type-list.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
@@ -46,96 +47,61 @@ function isMeant(r: HttpRequest, { types }: AdditionConf): boolean {
 function add(r: HttpRequest, conf: AdditionConf): BodyStage | null {
   if (!isMeant(r, conf)) return null
   reshape(r)
-  return r.bodiless ? null : new AdditionStage(conf)
+  return r.bodiless ? null : new AdditionStage(r, conf)
 }
 
-const UNTOUCHED = 0
-const BEFORE = 1
-const BODY = 2
-const AFTER = 3
-
-/** Holds the body back while what stands before it comes, and its end until what stands behind it has come. */
-class AdditionStage extends BodyStage {
+class AdditionStage extends BodyStage implements PartsOwner {
   private readonly conf: AdditionConf
-  private state = UNTOUCHED
-  /** The subrequest that is writing. */
-  private sub: HttpRequest | null = null
-  private held: Buffer = EMPTY
-  private heldFlags = 0
+  private readonly body: PostponedBody
+  private isBegun = false
+  private isHeld = false
 
-  constructor(conf: AdditionConf) {
+  constructor(r: HttpRequest, conf: AdditionConf) {
     super()
     this.conf = conf
+    this.body = new PostponedBody(r, this)
   }
 
   write(r: HttpRequest, bytes: Buffer, flags: number): boolean {
-    if (this.state === UNTOUCHED) {
-      this.state = BEFORE
-      if (this.conf.before === '' || this.begin(r, this.conf.before)) this.state = BODY
+    if (!this.isBegun) {
+      this.isBegun = true
+      if (this.conf.before !== '') this.add(r, this.conf.before)
     }
     if (r.done) return false
-    if (this.state === BODY) return this.pass(r, bytes, flags)
-    this.held = this.held.length === 0 ? bytes : Buffer.concat([this.held, bytes])
-    this.heldFlags |= flags
-    return false
+    if ((flags & LAST) === 0 || this.conf.after === '') this.body.write(bytes, flags)
+    else {
+      this.body.write(bytes, 0)
+      this.add(r, this.conf.after)
+      if (!r.done) this.body.write(EMPTY, LAST)
+    }
+    this.isHeld = this.body.isFull
+    return !this.isHeld
   }
 
-  override drain(r: HttpRequest): void {
-    if (this.sub !== null) this.sub.stream.writer.drain(this.sub)
-    else if (this.state === BODY) super.drain(r)
+  override drain(_r: HttpRequest): void {
+    this.body.drain()
   }
 
-  private pass(r: HttpRequest, bytes: Buffer, flags: number): boolean {
-    if ((flags & LAST) === 0 || this.conf.after === '') return this.next!.write(r, bytes, flags)
-    if (bytes.length > 0) this.next!.write(r, bytes, 0)
-    this.state = AFTER
-    return !r.done && this.begin(r, this.conf.after) && this.next!.write(r, EMPTY, LAST)
+  partsMoved(r: HttpRequest): void {
+    if (!this.isHeld || this.body.isFull) return
+    this.isHeld = false
+    super.drain(r)
   }
 
-  /** True: it is over already. */
-  private begin(r: HttpRequest, uri: string): boolean {
-    const sub = makeSubrequest(r, uri, '', new InsertedOutput(r, this.next!, () => this.goOn(r)))
+  private add(r: HttpRequest, uri: string): void {
+    const output = new InsertedOutput(this.body, null, ignore)
+    const sub = makeSubrequest(r, uri, '', output)
     if (sub === null) {
       r.stream.abort(r)
-      return false
-    }
-    this.sub = sub
-    if (!startSubrequest(sub)) return false
-    this.sub = null
-    return true
-  }
-
-  private goOn(r: HttpRequest): void {
-    this.sub = null
-    if (r.done) return
-    if (this.state === AFTER) {
-      this.next!.write(r, EMPTY, LAST)
       return
     }
-    this.state = BODY
-    const { held, heldFlags } = this
-    this.held = EMPTY
-    if (this.pass(r, held, heldFlags) && !r.done) super.drain(r)
+    this.body.insert(output)
+    this.body.start(sub)
   }
 
   override destroy(_r: HttpRequest): void {
-    this.held = EMPTY
-    this.sub = null
+    this.body.destroy()
   }
 }
 
-/** A subrequest's body into its parent's. */
-class InsertedOutput extends SubrequestOutput {
-  private readonly parent: HttpRequest
-  private readonly into: BodyStage
-
-  constructor(parent: HttpRequest, into: BodyStage, done: SubrequestDone) {
-    super(parent, done)
-    this.parent = parent
-    this.into = into
-  }
-
-  protected take(_r: HttpRequest, bytes: Buffer): boolean {
-    return this.into.write(this.parent, bytes, 0)
-  }
-}
+function ignore(): void {}

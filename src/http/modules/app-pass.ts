@@ -6,6 +6,7 @@ import { HTTP, IF_IN_LOCATION, LIMIT_EXCEPT, LOCATION, SERVER } from '../../conf
 import { buffers, flag, one, path, size, str } from '../../config/values.ts'
 import type { Buffers } from '../../config/values.ts'
 import { AppExchange, type AppPass } from '../app-exchange.ts'
+import { appVariables } from '../app-times.ts'
 import { asksForWebSocket, refuseHandshake, WebSocketExchange } from '../app-websocket.ts'
 import { APPLICATIONS, type Application } from '../application.ts'
 import { DONE, httpModule, Slot } from '../module.ts'
@@ -22,6 +23,8 @@ const TEMP_FILE_MAX = 1024 * 1024 * 1024
 const directives = {
   app_pass: { ...str(LOCATION | IF_IN_LOCATION | LIMIT_EXCEPT, null), inheritedBy: IF_IN_LOCATION | LIMIT_EXCEPT },
   app_buffering: flag(anywhere, true),
+  app_server_timing: flag(anywhere, false),
+  app_websocket_compression: flag(anywhere, true),
   app_request_buffering: one(anywhere, true, (word, at) => {
     if (word === 'on') return true
     if (word !== 'off') at.fail(`invalid value "${word}" in "${at.name}" directive, it must be "on" or "off"`)
@@ -35,6 +38,7 @@ const directives = {
 export const appPass = httpModule({
   name: 'app-pass',
   directives,
+  variables: appVariables,
   compile(conf, at, http) {
     if (at.kind !== 'location' || conf.app_pass === null) return
     const app = http.registry(APPLICATIONS).get(conf.app_pass)
@@ -43,16 +47,21 @@ export const appPass = httpModule({
       throw new Error(`app "${conf.app_pass}" is not defined`)
     }
     const limits = limitsOf(conf, app, http)
-    if (app.group !== null) at.content(passToNode, nodePass(app, conf.app_buffering, limits), explained)
-    else at.content(pass, { app, buffering: conf.app_buffering, limits }, explained)
+    const { app_buffering: buffering, app_server_timing: serverTiming } = conf
+    if (app.group !== null) at.content(passToNode, nodePass(app, buffering, limits, serverTiming), explained)
+    else {
+      const webSocketCompression = conf.app_websocket_compression
+      at.content(pass, { app, buffering, limits, serverTiming, webSocketCompression }, explained)
+    }
   },
 })
 
 /** Who would be asked (`portico explain`). */
 const explained: Explained<{ readonly app: Application }> = {
   describe(_r, { app }) {
-    const { kind, module, directory, workers, place } = app.settings
-    return [`app "${app.name}" (${place})`, `${kind}: ${module} in ${directory}, ${workers} workers`]
+    const { kind, module, directory, workers, workersMax, place } = app.settings
+    const number = workersMax > workers ? `${workers} to ${workersMax}` : `${workers}`
+    return [`app "${app.name}" (${place})`, `${kind}: ${module} in ${directory}, ${number} workers`]
   },
 }
 

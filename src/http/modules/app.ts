@@ -4,14 +4,13 @@
 import { type Stats, statSync } from 'node:fs'
 import { availableParallelism, userInfo } from 'node:os'
 import { resolve } from 'node:path'
-import { threadId } from 'node:worker_threads'
-import type { AppKind, AppNotice, AppSettings } from '../../app/app.ts'
+import type { AppKind, AppNotice, AppRequest, AppSettings } from '../../app/app.ts'
 import { APP_TOPIC } from '../../app/app.ts'
 import { Dispatcher } from '../../app/dispatch/dispatcher.ts'
 import { COUNT_MASK, SEATS_MAX, SeatTable } from '../../app/dispatch/seats.ts'
 import { APP, HTTP, type Conf, type Site } from '../../config/directive.ts'
 import { parseNumber, parseTime } from '../../config/units.ts'
-import { block, flag, list, number, oneOf, path, str, time } from '../../config/values.ts'
+import { block, flag, list, number, oneOf, path, size, str, time } from '../../config/values.ts'
 import { Application, APPLICATIONS } from '../application.ts'
 import { httpModule } from '../module.ts'
 import type { HttpSetup, ThreadServices } from '../setup.ts'
@@ -25,7 +24,7 @@ const inside = {
   directory: path(APP, null),
   module: str(APP, null),
   kind: oneOf(APP, KINDS, null),
-  workers: { in: APP, args: [1, 1] as const, default: autoWorkers(), parse: parseWorkers },
+  workers: { in: APP, args: [1, 1] as const, default: fixed(autoWorkers()), parse: parseWorkers },
   threads: number(APP, 1, 1, SEATS_MAX),
   worker_connections: number(APP, 1000, 1, COUNT_MASK),
   python: str(APP, ''),
@@ -33,6 +32,7 @@ const inside = {
   timeout: time(APP, 30_000),
   graceful_timeout: time(APP, 30_000),
   max_requests: { in: APP, args: [1, 2] as const, default: { count: 0, jitter: 0 }, parse: parseMaxRequests },
+  max_memory: size(APP, 0),
   preload: flag(APP, true),
   queue: { in: APP, args: [1, 2] as const, default: { length: 1024, timeout: 30_000 }, parse: parseQueue },
   environment: list(APP, [1, 1], parseVariable),
@@ -53,20 +53,22 @@ function setUp(settings: AppSettings, site: Site, http: HttpSetup): void {
   http.registry(APPLICATIONS).add(settings.name, application, site)
   http.needsApp(settings)
   const memory = `app ${settings.name}`
-  const seats = settings.workers * GENERATION * (settings.kind === 'threads' ? settings.threads : 1)
-  if (settings.kind !== 'node') http.sharedMemory(memory, SeatTable.bytes(seats))
+  const seats = settings.workersMax * GENERATION * (settings.kind === 'threads' ? settings.threads : 1)
+  http.sharedMemory(memory, SeatTable.bytes(seats))
   http.onStart(services => start(application, memory, services))
   http.onStop(() => application.stop())
 }
 
 function start(application: Application, memory: string, services: ThreadServices): void {
   const { settings } = application
-  if (settings.kind !== 'node') {
+  const toMaster = (request: AppRequest): void => services.toMaster(APP_TOPIC, request)
+  if (settings.kind === 'node') application.begin(new SeatTable(services.shared(memory)), toMaster)
+  else {
     application.sharesFiles = settings.user === '' || settings.user === userInfo().username
     application.dispatcher = new Dispatcher(settings, {
       memory: services.shared(memory),
-      owner: threadId + 1,
-      toMaster: request => services.toMaster(APP_TOPIC, request),
+      owner: services.thread,
+      toMaster,
       log: (level, message) => services.errorLog.log(level, message),
     })
   }
@@ -91,8 +93,8 @@ function parseApp(name: string, at: Site): { settings: AppSettings; site: Site }
     siteOf('threads').fail(`"threads" needs "kind threads" in app "${name}"`)
   if (kind !== 'asgi' && kind !== 'gevent' && at.inner!.site('worker_connections') !== null)
     siteOf('worker_connections').fail(`"worker_connections" needs "kind asgi" or "kind gevent" in app "${name}"`)
-  if (kind === 'node' && conf.max_requests.count > 0)
-    siteOf('max_requests').fail('"max_requests" is not supported with "kind node"')
+  if (kind === 'node' && conf.workers.most > conf.workers.least)
+    siteOf('workers').fail('a range of workers needs a queue to grow with, and "kind node" has none: give one number')
   return { settings: settingsOf(name, kind, conf, at), site: at }
 }
 
@@ -104,7 +106,8 @@ function settingsOf(name: string, kind: AppKind, conf: Conf<typeof inside>, at: 
     module: bytesToText(conf.module!),
     python: bytesToText(conf.python),
     pythonPath: conf.python_path.map(bytesToText),
-    workers: conf.workers,
+    workers: conf.workers.least,
+    workersMax: conf.workers.most,
     threads: conf.threads,
     workerConnections: conf.worker_connections,
     preload: conf.preload,
@@ -112,6 +115,7 @@ function settingsOf(name: string, kind: AppKind, conf: Conf<typeof inside>, at: 
     gracefulTimeout: conf.graceful_timeout,
     maxRequests: conf.max_requests.count,
     maxRequestsJitter: conf.max_requests.jitter,
+    maxMemory: conf.max_memory,
     queue: conf.queue.length,
     queueTimeout: conf.queue.timeout,
     environment: Object.fromEntries(conf.environment),
@@ -153,13 +157,24 @@ function autoWorkers(): number {
   return 2 * availableParallelism() + 1
 }
 
-function parseWorkers([word]: readonly string[], at: Site): number {
-  if (word === 'auto') return autoWorkers()
-  if (/^\d+\.\.\d+$/.test(word!)) return at.fail(`a range of workers "${word}" is not supported, give one number`)
-  const count = parseNumber(word!) ?? at.fail(`"workers" directive invalid number "${word}"`)
-  return count >= 1 && count <= WORKERS_MAX
-    ? count
-    : at.fail(`the number of workers must be between 1 and ${WORKERS_MAX}`)
+/** How many workers there are at least, and at most while requests wait. */
+interface Workers {
+  readonly least: number
+  readonly most: number
+}
+
+function fixed(count: number): Workers {
+  return { least: count, most: count }
+}
+
+function parseWorkers([word]: readonly string[], at: Site): Workers {
+  if (word === 'auto') return fixed(autoWorkers())
+  const [least, most = least] = word!.split('..').map(part => parseNumber(part))
+  if (least === null || least === undefined || most === null || most === undefined || /\.\..*\.\./.test(word!))
+    return at.fail(`"workers" directive invalid number "${word}"`)
+  if (least < 1 || most > WORKERS_MAX) at.fail(`the number of workers must be between 1 and ${WORKERS_MAX}`)
+  if (most < least) at.fail(`invalid range of workers "${word}"`)
+  return { least, most }
 }
 
 function parseMaxRequests([word, option]: readonly string[], at: Site): { count: number; jitter: number } {

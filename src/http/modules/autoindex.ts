@@ -4,12 +4,15 @@ import { HTTP, LOCATION, SERVER, type Conf } from '../../config/directive.ts'
 import { flag, oneOf } from '../../config/values.ts'
 import { INFO } from '../../log/error-log.ts'
 import { filePath } from '../document-root.ts'
+import { fileFinder } from '../files-conf.ts'
 import { folderPath, readFolder } from '../folder.ts'
 import { htmlListing, jsonListing, sortEntries, xmlListing } from '../listing.ts'
 import { DONE, httpModule, NEXT } from '../module.ts'
+import { dateRule } from '../not-modified.ts'
 import { RUNS } from '../notes.ts'
 import { LAST, sendHead } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
+import type { LinkGuard } from '../symlinks.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
 
@@ -23,8 +26,8 @@ const directives = {
 export const autoindex = httpModule({
   name: 'autoindex',
   directives,
-  compile(conf, at) {
-    if (conf.autoindex) at.step('content', list, conf, RUNS)
+  compile(conf, at, http) {
+    if (conf.autoindex) at.step('content', list, { ...conf, guard: fileFinder(at, http).guard }, RUNS)
   },
 })
 
@@ -36,18 +39,23 @@ const TYPES = {
   xml: 'text/xml; charset=utf-8',
 }
 
-function list(r: HttpRequest, conf: Conf<typeof directives>): number {
+interface AutoindexConf extends Conf<typeof directives> {
+  readonly guard: LinkGuard
+}
+
+function list(r: HttpRequest, conf: AutoindexConf): number {
   if (r.uri.charCodeAt(r.uri.length - 1) !== SLASH || (r.method !== 'GET' && r.method !== 'HEAD')) return NEXT
   let format = conf.autoindex_format
   const callback = format === 'jsonp' ? callbackName(r) : ''
   if (callback === null) return 400
   if (format === 'jsonp' && callback === '') format = 'json'
-  const found = readFolder(r, folderPath(filePath(r)))
+  const found = readFolder(r, folderPath(filePath(r)), conf.guard)
   if (typeof found === 'number') return found
   r.status = 200
   r.contentType = TYPES[format]
+  r.conditional = dateRule.get(r)
   // Only the head filters know whether it is going to be UTF-8.
-  sendHead(r)
+  if (!sendHead(r)) return DONE
   r.out.write(r, Buffer.from(textOf(r, conf, format, callback, sortEntries(found)), 'latin1'), LAST)
   return DONE
 }

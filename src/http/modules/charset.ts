@@ -7,6 +7,7 @@ import { block, flag } from '../../config/values.ts'
 import { ERR } from '../../log/error-log.ts'
 import { dropField, isEncoded } from '../altered-body.ts'
 import { parseCharsetMap, type CharsetMap, type Recoder, type Recoding } from '../charset-map.ts'
+import { forcedCharset } from '../forced-charset.ts'
 import { httpModule, type LocationBuilder, type Value } from '../module.ts'
 import { BodyStage, LAST } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
@@ -71,10 +72,15 @@ export const charset = httpModule({
     }
   },
   compile(conf, at, http) {
-    if (conf.charset === null && conf.source_charset === null) return
+    if (conf.charset === null && conf.source_charset === null && !asksUpstream(at)) return
     at.filter(setCharset, compileCharset(conf, at, http), willRecode)
   },
 })
+
+/** Somebody who may name a charset by himself. */
+function asksUpstream(at: LocationBuilder): boolean {
+  return at.kind === 'location' && at.scope.statement?.block?.some(({ name }) => name.endsWith('_pass')) === true
+}
 
 function compileCharset(conf: Conf<typeof directives>, at: LocationBuilder, http: HttpSetup): CharsetConf {
   const { charset, source_charset } = conf
@@ -135,6 +141,8 @@ function willRecode(r: HttpRequest, conf: CharsetConf): boolean {
 /** The charset the client is to get; '': as it comes. A part of a response has that of the whole. */
 function destination(r: HttpRequest, conf: CharsetConf): string {
   if (r.contentType === '') return ''
+  const forced = forcedCharset.get(r)
+  if (forced !== null) return forced
   if (r.parent !== null) return charsetOf(mainOf(r).contentType)
   if (conf.charset === null) return ''
   if (charsetOf(r.contentType) === '' ? !isListed(conf.types, r.contentType) : !conf.overrides) return ''

@@ -180,14 +180,14 @@ class AddedTrailers implements Trailers {
 function addTrailers(r: HttpRequest, conf: readonly HeaderConf[]): BodyStage | null {
   const ordinary = isOrdinary(r.status)
   const wanted = conf.filter(({ always }) => always || ordinary)
-  if (wanted.length === 0 || r.version !== 11 || r.bodiless) return null
+  if (wanted.length === 0 || r.version < 11 || r.bodiless) return null
   r.contentLength = -1
   r.trailers = new AddedTrailers(wanted)
   return null
 }
 
 function sentTrailer(r: HttpRequest, name: string): string | null {
-  const sent = r.trailers instanceof AddedTrailers ? r.trailers.sent : []
+  const sent = r.trailers?.sent ?? []
   for (let i = 0; i < sent.length; i += 2) if (sent[i]!.toLowerCase() === name) return sent[i + 1]!
   return null
 }

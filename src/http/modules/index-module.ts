@@ -61,7 +61,7 @@ function findIndex(r: HttpRequest, conf: IndexConf): number {
     const name = names[i]!.constant ?? names[i]!.get(r)
     if (name.charCodeAt(0) === SLASH) return internalRedirect(r, name, r.args)
     if (folder === '') folder = filePath(r)
-    const file = conf.files.look(folder + name, r.startMs)
+    const file = conf.files.look(folder + name, r)
     if (file.kind !== FAILED) return internalRedirect(r, uri + name, r.args)
     const answer = weighFailure(r, conf, file, i === 0 ? folder : '')
     if (answer !== NEXT) return answer
@@ -86,7 +86,7 @@ function weighFailure(r: HttpRequest, conf: IndexConf, file: OpenFile, folder: s
 /** A file may be missing because the folder is. */
 function testFolder(r: HttpRequest, conf: IndexConf, folder: string, path: string): number {
   // An alias need not end with a slash.
-  const found = conf.files.look(folder.length > 1 && folder.endsWith('/') ? folder.slice(0, -1) : folder, r.startMs)
+  const found = conf.files.look(folder.length > 1 && folder.endsWith('/') ? folder.slice(0, -1) : folder, r)
   if (found.kind === DIRECTORY) return NEXT
   if (found.kind !== FAILED) {
     r.log(ALERT, `"${found.path}" is not a directory`)

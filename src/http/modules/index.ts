@@ -4,22 +4,31 @@ import { httpModule, type HttpModule } from '../module.ts'
 import { coreDirectives } from '../core.ts'
 import { access } from './access.ts'
 import { addition } from './addition.ts'
+import { api } from './api.ts'
 import { app } from './app.ts'
 import { appPass } from './app-pass.ts'
+import { appTrust } from './app-trust.ts'
+import { appStatus } from './app-status.ts'
 import { authBasic } from './auth-basic.ts'
 import { authRequest } from './auth-request.ts'
 import { autoindex } from './autoindex.ts'
 import { brotliStatic } from './brotli-static.ts'
 import { brotli } from './brotli.ts'
 import { browser } from './browser.ts'
+import { cache } from './cache.ts'
 import { charset } from './charset.ts'
+import { dav } from './dav.ts'
+import { earlyHints } from './early-hints.ts'
 import { emptyGif } from './empty-gif.ts'
 import { fastcgi } from './fastcgi.ts'
 import { geo } from './geo.ts'
+import { grpc } from './grpc.ts'
 import { gunzip } from './gunzip.ts'
 import { gzipStatic } from './gzip-static.ts'
 import { gzip } from './gzip.ts'
 import { headers } from './headers.ts'
+import { http2 } from './http2.ts'
+import { healthCheck } from './health-check.ts'
 import { indexModule } from './index-module.ts'
 import { laterModule } from './later.ts'
 import { limitConnections } from './limit-conn.ts'
@@ -35,17 +44,22 @@ import { proxy } from './proxy/index.ts'
 import { randomIndex } from './random-index.ts'
 import { realip } from './realip.ts'
 import { referer } from './referer.ts'
+import { refusedModule } from './refused.ts'
 import { resolver } from './resolver.ts'
 import { rewrite } from './rewrite/index.ts'
 import { satisfy } from './satisfy.ts'
 import { scgi } from './scgi.ts'
 import { secureLink } from './secure-link.ts'
+import { slice } from './slice.ts'
+import { ssi } from './ssi/index.ts'
 import { splitClients } from './split-clients.ts'
 import { ssl } from './ssl.ts'
 import { staticFiles } from './static.ts'
+import { statsd } from './statsd.ts'
 import { stubStatus } from './stub-status.ts'
 import { subFilter } from './sub-filter.ts'
 import { tryFilesModule } from './try-files.ts'
+import { tunnel } from './tunnel.ts'
 import { upstream } from './upstream.ts'
 import { userid } from './userid.ts'
 import { uwsgi } from './uwsgi.ts'
@@ -59,6 +73,7 @@ export const httpModules: readonly HttpModule[] = [
   // Variables, which everything below may use; then the client's true address.
   proxyProtocol,
   ssl,
+  http2,
   resolver,
   map,
   geo,
@@ -66,6 +81,7 @@ export const httpModules: readonly HttpModule[] = [
   browser,
   referer,
   realip,
+  appTrust,
   limitRequests,
   limitConnections,
   // access: `satisfy` sums up what those before it have said.
@@ -81,14 +97,25 @@ export const httpModules: readonly HttpModule[] = [
   emptyGif,
   app,
   appPass,
+  appStatus,
   upstream,
+  earlyHints,
+  // Before those whose locations look for a cache by its name.
+  cache,
   proxy,
   fastcgi,
   uwsgi,
   scgi,
+  grpc,
   memcached,
+  // By now it is known what is passed on.
+  healthCheck,
+  api,
+  tunnel,
   rewrite,
-  // content: `index` looks for a directory's page before `static` would answer for the directory.
+  // content: methods that change files before those that show them.
+  dav,
+  // `index` looks for a directory's page before `static` would answer for the directory.
   randomIndex,
   indexModule,
   autoindex,
@@ -98,19 +125,24 @@ export const httpModules: readonly HttpModule[] = [
   gzipStatic,
   staticFiles,
   // Filters see a head in this order, and its body passes them from the source to the client.
+  // Before the others: it makes the head of a part that of the whole.
+  slice,
   headers,
   userid,
   gunzip,
   addition,
   subFilter,
   charset,
+  ssi,
   // Which coding is tried first decides among those a client wants as much.
   brotli,
   zstd,
   gzip,
   limitRate,
   log,
+  statsd,
   // Behind the log: it tells of the request itself.
   postAction,
   laterModule,
+  refusedModule,
 ]

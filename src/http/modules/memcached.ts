@@ -24,6 +24,7 @@ const common = upstreamDirectives('memcached')
 const directives = {
   memcached_pass: passDirective(),
   memcached_gzip_flag: number(anywhere, 0),
+  memcached_bind: common.memcached_bind,
   memcached_socket_keepalive: common.memcached_socket_keepalive,
   memcached_connect_timeout: common.memcached_connect_timeout,
   memcached_send_timeout: common.memcached_send_timeout,
@@ -38,8 +39,13 @@ const directives = {
   memcached_next_upstream_timeout: common.memcached_next_upstream_timeout,
 }
 
-/** A request is its key alone, and a value goes on as it comes. */
-const FIXED = { memcached_buffering: false, memcached_pass_request_headers: false, memcached_pass_request_body: false }
+/** A request is its key alone, and a value goes on as it comes, or a part of it. */
+const FIXED = {
+  memcached_buffering: false,
+  memcached_force_ranges: true,
+  memcached_pass_request_headers: false,
+  memcached_pass_request_body: false,
+}
 const defaults = Object.fromEntries(Object.entries(common).map(([name, directive]) => [name, directive.default]))
 
 const gateway: Gateway = { prefix: 'memcached', scheme: '', encode: () => '', hidden: [], anyLength: false }

@@ -9,7 +9,6 @@ import type { ClientTls } from '../ssl/client-tls.ts'
 import { cipherName, groupName } from '../ssl/code-points.ts'
 import { sslDirectives } from '../ssl/directives.ts'
 import { legacyName, rfc2253Name } from '../ssl/distinguished-name.ts'
-import { sessionId } from '../ssl/session-id.ts'
 
 function told(read: (tls: ClientTls) => string | null): Variable {
   return {
@@ -38,8 +37,9 @@ export const ssl = httpModule({
     ssl_protocol: agreed(connection => connection.protocol),
     ssl_cipher: agreed(connection => connection.cipher),
     ssl_ciphers: told(({ hello }) => hello.ciphers.map(cipherName).join(':')),
+    ssl_curve: agreed(connection => connection.curve),
     ssl_curves: told(({ hello }) => hello.groups.map(groupName).join(':')),
-    ssl_session_id: agreed(connection => sessionId(connection.session)),
+    ssl_session_id: agreed(connection => connection.sessionId),
     ssl_session_reused: agreed(connection => (connection.sessionReused ? 'r' : '.')),
     ssl_early_data: told(() => ''),
     ssl_server_name: told(({ hello }) => hello.serverName),

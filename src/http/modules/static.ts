@@ -10,16 +10,12 @@ import { filePath } from '../document-root.ts'
 import { fileDirectives, fileFinder } from '../files-conf.ts'
 import { httpModule } from '../module.ts'
 import { DIRECTORY, REGULAR, SPECIAL, type OpenFile } from '../open-file.ts'
+import { dateRule } from '../not-modified.ts'
 import type { FileFinder } from '../open-file-cache.ts'
 import type { HttpRequest } from '../request.ts'
 import { fileSending, leaveFile, sendFile, sendingDirectives, type FileSending } from '../send-file.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
-
-const aio: Directive<string> = one(everywhere, 'off', (word, at) => {
-  if (/^(?:on|off|threads(?:=.+)?)$/s.test(word)) return word
-  return at.fail('"aio" directive invalid value')
-})
 
 const directio: Directive<number | null> = one(everywhere, null, (word, at) => {
   if (word === 'off') return null
@@ -29,14 +25,12 @@ const directio: Directive<number | null> = one(everywhere, null, (word, at) => {
 const directives = {
   ...fileDirectives,
   ...sendingDirectives,
-  // How nginx moves bytes from files to sockets; here there is one way.
-  aio: accepted(aio),
+  // What nginx can tune of the way from files to sockets, and is the kernel's business here.
   aio_write: accepted(flag(everywhere, false)),
   directio: accepted(directio),
   directio_alignment: accepted(offset(everywhere, 512)),
   output_buffers: accepted(buffers(everywhere, { number: 2, size: 32768 })),
   read_ahead: accepted(size(everywhere, 0)),
-  sendfile_max_chunk: accepted(size(everywhere, 2097152)),
 }
 
 interface StaticConf extends FileSending {
@@ -49,6 +43,7 @@ export const staticFiles = httpModule({
   directives,
   compile(conf, at, http) {
     const own: StaticConf = { ...fileSending(at), files: fileFinder(at, http), logNotFound: conf.log_not_found }
+    at.keep(dateRule, own.dateRule)
     at.step('content', serveFile, own, { runs: true, describe: tellFile })
   },
 })
@@ -56,7 +51,7 @@ export const staticFiles = httpModule({
 /** Which file it is (`portico explain`). */
 function tellFile(r: HttpRequest, { files }: StaticConf): string[] {
   const path = filePath(r)
-  const { kind, size } = files.look(path, r.startMs)
+  const { kind, size } = files.look(path, r)
   if (kind === REGULAR) return [`file "${path}", ${size} bytes`]
   if (kind === DIRECTORY) return [`"${path}" is a folder`]
   return [kind === SPECIAL ? `"${path}" is no regular file` : `file "${path}" does not exist or cannot be read`]
@@ -68,7 +63,7 @@ function serveFile(r: HttpRequest, conf: StaticConf): number {
   const { method, uri } = r
   if (method !== 'GET' && method !== 'HEAD' && method !== 'POST') return 405
   if (uri.charCodeAt(uri.length - 1) === SLASH) return refuseFolder(r)
-  const file = conf.files.open(filePath(r), r.startMs)
+  const file = conf.files.open(filePath(r), r)
   if (file.kind !== REGULAR) return answerOther(r, conf, file)
   if (method === 'POST') return leaveFile(file, 405)
   return sendFile(r, conf, file)

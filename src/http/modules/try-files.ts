@@ -74,7 +74,7 @@ function tryEach(r: HttpRequest, conf: TryFiles): number {
   const { names, folders } = conf
   for (let i = 0; i < names.length; i++) {
     const name = withoutLocation(r, names[i]!)
-    const file = conf.files.look(root + name, r.startMs)
+    const file = conf.files.look(root + name, r)
     if (file.kind === FAILED) {
       const { code } = file
       if (code !== 'ENOENT' && code !== 'ENOTDIR' && code !== 'ENAMETOOLONG') r.log(CRIT, file.failure)
@@ -92,7 +92,7 @@ function lookAtEach(r: HttpRequest, { names, folders, files, fallback, status }:
   const lines: string[] = []
   for (let i = 0; i < names.length; i++) {
     const path = root + withoutLocation(r, names[i]!)
-    const { kind } = files.look(path, r.startMs)
+    const { kind } = files.look(path, r)
     const found = kind !== FAILED && (kind === DIRECTORY) === folders[i]!
     lines.push(`${folders[i]! ? 'folder' : 'file'} "${path}": ${found ? 'there' : 'not there'}`)
     if (found) return lines

@@ -1,32 +1,33 @@
 // `upstream NAME { … }`: groups of servers and how one is chosen (ngx_http_upstream_module, and _keepalive, _least_conn,
-// _ip_hash, _hash, _random, _zone).
+// _least_time, _ip_hash, _hash, _random, _sticky, _zone; `queue`, `slow_start` and `state` are NGINX Plus's).
 
 import { HTTP, UPSTREAM } from '../../config/directive.ts'
-import type { Conf, Directive, Site } from '../../config/directive.ts'
+import type { Conf, Directive, Scope, Site } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
-import { parseNumber, parseSeconds, parseSize } from '../../config/units.ts'
-import { block, list, number, time } from '../../config/values.ts'
-import { murmurHash2 } from '../../lib/murmur-hash.ts'
-import { parseUpstreamUrl } from '../../upstream/address.ts'
+import { parseNumber, parseSize } from '../../config/units.ts'
+import { block, list, number, path, time } from '../../config/values.ts'
 import type { Balancer } from '../../upstream/balance/balancer.ts'
 import { consistentHash, hash } from '../../upstream/balance/hash.ts'
 import { ipHash } from '../../upstream/balance/ip-hash.ts'
 import { leastConn } from '../../upstream/balance/least-conn.ts'
-import { random, randomTwo } from '../../upstream/balance/random.ts'
+import { leastTime } from '../../upstream/balance/least-time.ts'
+import type { TimeUntil } from '../../upstream/balance/least-time.ts'
+import { random, randomTwo, randomTwoLeastTime } from '../../upstream/balance/random.ts'
 import { roundRobin } from '../../upstream/balance/round-robin.ts'
 import { Group } from '../../upstream/group.ts'
 import { KeepalivePool } from '../../upstream/keepalive.ts'
-import { PEER_BYTES } from '../../upstream/peer.ts'
-import type { Peer, PeerOptions } from '../../upstream/peer.ts'
+import { Peer } from '../../upstream/peer.ts'
+import { addressesOf, addressOf, peerOptions, readServer } from '../../upstream/server.ts'
+import type { Entry } from '../../upstream/shared-peers.ts'
 import { httpModule } from '../module.ts'
+import { resolverDirectives, resolverOf } from '../resolver.ts'
 import type { HttpSetup } from '../setup.ts'
-import { GROUPS, peersOf } from '../upstream/groups.ts'
+import { GROUPS } from '../upstream/groups.ts'
+import { queueDirective, queueFor } from '../upstream/queue-directive.ts'
+import { readState } from '../upstream/state-file.ts'
+import { stickyDirective } from '../upstream/sticky-directive.ts'
 import { upstreamPrefixVariables, upstreamVariables } from '../upstream/variables.ts'
-
-interface Server {
-  readonly peers: readonly Peer[]
-  readonly backup: boolean
-}
+import { shareGroup, ZONE_GROUPS, ZoneGroup } from '../upstream/zone-group.ts'
 
 interface Method {
   readonly balancer: Balancer
@@ -43,11 +44,15 @@ interface KeepaliveSize {
 const KEEPALIVE: KeepaliveSize = { max: 32, local: true }
 
 const inside = {
-  server: list(UPSTREAM, [1, Infinity], readServer),
+  server: list(UPSTREAM, [1, Infinity], readEntry),
+  state: path(UPSTREAM, null),
   least_conn: method([0, 0], () => ({ balancer: leastConn, key: null })),
+  least_time: method([1, 2], readLeastTime),
   ip_hash: method([0, 0], () => ({ balancer: ipHash, key: null })),
   hash: method([1, 2], readHash),
   random: method([0, 2], readRandom),
+  sticky: stickyDirective(),
+  queue: queueDirective(),
   zone: zone(),
   keepalive: keepalive(),
   keepalive_requests: number(UPSTREAM, 1000),
@@ -58,14 +63,18 @@ const inside = {
 interface Declaration {
   readonly name: string
   readonly conf: Conf<typeof inside>
+  readonly scope: Scope
   readonly site: Site
 }
 
 const directives = {
   upstream: block(HTTP, [1, 1], UPSTREAM, ([name], at): Declaration => {
     const conf = at.inner!.conf(inside)
-    if (conf.server.length === 0) at.failAt(at.end, 'no servers are inside upstream')
-    return { name: name!, conf, site: at }
+    if (conf.state !== null) {
+      if (conf.server.length > 0) at.failAt(at.end, '"server" directives may not be used along with "state"')
+      if (conf.zone === null) at.failAt(at.end, '"state" requires the upstream to be in shared memory: "zone"')
+    } else if (conf.server.length === 0) at.failAt(at.end, 'no servers are inside upstream')
+    return { name: name!, conf, scope: at.inner!, site: at }
   }),
   ...inside,
 }
@@ -78,11 +87,13 @@ export const upstream = httpModule({
   setup(conf, http) {
     const groups = http.registry(GROUPS)
     const pools: KeepalivePool[] = []
+    const sizes = zoneSizes(conf.upstream)
     for (const declaration of conf.upstream) {
-      const group = groupFrom(declaration, http)
+      const entries = entriesOf(declaration, http)
+      const group = groupFrom(declaration, entries, http)
       if (group.keepalive !== null) pools.push(group.keepalive)
       groups.add(declaration.name.toLowerCase(), group, declaration.site)
-      if (declaration.conf.zone !== null) shareNumbers(group, declaration.conf.zone, http)
+      share(declaration, group, entries, sizes, http)
     }
     http.onStop(() => {
       for (const pool of pools) pool.close()
@@ -90,17 +101,60 @@ export const upstream = httpModule({
   },
 })
 
-function groupFrom({ name, conf, site }: Declaration, http: HttpSetup): Group {
+/** Zones' sizes by name: the size may be said where the name is used first, or next. */
+function zoneSizes(all: readonly Declaration[]): Map<string, number> {
+  const sizes = new Map<string, number>()
+  for (const { conf } of all) {
+    if (conf.zone !== null && conf.zone.size > 0) sizes.set(conf.zone.name, conf.zone.size)
+  }
+  return sizes
+}
+
+function entriesOf({ conf, scope, site }: Declaration, http: HttpSetup): readonly Entry[] {
+  return conf.state === null ? conf.server : readState(conf.state, unsupportedIn(scope), http, site)
+}
+
+function groupFrom({ name, conf, site }: Declaration, entries: readonly Entry[], http: HttpSetup): Group {
   const { balancer, key } = methodOf(conf, site)
   const bound = key === null ? null : http.value(key)
-  return new Group(name, peers(conf, false), peers(conf, true), balancer, poolOf(conf), bound)
+  const group = new Group(name, peers(entries, false), peers(entries, true), balancer, poolOf(conf), bound)
+  if (conf.sticky !== null) group.sticky = conf.sticky(http, name)
+  if (conf.queue !== null) group.queue = queueFor(conf.queue, name, http)
+  return group
 }
 
-function peers(conf: Conf<typeof inside>, backup: boolean): Peer[] {
-  return conf.server.filter(server => server.backup === backup).flatMap(server => server.peers)
+function peers(entries: readonly Entry[], backup: boolean): Peer[] {
+  return entries.flatMap(({ declaration, names }) => {
+    if (declaration.backup !== backup || declaration.resolve) return []
+    return names.map(name => new Peer(name, addressOf(name), peerOptions(declaration)))
+  })
 }
 
-const METHODS = ['least_conn', 'ip_hash', 'hash', 'random'] as const
+function share(
+  { name, conf, scope, site }: Declaration,
+  group: Group,
+  entries: readonly Entry[],
+  sizes: ReadonlyMap<string, number>,
+  http: HttpSetup,
+): void {
+  const resolves = entries.some(entry => entry.declaration.resolve)
+  if (conf.zone === null) {
+    if (resolves) {
+      site.fail(`resolving names at run time requires upstream "${name}" in ${site.file}:${site.line} to be in shared memory`)
+    }
+    return
+  }
+  const size = sizes.get(conf.zone.name) ?? site.fail(`zero size shared memory zone "${conf.zone.name}"`)
+  const resolver = resolverOf(scope.conf(resolverDirectives), http)
+  if (resolves && (resolver === null || resolver.resolver.options.servers.length === 0)) {
+    site.fail(`no resolver defined to resolve names at run time in upstream "${name}"`)
+  }
+  const shared = new ZoneGroup(group, conf.zone.name, resolver, conf.state, unsupportedIn(scope))
+  http.registry(ZONE_GROUPS).set(name, shared)
+  shareGroup(shared, size, entries, http, site)
+}
+
+const METHODS = ['least_conn', 'least_time', 'ip_hash', 'hash', 'random'] as const
 
 /** The one written last. */
 function methodOf(conf: Conf<typeof inside>, site: Site): Method {
@@ -113,17 +167,6 @@ function methodOf(conf: Conf<typeof inside>, site: Site): Method {
     chosen = conf[name]!
   }
   return chosen
-}
-
-/** The threads count a group's requests and failures together. Memory of other servers would be misread: it has another key. */
-function shareNumbers(group: Group, name: string, http: HttpSetup): void {
-  const all = [...group.peers, ...group.backups]
-  const servers = all.map(peer => `${peer.name} ${peer.weight} ${peer.maxConns} ${peer.maxFails} ${peer.failTimeout}`)
-  const memory = `upstream ${name} ${group.name} ${murmurHash2(servers.join('\n'))}`
-  http.sharedMemory(memory, all.length * PEER_BYTES)
-  http.onStart(services => {
-    for (const [i, peer] of all.entries()) peer.share(services.shared(memory), i * PEER_BYTES)
-  })
 }
 
 function poolOf(conf: Conf<typeof inside>): KeepalivePool | null {
@@ -160,25 +203,41 @@ function readHash([key, parameter]: readonly string[], at: Site): Method {
 
 function readRandom([two, by]: readonly string[], at: Site): Method {
   if (two !== undefined && two !== 'two') at.fail(`invalid parameter "${two}"`)
-  if (by !== undefined && by !== 'least_conn') at.fail(`invalid parameter "${by}"`)
-  return { balancer: two === undefined ? random : randomTwo, key: null }
+  if (two === undefined) return { balancer: random, key: null }
+  if (by === undefined || by === 'least_conn') return { balancer: randomTwo, key: null }
+  const [name, until] = by.split('=') as [string, string?]
+  if (name !== 'least_time' || (until !== 'header' && until !== 'last_byte')) return at.fail(`invalid parameter "${by}"`)
+  return { balancer: randomTwoLeastTime(until), key: null }
+}
+
+const untils: readonly TimeUntil[] = ['header', 'last_byte']
+
+function readLeastTime([word, inflight]: readonly string[], at: Site): Method {
+  const until = untils.find(until => until === word) ?? at.fail(`invalid value "${word}" in "${at.name}" directive`)
+  if (inflight !== undefined && inflight !== 'inflight') at.fail(`invalid parameter "${inflight}"`)
+  return { balancer: leastTime(until, inflight !== undefined), key: null }
 }
 
 /** Less, and nginx has no room for its own bookkeeping. */
 const ZONE_MIN = 8 * 4096
 
-/** The name is what counts: our memory is as large as the servers are many. */
-function zone(): Directive<string | null> {
+interface ZoneDeclaration {
+  readonly name: string
+  /** Bytes; 0 where it is said elsewhere. */
+  readonly size: number
+}
+
+function zone(): Directive<ZoneDeclaration | null> {
   return {
     in: UPSTREAM,
     args: [1, 2],
     default: null,
     parse([name, size], at) {
       if (name === '') at.fail(`invalid zone name "${name}"`)
-      if (size === undefined) return name!
+      if (size === undefined) return { name: name!, size: 0 }
       const bytes = parseSize(size) ?? at.fail(`invalid zone size "${size}"`)
       if (bytes < ZONE_MIN) at.fail(`zone "${name}" is too small`)
-      return name!
+      return { name: name!, size: bytes }
     },
   }
 }
@@ -196,37 +255,13 @@ function keepalive(): Directive<KeepaliveSize> {
   }
 }
 
-function readServer([address, ...parameters]: readonly string[], at: Site): Server {
-  const options = { weight: 1, maxConns: 0, maxFails: 1, failTimeout: 10, down: false, backup: false }
-  for (const parameter of parameters) readParameter(parameter, options, at)
-  const url = parseUpstreamUrl(address!, 80, false)
-  if (typeof url === 'string') return at.fail(`${url} in upstream "${address}"`)
-  return { peers: peersOf(url, { ...options, server: address! } satisfies PeerOptions, at), backup: options.backup }
+/** Names are looked up now, unless that is for later. */
+function readEntry(words: readonly string[], at: Site): Entry {
+  const declaration = readServer(words, unsupportedIn(at.scope), at)
+  return { declaration, names: declaration.resolve ? [] : addressesOf(declaration.url, at) }
 }
 
-interface ServerOptions {
-  weight: number
-  maxConns: number
-  maxFails: number
-  failTimeout: number
-  down: boolean
-  backup: boolean
-}
-
-const WITHOUT_BACKUPS = ['ip_hash', 'hash', 'random']
-
-function readParameter(parameter: string, options: ServerOptions, at: Site): void {
-  const refuse = (): never => at.fail(`invalid parameter "${parameter}"`)
-  const [name, value] = parameter.split(/=(.*)/s) as [string, string?]
-  if (name === 'down' && value === undefined) options.down = true
-  else if (name === 'backup' && value === undefined) {
-    if (WITHOUT_BACKUPS.some(name => at.scope.has(name)))
-      at.fail(`balancing method does not support parameter "${parameter}"`)
-    options.backup = true
-  } else if (value === undefined) refuse()
-  else if (name === 'weight') options.weight = (parseNumber(value) ?? 0) || refuse()
-  else if (name === 'max_conns') options.maxConns = parseNumber(value) ?? refuse()
-  else if (name === 'max_fails') options.maxFails = parseNumber(value) ?? refuse()
-  else if (name === 'fail_timeout') options.failTimeout = parseSeconds(value) ?? refuse()
-  else refuse()
+/** Parameters of servers that the method given so far has no use for. */
+function unsupportedIn(scope: Scope): readonly string[] {
+  return ['ip_hash', 'hash', 'random'].some(name => scope.has(name)) ? ['backup', 'slow_start'] : []
 }

@@ -2,7 +2,7 @@
 
 import { encodeVariable, PACKET_MAX, packetHead } from '../../codec/uwsgi.ts'
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
-import { number } from '../../config/values.ts'
+import { number, str } from '../../config/values.ts'
 import { ALERT } from '../../log/error-log.ts'
 import { httpModule } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
@@ -22,6 +22,7 @@ const directives = {
   ...tlsDirectives('uwsgi'),
   uwsgi_pass: passDirective(),
   uwsgi_param: paramDirective(),
+  uwsgi_string: str(anywhere, ''),
   uwsgi_modifier1: number(anywhere, 0, 0, 255),
   uwsgi_modifier2: number(anywhere, 0, 0, 255),
 }
@@ -32,12 +33,14 @@ const gateway: Gateway = {
   encode: encodeVariable,
   hidden: ACCEL_FIELDS,
   anyLength: false,
-  tls: true,
+  tlsScheme: 'suwsgi://',
 }
 
 interface UwsgiConf extends GatewayConf {
   readonly modifier1: number
   readonly modifier2: number
+  /** The packet's end, as it is. */
+  readonly string: string
 }
 
 export const uwsgi = httpModule({
@@ -51,6 +54,7 @@ export const uwsgi = httpModule({
         ...compileGateway(gateway, conf.uwsgi_pass, conf.uwsgi_param, conf, at, http),
         modifier1: conf.uwsgi_modifier1,
         modifier2: conf.uwsgi_modifier2,
+        string: conf.uwsgi_string,
       },
       gatewayExplained,
     )
@@ -65,7 +69,7 @@ function uwsgiPass(r: HttpRequest, conf: UwsgiConf): number {
 
 function requestHead(x: Exchange): string {
   const conf = x.conf as UwsgiConf
-  const variables = conf.params.text(x.r, conf.settings.passRequestHeaders)
+  const variables = conf.params.text(x.r, conf.settings.passRequestHeaders) + conf.string
   const size = variables.length
   if (size > PACKET_MAX) {
     x.log(ALERT, `uwsgi request is too big: ${size}`)

@@ -16,15 +16,15 @@ export class ClientTls {
   readonly server: ServerRuntime
   /** Did the client name it? */
   readonly named: boolean
-  private readonly depth: number
   private readonly verified: boolean
+  /** What its authority says of the client's certificate; '' for nothing bad. */
+  revocation = ''
 
   /** @param negotiated the server whose settings the handshake ran with: `server`, or the default one in its place */
   constructor(hello: ClientHello, server: ServerRuntime, named: boolean, negotiated: ServerRuntime) {
     this.hello = hello
     this.server = server
     this.named = named
-    this.depth = negotiated.tls.verifyDepth
     this.verified = negotiated.tls.verify !== 'off'
   }
 
@@ -33,8 +33,7 @@ export class ClientTls {
     const { connection } = this
     if (!this.verified || connection === null || connection.peerCertificate === null) return null
     const fault = connection.verifyFault
-    if (fault !== null || connection.intermediates <= this.depth) return fault
-    return TOO_LONG
+    return fault === null && this.revocation !== '' ? { code: 0, reason: this.revocation } : fault
   }
 
   get certificate(): X509Certificate | null {
@@ -49,15 +48,10 @@ export class ClientTls {
   }
 }
 
-const TOO_LONG: VerifyFault = { code: 'CERT_CHAIN_TOO_LONG', reason: 'certificate chain too long' }
-
-/** optional_no_ca asks only that the client has the key; whose certificate it is, an application will decide. */
-const WITHOUT_CA = new Set([
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-])
+/** optional_no_ca asks only that the client has the key; whose certificate it is, an application will decide. X509_V_ERR_…
+ *  DEPTH_ZERO_SELF_SIGNED_CERT, SELF_SIGNED_CERT_IN_CHAIN, UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+ *  UNABLE_TO_VERIFY_LEAF_SIGNATURE. */
+const WITHOUT_CA = new Set([18, 19, 20, 21])
 
 /** The status that a request is refused with on a TLS port, 0 for none. `tls` null: it came in plain text. */
 export function tlsRefusal(r: HttpRequest, tls: ClientTls | null): number {
@@ -73,10 +67,8 @@ export function tlsRefusal(r: HttpRequest, tls: ClientTls | null): number {
   }
   const { fault } = tls
   if (fault !== null && (verify !== 'optional_no_ca' || !WITHOUT_CA.has(fault.code))) {
-    r.log(
-      INFO,
-      `client SSL certificate verify error: (${fault.code}:${fault.reason}) while reading client request headers`,
-    )
+    const why = fault.code === 0 ? fault.reason : `(${fault.code}:${fault.reason})`
+    r.log(INFO, `client SSL certificate verify error: ${why} while reading client request headers`)
     return 495
   }
   if (verify === 'on' && tls.certificate === null) {

@@ -3,8 +3,9 @@
 
 import { HTTP, SERVER, type Directive, type Site } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
-import { parseSize } from '../../config/units.ts'
-import { accepted, bitmask, flag, list, number, one, oneOf, path, seconds, size, str } from '../../config/values.ts'
+import { parseSeconds, parseSize } from '../../config/units.ts'
+import { TlsContext } from '../../net/openssl/context.ts'
+import { bitmask, flag, list, number, one, oneOf, path, seconds, size, str } from '../../config/values.ts'
 
 const contexts = HTTP | SERVER
 
@@ -23,77 +24,144 @@ export const protocols = {
   'TLSv1.3': TLS_1_3,
 }
 
+/** A file that a directive names, and the folder it is in if what variables come to is relative. */
+export interface NamedFile {
+  readonly name: Template
+  readonly folder: string
+}
+
 /** With variables, files are looked for when a client comes; a path is made absolute unless it begins with one. */
-function certificateFile(): Directive<readonly Template[]> {
-  return list(contexts, [1, 1], ([word], at) => {
-    for (const scheme of ['engine:', 'store:']) {
-      if (word!.startsWith(scheme)) at.fail(`"${scheme}" in "${at.name}" is not supported by this version`)
+export function certificateFiles(where: number, schemes: readonly string[]): Directive<readonly NamedFile[]> {
+  return list(where, [1, 1], ([word], at) => namedFile(word!, schemes, at))
+}
+
+export function namedFile(word: string, schemes: readonly string[], at: Site): NamedFile {
+  if (word.startsWith('engine:')) at.fail(`"engine:" in "${at.name}" is not supported: OpenSSL 3 has providers instead`)
+  const absolute = word.startsWith('$') || schemes.some(scheme => word.startsWith(scheme))
+  return { name: Template.parse(absolute ? word : at.confPath(word), at), folder: at.confPath('') }
+}
+
+/** Its path, when `text` is what the name has come to. */
+export function pathOf({ name, folder }: NamedFile, text: string): string {
+  const relative = name.text.startsWith('$') && !text.startsWith('/') && !/^(?:data|store):/.test(text)
+  return relative && text !== '' ? `${folder.replace(/\/?$/, '/')}${text}` : text
+}
+
+export const CERTIFICATE_SCHEMES = ['data:']
+export const KEY_SCHEMES = ['data:', 'store:']
+
+/** Where a server keeps its clients' sessions. */
+export interface SessionCache {
+  readonly mode: 'off' | 'none' | 'on'
+  /** Sessions that OpenSSL keeps in each thread; 0: as many as it likes, -1: none. */
+  readonly builtin: number
+  readonly shared: { readonly name: string; readonly bytes: number } | null
+}
+
+const NO_CACHE: SessionCache = { mode: 'none', builtin: -1, shared: null }
+
+const sessionCache: Directive<SessionCache> = {
+  in: contexts,
+  args: [1, 2],
+  default: NO_CACHE,
+  parse: (words, at) => words.reduce((soFar, word) => withCache(soFar, word, at), NO_CACHE),
+}
+
+function withCache(soFar: SessionCache, word: string, at: Site): SessionCache {
+  if (word === 'off' || word === 'none') return { ...NO_CACHE, mode: word }
+  if (word === 'builtin') return { ...soFar, mode: 'on', builtin: 0 }
+  const builtin = /^builtin:(\d+)$/.exec(word)
+  if (builtin !== null) return { ...soFar, mode: 'on', builtin: Number(builtin[1]) }
+  const shared = /^shared:([^:]+):(.+)$/.exec(word)
+  const bytes = (shared === null ? null : parseSize(shared[2]!)) ?? at.fail(`invalid session cache "${word}"`)
+  if (bytes < 8 * 4096) at.fail(`session cache "${word}" is too small`)
+  return { ...soFar, mode: 'on', shared: { name: shared![1]!, bytes } }
+}
+
+/** Commands for OpenSSL itself (SSL_CONF_cmd). */
+export function confCommands(where: number): Directive<readonly ConfCommand[]> {
+  return list(where, [2, 2], ([command, value], at) => {
+    if (command === 'Certificate' || command === 'PrivateKey' || command === 'DHParameters') {
+      return [command, at.confPath(value!)] as const
     }
-    const absolute = word!.startsWith('data:') || word!.startsWith('$')
-    return Template.parse(absolute ? word! : at.confPath(word!), at)
+    return [command!, TlsContext.namesFile(command!) ? at.confPath(value!) : value!] as const
   })
 }
 
-/** Sessions are kept by the clients themselves, as tickets, whichever cache is asked for. */
-const sessionCache: Directive<boolean> = {
-  in: contexts,
-  args: [1, 2],
-  default: false,
-  parse(words, at) {
-    for (const word of words) checkCache(word, at)
-    return true
-  },
+type ConfCommand = readonly [command: string, value: string]
+
+/** How long what variables have led to is remembered (ssl_certificate_cache). Times in ms. */
+export interface CertificateCacheConf {
+  readonly max: number
+  readonly valid: number
+  readonly inactive: number
 }
 
-function checkCache(word: string, at: Site): void {
-  if (word === 'off' || word === 'none' || word === 'builtin') return
-  if (/^builtin:\d+$/.test(word)) return
-  const shared = /^shared:([^:]+):(.+)$/.exec(word)
-  const bytes = shared === null ? null : parseSize(shared[2]!)
-  if (bytes === null) at.fail(`invalid session cache "${word}"`)
-  if (bytes < 8 * 4096) at.fail(`session cache "${word}" is too small`)
-}
-
-/** What is only faster or more private with it may be asked for in vain, and that is said. */
-function withoutEffect(fallback: boolean, why: string): Directive<boolean> {
-  const form = flag(contexts, fallback)
+export function certificateCache(where: number): Directive<CertificateCacheConf | null> {
   return {
-    ...form,
-    parse(args, at, soFar) {
-      const on = form.parse(args, at, soFar)
-      if (on) at.warn(`"${at.name}" is ignored, ${why}`)
-      return on
+    in: where,
+    args: [1, 3],
+    default: null,
+    parse(words, at) {
+      let max = 0
+      let valid = 60_000
+      let inactive = 10_000
+      for (const word of words) {
+        if (word === 'off') return null
+        const [, name, value] = /^(max|valid|inactive)=(.*)$/.exec(word) ?? []
+        const number = name === 'max' ? Number(/^\d+$/.exec(value!)?.[0] ?? 0) : (parseSeconds(value ?? '') ?? 0) * 1000
+        if (number <= 0) at.fail(`invalid parameter "${word}"`)
+        if (name === 'max') max = number
+        else if (name === 'valid') valid = number
+        else inactive = number
+      }
+      if (max === 0) at.fail(`"${at.name}" must have the "max" parameter`)
+      return { max, valid, inactive }
     },
   }
 }
 
+/** What is remembered of clients' certificates: `off`, or `shared:NAME:SIZE`. */
+const ocspCache: Directive<{ readonly name: string; readonly bytes: number } | null> = one(
+  contexts,
+  null,
+  (word, at) => {
+    if (word === 'off') return null
+    const shared = /^shared:([^:]+):(.+)$/.exec(word)
+    const bytes = (shared === null ? null : parseSize(shared[2]!)) ?? at.fail(`invalid OCSP cache "${word}"`)
+    if (bytes < 8 * 4096) at.fail(`OCSP cache "${word}" is too small`)
+    return { name: shared![1]!, bytes }
+  },
+)
+
 export const sslDirectives = {
-  ssl_certificate: certificateFile(),
-  ssl_certificate_key: certificateFile(),
+  ssl_certificate: certificateFiles(contexts, CERTIFICATE_SCHEMES),
+  ssl_certificate_key: certificateFiles(contexts, KEY_SCHEMES),
+  ssl_certificate_cache: certificateCache(contexts),
   ssl_password_file: path(contexts, null, 'configuration'),
   ssl_dhparam: path(contexts, null, 'configuration'),
   ssl_ecdh_curve: str(contexts, 'auto'),
   ssl_protocols: bitmask(contexts, protocols, TLS_1_2 | TLS_1_3),
   ssl_ciphers: str(contexts, 'HIGH:!aNULL:!MD5'),
   ssl_prefer_server_ciphers: flag(contexts, false),
-  ssl_buffer_size: accepted(size(contexts, 16384)),
+  ssl_buffer_size: size(contexts, 16384),
   ssl_verify_client: oneOf(contexts, ['off', 'on', 'optional', 'optional_no_ca'], 'off'),
   ssl_verify_depth: number(contexts, 1),
   ssl_client_certificate: path(contexts, null, 'configuration'),
   ssl_trusted_certificate: path(contexts, null, 'configuration'),
   ssl_crl: path(contexts, null, 'configuration'),
-  ssl_session_cache: accepted(sessionCache),
+  ssl_session_cache: sessionCache,
   ssl_session_tickets: flag(contexts, true),
   ssl_session_ticket_key: list(contexts, [1, 1], ([word], at) => at.confPath(word!)),
   ssl_session_timeout: seconds(contexts, 300),
   ssl_reject_handshake: flag(contexts, false),
-  ssl_early_data: withoutEffect(false, 'early data is never accepted'),
-  ssl_stapling: withoutEffect(false, 'responses of OCSP responders are not stapled'),
-  ssl_stapling_verify: accepted(flag(contexts, false)),
-  ssl_stapling_file: accepted(str(contexts, '')),
-  ssl_stapling_responder: accepted(str(contexts, '')),
-  ssl_ocsp: one<false>(contexts, false, (word, at) =>
-    word === 'off' ? false : at.fail(`"ssl_ocsp ${word}" is not supported by this version`),
-  ),
-  http2: withoutEffect(false, 'HTTP/2 is not supported yet: clients are served HTTP/1.1'),
+  ssl_conf_command: confCommands(contexts),
+  ssl_early_data: flag(contexts, false),
+  ssl_stapling: flag(contexts, false),
+  ssl_stapling_verify: flag(contexts, false),
+  ssl_stapling_file: path(contexts, null, 'configuration'),
+  ssl_stapling_responder: str(contexts, null),
+  ssl_ocsp: oneOf(contexts, ['off', 'on', 'leaf'], 'off'),
+  ssl_ocsp_responder: str(contexts, null),
+  ssl_ocsp_cache: ocspCache,
 }

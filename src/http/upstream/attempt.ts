@@ -7,6 +7,7 @@ export class Attempt {
   readonly redirected: boolean
   status = 0
   /** ms; -1 while unknown. */
+  queueMs = -1
   connectMs = -1
   headerMs = -1
   responseMs = -1

@@ -10,6 +10,7 @@
 
 import { errorText } from '../../lib/errno.ts'
 import { CRIT, ERR, INFO, WARN } from '../../log/error-log.ts'
+import type { LocalAddress } from '../../net/connection.ts'
 import { PeerConnection } from '../../upstream/peer-connection.ts'
 import type { PeerUser } from '../../upstream/peer-connection.ts'
 import { Choice, FAILED, PASSED_ON, SUCCEEDED } from '../../upstream/group.ts'
@@ -18,19 +19,25 @@ import type { Peer } from '../../upstream/peer.ts'
 import type { PeerTls } from '../../upstream/peer-tls.ts'
 import { opensslText } from '../../net/tls.ts'
 import { Slot } from '../module.ts'
-import { respondSpecial } from '../output.ts'
+import { EMPTY, FLUSH, respondSpecial } from '../output.ts'
 import type { Source } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
 import type { Producer, ResponseBuffer } from '../response-buffer.ts'
 import { Attempt } from './attempt.ts'
 import { logUpstream } from './log.ts'
 import type { UpstreamProtocol } from './protocol.ts'
+import { QueueStay } from './queueing.ts'
 import { continueBody, endOfBody, readHead, relayBody } from './relay.ts'
 import { mayRetry, statusOf } from './retry.ts'
+import type { ReadRate } from './read-rate.ts'
+import { askCache, type CacheLookup } from '../cache/lookup.ts'
 import { continueSending, sendRequest } from './sending.ts'
 import { ERROR, HTTP_403, HTTP_404, NO_LIVE, TIMEOUT } from './settings.ts'
 import type { UpstreamSettings } from './settings.ts'
+import type { CachedResponse } from '../cache/stored-response.ts'
+import type { StoredResponse } from './store.ts'
 import type { StreamedBody } from './streamed-body.ts'
+import { openTunnel } from './tunnel.ts'
 
 // States.
 export const PREPARING = 0
@@ -54,6 +61,10 @@ export class Exchange implements PeerUser, Source, Producer {
   readonly conf: unknown
   readonly group: Group
   readonly choice: Choice
+  /** In the group's queue; null where there is none. */
+  private readonly stay: QueueStay | null
+  /** ms the next attempt has waited there. */
+  queueMs = -1
   state = PREPARING
 
   // The request.
@@ -66,6 +77,8 @@ export class Exchange implements PeerUser, Source, Producer {
   sendsBody = false
   bodyAt = 0
   streamed: StreamedBody | null = null
+  /** What proxy_set_body says, where it is not a part of the head. */
+  ownBody: Buffer | null = null
   bodySent = false
   requestSent = false
 
@@ -79,6 +92,10 @@ export class Exchange implements PeerUser, Source, Producer {
   attempt: Attempt | null = null
   readonly startedAt: number
 
+  /** What the cache has for the request; null: it has nothing to do with it. */
+  cache: CacheLookup | null = null
+  private cacheAsked = false
+
   // The response's head, as the protocol has found it.
   problem = ''
   status = 0
@@ -90,6 +107,8 @@ export class Exchange implements PeerUser, Source, Producer {
   reusable = false
   upgrade = false
   interims = 0
+  /** Bytes of 103 heads so far. */
+  hintsLength = 0
   /** Response bytes received while the head is not complete. */
   partial: Buffer | null = null
 
@@ -98,6 +117,14 @@ export class Exchange implements PeerUser, Source, Producer {
   buffer: ResponseBuffer | null = null
   bodyLeft = -1
   bodyDone = false
+  /** Behind it, names and values in turn. */
+  trailers: readonly string[] = NO_NAMES
+  /** It is kept as a file, too. */
+  stored: StoredResponse | CachedResponse | null = null
+  /** How fast it may be read, null for no limit. */
+  readRate: ReadRate | null = null
+  /** The client does not take more. */
+  held = false
   /** A piece found in the chunk at hand that has not gone on yet: so that the last one is known to be the last. */
   chunk: Buffer | null = null
   pieceStart = 0
@@ -111,6 +138,8 @@ export class Exchange implements PeerUser, Source, Producer {
     this.group = group
     const key = group.key === null ? '' : group.key.get(r)
     this.choice = new Choice(group, r.clientAddress, settings.nextUpstreamTries, key)
+    if (group.sticky !== null) this.choice.hint = group.sticky.hint(r)
+    this.stay = group.queue === null ? null : new QueueStay(this, group.queue)
     this.method = r.method
     this.buffering = settings.buffering
     this.startedAt = performance.now()
@@ -133,15 +162,26 @@ export class Exchange implements PeerUser, Source, Producer {
   /** Asks the next peer. */
   connect(): void {
     if (this.r.done) return
-    const peer = this.choice.next()
-    if (peer === null) {
-      this.begin(this.group.name)
-      this.log(ERR, 'no live upstreams while connecting to upstream')
-      this.failed(NO_LIVE)
-      return
+    const { settings, stay } = this
+    if (settings.cache !== null && !this.cacheAsked) {
+      this.cacheAsked = true
+      if (askCache(this, settings.cache)) return
     }
+    if (stay !== null && !stay.admit()) return
+    if (this.choose()) return
+    if (stay !== null && this.attempt === null && stay.hold()) return
+    this.begin(this.group.name)
+    this.log(ERR, 'no live upstreams while connecting to upstream')
+    this.failed(NO_LIVE)
+  }
+
+  /** @returns false: no peer is live */
+  choose(): boolean {
+    const peer = this.choice.next()
+    if (peer === null) return false
+    if (this.group.sticky !== null) this.group.sticky.chosen(this.r, peer)
     this.begin(peer.name)
-    const idle = this.group.keepalive === null ? null : this.group.keepalive.take(peer, this.conf, this.tls)
+    const idle = this.group.keepalive === null ? null : this.group.keepalive.take(peer, this.conf, this.tls, this.local(), this.protocol)
     if (idle === null) this.open(peer)
     else {
       this.link = idle
@@ -150,6 +190,7 @@ export class Exchange implements PeerUser, Source, Producer {
       this.attempt!.connectMs = 0
       sendRequest(this)
     }
+    return true
   }
 
   /** Asks the same peer on a new connection: the idle one it was sent on had been closed. */
@@ -163,6 +204,8 @@ export class Exchange implements PeerUser, Source, Producer {
     const redirected = this.attempt === null && this.attempts.length > 0
     this.attempt = new Attempt(addr, redirected)
     this.attempts.push(this.attempt)
+    this.attempt.queueMs = this.queueMs
+    this.queueMs = -1
     this.requestSent = false
     this.bodySent = false
     this.bodyAt = 0
@@ -174,22 +217,31 @@ export class Exchange implements PeerUser, Source, Producer {
 
   private open(peer: Peer): void {
     this.state = CONNECTING
-    this.link = new PeerConnection(peer, this, this.tls)
+    this.link = new PeerConnection(peer, this, this.tls, this.local())
+    this.link.spoken = this.protocol
     if (this.settings.socketKeepalive) this.link.connection.socket.setKeepAlive(true)
     this.link.watch(this.settings.connectTimeout)
   }
 
+  /** From which address of ours; null for any. */
+  private local(): LocalAddress | null {
+    return this.settings.bind === null ? null : this.settings.bind.addressFor(this.r)
+  }
+
   onConnect(): void {
     this.attempt!.connectMs = this.attempt!.elapsed
-    sendRequest(this)
+    if (this.protocol.opensTunnel === true) openTunnel(this)
+    else sendRequest(this)
   }
 
   // ── events of the connection ─────────────────────────────────────────────────────────────────────────────────────
 
   onData(chunk: Buffer): void {
     this.attempt!.bytesReceived += chunk.length
-    if (this.state === RELAYING) relayBody(this, chunk, 0, chunk.length)
-    else if (this.state === ASKING) readHead(this, chunk)
+    if (this.state === RELAYING) {
+      if (this.readRate === null) relayBody(this, chunk, 0, chunk.length)
+      else this.readRate.take(chunk, 0, chunk.length)
+    } else if (this.state === ASKING) readHead(this, chunk)
   }
 
   onDrain(): void {
@@ -197,8 +249,10 @@ export class Exchange implements PeerUser, Source, Producer {
   }
 
   onEnd(): void {
-    if (this.state === RELAYING) endOfBody(this)
-    else if (this.state === ASKING || this.state === CONNECTING) {
+    if (this.state === RELAYING) {
+      if (this.readRate === null) endOfBody(this)
+      else this.readRate.end()
+    } else if (this.state === ASKING || this.state === CONNECTING) {
       if (!this.stale()) this.log(ERR, `upstream prematurely closed connection while ${this.action()}`)
       this.failed(ERROR)
     }
@@ -216,6 +270,9 @@ export class Exchange implements PeerUser, Source, Producer {
         text !== null ? `SSL_do_handshake() failed (SSL: ${text})` : error.code === undefined ? error.message : ''
       this.log(ERR, `${why === '' ? `recv() failed (${errorText(error)})` : why} while ${this.action()}`)
       this.failed(ERROR)
+    } else if (error.syscall === 'bind') {
+      this.log(CRIT, `bind(${this.link?.local?.text}) failed (${errorText(error)}) while ${this.action()}`)
+      this.finalize(500)
     } else if (this.state === CONNECTING) {
       const { name } = this.choice.peer!
       const unix = name.startsWith('unix:')
@@ -268,14 +325,26 @@ export class Exchange implements PeerUser, Source, Producer {
     this.attempt!.status = statusOf(why)
     this.attempt!.responseMs = this.attempt!.elapsed
     if (!stale) {
-      const disabled = this.choice.release(why === HTTP_403 || why === HTTP_404 ? PASSED_ON : FAILED)
+      const disabled = this.choice.release(
+        why === HTTP_403 || why === HTTP_404 ? PASSED_ON : FAILED,
+        this.attempt,
+      )
       if (disabled) this.log(WARN, 'upstream server temporarily disabled')
     }
     if (!mayRetry(this, why, stale)) {
       if (stale) this.log(ERR, `upstream prematurely closed connection while ${this.action()}`)
+      if (this.cache !== null && this.cache.failed(why)) return
       this.finalize(statusOf(why))
     } else if (stale) this.reconnect()
     else this.connect()
+  }
+
+  /** The queue does not let it in. */
+  refused(status: number, level: number, problem: string): void {
+    this.begin(this.group.name)
+    this.log(level, problem)
+    this.attempt!.status = status
+    this.finalize(status)
   }
 
   /** Gives up with an error page. */
@@ -299,6 +368,8 @@ export class Exchange implements PeerUser, Source, Producer {
   /** The response cannot be completed any more: its client must see that. */
   cut(): void {
     const { r } = this
+    // What there is of it goes on, be it only the head.
+    if (this.state === RELAYING && this.buffer === null && !r.done) r.out.write(r, EMPTY, FLUSH)
     this.over(false)
     if (!r.done) r.stream.abort(r)
   }
@@ -308,7 +379,14 @@ export class Exchange implements PeerUser, Source, Producer {
     this.state = OVER
     const { link, attempt } = this
     if (attempt !== null && attempt.responseMs < 0) attempt.responseMs = attempt.elapsed
-    this.choice.release(SUCCEEDED)
+    this.settleCounts()
+    const { peer } = this.choice
+    if (peer !== null && this.group.sticky !== null) this.group.sticky.completed(this.r, peer)
+    this.choice.release(SUCCEEDED, attempt)
+    if (this.stay !== null) this.stay.end()
+    if (this.readRate !== null) this.readRate.stop()
+    if (this.stored !== null) this.stored.discard()
+    if (this.cache !== null) this.cache.free()
     if (link === null) return
     const pool = this.group.keepalive
     if (!keep || pool === null) this.closeLink()
@@ -346,6 +424,12 @@ export class Exchange implements PeerUser, Source, Producer {
   }
 
   resumeProducing(): void {
+    this.held = false
+    if (this.readRate === null) this.resumeReading()
+    else this.readRate.resume()
+  }
+
+  resumeReading(): void {
     if (this.link === null || this.state === OVER) return
     this.link.connection.resume()
     this.link.watch(this.settings.readTimeout)
@@ -355,10 +439,17 @@ export class Exchange implements PeerUser, Source, Producer {
     this.cancelProducing()
   }
 
+  /** Is the response wanted though the client may have gone? */
+  get hearsOut(): boolean {
+    const { settings, cache, state } = this
+    if (settings.ignoreClientAbort || settings.store !== null) return true
+    return cache !== null && (state === RELAYING ? this.stored !== null : cache.cacheable)
+  }
+
   /** The request is over for the client, usually because it went away. */
   cancelProducing(): void {
     if (this.state === OVER || this.state === TUNNELLING) return
-    if (this.settings.ignoreClientAbort && this.state !== PREPARING) {
+    if (this.hearsOut && this.state !== PREPARING) {
       // The upstream is heard out all the same; relay.ts drops what it says.
       this.resumeProducing()
       return

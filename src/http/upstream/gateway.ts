@@ -23,6 +23,8 @@ import { groupAtRunTime, groupOf, GROUPS } from './groups.ts'
 import { Params } from './params.ts'
 import type { EncodePair, ParamText } from './params.ts'
 import type { UpstreamProtocol } from './protocol.ts'
+import { conditionParams } from '../cache/conditions.ts'
+import { cacheSettings } from '../cache/settings.ts'
 import { fieldActions } from './response-fields.ts'
 import type { FieldActions } from './response-fields.ts'
 import { upstreamSettings } from './settings.ts'
@@ -42,8 +44,10 @@ export interface Gateway {
   readonly hidden: readonly string[]
   /** Can it send a body whose length is not known beforehand? */
   readonly anyLength: boolean
-  /** May an `s` in front of the scheme ask for TLS? */
-  readonly tls?: boolean
+  /** What asks for TLS instead (`suwsgi://`); absent: nothing does. */
+  readonly tlsScheme?: string
+  /** What is offered by ALPN then. */
+  readonly protocols?: readonly string[]
 }
 
 /** Fields for the server itself. */
@@ -111,11 +115,14 @@ export function compileGateway(
 ): GatewayConf {
   const groups = http.registry(GROUPS)
   const tempPath = pass.site.prefixPath(`${gateway.prefix}_temp`)
-  const settings = upstreamSettings(gateway.prefix, conf, at, gateway.hidden, tempPath)
+  const settings = {
+    ...upstreamSettings(gateway.prefix, conf, at, gateway.hidden, tempPath),
+    cache: cacheSettings(gateway.prefix, at, http),
+  }
   if (settings.bufferLimits.fileMax > 0) http.needsFolder(settings.bufferLimits.tempPath)
   const fixed = pass.template === null ? fixedGroup(gateway, pass, groups) : null
-  const mayBeTls = gateway.tls === true && (fixed === null || fixed.tlsHost !== '')
-  const tls = mayBeTls ? upstreamTls(gateway.prefix, conf, http) : null
+  const mayBeTls = gateway.tlsScheme !== undefined && (fixed === null || fixed.tlsHost !== '')
+  const tls = mayBeTls ? upstreamTls(gateway.prefix, conf, http, gateway.protocols) : null
   return {
     gateway,
     settings,
@@ -127,9 +134,21 @@ export function compileGateway(
     groups,
     resolver: pass.template === null ? null : resolverOf(at.scope.conf(resolverDirectives), http),
     known: new Map(),
-    params: new Params(params, at, gateway.encode),
+    params: compileParams(gateway, params, settings.cache !== null, at),
     fieldActions: fieldActions(settings.hidden),
   }
+}
+
+/** The cache asks for what is good for others, too: not with the client's conditions and ranges. */
+function compileParams(
+  { encode }: Gateway,
+  texts: readonly ParamText[],
+  caches: boolean,
+  at: LocationBuilder,
+): Params {
+  const params = new Params(texts, at, encode)
+  if (caches) params.caching = new Params([...texts, ...conditionParams(texts)], at, encode)
+  return params
 }
 
 /** There is no default port to make up for a missing one. */
@@ -154,13 +173,13 @@ function tlsHostOf(gateway: Gateway, text: string, url: UpstreamUrl): string {
   return isTls(gateway, text) ? url.host || 'localhost' : ''
 }
 
-function isTls({ scheme, tls }: Gateway, text: string): boolean {
-  return tls === true && hasScheme(text, `s${scheme}`)
+function isTls({ tlsScheme }: Gateway, text: string): boolean {
+  return tlsScheme !== undefined && hasScheme(text, tlsScheme)
 }
 
 function withoutScheme(gateway: Gateway, text: string): string {
-  const { scheme } = gateway
-  if (isTls(gateway, text)) return text.slice(scheme.length + 1)
+  const { scheme, tlsScheme } = gateway
+  if (isTls(gateway, text)) return text.slice(tlsScheme!.length)
   return scheme !== '' && hasScheme(text, scheme) ? text.slice(scheme.length) : text
 }
 
@@ -194,12 +213,14 @@ function exchange(
 
 function begin(r: HttpRequest): void {
   const x = upstreamSlot.get(r)!
-  const head = x.protocol.requestHead(x)
-  if (head === '') {
-    x.finalize(500)
-    return
+  // With a cache it is made when that has been asked: what it says may depend on the answer.
+  if (x.settings.cache === null) {
+    x.head = x.protocol.requestHead(x)
+    if (x.head === '') {
+      x.finalize(500)
+      return
+    }
   }
-  x.head = head
   x.connect()
 }
 

@@ -3,8 +3,7 @@
 import type { Site } from '../../config/directive.ts'
 import { Group } from '../../upstream/group.ts'
 import { Peer } from '../../upstream/peer.ts'
-import type { PeerOptions } from '../../upstream/peer.ts'
-import { resolveHost } from '../../upstream/resolve.ts'
+import { peersOf } from '../../upstream/server.ts'
 import type { UpstreamUrl } from '../../upstream/address.ts'
 import { RegistryKey } from '../setup.ts'
 import type { Registry } from '../setup.ts'
@@ -24,22 +23,6 @@ export function groupOf(url: UpstreamUrl, groups: Registry<Group>, at: Site): Gr
   const group = new Group(url.unix ? `unix:${url.host}` : url.text, peersOf(url, {}, at))
   groups.set(url.text, group)
   return group
-}
-
-/** One peer for each address. */
-export function peersOf(url: UpstreamUrl, options: PeerOptions, at: Site): Peer[] {
-  if (url.address !== null) return [new Peer(url.text, url.address, options)]
-  const addresses = resolveHost(url.host)
-  if (addresses === null || addresses.length === 0)
-    return at.fail(`host not found in upstream "${url.host}${portOf(url)}"`)
-  return addresses.map(host => {
-    const name = host.includes(':') ? `[${host}]:${url.port}` : `${host}:${url.port}`
-    return new Peer(name, { host, port: url.port }, options)
-  })
-}
-
-function portOf(url: UpstreamUrl): string {
-  return url.portText === '' ? '' : `:${url.portText}`
 }
 
 /** At run time, for URLs with variables: a block's group, or one for the address; null for a name nobody knows. */

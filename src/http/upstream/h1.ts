@@ -6,7 +6,9 @@ import { ChunkedDecoder } from '../../codec/h1/chunked.ts'
 import type { BodySink } from '../../codec/h1/chunked.ts'
 import { parseResponseHead, ResponseHead } from '../../codec/h1/response-head.ts'
 import { chunkLine, LAST_CHUNK } from '../../codec/h1/write.ts'
+import { passEarlyHints } from './early-hints.ts'
 import type { Exchange } from './exchange.ts'
+import { leadsPastUs } from './hop-by-hop.ts'
 import type { UpstreamProtocol } from './protocol.ts'
 
 /** What the exchange's `conf` must tell us: does the request ask for another protocol, if its client does? */
@@ -64,11 +66,14 @@ export const http1: Omit<UpstreamProtocol, 'requestHead' | 'passHead'> = {
     x.contentLength = head.contentLength
     x.chunked = head.chunked
     x.reusable = head.keepAlive
-    if (head.code < 200 && head.code !== 101) return taken
+    if (head.code < 200 && head.code !== 101) {
+      if (head.code === 103) passEarlyHints(x, head)
+      return taken
+    }
     x.names = head.names
     x.values = head.values
     // Only who asked for it can be switched to another protocol.
-    x.upgrade = head.upgrade && x.r.parent === null && (x.conf as UpgradeConf).sendsUpgrade && x.r.head.upgrade
+    x.upgrade = head.upgrade && (x.conf as UpgradeConf).sendsUpgrade && asksUpgrade(x)
     if (head.code === 101 && !x.upgrade) {
       x.problem = 'upstream switched protocols without being asked'
       return -1
@@ -108,12 +113,21 @@ export const http1: Omit<UpstreamProtocol, 'requestHead' | 'passHead'> = {
   },
 }
 
+/** Has the client asked for another protocol? HTTP/1.0 knows none (RFC 9110, 7.8). */
+function asksUpgrade({ r }: Exchange): boolean {
+  const { head } = r
+  return r.parent === null && head.upgrade && head.version >= 11 && !leadsPastUs(head.values[head.upgradeIndex]!)
+}
+
 function readChunks(x: Exchange, bytes: Buffer, start: number, end: number): number {
   const reader = x.reader as H1Reader
   const stop = reader.feed(x, bytes, start, end)
   const chunks = reader.chunks!
   if (stop < 0) x.problem = chunks.error
-  else if (chunks.done) x.bodyDone = true
+  else if (chunks.done) {
+    x.bodyDone = true
+    x.trailers = chunks.trailers
+  }
   return stop
 }
 

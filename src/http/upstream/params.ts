@@ -7,6 +7,8 @@ import { Template } from '../../config/template.ts'
 import { list } from '../../config/values.ts'
 import type { LocationBuilder, Value } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
+import { upstreamSlot } from './exchange.ts'
+import { connectionListed } from './hop-by-hop.ts'
 
 export interface ParamText {
   readonly name: string
@@ -45,6 +47,8 @@ export class Params {
   /** What is set here of the client's fields, as lower-case names with `_` for `-`. */
   private readonly own = new Set<string>()
   private readonly encode: EncodePair
+  /** The same for requests whose responses are going to be kept. */
+  caching: Params | null = null
 
   constructor(texts: readonly ParamText[], at: LocationBuilder, encode: EncodePair) {
     this.encode = encode
@@ -69,6 +73,7 @@ export class Params {
 
   /** All pairs of a request, encoded. */
   text(r: HttpRequest, withFields: boolean): string {
+    if (this.caching !== null && upstreamSlot.get(r)?.cache?.cacheable === true) return this.caching.text(r, withFields)
     let text = ''
     for (let i = 0; i < this.params.length; i++) {
       const { before, name, value, ifNotEmpty } = this.params[i]!
@@ -79,14 +84,17 @@ export class Params {
     return withFields ? text + this.fields(r) : text
   }
 
-  /** The client's fields; one that came several times is one pair, its values in their order. */
+  /** The client's fields; one that came several times is one pair, its values in their order. `Proxy` would become HTTP_PROXY,
+   *  which many programs take for their own proxy's address. */
   private fields(r: HttpRequest): string {
     const { head } = r
+    const listed = head.connectionIndex === -1 ? null : connectionListed(head)
     let text = ''
     for (let i = 0; i < head.count; i++) {
       const name = head.names[i]!
       const plain = name.includes('-') ? name.replaceAll('-', '_') : name
-      if (this.own.has(plain) || head.find(name) !== i) continue
+      if (this.own.has(plain) || name === 'proxy' || head.find(name) !== i) continue
+      if (listed !== null && listed.has(name)) continue
       let value = head.values[i]!
       for (let k = i + 1; k < head.count; k++) {
         if (head.names[k] === name) value += (name === 'cookie' ? '; ' : ', ') + head.values[k]

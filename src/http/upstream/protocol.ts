@@ -9,6 +9,8 @@ export interface UpstreamProtocol {
   readonly scheme: string
   /** The request up to its body, as latin1 text; made once and sent again to the next peer. */
   requestHead(x: Exchange): string
+  /** A connection is all that is asked for: its bytes belong to the client as soon as it stands (CONNECT). */
+  readonly opensTunnel?: boolean
   /** Its 404 is no page: the client gets ours. */
   readonly pageless?: boolean
   /** Bytes of body a piece may have. */
@@ -18,6 +20,9 @@ export interface UpstreamProtocol {
   afterPiece(x: Exchange, length: number): string
   /** Behind the last piece. */
   bodyEnd(x: Exchange): string
+  /** Where bodies are subject to the protocol's own flow control it writes them itself: the head ('' once that has gone)
+   *  and as much of the bytes as may go at present; answers how much that was. When more may go it calls continueSending(). */
+  writeBody?(x: Exchange, head: string, bytes: Buffer, ended: boolean): number
   /** A request begins on a connection: the parser forgets the last response. */
   beginResponse(x: Exchange): void
   /** Reads a response head from bytes[start, end). Answers how many bytes it took with `x.status`, `x.names`… set; MORE;

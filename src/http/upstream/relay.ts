@@ -6,10 +6,16 @@ import { EMPTY, FLUSH, LAST, sendHead } from '../output.ts'
 import { interceptsError } from '../error-page.ts'
 import { accelRedirect } from '../internal-redirect.ts'
 import { ResponseBuffer } from '../response-buffer.ts'
+import { setRate } from '../limit-rate.ts'
+import { UNSATISFIABLE } from '../range.ts'
 import { OVER, RELAYING } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
+import { forcedRange, RangeStage } from './force-ranges.ts'
+import { readRateOf } from './read-rate.ts'
 import { mayPassOn, reasonOf } from './retry.ts'
 import { IGNORE_ACCEL_REDIRECT, INVALID_HEADER } from './settings.ts'
+import { StoredResponse } from './store.ts'
+import { PassedTrailers } from './trailers.ts'
 import { tunnel } from './tunnel.ts'
 
 /** Interim heads (1xx) an upstream may send before its answer. */
@@ -60,13 +66,15 @@ function headComplete(x: Exchange, chunk: Buffer, at: number): void {
     x.failed(why)
     return
   }
+  if (x.cache !== null && x.cache.takeHead(why, at < chunk.length)) return
   if (r.done) {
-    if (x.settings.ignoreClientAbort) drop(x, chunk, at)
+    if (x.hearsOut) drop(x, chunk, at)
     return
   }
   if (x.status >= 300 && x.settings.interceptErrors && interceptsError(r, x.status)) {
     // Who is asked to authenticate must be told how.
     if (x.status === 401) keepChallenges(x)
+    if (x.cache !== null) x.cache.rememberStatus(x.status)
     x.finalize(x.status)
     return
   }
@@ -74,6 +82,11 @@ function headComplete(x: Exchange, chunk: Buffer, at: number): void {
     x.complete(at < chunk.length)
     x.finalize(404)
     return
+  }
+  const { peer } = x.choice
+  if (peer !== null) {
+    x.choice.headCame(attempt.headerMs)
+    if (x.group.sticky !== null) x.group.sticky.answered(r, peer)
   }
   const redirect = (x.settings.ignoreHeaders & IGNORE_ACCEL_REDIRECT) === 0 ? valueOf(x, 'x-accel-redirect') : ''
   x.protocol.passHead(x)
@@ -86,8 +99,38 @@ function headComplete(x: Exchange, chunk: Buffer, at: number): void {
     tunnel(x, chunk.subarray(at))
     return
   }
-  sendHead(r)
+  begin(x, chunk, at)
+}
+
+/** The head goes to the client, and the body begins. */
+function begin(x: Exchange, chunk: Buffer, at: number): void {
+  const { r, settings } = x
+  const range = settings.forceRanges ? forcedRange(r) : null
+  if (range === UNSATISFIABLE) {
+    // Nothing of the response's own but its length goes on.
+    r.outNames.length = r.outValues.length = 0
+    r.addHeader('Content-Range', `bytes */${r.contentLength}`)
+    x.finalize(416)
+    return
+  }
+  // nginx's rule: what is not buffered leaves as it comes.
+  if (!x.buffering) setRate(r, 0)
+  store(x)
+  if (x.cache !== null && x.stored !== null) x.cache.weigh(range !== null)
+  if (!sendHead(r)) {
+    x.letGo()
+    return
+  }
+  if (range !== null) new RangeStage(range).enter(r)
+  else if (r.range !== null && x.status === 200) new RangeStage(r.range.ranges[0]!).enter(r)
+  if (settings.passTrailers && x.chunked && r.version >= 11) r.trailers = new PassedTrailers(x, r.trailers)
   relay(x, chunk, at)
+}
+
+function store(x: Exchange): void {
+  if (x.settings.store !== null && x.status === 200 && x.method !== 'HEAD')
+    x.stored = new StoredResponse(x.r, x.settings.store)
+  else if (x.cache !== null && x.buffering) x.stored = x.cache.storing()
 }
 
 /** The first field of that name, '' if there is none. */
@@ -106,27 +149,46 @@ function relay(x: Exchange, chunk: Buffer, at: number): void {
   const { r } = x
   x.protocol.beginBody(x)
   x.state = RELAYING
-  if (x.bodyDone || r.bodiless) {
+  if (x.buffering && x.settings.limitRate !== null) x.readRate = readRateOf(x, x.settings.limitRate)
+  if (x.bodyDone || (r.bodiless && x.stored === null)) {
     // A body the client does not want (HEAD made GET by proxy_method) is not read to its end.
     if (x.bodyDone) overrun(x, chunk, at)
+    finishStored(x)
     x.complete(!x.bodyDone || at < chunk.length)
     r.out.write(r, EMPTY, LAST)
     return
   }
+  // Who has asked for the head alone need not wait for the body.
+  if (r.bodiless) r.out.write(r, EMPTY, FLUSH)
   if (at < chunk.length) {
-    relayBody(x, chunk, at, chunk.length)
+    take(x, chunk, at)
     return
   }
   x.link!.watch(x.settings.readTimeout)
   if (!x.buffering) r.out.write(r, EMPTY, FLUSH)
 }
 
+function take(x: Exchange, chunk: Buffer, at: number): void {
+  if (x.readRate === null) relayBody(x, chunk, at, chunk.length)
+  else x.readRate.take(chunk, at, chunk.length)
+}
+
 /** Nobody is there to be told: only the exchange itself is brought to its end. */
 function drop(x: Exchange, chunk: Buffer, at: number): void {
+  store(x)
   x.protocol.beginBody(x)
   x.state = RELAYING
-  if (x.bodyDone) x.complete(at < chunk.length)
-  else if (at < chunk.length) relayBody(x, chunk, at, chunk.length)
+  if (x.bodyDone) {
+    finishStored(x)
+    x.complete(at < chunk.length)
+  } else if (at < chunk.length) relayBody(x, chunk, at, chunk.length)
+}
+
+/** The body is whole. */
+function finishStored(x: Exchange): void {
+  if (x.stored === null) return
+  const at = x.names.indexOf('last-modified')
+  x.stored.finish(x.contentLength, at === -1 ? '' : x.values[at]!)
 }
 
 /** Bytes of the body's part of the connection. */
@@ -138,9 +200,11 @@ export function relayBody(x: Exchange, chunk: Buffer, start: number, end: number
   if (x.state === OVER) return
   if (stop < 0) {
     x.log(ERR, `${x.problem} while reading upstream`)
+    if (x.pieceEnd > x.pieceStart) continueBody(x, false)
     x.cut()
   } else if (x.bodyDone) {
     overrun(x, chunk, stop)
+    storeLast(x)
     // First the connection goes back, then the client gets its last piece: its next request may need the connection.
     x.complete(stop < end)
     continueBody(x, true)
@@ -157,6 +221,7 @@ export function continueBody(x: Exchange, last: boolean): void {
   x.pieceStart = 0
   x.pieceEnd = 0
   x.attempt!.responseLength += piece.length
+  if (x.stored !== null && !last) x.stored.write(piece)
   const { r } = x
   if (r.done) return
   if (x.buffer !== null || (x.buffering && !last)) {
@@ -167,6 +232,7 @@ export function continueBody(x: Exchange, last: boolean): void {
 
 /** The client is so slow that everything meant for it is full: the upstream waits, and is not timed. */
 function hold(x: Exchange): void {
+  x.held = true
   if (x.link === null || x.state === OVER) return
   x.link.connection.pause()
   x.link.unwatch()
@@ -180,8 +246,16 @@ export function endOfBody(x: Exchange): void {
     return
   }
   x.bodyDone = true
+  storeLast(x)
   x.complete(true)
   continueBody(x, true)
+}
+
+/** With the piece at hand the file is complete, and in its place before the client can know. */
+function storeLast(x: Exchange): void {
+  if (x.stored === null) return
+  if (x.pieceEnd > x.pieceStart) x.stored.write(x.chunk!.subarray(x.pieceStart, x.pieceEnd))
+  finishStored(x)
 }
 
 function overrun(x: Exchange, chunk: Buffer, at: number): void {

@@ -14,7 +14,9 @@ export function requestUri(r: HttpRequest, passUri: string, fromVariables: boole
 }
 
 function clientTarget(r: HttpRequest): string {
-  return r.head.hostInTarget ? r.head.path : r.unparsedUri
+  const target = r.head.hostInTarget ? r.head.path : r.unparsedUri
+  // `http://host?args` (RFC 9112, 3.2.1).
+  return target.startsWith('?') ? `/${target}` : target
 }
 
 const parsed = new Uri()

@@ -1,12 +1,14 @@
 // An upstream's response head as the client gets it (ngx_http_upstream_process_headers): which fields go on, which the
 // server takes for itself, and which the location may rewrite.
 
-import type { ResponseHead } from '../../codec/h1/response-head.ts'
 import { statusLine } from '../../codec/h1/write.ts'
+import { parseNumber } from '../../config/units.ts'
 import { WARN } from '../../log/error-log.ts'
+import { forcedCharset } from '../forced-charset.ts'
+import { setRate } from '../limit-rate.ts'
 import type { HttpRequest } from '../request.ts'
 import type { Exchange } from './exchange.ts'
-import { IGNORE_ACCEL_BUFFERING } from './settings.ts'
+import { IGNORE_ACCEL_BUFFERING, IGNORE_ACCEL_CHARSET, IGNORE_ACCEL_LIMIT_RATE } from './settings.ts'
 
 // What is done with a field; 0 passes it on.
 const DROP = 1
@@ -20,6 +22,8 @@ const UPGRADE = 8
 const ACCEL_BUFFERING = 9
 const LAST_MODIFIED = 10
 const ETAG = 11
+const ACCEL_LIMIT_RATE = 12
+const ACCEL_CHARSET = 13
 /** With any of the above: seen by us, not by the client. */
 const HIDDEN = 64
 
@@ -37,6 +41,8 @@ const ACTIONS: Readonly<Record<string, number>> = {
   date: DATE,
   upgrade: UPGRADE,
   'x-accel-buffering': ACCEL_BUFFERING,
+  'x-accel-limit-rate': ACCEL_LIMIT_RATE,
+  'x-accel-charset': ACCEL_CHARSET,
   'last-modified': LAST_MODIFIED,
   etag: ETAG,
 }
@@ -48,6 +54,13 @@ export function fieldActions(hidden: ReadonlySet<string>): FieldActions {
   const table = new Map(Object.entries(ACTIONS))
   for (const name of hidden) table.set(name, (table.get(name) ?? 0) | HIDDEN)
   return table
+}
+
+/** The fields of a response's head, and their names as the upstream spells them. */
+export interface ResponseFields {
+  names: readonly string[]
+  values: readonly string[]
+  originalName(i: number): string
 }
 
 /** What a location makes of the fields that name the upstream's own addresses. */
@@ -68,7 +81,7 @@ const UNCHANGED: Rewriting = {
 /** Puts status, fields and length of the head that was read on the request. */
 export function passFields(
   x: Exchange,
-  head: ResponseHead,
+  head: ResponseFields,
   actions: FieldActions,
   rewriting: Rewriting = UNCHANGED,
 ): void {
@@ -106,9 +119,10 @@ function repeated(x: Exchange, name: string, value: string): void {
 
 function take(x: Exchange, rewriting: Rewriting, action: number, name: string, value: string): void {
   const { r } = x
-  if ((action & ~HIDDEN) === ACCEL_BUFFERING) setBuffering(x, value)
+  const kind = action & ~HIDDEN
+  if (kind === ACCEL_BUFFERING || kind === ACCEL_LIMIT_RATE || kind === ACCEL_CHARSET) obey(x, kind, value)
   if ((action & HIDDEN) !== 0) return
-  switch (action) {
+  switch (kind) {
     case DROP:
       return
     case CONTENT_TYPE:
@@ -136,15 +150,26 @@ function take(x: Exchange, rewriting: Rewriting, action: number, name: string, v
       r.etag = value
       return
     case UPGRADE:
-      if (x.status === 101) r.addHeader(name, value)
+      // HTTP/2 has no upgrades.
+      if (x.r.version < 20) r.addHeader(name, value)
       return
     default:
       r.addHeader(name, value)
   }
 }
 
+/** Fields that are for us. */
+function obey(x: Exchange, kind: number, value: string): void {
+  const ignored = x.settings.ignoreHeaders
+  if (kind === ACCEL_BUFFERING && (ignored & IGNORE_ACCEL_BUFFERING) === 0) setBuffering(x, value)
+  if (kind === ACCEL_LIMIT_RATE && (ignored & IGNORE_ACCEL_LIMIT_RATE) === 0) {
+    const rate = parseNumber(value)
+    if (rate !== null) setRate(x.r, rate)
+  }
+  if (kind === ACCEL_CHARSET && (ignored & IGNORE_ACCEL_CHARSET) === 0) forcedCharset.set(x.r, value)
+}
+
 function setBuffering(x: Exchange, value: string): void {
-  if ((x.settings.ignoreHeaders & IGNORE_ACCEL_BUFFERING) !== 0) return
   const wanted = value.toLowerCase()
   if (wanted === 'no') x.buffering = false
   else if (wanted === 'yes') x.buffering = true

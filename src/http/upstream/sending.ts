@@ -1,6 +1,7 @@
 // The request on its way to the upstream: head and body in as few writes as there can be, and never more in memory than
 // the connection takes.
 
+import { EMPTY } from '../output.ts'
 import { ASKING, OVER } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 
@@ -13,12 +14,17 @@ export function sendRequest(x: Exchange): void {
   link.requests++
   link.bytesBefore = link.connection.bytesOut
   const head = (x.head ??= x.protocol.requestHead(x))
+  if (head === '' && x.protocol.writeBody === undefined) {
+    x.finalize(500)
+    return
+  }
   x.protocol.beginResponse(x)
   x.requestSent = true
   const { body } = x.r
   if (x.streamed !== null) {
     x.streamed.open(x, head)
-  } else if (!x.sendsBody || body === null || body.length === 0) {
+  } else if (x.protocol.writeBody !== undefined) sendControlled(x, head)
+  else if (!x.sendsBody || body === null || body.length === 0) {
     sent(x, link.connection.writeText(head + (x.sendsBody ? x.protocol.bodyEnd(x) : '')))
   } else if (body.path === '') sent(x, writePieces(x, body.bytes(), head, x.protocol.bodyEnd(x)))
   else {
@@ -31,7 +37,49 @@ export function sendRequest(x: Exchange): void {
 export function continueSending(x: Exchange): void {
   if (x.state === OVER) return
   if (x.streamed !== null) x.streamed.resume(x)
+  else if (x.protocol.writeBody !== undefined) sendControlled(x, '')
   else sendFile(x)
+}
+
+/** Under the protocol's flow control, which may stop it anywhere. */
+function sendControlled(x: Exchange, head: string): void {
+  const link = x.link!
+  const { body } = x.r
+  const length = x.ownBody !== null ? x.ownBody.length : x.sendsBody && body !== null ? body.length : 0
+  let first = head
+  for (;;) {
+    const piece = pieceAt(x, length)
+    if (piece === null) {
+      x.finalize(500)
+      return
+    }
+    const taken = x.protocol.writeBody!(x, first, piece, x.bodyAt + piece.length === length)
+    first = ''
+    x.bodyAt += taken
+    if (x.bodyAt === length) {
+      sent(x, link.connection.pending === 0)
+      return
+    }
+    if (taken < piece.length || link.connection.pending > 0) {
+      link.watch(x.settings.sendTimeout)
+      return
+    }
+  }
+}
+
+/** What comes next of a body of that length; null: its file cannot be read. */
+function pieceAt(x: Exchange, length: number): Buffer | null {
+  const { body } = x.r
+  if (length === 0) return EMPTY
+  if (x.ownBody !== null) return x.ownBody.subarray(x.bodyAt)
+  if (body!.path === '') return body!.bytes().subarray(x.bodyAt)
+  const piece = Buffer.allocUnsafeSlow(Math.min(PIECE, length - x.bodyAt))
+  try {
+    const size = body!.read(piece, x.bodyAt)
+    return size === 0 ? null : piece.subarray(0, size)
+  } catch {
+    return null
+  }
 }
 
 /** All of the request has been handed over; `taken`: the kernel has it. */

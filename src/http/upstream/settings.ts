@@ -3,11 +3,15 @@
 
 import type { Directive, Site } from '../../config/directive.ts'
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
-import { bitmask, buffers, flag, list, number, size, time } from '../../config/values.ts'
+import { bitmask, buffers, flag, list, number, size, template, time } from '../../config/values.ts'
 import type { Buffers } from '../../config/values.ts'
 import type { HeadLimits } from '../../codec/h1/head.ts'
-import type { LocationBuilder } from '../module.ts'
+import type { LocationBuilder, Value } from '../module.ts'
 import type { BufferLimits } from '../response-buffer.ts'
+import { Bind, bindDirective } from './bind.ts'
+import { storeAccessDirective, storeDirective } from './store.ts'
+import type { StoreConf } from './store.ts'
+import type { CacheSettings } from '../cache/settings.ts'
 
 // What may go wrong (proxy_next_upstream), as bits.
 export const ERROR = 1
@@ -72,6 +76,7 @@ const TEMP_FILE_MAX = 1024 * 1024 * 1024
 const fieldNames = list(anywhere, [1, 1], ([name]) => name!.toLowerCase())
 
 const common = {
+  bind: bindDirective,
   buffering: flag(anywhere, true),
   request_buffering: flag(anywhere, true),
   ignore_client_abort: flag(anywhere, false),
@@ -80,6 +85,10 @@ const common = {
   send_timeout: time(anywhere, 60_000),
   read_timeout: time(anywhere, 60_000),
   intercept_errors: flag(anywhere, false),
+  limit_rate: template(anywhere, null),
+  force_ranges: flag(anywhere, false),
+  store: storeDirective,
+  store_access: storeAccessDirective,
   pass_request_headers: flag(anywhere, true),
   pass_request_body: flag(anywhere, true),
   buffer_size: size(anywhere, PAGE),
@@ -119,14 +128,24 @@ const tempPath: Directive<string | null> = {
 
 /** One location's settings, as the exchange reads them. Sizes in bytes, times in ms. */
 export interface UpstreamSettings {
+  /** Null: responses are not cached. */
+  readonly cache: CacheSettings | null
   readonly buffering: boolean
   readonly requestBuffering: boolean
+  readonly bind: Bind | null
   readonly ignoreClientAbort: boolean
   readonly socketKeepalive: boolean
   readonly connectTimeout: number
   readonly sendTimeout: number
   readonly readTimeout: number
   readonly interceptErrors: boolean
+  /** Bytes a second a response is read at; null: without limit. */
+  readonly limitRate: Value | null
+  readonly forceRanges: boolean
+  /** Null: responses are not stored. */
+  readonly store: StoreConf | null
+  /** Do trailers go on, both ways? */
+  readonly passTrailers: boolean
   readonly passRequestHeaders: boolean
   readonly passRequestBody: boolean
   readonly nextUpstream: number
@@ -152,20 +171,31 @@ export function upstreamSettings(
   defaultTempPath: string,
 ): UpstreamSettings {
   const get = <K extends keyof Common>(name: K): Common[K]['default'] =>
-    conf[`${prefix}_${name}`] as Common[K]['default']
+    (conf[`${prefix}_${name}`] ?? common[name].default) as Common[K]['default']
   const hidden = new Set([...hiddenByDefault, ...get('hide_header')])
   for (const name of get('pass_header')) hidden.delete(name)
   const headMax = get('buffer_size')
+  const tempPath = (conf[`${prefix}_temp_path`] as string | null) ?? defaultTempPath
+  const [bind, limitRate, store] = [get('bind'), get('limit_rate'), get('store')]
   const next = get('next_upstream')
   return {
+    cache: null,
     buffering: get('buffering'),
     requestBuffering: get('request_buffering'),
+    bind: bind === null ? null : new Bind(at.value(bind)),
     ignoreClientAbort: get('ignore_client_abort'),
     socketKeepalive: get('socket_keepalive'),
     connectTimeout: get('connect_timeout'),
     sendTimeout: get('send_timeout'),
     readTimeout: get('read_timeout'),
     interceptErrors: get('intercept_errors'),
+    limitRate: limitRate === null ? null : at.value(limitRate),
+    forceRanges: get('force_ranges'),
+    store:
+      store === 'off'
+        ? null
+        : { path: store === 'on' ? null : at.value(store), access: get('store_access'), tempPath },
+    passTrailers: conf[`${prefix}_pass_trailers`] === true,
     passRequestHeaders: get('pass_request_headers'),
     passRequestBody: get('pass_request_body'),
     nextUpstream: (next & OFF) === 0 ? next : OFF,
@@ -180,7 +210,7 @@ export function upstreamSettings(
       underscores: true,
       ignoreInvalid: true,
     },
-    bufferLimits: bufferLimits(prefix, get, at, (conf[`${prefix}_temp_path`] as string | null) ?? defaultTempPath),
+    bufferLimits: bufferLimits(prefix, get, at, tempPath),
     hidden,
   }
 }

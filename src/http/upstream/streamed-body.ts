@@ -6,7 +6,7 @@ import { RequestBody } from '../request-body.ts'
 import type { HttpRequest } from '../request.ts'
 import { ERR } from '../../log/error-log.ts'
 import { keep } from '../../net/read-buffer.ts'
-import { OVER } from './exchange.ts'
+import { OVER, RELAYING } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import { sent, writePieces } from './sending.ts'
 
@@ -81,22 +81,39 @@ export class StreamedBody extends RequestBody {
     this.waitingBytes = 0
     const ended = this.complete && !x.bodySent
     x.link.watch(x.settings.sendTimeout)
-    const ready = writePieces(x, bytes, head, ended ? x.protocol.bodyEnd(x) : '')
-    if (ended) {
+    const ready = this.write(x, head, bytes, ended)
+    if (ended && this.waitingBytes === 0) {
       this.held = false
       sent(x, ready)
     } else if (!ready) this.hold(x)
     else {
-      // While it is the client who is waited for, the upstream is not to blame.
-      x.link.unwatch()
+      // While it is the client who is waited for, the upstream is not to blame; unless it has begun to answer.
+      if (x.state === RELAYING) x.link.watch(x.settings.readTimeout)
+      else x.link.unwatch()
       const wasHeld = this.held
       this.held = false
       if (wasHeld) this.r.stream.readBody(true)
     }
   }
 
+  /** @returns does the connection take more? What the protocol's flow control has stopped waits again */
+  private write(x: Exchange, head: string, bytes: Buffer, ended: boolean): boolean {
+    const { protocol } = x
+    if (protocol.writeBody === undefined) return writePieces(x, bytes, head, ended ? protocol.bodyEnd(x) : '')
+    const taken = protocol.writeBody(x, head, bytes, ended)
+    if (taken === bytes.length) return x.link!.connection.pending === 0
+    this.waiting = [bytes.subarray(taken)]
+    this.waitingBytes = bytes.length - taken
+    return false
+  }
+
   override bytes(): Buffer {
     return this.complete && this.firstBytes === this.length ? Buffer.concat(this.first) : EMPTY
+  }
+
+  /** What has gone is gone: whoever answers instead cannot have the body. */
+  override isRefused(): boolean {
+    return super.isRefused() || !this.complete
   }
 
   override release(): void {

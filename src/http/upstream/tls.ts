@@ -8,7 +8,7 @@ import { bitmask, flag, number, one, path, str, template } from '../../config/va
 import type { PeerTlsSettings } from '../../upstream/peer-tls.ts'
 import type { HttpSetup } from '../setup.ts'
 import { peerContext } from '../ssl/context.ts'
-import { protocols, TLS_1_2, TLS_1_3 } from '../ssl/directives.ts'
+import { confCommands, protocols, TLS_1_2, TLS_1_3 } from '../ssl/directives.ts'
 
 const anywhere = HTTP | SERVER | LOCATION
 
@@ -33,6 +33,7 @@ function common() {
     ssl_certificate: file(),
     ssl_certificate_key: file(),
     ssl_password_file: path(anywhere, null, 'configuration'),
+    ssl_conf_command: confCommands(anywhere),
   }
 }
 
@@ -50,7 +51,13 @@ export interface UpstreamTls {
   readonly name: Template | null
 }
 
-export function upstreamTls(prefix: string, conf: Readonly<Record<string, unknown>>, http: HttpSetup): UpstreamTls {
+/** @param protocols what is offered by ALPN */
+export function upstreamTls(
+  prefix: string,
+  conf: Readonly<Record<string, unknown>>,
+  http: HttpSetup,
+  protocols: readonly string[] = [],
+): UpstreamTls {
   const get = <K extends keyof Common>(name: K): Common[K]['default'] =>
     conf[`${prefix}_${name}`] as Common[K]['default']
   const trusted = get('ssl_trusted_certificate')
@@ -62,7 +69,7 @@ export function upstreamTls(prefix: string, conf: Readonly<Record<string, unknow
   if (certificate !== null && certificateKey === null) {
     throw new ConfigError(`no "${prefix}_ssl_certificate_key" is defined for certificate "${certificate}"`)
   }
-  const secureContext = peerContext(
+  const context = peerContext(
     {
       protocols: get('ssl_protocols'),
       ciphers: get('ssl_ciphers'),
@@ -70,17 +77,20 @@ export function upstreamTls(prefix: string, conf: Readonly<Record<string, unknow
       certificateKey,
       passwordFile: get('ssl_password_file'),
       trustedCertificate: trusted,
+      verifyDepth: get('ssl_verify_depth'),
       crl: get('ssl_crl'),
+      sessionReuse: get('ssl_session_reuse'),
+      commands: get('ssl_conf_command'),
     },
     name => http.readData(name),
   )
   return {
     settings: {
-      secureContext,
+      context,
       sendsName: get('ssl_server_name'),
       verifies: get('ssl_verify'),
-      verifyDepth: get('ssl_verify_depth'),
       sessions: get('ssl_session_reuse') ? new Map() : null,
+      protocols,
     },
     name: get('ssl_name'),
   }

@@ -7,17 +7,32 @@
 import { ERR } from '../../log/error-log.ts'
 import type { Connection, ConnectionHandler } from '../../net/connection.ts'
 import type { PeerConnection, PeerUser } from '../../upstream/peer-connection.ts'
-import { sendHead } from '../output.ts'
+import { EMPTY, sendHead } from '../output.ts'
 import { TUNNELLING } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 
 /** Takes both connections over; `first` are bytes the upstream has sent behind its head. */
 export function tunnel(x: Exchange, first: Buffer): void {
+  // No framing: what follows is not HTTP.
+  x.r.contentLength = 0
+  join(x, first)
+}
+
+/** The connection that CONNECT has asked for stands. */
+export function openTunnel(x: Exchange): void {
+  const { r } = x
+  const attempt = x.attempt!
+  attempt.status = 200
+  attempt.headerMs = attempt.elapsed
+  r.status = 200
+  r.keepAlive = false
+  join(x, EMPTY)
+}
+
+function join(x: Exchange, first: Buffer): void {
   const { r } = x
   x.state = TUNNELLING
   x.reusable = false
-  // No framing: what follows is not HTTP.
-  r.contentLength = 0
   sendHead(r)
   const ends = new Tunnel(x)
   const { connection, received } = r.stream.upgrade(r, ends)

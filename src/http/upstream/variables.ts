@@ -8,6 +8,7 @@ import { upstreamSlot } from './exchange.ts'
 export const upstreamVariables: Readonly<Record<string, Variable>> = {
   upstream_addr: each(attempt => attempt.addr),
   upstream_status: each(attempt => (attempt.status === 0 ? '-' : String(attempt.status))),
+  upstream_queue_time: each(attempt => seconds(attempt.queueMs)),
   upstream_connect_time: each(attempt => seconds(attempt.connectMs)),
   upstream_header_time: each(attempt => seconds(attempt.headerMs)),
   upstream_response_time: each((attempt, r) =>

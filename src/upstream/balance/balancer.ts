@@ -9,4 +9,10 @@ export interface Balancer {
   readonly name: string
   /** Among the peers for which choice.mayTry() holds; null if there is none. */
   choose(peers: readonly Peer[], choice: Choice, now: number): Peer | null
+  /** The request goes to that peer. */
+  chosen?(choice: Choice, peer: Peer): void
+  /** The response's head has come after so many ms. */
+  headCame?(choice: Choice, peer: Peer, ms: number): void
+  /** The attempt is over after so many ms. */
+  released?(choice: Choice, peer: Peer, ms: number): void
 }

@@ -14,11 +14,11 @@ export const leastConn: Balancer = {
     for (let i = 0; i < peers.length; i++) {
       const peer = peers[i]!
       if (!choice.mayTry(peer, now)) continue
-      if (best === null || peer.conns * best.weight < best.conns * peer.weight) {
+      if (best === null || peer.conns * best.share < best.conns * peer.share) {
         best = peer
         first = i
         equals = false
-      } else if (peer.conns * best.weight === best.conns * peer.weight) equals = true
+      } else if (peer.conns * best.share === best.conns * peer.share) equals = true
     }
     return best === null || !equals ? best : amongEquals(peers, first, choice, now)
   },
@@ -30,7 +30,7 @@ function amongEquals(peers: readonly Peer[], first: number, choice: Choice, now:
   let total = 0
   for (let i = first; i < peers.length; i++) {
     const peer = peers[i]!
-    if (!choice.mayTry(peer, now) || peer.conns * least.weight !== least.conns * peer.weight) continue
+    if (!choice.mayTry(peer, now) || peer.conns * least.share !== least.conns * peer.share) continue
     total += gain(peer)
     if (peer.currentWeight > best.currentWeight) best = peer
   }

@@ -2,7 +2,10 @@
 
 import hashlib
 import os
+import threading
 import time
+
+news = threading.Event()
 
 
 def application(environ, start_response):
@@ -51,6 +54,10 @@ def text(environ, path, query):
         return '%d %s' % (size, digest.hexdigest())
     elif path.startswith('/env'):
         return '\n'.join('%s=%s' % pair for pair in sorted(environ.items()) if isinstance(pair[1], str))
+    elif path == '/wait':
+        return 'news' if news.wait(float(query)) else 'nothing'
+    elif path == '/tell':
+        news.set()
     elif path == '/var':
         return os.environ.get(query, '')
     return str(os.getpid())

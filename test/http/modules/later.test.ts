@@ -48,7 +48,6 @@ for (const [directive, problem] of [
   ['proxy_cache_methods PUT;', 'invalid value "PUT"'],
   ['fastcgi_cache_use_stale http_502;', 'invalid value "http_502"'],
   ['proxy_cache a b;', 'invalid number of arguments in "proxy_cache" directive'],
-  ['disable_symlinks on;', '"disable_symlinks on" is not supported yet'],
   ['server { listen 8000 quic; }', 'a server for HTTP/3 alone is not supported yet'],
 ] as const) {
   test(`${directive} is refused`, t => {

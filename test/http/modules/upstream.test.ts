@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { serveHttp } from '../../helpers/http.ts'
-import { get, origin, reply, serve } from '../../helpers/index.ts'
+import { eventually, get, origin, raw, reply, serve } from '../../helpers/index.ts'
 import type { Origin, Scope } from '../../helpers/index.ts'
 
 function three(t: Scope): Promise<Origin[]> {
@@ -86,5 +86,100 @@ test('what a group may not say is told in nginx’s words', async t => {
   await refused('hash a; server 127.0.0.1:1 backup;', /balancing method does not support parameter "backup"/)
   await refused('zone z 1k; server 127.0.0.1:1;', /zone "z" is too small/)
   await refused('zone z x; server 127.0.0.1:1;', /invalid zone size "x"/)
-  await refused('server 127.0.0.1:1 slow_start=1s;', /invalid parameter "slow_start=1s"/)
+  await refused('random two least_time=x; server 127.0.0.1:1;', /invalid parameter "least_time=x"/)
+  await refused('least_time body; server 127.0.0.1:1;', /invalid value "body"/)
+  await refused('least_time header later; server 127.0.0.1:1;', /invalid parameter "later"/)
+  await refused('ip_hash; server 127.0.0.1:1 slow_start=1s;', /does not support parameter "slow_start=1s"/)
+  await refused('zone z; server 127.0.0.1:1;', /zero size shared memory zone "z"/)
+  await refused('server a.example resolve;', /requires upstream "u" in .* to be in shared memory/)
+  await refused('zone z 64k; server a.example resolve;', /no resolver defined to resolve names at run time/)
+  await refused('queue 0; server 127.0.0.1:1;', /a queue for nobody/)
+  await refused('queue 1 timeout=0; server 127.0.0.1:1;', /invalid parameter "timeout=0"/)
+  await refused('state x;', /"state" requires the upstream to be in shared memory/)
+  await refused('zone z 64k; state x; server 127.0.0.1:1;', /may not be used along with "state"/)
+})
+
+/** Answers when it is told to. */
+async function held(t: Scope): Promise<[Origin, (count?: number) => void]> {
+  const waiting: (() => void)[] = []
+  const one = await origin(t, () => new Promise<string>(resolve => waiting.push(() => resolve(reply('done')))))
+  return [one, (count = Infinity) => waiting.splice(0, count).forEach(answer => answer())]
+}
+
+test('queue: a request waits for a peer with room, and its time there is told', async t => {
+  const [one, answer] = await held(t)
+  const server = await serveHttp(
+    t,
+    'location / { proxy_pass http://u; add_header X-Queue $upstream_queue_time always; }',
+    `upstream u { server ${one.path} max_conns=1; queue 1 timeout=10s; }`,
+  )
+  const first = get(server.port, '/')
+  await eventually(() => one.requests.length === 1)
+  const second = get(server.port, '/')
+  await eventually(async () => (await get(server.port, '/')).status === 502)
+  answer()
+  assert.equal((await first).header('x-queue'), '-')
+  await eventually(() => one.requests.length === 2)
+  answer()
+  assert.match((await second).header('x-queue')!, /^0\.\d{3}$/)
+  assert.match(server.errorLog(), /no live upstreams while connecting to upstream/)
+})
+
+test('queue concurrency: surges are refused with 503 and Retry-After, never passed on', async t => {
+  const [one, answer] = await held(t)
+  const server = await serveHttp(
+    t,
+    'location / { proxy_pass http://u; }',
+    `upstream u { server ${one.path}; queue 2 timeout=10s concurrency=2 retry_after=7s; }`,
+  )
+  const all = Array.from({ length: 10 }, () => get(server.port, '/'))
+  const statuses = new Map<number, number>()
+  for (const one of all) void one.then(({ status }) => statuses.set(status, (statuses.get(status) ?? 0) + 1))
+  await eventually(() => statuses.get(503) === 6)
+  assert.equal(one.requests.length, 2)
+  answer(1)
+  await eventually(() => one.requests.length === 3)
+  answer(2)
+  await eventually(() => one.requests.length === 4)
+  answer()
+  const refused = (await Promise.all(all)).filter(({ status }) => status === 503)
+  assert.ok(refused.every(answer => answer.header('retry-after') === '7'))
+  assert.deepEqual([statuses.get(200), statuses.get(503)], [4, 6])
+})
+
+test('queue: a client that leaves gives up its place, and one who waits too long is told', async t => {
+  const [one, answer] = await held(t)
+  const server = await serveHttp(
+    t,
+    'location / { proxy_pass http://u; }',
+    `upstream u { server ${one.path}; queue 1 timeout=200ms concurrency=1; }`,
+  )
+  const first = get(server.port, '/')
+  await eventually(() => one.requests.length === 1)
+  const leaves = await raw(t, server.port)
+  await leaves.send('GET / HTTP/1.1\r\nHost: h\r\n\r\n')
+  await eventually(async () => (await get(server.port, '/')).status === 503)
+  leaves.destroy()
+  const late = await get(server.port, '/')
+  assert.deepEqual([late.status, late.header('retry-after')], [503, '1'])
+  assert.match(server.errorLog(), /timed out \(110: Connection timed out\) while waiting in the queue/)
+  answer()
+  assert.equal((await first).status, 200)
+  assert.equal(one.requests.length, 1)
+})
+
+test('least_time sends requests to the server that answers faster', async t => {
+  const slow = await origin(t, async () => {
+    await new Promise(resolve => setTimeout(resolve, 60))
+    return reply('slow')
+  })
+  const fast = await origin(t, reply('fast'))
+  const { port } = await serveHttp(
+    t,
+    'location / { proxy_pass http://u; }',
+    `upstream u { least_time header; zone z 64k; server ${slow.path}; server ${fast.path}; }`,
+  )
+  const texts: string[] = []
+  for (let i = 0; i < 12; i++) texts.push((await get(port, '/')).text)
+  assert.equal(texts.filter(text => text === 'slow').length, 1)
 })

@@ -5,9 +5,13 @@ import type { Template } from '../../../config/template.ts'
 import type { Group } from '../../../upstream/group.ts'
 import type { LocationBuilder, Value } from '../../module.ts'
 import { groupOf, GROUPS } from '../../upstream/groups.ts'
+import { CONNECTION_FIELDS } from '../../upstream/h2/protocol.ts'
+import { conditionFields } from '../../cache/conditions.ts'
+import { cacheSettings } from '../../cache/settings.ts'
 import { fieldActions } from '../../upstream/response-fields.ts'
 import type { FieldActions } from '../../upstream/response-fields.ts'
 import { upstreamSettings } from '../../upstream/settings.ts'
+import { tellPassed } from '../../upstream/passed.ts'
 import { upstreamTls } from '../../upstream/tls.ts'
 import type { PeerTlsSettings } from '../../../upstream/peer-tls.ts'
 import type { UpstreamSettings } from '../../upstream/settings.ts'
@@ -27,6 +31,8 @@ export interface SetField {
   readonly before: string
   readonly name: string
   readonly value: Value
+  /** It asks for another protocol in the client's name. */
+  readonly asksUpgrade: boolean
 }
 
 export interface ProxyConf {
@@ -44,6 +50,7 @@ export interface ProxyConf {
   /** What of the path proxy_pass's URI stands for. */
   readonly location: string
   readonly http11: boolean
+  readonly http2: boolean
   /** ` HTTP/1.1` and the line's end. */
   readonly versionLine: string
   readonly method: Value | null
@@ -52,9 +59,14 @@ export interface ProxyConf {
   readonly host: Value | null
   readonly fields: readonly SetField[]
   readonly fieldsAfter: string
+  /** All that is set, one by one, for HTTP/2: names in lower case. */
+  readonly fieldList: readonly { readonly name: string; readonly value: Value }[]
+  /** The same for a request whose response is going to be kept; null: none is. */
+  readonly caching: Fields | null
   /** Lower-case names of the client's fields that do not go on. */
   readonly ownNames: ReadonlySet<string>
-  readonly lengthSet: boolean
+  /** What proxy_set_header says of Content-Length: '' for none, anything else for the true one. Null: nothing is said. */
+  readonly length: Value | null
   readonly sendsUpgrade: boolean
   readonly rewriting: ProxyRewriting
   readonly fieldActions: FieldActions
@@ -64,6 +76,9 @@ type Directives = Conf<typeof proxyDirectives>
 
 /** What never goes on as the client sent it: it is ours to say, or it ends at this hop. */
 const OWN = 'host connection proxy-connection content-length transfer-encoding te keep-alive expect upgrade'.split(' ')
+
+/** Of what may be set, what is not among the fields: the host has a place of its own, and how the body is framed is ours. */
+const SAID_ELSEWHERE = new Set(['host', 'content-length', 'transfer-encoding'])
 
 const HIDDEN = [
   'date',
@@ -91,11 +106,28 @@ export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSe
     )
   }
   const tempPath = pass.site.prefixPath(TEMP_PATH)
-  const settings = upstreamSettings('proxy', conf, at, HIDDEN, tempPath)
+  const settings = {
+    ...upstreamSettings('proxy', conf, at, HIDDEN, tempPath),
+    cache: cacheSettings('proxy', at, http),
+  }
   http.needsFolder(settings.bufferLimits.tempPath)
   const http11 = conf.proxy_http_version === '1.1'
-  const tls = target === null || target.tls ? upstreamTls('proxy', conf, http) : null
+  const http2 = conf.proxy_http_version === '2'
+  const tls = target === null || target.tls ? upstreamTls('proxy', conf, http, http2 ? ['h2'] : []) : null
   const optional = (template: Template | null): Value | null => (template === null ? null : at.value(template))
+  const fields = compileFields(conf.proxy_set_header, at)
+  if (target !== null) {
+    const tlsName = tls === null ? '' : (tls.name?.constant ?? target.hostHeader)
+    tellPassed(at.scope, {
+      group: target.group,
+      tls: tls === null ? null : { settings: tls.settings, name: tlsName },
+      host: fields.host?.constant ?? target.hostHeader,
+      fields: constantLines(fields.fieldList),
+      http2,
+      connectTimeout: settings.connectTimeout,
+      readTimeout: settings.readTimeout,
+    })
+  }
   return {
     settings,
     target,
@@ -107,10 +139,15 @@ export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSe
     resolver: fixed ? null : resolverOf(at.scope.conf(resolverDirectives), http),
     location: path,
     http11,
+    http2,
     versionLine: http11 ? ' HTTP/1.1\r\n' : ' HTTP/1.0\r\n',
     method: optional(conf.proxy_method),
     setBody: optional(conf.proxy_set_body),
-    ...compileFields(conf, at),
+    ...fields,
+    caching:
+      settings.cache === null
+        ? null
+        : compileFields([...conf.proxy_set_header, ...conditionFields(conf.proxy_set_header)], at),
     rewriting: new ProxyRewriting(compileRedirects(conf.proxy_redirect, pass.text, target, path, at), {
       domains: (conf.proxy_cookie_domain ?? []).map(rule => bindDomainRule(rule, at)),
       paths: (conf.proxy_cookie_path ?? []).map(rule => bindRule(rule, at)),
@@ -118,6 +155,11 @@ export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSe
     }),
     fieldActions: fieldActions(settings.hidden),
   }
+}
+
+/** For requests that are made on nobody's behalf. */
+function constantLines(fields: ProxyConf['fieldList']): string {
+  return fields.map(({ name, value }) => (value.constant ? `${name}: ${value.constant}\r\n` : '')).join('')
 }
 
 function fixedTarget(pass: Pass, groups: Registry<Group>): Target {
@@ -134,31 +176,36 @@ function passLocationOf(at: LocationBuilder): { path: string; replaceable: boole
   return { path: replaceable ? at.name : '', replaceable: replaceable && at.name.startsWith('/') }
 }
 
-type Fields = Pick<ProxyConf, 'host' | 'fields' | 'fieldsAfter' | 'ownNames' | 'lengthSet' | 'sendsUpgrade'>
+export type Fields = Pick<
+  ProxyConf,
+  'host' | 'fields' | 'fieldsAfter' | 'fieldList' | 'ownNames' | 'length' | 'sendsUpgrade'
+>
 
-function compileFields(conf: Directives, at: LocationBuilder): Fields {
+function compileFields(own: Directives['proxy_set_header'], at: LocationBuilder): Fields {
   const ownNames = new Set(OWN)
   const fields: SetField[] = []
+  const fieldList: { name: string; value: Value }[] = []
   let host: Value | null = null
   let constants = ''
   let sendsUpgrade = false
-  let lengthSet = false
-  for (const { name, template } of conf.proxy_set_header) {
+  let length: Value | null = null
+  for (const { name, template } of own) {
     const lower = name.toLowerCase()
     const value = at.value(template)
     ownNames.add(lower)
     if (lower === 'host') host = value
     // How the body is framed is not the configuration's to say, only whether its length is told.
-    if (lower === 'content-length') lengthSet = true
+    if (lower === 'content-length') length = value
     if (lower === 'upgrade') sendsUpgrade = value.constant !== ''
-    if (lower === 'host' || lower === 'transfer-encoding' || value.constant === '') continue
+    if (SAID_ELSEWHERE.has(lower) || value.constant === '') continue
+    if (!CONNECTION_FIELDS.has(lower)) fieldList.push({ name: lower, value })
     if (value.constant !== null) constants += `${name}: ${value.constant}\r\n`
     else {
-      fields.push({ before: constants, name, value })
+      fields.push({ before: constants, name, value, asksUpgrade: lower === 'upgrade' })
       constants = ''
     }
   }
-  return { host, fields, fieldsAfter: constants, ownNames, lengthSet, sendsUpgrade }
+  return { host, fields, fieldsAfter: constants, fieldList, ownNames, length, sendsUpgrade }
 }
 
 /** `default`, and nothing said, undo what proxy_pass does to the path. */

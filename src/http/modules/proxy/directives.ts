@@ -3,7 +3,7 @@
 import { HTTP, IF_IN_LOCATION, LIMIT_EXCEPT, LOCATION, SERVER } from '../../../config/directive.ts'
 import type { Directive, Site } from '../../../config/directive.ts'
 import { Template } from '../../../config/template.ts'
-import { accepted, list, number, oneOf, size, template } from '../../../config/values.ts'
+import { accepted, flag, list, number, oneOf, size, template } from '../../../config/values.ts'
 import { upstreamDirectives } from '../../upstream/settings.ts'
 import { tlsDirectives } from '../../upstream/tls.ts'
 import { cookieFlagsDirective } from './cookies.ts'
@@ -29,7 +29,7 @@ export const proxyDirectives = {
     name: name!,
     template: Template.parse(value!, at),
   })),
-  proxy_http_version: oneOf(anywhere, ['1.0', '1.1'], '1.1'),
+  proxy_http_version: oneOf(anywhere, ['1.0', '1.1', '2'], '1.1'),
   proxy_method: template(anywhere, null),
   proxy_set_body: template(anywhere, null),
   proxy_redirect: redirects(),
@@ -38,6 +38,7 @@ export const proxyDirectives = {
   proxy_cookie_flags: cookieFlagsDirective(anywhere),
   proxy_headers_hash_max_size: accepted(number(anywhere, 512)),
   proxy_headers_hash_bucket_size: accepted(number(anywhere, 64)),
+  proxy_pass_trailers: flag(anywhere, false),
   proxy_send_lowat: accepted(size(anywhere, 0)),
 }
 

@@ -17,11 +17,13 @@ import { http1 } from '../../upstream/h1.ts'
 import type { UpstreamProtocol } from '../../upstream/protocol.ts'
 import { requestUri } from '../../upstream/request-uri.ts'
 import { StreamedBody } from '../../upstream/streamed-body.ts'
+import { requestTrailers } from '../../upstream/trailers.ts'
 import { compileProxy } from './conf.ts'
 import type { ProxyConf } from './conf.ts'
 import { proxyDirectives } from './directives.ts'
 import { requestHead } from './request.ts'
 import { passHead } from './response.ts'
+import { proxyHttp2, proxyHttps2 } from './http2.ts'
 import { makeTarget, parsePass, schemeOf, setTarget } from './target.ts'
 import type { Target } from './target.ts'
 import { proxyVariables } from './variables.ts'
@@ -37,8 +39,20 @@ export const proxy = httpModule({
   },
 })
 
-const proxyHttp: UpstreamProtocol = { ...http1, requestHead, passHead }
+const proxyHttp: UpstreamProtocol = { ...http1, requestHead, passHead, bodyEnd }
 const proxyHttps: UpstreamProtocol = { ...proxyHttp, scheme: 'https://' }
+
+function protocolOf(conf: ProxyConf, tls: boolean): UpstreamProtocol {
+  if (conf.http2) return tls ? proxyHttps2 : proxyHttp2
+  return tls ? proxyHttps : proxyHttp
+}
+
+function bodyEnd(x: Exchange): string {
+  const { streamed } = x
+  const end = http1.bodyEnd(x)
+  if (end === '' || streamed === null || streamed.trailers.length === 0 || !x.settings.passTrailers) return end
+  return requestTrailers(streamed.trailers, (x.conf as ProxyConf).ownNames)
+}
 
 function proxyPass(r: HttpRequest, conf: ProxyConf): number {
   const target = conf.target ?? findTarget(r, conf)
@@ -47,7 +61,7 @@ function proxyPass(r: HttpRequest, conf: ProxyConf): number {
 
 function exchange(r: HttpRequest, conf: ProxyConf, target: Target): number {
   setTarget(r, target)
-  const x = new Exchange(r, target.tls ? proxyHttps : proxyHttp, conf.settings, conf, target.group)
+  const x = new Exchange(r, protocolOf(conf, target.tls), conf.settings, conf, target.group)
   if (target.tls) x.tls = { settings: conf.tls!, name: conf.tlsName === null ? target.hostHeader : conf.tlsName.get(r) }
   if (conf.method !== null) x.method = targetText(conf.method.get(r))
   x.uri = requestUri(r, target.uri, conf.target === null, conf.location)
@@ -58,7 +72,12 @@ function exchange(r: HttpRequest, conf: ProxyConf, target: Target): number {
   const { body } = r
   const passes = conf.setBody === null && conf.settings.passRequestBody
   x.sendsBody = passes && body !== null
-  if (x.sendsBody && !conf.settings.requestBuffering && !body!.complete && (body!.declared >= 0 || conf.http11)) {
+  if (
+    x.sendsBody &&
+    !conf.settings.requestBuffering &&
+    !body!.complete &&
+    (body!.declared >= 0 || conf.http11 || conf.http2)
+  ) {
     x.streamed = new StreamedBody(r, body!.declared)
     r.body = x.streamed
     x.connect()

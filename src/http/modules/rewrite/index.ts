@@ -45,7 +45,11 @@ function defineVariables(scope: Scope, http: HttpSetup): void {
       continue
     }
     const index = valueIndex(name)
-    http.define(name, { get: r => readOrWarn(r, index, name), set: (r, value) => writeValue(r, index, value) }, site)
+    // `set $http_name` here: elsewhere it still is the field.
+    const family = http.find(name)
+    const get = (r: HttpRequest): string | null =>
+      family === null ? readOrWarn(r, index, name) : (readValue(r, index) ?? family.get(r))
+    http.define(name, { get, set: (r, value) => writeValue(r, index, value) }, site)
   }
   for (const child of scope.children) defineVariables(child, http)
 }

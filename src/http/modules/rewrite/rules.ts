@@ -219,7 +219,7 @@ export function matching(value: Value, pattern: Pattern, negated: boolean): Test
 
 export function fileTest(test: FileTest, path: Text, files: FileFinder, negated: boolean): Test {
   return r => {
-    const file = files.look(path.get(r, escapes), r.startMs)
+    const file = files.look(path.get(r, escapes), r)
     if (file.kind === UNREADABLE) {
       if (!MISSING.has(file.code)) r.log(CRIT, file.failure)
       return Number(negated)

@@ -1,0 +1,358 @@
+"""The hooks of a configuration file, and what else `portico serve` has in Python: loggers, `cfg`, names of processes.
+
+The file is run in the zygote, so its functions and what they keep in their module are shared as they are in Gunicorn: the
+zygote is the arbiter, and workers are forked from it. A request costs nothing more unless a hook, a logger class or a
+configuration of Python's logging asks for it.
+"""
+
+import io
+import os
+import sys
+from datetime import timedelta
+from time import monotonic
+
+from . import config
+from .loader import LoadError
+from .stand_in import Application, Config, Request, Response, Server, Worker, provide_gunicorn
+from .wsgi import FileWrapper
+
+# Hooks whose failure keeps a worker, or everything, from starting. Others are only told of.
+VITAL = frozenset(('on_starting', 'when_ready', 'post_fork', 'post_worker_init'))
+
+
+# A check opens no files and configures no logs.
+CHECKED = {'errorlog': '-', 'accesslog': None, 'syslog': False, 'logconfig': None, 'logconfig_json': None}
+CHECKED.update(logconfig_dict={}, logger_class='gunicorn.glogging.Logger', access_in_python=False)
+
+
+class Hooks:
+    """What the zygote calls. `settings` are those of the bridge, `given` what `portico serve` adds."""
+
+    def __init__(self, settings, given):
+        self.reload = given['reload']
+        self.extra_files = given['reload_extra_files']
+        self.module = settings['module']
+        if self.reload:
+            sys.dont_write_bytecode = True  # two versions within one second would be taken for each other
+        provide_gunicorn()
+        names = run_quietly(given) if given['hooks'] or given['in_python'] else {}
+        self.functions = {name: self._function(name, names[name]) for name in given['hooks']}
+        values = dict(given['values'])
+        values.update((name, names[name]) for name in given['in_python'])
+        if given.get('checking'):
+            values.update(CHECKED)
+        cfg = Config(values)
+        application = Application(cfg, settings['module'])
+        log = make_logger(values['logger_class'], cfg)
+        self.server = Server(cfg, log, application, given['workers'], given['master'])
+        self.again = given['again']
+
+    def _function(self, name, value):
+        function = config.function(name, value)
+        if name != 'post_request':
+            return function
+        number = config.arity(function)
+        if number is None or number == 4:
+            return function
+        return lambda worker, *rest: function(worker, *rest[: number - 1])
+
+    def call(self, name, *arguments):
+        function = self.functions.get(name)
+        if function is None:
+            return
+        try:
+            function(*arguments)
+        except Exception as error:
+            if name in VITAL:
+                raise failure(name, error) from None
+            self.server.log.exception('%s failed', name)
+
+    # In the zygote
+
+    def loaded(self, application):
+        """The application, if it is preloaded; the sockets listen already."""
+        server = self.server
+        server.app.callable = application
+        self.call('nworkers_changed', server, server.num_workers, None)
+        if self.again:
+            self.call('on_reload', server)
+            return
+        self.call('on_starting', server)
+        self.call('when_ready', server)
+
+    def new_worker(self):
+        self.server.worker_age += 1
+        worker = Worker(self.server, self.server.worker_age)
+        self.call('pre_fork', self.server, worker)
+        return WorkerHooks(self, worker)
+
+    def forked(self, hooked, pid):
+        hooked.worker.pid = pid
+        self.server.WORKERS[pid] = hooked.worker
+
+    def exited(self, pid):
+        worker = self.server.WORKERS.pop(pid, None)
+        if worker is not None:
+            self.call('child_exit', self.server, worker)
+
+    def resized(self, number):
+        before, self.server.num_workers = self.server.num_workers, number
+        if before != number:
+            self.call('nworkers_changed', self.server, number, before)
+
+
+class WorkerHooks:
+    """What a worker calls, in its own process."""
+
+    def __init__(self, hooks, worker):
+        self.hooks = hooks
+        self.worker = worker
+        self.ended = False
+
+    def __contains__(self, name):
+        return name in self.hooks.functions
+
+    def forked(self):
+        self.worker.pid = os.getpid()
+        set_title('worker [%s]' % (self.worker.cfg.values['proc_name'] or self.hooks.module))
+        self.hooks.call('post_fork', self.hooks.server, self.worker)
+
+    def loaded(self, application, leave):
+        worker = self.worker
+        worker.app.callable = worker.wsgi = application
+        worker.booted = True
+        worker.leave = leave
+        self.hooks.call('post_worker_init', worker)
+
+    def interrupted(self):
+        self.worker._alive = False
+        self.hooks.call('worker_int', self.worker)
+        self.exiting()
+
+    def aborted(self):
+        self.worker._alive = False
+        self.worker.aborted = True
+        self.hooks.call('worker_abort', self.worker)
+        self.exiting()
+
+    def exiting(self):
+        if not self.ended:
+            self.ended = True
+            self.hooks.call('worker_exit', self.hooks.server, self.worker)
+
+    def around(self, application, kind):
+        """The application with what is to happen before and after each request; itself where nothing is."""
+        functions = self.hooks.functions
+        before = functions.get('pre_request')
+        after = [functions['post_request']] if 'post_request' in functions else []
+        if self.worker.cfg.values['access_in_python']:
+            after.append(None)
+        if before is None and not after:
+            return application
+        watched = Watched(application, self.worker, before, functions.get('post_request'))
+        return watched.asgi if kind == 'asgi' else watched.wsgi
+
+
+class Watched:
+    """An application whose requests the worker's hooks hear of."""
+
+    def __init__(self, application, worker, before, after):
+        self.application = application
+        self.worker = worker
+        self.before = before
+        self.after = after
+        self.logs = worker.cfg.values['access_in_python']
+
+    def begin(self, environ):
+        request = Request(environ)
+        self.worker.nr += 1
+        if self.before is not None:
+            self.before(self.worker, request)
+        return request
+
+    def end(self, request, response, started):
+        environ = request.environ
+        if self.logs and response.status is not None:
+            self.worker.log.access(response, request, environ, timedelta(seconds=monotonic() - started))
+        if self.after is not None:
+            try:
+                self.after(self.worker, request, environ, response)
+            except Exception:
+                self.worker.log.exception('Exception in post_request hook')
+
+    def wsgi(self, environ, start_response):
+        started = monotonic()
+        request = self.begin(environ)
+        response = Response(request)
+
+        def start(status, headers, exc_info=None):
+            write = start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
+            response.begin(status, headers)
+
+            def count(part):
+                response.sent += len(part)
+                return write(part)
+
+            return count
+
+        try:
+            result = self.application(environ, start)
+        except BaseException:
+            self.end(request, response, started)
+            raise
+
+        def finish():
+            response.headers_sent = True
+            self.end(request, response, started)
+
+        kind = type(result)
+        if kind is FileWrapper:
+            return watched_file(result, finish)
+        if (kind is list or kind is tuple) and response.status is not None and response.response_length is None:
+            if all(isinstance(part, bytes) for part in result) and response.sent == 0:
+                # What the worker does with a whole body; it will not see that this one is whole.
+                result = [b''.join(result)]
+                headers = [*response.headers, ('Content-Length', str(len(result[0])))]
+                start_response(response.status, headers, (None, None, None))
+        return Parts(result, response, finish)
+
+    async def asgi(self, scope, receive, send):
+        if scope['type'] != 'http':
+            await self.application(scope, receive, send)
+            return
+        started = monotonic()
+        request = self.begin(environ_of(scope))
+        response = Response(request)
+
+        async def count(message):
+            if message['type'] == 'http.response.start':
+                headers = [(name.decode('latin-1'), value.decode('latin-1')) for name, value in message.get('headers', ())]
+                response.begin(str(message['status']), headers)
+            elif message['type'] == 'http.response.body':
+                response.sent += len(message.get('body', b''))
+            await send(message)
+
+        try:
+            await self.application(scope, receive, count)
+        finally:
+            self.end(request, response, started)
+
+
+class Parts:
+    """A response's parts, counted; `close()` is its end."""
+
+    def __init__(self, result, response, finish):
+        self.result = result
+        self.response = response
+        self.finish = finish
+
+    def __iter__(self):
+        for part in self.result:
+            self.response.sent += len(part)
+            yield part
+
+    def close(self):
+        try:
+            if hasattr(self.result, 'close'):
+                self.result.close()
+        finally:
+            self.finish()
+
+
+def watched_file(wrapper, finish):
+    close = getattr(wrapper, 'close', None)
+
+    def close_both():
+        try:
+            if close is not None:
+                close()
+        finally:
+            finish()
+
+    wrapper.close = close_both
+    return wrapper
+
+
+def environ_of(scope):
+    """As much of an environ as hooks and loggers look at."""
+    environ = {
+        'REQUEST_METHOD': scope['method'],
+        'RAW_URI': scope['raw_path'].decode('latin-1')
+        + ('?' + scope['query_string'].decode('latin-1') if scope['query_string'] else ''),
+        'PATH_INFO': scope['path'],
+        'QUERY_STRING': scope['query_string'].decode('latin-1'),
+        'SERVER_PROTOCOL': 'HTTP/' + scope['http_version'],
+        'REMOTE_ADDR': scope['client'][0] if scope.get('client') else '',
+        'REMOTE_PORT': str(scope['client'][1]) if scope.get('client') else '',
+        'wsgi.url_scheme': scope['scheme'],
+    }
+    for name, value in scope['headers']:
+        key = name.decode('latin-1').upper().replace('-', '_')
+        if key not in ('CONTENT_TYPE', 'CONTENT_LENGTH'):
+            key = 'HTTP_' + key
+        text = value.decode('latin-1')
+        environ[key] = environ[key] + ',' + text if key in environ else text
+    return environ
+
+
+def run_quietly(given):
+    """What the file prints has been seen when it was read for its settings."""
+    here = os.getcwd()
+    out = sys.stdout
+    try:
+        os.chdir(given['start_directory'])
+        sys.stdout = io.StringIO()
+        return config.run(given['config'])
+    except Exception as error:
+        raise failure(given['config'], error) from None
+    finally:
+        sys.stdout = out
+        os.chdir(here)
+
+
+def failure(what, error):
+    import traceback
+
+    trace = error.__traceback__
+    while trace is not None and os.path.dirname(trace.tb_frame.f_code.co_filename) == os.path.dirname(__file__):
+        trace = trace.tb_next
+    details = ''.join(traceback.format_exception(type(error), error, trace))
+    return LoadError('%s failed: %s: %s' % (what, type(error).__name__, ' '.join(str(error).split())), details)
+
+
+def make_logger(value, cfg):
+    kind = logger_class(value)
+    try:
+        return kind(cfg)
+    except Exception as error:
+        raise failure('the configuration of logs', error) from None
+
+
+def logger_class(value):
+    if isinstance(value, type):
+        return value
+    if value in ('', 'simple', 'gunicorn.glogging.Logger', 'egg:gunicorn#simple'):
+        from .logger import Logger
+
+        return Logger
+    import importlib
+
+    module, _, name = value.replace(':', '.').rpartition('.')
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise LoadError('cannot load the logger class "%s": %s' % (value, error)) from None
+
+
+def set_title(text):
+    """For `ps`: all of it where the package setproctitle is, else the short name the kernel keeps."""
+    try:
+        from setproctitle import setproctitle
+
+        setproctitle('gunicorn: ' + text)
+    except ImportError:
+        try:
+            with open('/proc/self/comm', 'w') as comm:
+                comm.write(text[:15])
+        except OSError:
+            pass

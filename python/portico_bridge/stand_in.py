@@ -1,0 +1,281 @@
+"""What hooks and logger classes are given in place of Gunicorn's own objects: the configuration, the arbiter, a worker, a request
+and a response, with the attributes that people use. No behaviour of theirs is here, but what a hook may ask for.
+"""
+
+import importlib.util
+import os
+import signal
+import sys
+import types
+from urllib.parse import urlsplit
+
+GUNICORN_VERSION = '26.1.0'
+
+
+def provide_gunicorn():
+    """A module `gunicorn` for logger classes that build on its own, where the package is not installed."""
+    if 'gunicorn' in sys.modules or importlib.util.find_spec('gunicorn') is not None:
+        return
+    from . import logger
+
+    package = types.ModuleType('gunicorn', 'A stand-in for the package, which is not installed.')
+    package.__version__ = GUNICORN_VERSION
+    package.version_info = tuple(int(part) for part in GUNICORN_VERSION.split('.'))
+    package.SERVER_SOFTWARE = 'gunicorn/' + GUNICORN_VERSION
+    package.__path__ = []
+    glogging = types.ModuleType('gunicorn.glogging', package.__doc__)
+    glogging.Logger = logger.Logger
+    glogging.CONFIG_DEFAULTS = logger.CONFIG_DEFAULTS
+    glogging.SafeAtoms = logger.SafeAtoms
+    package.glogging = glogging
+    sys.modules['gunicorn'] = package
+    sys.modules['gunicorn.glogging'] = glogging
+
+
+class Config:
+    """`cfg`: a setting for each attribute, as it has come out of all sources."""
+
+    def __init__(self, values):
+        self.__dict__['values'] = values
+        self.__dict__['env_orig'] = dict(os.environ)
+
+    def __getattr__(self, name):
+        try:
+            return self.__dict__['values'][name]
+        except KeyError:
+            raise AttributeError('No configuration setting for: %s' % name) from None
+
+    def __setattr__(self, name, value):
+        self.set(name, value)
+
+    def set(self, name, value):
+        if name not in self.values:
+            raise AttributeError('No configuration setting for: %s' % name)
+        self.values[name] = value
+
+    @property
+    def settings(self):
+        return {name: types.SimpleNamespace(name=name, value=value) for name, value in self.values.items()}
+
+    @property
+    def env(self):
+        return dict(entry.split('=', 1) for entry in self.values['raw_env'])
+
+    @property
+    def address(self):
+        return [parse_address(bind) for bind in self.values['bind']]
+
+    @property
+    def worker_class_str(self):
+        return self.values['worker_class']
+
+    @property
+    def proc_name(self):
+        return self.values['proc_name'] or self.values['default_proc_name']
+
+    @property
+    def is_ssl(self):
+        return bool(self.values['certfile'] or self.values['keyfile'])
+
+    @property
+    def uid(self):
+        return os.geteuid()
+
+    @property
+    def gid(self):
+        return os.getegid()
+
+
+def parse_address(text):
+    """Gunicorn's form of it: a path, a descriptor's number, or host and port."""
+    if text.startswith('unix:'):
+        return text[5:][2:] if text[5:].startswith('//') else text[5:]
+    if text.startswith('fd://'):
+        return int(text[5:])
+    host, _, port = text.rpartition(':')
+    return host.strip('[]'), int(port)
+
+
+class Application:
+    """`server.app` and `worker.app`."""
+
+    def __init__(self, cfg, name):
+        self.cfg = cfg
+        self.app_uri = name
+        self.callable = None
+
+    def wsgi(self):
+        return self.callable
+
+    load = wsgi
+
+
+class Server:
+    """The arbiter. Its process is the master, which signals find; what hooks do happens in the zygote."""
+
+    def __init__(self, cfg, log, app, workers, master):
+        self.cfg = cfg
+        self.log = log
+        self.app = app
+        self.pid = master
+        self.address = cfg.address
+        self.num_workers = workers
+        self.timeout = cfg.timeout
+        self.proc_name = cfg.proc_name
+        self.worker_class = cfg.worker_class
+        self.worker_age = 0
+        self.master_pid = 0
+        self.reexec_pid = 0
+        self.master_name = 'Master'
+        self.systemd = False
+        self.pidfile = None
+        self.LISTENERS = []
+        self.WORKERS = {}
+        self.START_CTX = {'args': list(sys.argv), 'cwd': os.getcwd(), 0: sys.executable}
+
+    def reload(self):
+        os.kill(self.pid, signal.SIGHUP)
+
+    def stop(self, graceful=True):
+        os.kill(self.pid, signal.SIGTERM if graceful else signal.SIGQUIT)
+
+    def halt(self, reason=None, exit_status=0):
+        if reason is not None:
+            self.log.info('Reason: %s', reason)
+        self.stop()
+
+    def kill_worker(self, pid, number):
+        os.kill(pid, number)
+
+    def kill_workers(self, number):
+        for pid in list(self.WORKERS):
+            os.kill(pid, number)
+
+    def wakeup(self):
+        pass
+
+
+class Heartbeat:
+    """`worker.tmp`: nobody looks at a file here."""
+
+    def notify(self):
+        pass
+
+    def last_update(self):
+        from time import time
+
+        return time()
+
+    def close(self):
+        pass
+
+
+class Worker:
+    """A worker, in the zygote and in its own process. `alive = False` there lets it finish and be replaced."""
+
+    def __init__(self, server, age):
+        self.age = age
+        self.pid = '[booting]'
+        self.ppid = server.pid
+        self.sockets = []
+        self.app = server.app
+        self.cfg = server.cfg
+        self.log = server.log
+        self.timeout = server.cfg.timeout
+        self.booted = False
+        self.aborted = False
+        self.reloader = None
+        self.nr = 0
+        self.max_requests = server.cfg.max_requests or sys.maxsize
+        self.tmp = Heartbeat()
+        self.wsgi = None
+        self.leave = None  # in its own process: what makes it go
+        self._alive = True
+
+    def __str__(self):
+        return '<Worker %s>' % self.pid
+
+    @property
+    def alive(self):
+        return self._alive
+
+    @alive.setter
+    def alive(self, value):
+        self._alive = value
+        if not value and self.leave is not None:
+            self.leave()
+
+    def notify(self):
+        pass
+
+
+class Request:
+    """`req`: what the hooks of a request and `Logger.access` look at."""
+
+    def __init__(self, environ):
+        self.environ = environ
+        self.method = environ['REQUEST_METHOD']
+        self.uri = environ.get('RAW_URI') or environ.get('PATH_INFO', '')
+        self.query = environ.get('QUERY_STRING', '')
+        self.scheme = environ.get('wsgi.url_scheme', 'http')
+        self.fragment = ''
+        self.body = environ.get('wsgi.input')
+        self.trailers = []
+        self.must_close = False
+        port = environ.get('REMOTE_PORT', '')
+        self.peer_addr = self.remote_addr = (environ.get('REMOTE_ADDR', ''), int(port) if port.isdigit() else 0)
+
+    @property
+    def path(self):
+        return self.uri.partition('?')[0] if self.uri.startswith('/') else urlsplit(self.uri).path
+
+    @property
+    def version(self):
+        digits = self.environ.get('SERVER_PROTOCOL', 'HTTP/1.1').rpartition('/')[2].partition('.')
+        return int(digits[0]), int(digits[2] or 0)
+
+    @property
+    def headers(self):
+        """Names in capitals, as Gunicorn has them."""
+        found = [
+            (name[5:].replace('_', '-'), value)
+            for name, value in self.environ.items()
+            if name.startswith('HTTP_') and isinstance(value, str)
+        ]
+        for name in ('CONTENT_TYPE', 'CONTENT_LENGTH'):
+            if name in self.environ:
+                found.append((name.replace('_', '-'), self.environ[name]))
+        return found
+
+    def should_close(self):
+        return False
+
+    def force_close(self):
+        self.must_close = True
+
+
+class Response:
+    """`resp`, once the application has answered."""
+
+    def __init__(self, request):
+        self.req = request
+        self.status = None
+        self.status_code = None
+        self.headers = []
+        self.headers_sent = False
+        self.response_length = None
+        self.chunked = False
+        self.must_close = False
+        self.upgrade = False
+        self.sent = 0
+
+    def begin(self, status, headers):
+        self.status = status
+        self.status_code = int(status[:3]) if status[:3].isdigit() else None
+        self.headers = list(headers)
+        for name, value in headers:
+            if name.lower() == 'content-length' and value.isdigit():
+                self.response_length = int(value)
+
+    def should_close(self):
+        return False

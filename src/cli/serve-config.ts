@@ -1,0 +1,50 @@
+// The configuration file of `portico serve` is a program in Python: Python runs it, and tells its settings as JSON.
+
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { delimiter } from 'node:path'
+import type { Readable } from 'node:stream'
+import { bridgeFolder, interpreterNamed } from '../app/pool/interpreter.ts'
+import type { ConfigFile } from '../app/settings/command-line.ts'
+import type { FileValue } from '../app/settings/setting.ts'
+
+const DEFAULT = './gunicorn.conf.py'
+
+/** The file could not be read; Python has said why. */
+export class ConfigFileError extends Error {}
+
+/** @param asked what the options say, null for nothing: then the file is read that is there by its usual name */
+export async function readConfigFile(
+  asked: string | null,
+  python: string | null,
+  args: readonly string[],
+): Promise<ConfigFile | null> {
+  const location = asked ?? (existsSync(DEFAULT) ? DEFAULT : null)
+  if (location === null || location === '') return null
+  return { location, values: await valuesOf(location, interpreterNamed(python ?? ''), args) }
+}
+
+async function valuesOf(
+  location: string,
+  python: string,
+  args: readonly string[],
+): Promise<Readonly<Record<string, FileValue>>> {
+  const path = process.env['PYTHONPATH'] ?? ''
+  const child = spawn(python, ['-m', 'portico_bridge.config', location, ...args], {
+    env: { ...process.env, PYTHONPATH: path === '' ? bridgeFolder() : `${bridgeFolder()}${delimiter}${path}` },
+    // What the file prints goes where it went with Gunicorn.
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+  })
+  let text = ''
+  const result = child.stdio[3] as Readable
+  result.setEncoding('utf8')
+  result.on('data', (piece: string) => (text += piece))
+  const how = await new Promise<string>(resolve => {
+    child.once('error', error => resolve(`cannot start "${python}": ${error.message}`))
+    child.once('close', (code, signal) =>
+      resolve(code === 0 && text !== '' ? '' : `"${location}" could not be read (${signal ?? `exit code ${code}`})`),
+    )
+  })
+  if (how !== '') throw new ConfigFileError(how)
+  return JSON.parse(text) as Record<string, FileValue>
+}

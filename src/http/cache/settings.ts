@@ -1,0 +1,171 @@
+// A location's cache directives, under the prefix of each kind of upstream (proxy_cache, fastcgi_cache …), and what they
+// come to.
+
+import type { Directive, Directives } from '../../config/directive.ts'
+import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
+import { Template } from '../../config/template.ts'
+import { parseSeconds } from '../../config/units.ts'
+import { bitmask, flag, list, number, offset, one, template, time } from '../../config/values.ts'
+import type { LocationBuilder, Value } from '../module.ts'
+import { fileSending, type FileSending } from '../send-file.ts'
+import { Registry, RegistryKey, type HttpSetup } from '../setup.ts'
+import { ERROR, NEXT_UPSTREAM, NO_LIVE, NON_IDEMPOTENT, OFF } from '../upstream/settings.ts'
+import { cachePathDirective } from './path.ts'
+import type { CacheZone } from './zone.ts'
+
+const anywhere = HTTP | SERVER | LOCATION
+
+/** One `_valid`: statuses (0: any) and seconds. */
+interface Validity {
+  readonly statuses: readonly number[]
+  readonly seconds: number
+}
+
+const valid = list<Validity>(anywhere, [1, Infinity], (args, at) => {
+  const last = args.at(-1)!
+  const seconds = parseSeconds(last) ?? at.fail(`invalid time value "${last}"`)
+  const statuses = args.slice(0, -1).map(word => {
+    if (word === 'any') return 0
+    const status = /^\d{1,9}$/.test(word) ? Number(word) : -1
+    return status >= 100 && status <= 599 ? status : at.fail(`invalid status "${word}"`)
+  })
+  return { statuses: statuses.length === 0 ? [200, 301, 302] : statuses, seconds }
+})
+
+const predicates = (): Directive<readonly Template[]> => ({
+  in: anywhere,
+  args: [1, Infinity],
+  default: [],
+  parse: (words, at) => words.map(word => Template.parse(word, at)),
+})
+
+const GET = 1
+const HEAD = 2
+const POST = 4
+
+const STALE = Object.fromEntries(Object.entries(NEXT_UPSTREAM).filter(([, bit]) => bit !== NON_IDEMPOTENT)) as Readonly<
+  Record<string, number>
+>
+
+const common = {
+  cache: one<Template | null>(anywhere, null, (word, at) => {
+    if (word === '') at.fail('invalid cache zone ""')
+    return word === 'off' ? null : Template.parse(word, at)
+  }),
+  cache_key: template(anywhere, null),
+  cache_bypass: predicates(),
+  no_cache: predicates(),
+  cache_valid: valid,
+  cache_min_uses: number(anywhere, 1),
+  cache_max_range_offset: offset(anywhere, Infinity),
+  cache_use_stale: bitmask(anywhere, STALE, 0),
+  cache_methods: bitmask(anywhere, { GET, HEAD, POST }, GET | HEAD),
+  cache_lock: flag(anywhere, false),
+  cache_lock_timeout: time(anywhere, 5000),
+  cache_lock_age: time(anywhere, 5000),
+  cache_revalidate: flag(anywhere, false),
+  cache_background_update: flag(anywhere, false),
+  cache_convert_head: flag(anywhere, true),
+}
+type Common = typeof common
+
+export const PREFIXES = ['proxy', 'fastcgi', 'uwsgi', 'scgi'] as const
+
+export function cacheDirectives(prefix: string): Directives {
+  const all: Record<string, Directive<any>> = { [`${prefix}_cache_path`]: cachePathDirective }
+  for (const [name, directive] of Object.entries(common)) {
+    // Only HTTP has it: the others say the method in their own way.
+    if (name === 'cache_convert_head' && prefix !== 'proxy') continue
+    all[`${prefix}_${name}`] = directive
+  }
+  return all
+}
+
+export const CACHES = new RegistryKey<CacheSlot>('cache')
+
+/** A declared cache; `zone` is there once the thread has started. */
+export interface CacheSlot {
+  zone: CacheZone | null
+}
+
+export interface CacheSettings {
+  /** Null where `name` has variables. */
+  readonly cache: CacheSlot | null
+  readonly name: Value
+  readonly prefix: string
+  readonly caches: Registry<CacheSlot>
+  /** Null: the address and the URI. */
+  readonly key: Value | null
+  readonly bypass: readonly Value[]
+  readonly noCache: readonly Value[]
+  readonly valid: readonly Validity[]
+  readonly minUses: number
+  readonly maxRangeOffset: number
+  readonly useStale: number
+  readonly methods: number
+  readonly lock: boolean
+  readonly lockTimeout: number
+  readonly lockAge: number
+  readonly revalidate: boolean
+  readonly backgroundUpdate: boolean
+  readonly convertHead: boolean
+  readonly sending: FileSending
+}
+
+const declarations = new Map(PREFIXES.map(prefix => [prefix as string, cacheDirectives(prefix)]))
+
+/** Null: this location has no cache, or its kind of upstream has none. */
+export function cacheSettings(prefix: string, at: LocationBuilder, http: HttpSetup): CacheSettings | null {
+  const declared = declarations.get(prefix)
+  if (declared === undefined) return null
+  const conf = at.scope.conf(declared)
+  const get = <K extends keyof Common>(name: K): Common[K]['default'] =>
+    (conf[`${prefix}_${name}`] ?? common[name].default) as Common[K]['default']
+  const cache = get('cache')
+  if (cache === null) return null
+  const caches = http.registry(CACHES)
+  const name = at.value(cache)
+  const fixed = name.constant === null ? null : caches.get(`${prefix} ${name.constant}`)
+  const fail = (problem: string): never => {
+    const site = at.site(`${prefix}_cache`)
+    if (site !== null) return site.fail(problem)
+    throw new Error(problem)
+  }
+  if (name.constant !== null && fixed === null) fail(`"${prefix}_cache" zone "${name.constant}" is unknown`)
+  const key = get('cache_key')
+  if (key === null && prefix !== 'proxy') fail(`no "${prefix}_cache_key" for "${prefix}_cache"`)
+  const stale = get('cache_use_stale')
+  return {
+    cache: fixed,
+    name,
+    prefix,
+    caches,
+    key: key === null ? null : at.value(key),
+    bypass: get('cache_bypass').map(text => at.value(text)),
+    noCache: get('no_cache').map(text => at.value(text)),
+    valid: get('cache_valid'),
+    minUses: get('cache_min_uses'),
+    maxRangeOffset: get('cache_max_range_offset'),
+    useStale: (stale & OFF) !== 0 ? OFF : (stale & ERROR) !== 0 ? stale | NO_LIVE : stale,
+    methods: get('cache_methods') | GET | HEAD,
+    lock: get('cache_lock'),
+    lockTimeout: get('cache_lock_timeout'),
+    lockAge: get('cache_lock_age'),
+    revalidate: get('cache_revalidate'),
+    backgroundUpdate: get('cache_background_update'),
+    // Where the method is not ours to say, only the body that comes is read.
+    convertHead: prefix !== 'proxy' || get('cache_convert_head'),
+    sending: fileSending(at),
+  }
+}
+
+export function isCachedMethod({ methods }: CacheSettings, method: string): boolean {
+  const bit = method === 'GET' ? GET : method === 'HEAD' ? HEAD : method === 'POST' ? POST : 0
+  return (methods & bit) !== 0
+}
+
+/** Seconds that a response of that status may be used where it does not say itself; 0: not at all. */
+export function validityOf({ valid }: CacheSettings, status: number): number {
+  for (const { statuses, seconds } of valid) if (statuses.includes(0) || statuses.includes(status)) return seconds
+  return 0
+}

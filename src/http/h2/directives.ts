@@ -1,0 +1,60 @@
+// HTTP/2 as a server has it configured (ngx_http_v2_module).
+
+import { HTTP, LOCATION, SERVER, type Directive, type Scope } from '../../config/directive.ts'
+import { flag, number, size } from '../../config/values.ts'
+import { DEFAULT_WINDOW, WINDOW_MAX } from '../../codec/h2/constants.ts'
+import { LocationSlot } from '../module.ts'
+
+const everywhere = HTTP | SERVER | LOCATION
+
+const prereadSize = limited(size(HTTP | SERVER, 65536), WINDOW_MAX, 'the maximum body preread size is 2147483647')
+
+/** nginx takes 0 and too large ones for the next number that can be. */
+const chunkSize: Directive<number> = {
+  ...size(everywhere, 8192),
+  parse(args, at, soFar) {
+    const value = size(everywhere, 8192).parse(args, at, soFar)
+    if (value === 0) at.fail('the http2 chunk size cannot be zero')
+    return Math.min(value, 0xffffff)
+  },
+}
+
+export const http2Directives = {
+  http2: flag(HTTP | SERVER, false),
+  http2_max_concurrent_streams: number(HTTP | SERVER, 128),
+  http2_body_preread_size: prereadSize,
+  http2_chunk_size: chunkSize,
+}
+
+function limited(form: Directive<number>, max: number, problem: string): Directive<number> {
+  return {
+    ...form,
+    parse(args, at, soFar) {
+      const value = form.parse(args, at, soFar)
+      return value > max ? at.fail(problem) : value
+    },
+  }
+}
+
+/** A server's part. */
+export interface Http2Settings {
+  readonly enabled: boolean
+  readonly concurrentStreams: number
+  /** Bytes of a body that may come before anybody wants them: a stream's initial window. */
+  readonly prereadSize: number
+}
+
+export function compileServerHttp2(scope: Scope): Http2Settings {
+  const conf = scope.conf(http2Directives)
+  return {
+    enabled: conf.http2,
+    concurrentStreams: conf.http2_max_concurrent_streams,
+    prereadSize: Math.max(conf.http2_body_preread_size, 0),
+  }
+}
+
+/** Longest DATA frame of a location's responses, where it is not the usual. */
+export const chunkSizes = new LocationSlot<number>()
+export const CHUNK_SIZE = 8192
+
+export { DEFAULT_WINDOW }

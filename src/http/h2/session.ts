@@ -1,0 +1,354 @@
+// One HTTP/2 connection of a client: between the connection and the codec's Endpoint. It feeds what comes in, writes what goes
+// out (once per turn of the event loop, for all streams together), and decides when the connection ends.
+//
+//   onData ─▶ endpoint.feed ─▶ streams … ─▶ flush           what was asked for by events: at the end of the event
+//   outputWaits ─▶ setImmediate ─▶ flush                    what others bring (upstreams, timers, files): once a turn
+//
+// A client that does not read costs no more than OUTPUT_MAX and its streams' queues: beyond, it is not read either.
+
+import { returnWriter } from '../../codec/h2/byte-writer.ts'
+import type { ByteWriter } from '../../codec/h2/byte-writer.ts'
+import { INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, NO_ERROR, WINDOW_MAX } from '../../codec/h2/constants.ts'
+import { Endpoint, type EndpointOwner, type EndpointSettings } from '../../codec/h2/endpoint.ts'
+import type { Stream } from '../../codec/h2/stream.ts'
+import type { ProxyProtocol } from '../../codec/proxy-protocol.ts'
+import { Timer, timers } from '../../lib/timer-wheel.ts'
+import { INFO } from '../../log/error-log.ts'
+import type { Connection, ConnectionHandler } from '../../net/connection.ts'
+import { countClosed, countMove, GONE, WAITING, WRITING } from '../../zone/connection-counts.ts'
+import type { ListenRuntime } from '../runtime.ts'
+import type { Session, Sessions } from '../sessions.ts'
+import type { ClientTls } from '../ssl/client-tls.ts'
+import { Http2Stream } from './stream.ts'
+
+/** Bytes waiting for a client that takes none. */
+const OUTPUT_MAX = 262144
+
+/** What a session takes over from the one that has opened the connection. */
+export interface Opened {
+  readonly connection: Connection
+  readonly connectionNumber: number
+  readonly listen: ListenRuntime
+  readonly proxyProtocol: ProxyProtocol | null
+  readonly tls: ClientTls | null
+  readonly connectedMs: number
+  readonly clientAddress: string
+  readonly clientPort: number
+}
+
+const settingsOf = new WeakMap<ListenRuntime, EndpointSettings>()
+
+export class Http2Session implements Session, ConnectionHandler, EndpointOwner {
+  readonly connection: Connection
+  readonly connectionNumber: number
+  readonly listen: ListenRuntime
+  readonly proxyProtocol: ProxyProtocol | null
+  readonly tls: ClientTls | null
+  readonly connectedMs: number
+  readonly clientAddress: string
+  readonly clientPort: number
+  readonly endpoint: Endpoint
+  readonly prereadSize: number
+  /** Requests begun on this connection. */
+  requests = 0
+  private readonly sessions: Sessions
+  private readonly timer: Timer<Http2Session>
+  private counted = WAITING
+  /** Requests under way: streams may be closed before, or after. */
+  private active = 0
+  private lingering = 0
+  /** What the transport has not taken yet; its bytes must stay as they are. */
+  private inFlight: ByteWriter | null = null
+  private receiving = false
+  private scheduled = false
+  private ending = false
+  private closed = false
+  private lingerUntil = 0
+  private queuedBefore = 0
+
+  constructor(opened: Opened, sessions: Sessions) {
+    this.connection = opened.connection
+    this.connectionNumber = opened.connectionNumber
+    this.listen = opened.listen
+    this.proxyProtocol = opened.proxyProtocol
+    this.tls = opened.tls
+    this.connectedMs = opened.connectedMs
+    this.clientAddress = opened.clientAddress
+    this.clientPort = opened.clientPort
+    this.sessions = sessions
+    this.timer = new Timer<Http2Session>(this, timedOut)
+    this.prereadSize = this.listen.defaultServer.http2.prereadSize
+    this.endpoint = new Endpoint(this, settingsFor(this.listen))
+    this.connection.handler = this
+    timers.arm(this.timer, this.listen.defaultServer.clientHeaderTimeout)
+    this.endpoint.start()
+  }
+
+  get idle(): boolean {
+    return this.active === 0
+  }
+
+  /** Idle, and it has had an answer. */
+  get kept(): boolean {
+    return this.active === 0 && this.requests > 0
+  }
+
+  get descriptor(): number {
+    return (this.connection.socket as unknown as { _handle: { fd?: number } | null })._handle?.fd ?? -1
+  }
+
+  get localAddress(): string {
+    return this.connection.socket.localAddress ?? ''
+  }
+
+  get localPort(): number {
+    return this.connection.socket.localPort ?? 0
+  }
+
+  // ── the connection ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  onData(chunk: Buffer): void {
+    if (this.closed || this.ending) return
+    this.receiving = true
+    this.endpoint.feed(chunk, 0, chunk.length)
+    this.receiving = false
+    this.flush()
+    if (!this.ending && this.connection.pending === 0) this.await()
+  }
+
+  onEnd(): void {
+    if (this.active > 0) this.streamsGone('client prematurely closed connection')
+    this.closeNow()
+  }
+
+  onDrain(): void {
+    if (this.inFlight !== null) returnWriter(this.inFlight)
+    this.inFlight = null
+    this.endpoint.sender.blocked = false
+    this.flush()
+    if (this.closed || this.ending || this.connection.pending > 0) return
+    this.connection.resume()
+    this.await()
+  }
+
+  onClose(_error: NodeJS.ErrnoException | null): void {
+    this.closed = true
+    this.endpoint.failed = true
+    this.streamsGone('client closed connection')
+    timers.disarm(this.timer)
+    this.endpoint.sender.drop()
+    countMove(this.counted, GONE)
+    this.counted = GONE
+    countClosed()
+    this.sessions.remove(this)
+  }
+
+  /** Hands what waits to the connection. */
+  flush(): void {
+    const { connection, endpoint } = this
+    const { sender } = endpoint
+    while (!sender.blocked && !this.closed) {
+      sender.fill()
+      const writer = sender.take()
+      if (writer === null) break
+      connection.write(writer.bytes.subarray(0, writer.length))
+      if (connection.pending === 0) returnWriter(writer)
+      else this.hold(writer)
+    }
+    if (this.ending) this.finishEnding()
+    else if (sender.blocked && sender.waiting > OUTPUT_MAX) connection.pause()
+    else if (this.active === 0 && endpoint.goingAway && sender.waiting === 0) this.end()
+  }
+
+  private hold(writer: ByteWriter): void {
+    this.inFlight = writer
+    this.endpoint.sender.blocked = true
+    this.awaitClient()
+  }
+
+  outputWaits(): void {
+    if (this.receiving || this.scheduled) return
+    this.scheduled = true
+    if (scheduled.push(this) === 1) setImmediate(flushScheduled)
+  }
+
+  flushScheduled(): void {
+    this.scheduled = false
+    if (this.closed) return
+    this.flush()
+    if (!this.ending && this.connection.pending === 0) this.await()
+  }
+
+  // ── streams ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  openStream(id: number): Stream | null {
+    const { http2, outside } = this.listen.defaultServer
+    if (this.active >= http2.concurrentStreams) {
+      this.note(INFO, `concurrent streams exceeded ${this.active}`)
+      return null
+    }
+    this.active++
+    this.requests++
+    this.count(WRITING)
+    const tooOld = Date.now() - this.connectedMs > outside.keepaliveTime
+    if (this.requests >= outside.keepaliveRequests || outside.keepaliveTimeout === 0 || tooOld)
+      this.endpoint.goAway(NO_ERROR)
+    return new Http2Stream(this, id, this.requests)
+  }
+
+  /** An answered stream wants to wait for its end: not too many of them do. */
+  mayLinger(): boolean {
+    if (this.lingering >= this.listen.defaultServer.http2.concurrentStreams) return false
+    this.lingering++
+    return true
+  }
+
+  lingered(): void {
+    this.lingering--
+  }
+
+  requestEnded(): void {
+    this.endpoint.nuisance.credit(8)
+    if (--this.active > 0) return
+    this.count(WAITING)
+    if (this.sessions.draining) this.endpoint.goAway(NO_ERROR)
+    this.outputWaits()
+  }
+
+  private count(state: number): void {
+    countMove(this.counted, state)
+    this.counted = state
+  }
+
+  private streamsGone(message: string): void {
+    for (const stream of this.endpoint.streams.values()) {
+      this.endpoint.close(stream)
+      ;(stream as Http2Stream).clientGone(message)
+    }
+  }
+
+  onSettings(): void {}
+  onPong(): void {}
+  onGoaway(): void {}
+
+  onConnectionError(code: number, message: string): void {
+    this.note(INFO, `client ${message}${code === NO_ERROR ? '' : `, error ${code}`} while processing HTTP/2 connection`)
+    this.streamsGone('client connection failed')
+    this.end()
+  }
+
+  private note(level: number, message: string): void {
+    this.sessions.log(level, `${message}, client: ${this.clientAddress}`, this)
+  }
+
+  // ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Requests that are under way are answered; others the client may ask somebody else for. */
+  retire(): void {
+    if (this.closed || this.ending) return
+    this.endpoint.goAway(NO_ERROR)
+    this.outputWaits()
+  }
+
+  /** Says goodbye, sends what waits and closes; what the client still sends is read and dropped for a while, for a close with
+   *  unread data would be a reset that takes our last words with it. */
+  private end(): void {
+    if (this.closed || this.ending) return
+    this.ending = true
+    timers.arm(this.timer, this.listen.defaultServer.outside.sendTimeout)
+    if (!this.receiving) this.flush()
+  }
+
+  private finishEnding(): void {
+    if (this.closed || this.lingerUntil > 0 || this.endpoint.sender.waiting > 0 || this.connection.pending > 0) return
+    const { lingeringTime, lingeringTimeout } = this.listen.defaultServer.outside
+    this.lingerUntil = performance.now() + lingeringTime
+    this.connection.shutdown()
+    this.connection.resume()
+    timers.arm(this.timer, Math.min(lingeringTime, lingeringTimeout))
+  }
+
+  closeNow(): void {
+    if (this.closed) return
+    this.endpoint.goAway(NO_ERROR)
+    const { sender } = this.endpoint
+    const last = sender.blocked ? null : sender.take()
+    if (last !== null) this.connection.write(Buffer.from(last.bytes.subarray(0, last.length)))
+    if (last !== null) returnWriter(last)
+    this.closed = true
+    this.endpoint.failed = true
+    timers.disarm(this.timer)
+    this.streamsGone('connection closed')
+    this.connection.destroy()
+  }
+
+  // ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** What is the connection waiting for, and how long may it? */
+  private await(): void {
+    const { defaultServer } = this.listen
+    if (this.endpoint.midway !== 0 || !this.endpoint.greeted) timers.arm(this.timer, defaultServer.clientHeaderTimeout)
+    else if (this.active > 0) timers.disarm(this.timer)
+    else timers.arm(this.timer, defaultServer.outside.keepaliveTimeout)
+  }
+
+  private awaitClient(): void {
+    this.queuedBefore = this.connection.queued
+    timers.arm(this.timer, this.listen.defaultServer.outside.sendTimeout)
+  }
+
+  onTimeout(): void {
+    const { connection } = this
+    if (this.lingerUntil > 0 || this.ending) {
+      this.closeNow()
+      return
+    }
+    if (connection.pending > 0 && connection.queued !== this.queuedBefore) {
+      this.awaitClient()
+      return
+    }
+    if (connection.pending === 0 && this.endpoint.abandon()) {
+      this.note(INFO, 'client timed out (110: Connection timed out) while reading client request headers')
+      this.flush()
+      timers.arm(this.timer, this.listen.defaultServer.outside.keepaliveTimeout)
+    } else if (connection.pending > 0 || this.endpoint.midway !== 0 || !this.endpoint.greeted) {
+      this.note(INFO, 'client timed out (110: Connection timed out)')
+      const reset = this.listen.defaultServer.outside.resetTimedoutConnection
+      this.streamsGone('client timed out (110: Connection timed out)')
+      if (reset) connection.reset()
+      this.closeNow()
+    } else if (this.active === 0) {
+      this.endpoint.goAway(NO_ERROR)
+      this.flush()
+    }
+  }
+}
+
+/** What sessions of an address tell their clients. */
+function settingsFor(listen: ListenRuntime): EndpointSettings {
+  let settings = settingsOf.get(listen)
+  if (settings === undefined) {
+    const { http2, limits } = listen.defaultServer
+    settings = {
+      role: 'server',
+      announced: [MAX_CONCURRENT_STREAMS, http2.concurrentStreams, INITIAL_WINDOW_SIZE, http2.prereadSize],
+      connectionWindow: WINDOW_MAX,
+      fieldsMax: limits.headMax + 32 * Math.min(limits.fieldsMax, 1000),
+      tableMax: 0,
+    }
+    settingsOf.set(listen, settings)
+  }
+  return settings
+}
+
+function timedOut(session: Http2Session): void {
+  session.onTimeout()
+}
+
+const scheduled: Http2Session[] = []
+
+/** All that has become ready in this turn. */
+function flushScheduled(): void {
+  for (let i = 0; i < scheduled.length; i++) scheduled[i]!.flushScheduled()
+  scheduled.length = 0
+}

@@ -1,0 +1,410 @@
+// One request of an HTTP/2 connection: the client's side of it, as handlers see it (ClientStream), and one stream of the
+// connection, as the codec sees it.
+//
+//   HEADERS ─▶ head ─▶ startRequest ─▶ … handlers … ─▶ Http2Writer ─▶ Stream's queue ─▶ frames
+//   DATA ─▶ held back until somebody wants the body ─▶ RequestBody
+//
+// The request ends when the last byte of its answer is in a frame, or when either side has reset the stream.
+
+import type { FieldList } from '../../codec/h2/hpack-decoder.ts'
+import { NAME_INVALID, PSEUDO, VALUE_INVALID } from '../../codec/h2/hpack-decoder.ts'
+import {
+  CANCEL,
+  FLOW_CONTROL_ERROR,
+  INTERNAL_ERROR,
+  NO_ERROR,
+  PROTOCOL_ERROR,
+  WINDOW_MAX,
+} from '../../codec/h2/constants.ts'
+import { Stream } from '../../codec/h2/stream.ts'
+import { urgencyOf } from '../../codec/h2/priority-field.ts'
+import { ByteWriter } from '../../codec/h2/byte-writer.ts'
+import { Timer, timers } from '../../lib/timer-wheel.ts'
+import { INFO } from '../../log/error-log.ts'
+import type { Connection, ConnectionHandler } from '../../net/connection.ts'
+import { keep } from '../../net/read-buffer.ts'
+import { countRequest } from '../../zone/connection-counts.ts'
+import { returnHead, takeHead } from '../head-pool.ts'
+import { respondSpecial } from '../output.ts'
+import { execute } from '../regex.ts'
+import { HttpRequest, type ClientStream } from '../request.ts'
+import { RequestBody } from '../request-body.ts'
+import { endRequest } from '../request-end.ts'
+import { refuseRequest, startRequest } from '../request-start.ts'
+import { CHUNK_SIZE, chunkSizes } from './directives.ts'
+import { takeHead as takeHttp2Head } from './request-head.ts'
+import { encodeHead, interimPairs, trailerPairs } from './response-head.ts'
+import type { Http2Session } from './session.ts'
+import { Http2Writer } from './writer.ts'
+
+/** Header blocks are encoded here first. */
+const block = new ByteWriter(4096)
+const NONE: Buffer[] = []
+/** How long a client may take to end its side of a stream that is answered. */
+const LINGER_MS = 200
+
+export class Http2Stream extends Stream implements ClientStream {
+  readonly writer: Http2Writer
+  readonly requests: number
+  readonly pipelined = false
+  private readonly session: Http2Session
+  private request: HttpRequest | null = null
+  private begun = false
+  /** The answer is out, and the client has not ended its side. */
+  private lingering = false
+  /** Body that came before anybody wanted it. */
+  private held: Buffer[] = NONE
+  private heldBytes = 0
+  private wanted = false
+  private bodyLength = 0
+  private bodyEnded = false
+  /** Content-Length, -1 without one; it holds when the request is over, too. */
+  private declared = -1
+  private expectsContinue = false
+  /** The request breaks the protocol: behind the answer, its stream is reset. */
+  private malformed = false
+  private timer: Timer<Http2Stream> | null = null
+  /** Bytes on the wire, for the logs. */
+  private received = 0
+  private sent = 0
+  private queuedBefore = 0
+
+  constructor(session: Http2Session, id: number, number: number) {
+    super(session.endpoint, id)
+    this.session = session
+    this.requests = number
+    this.writer = new Http2Writer(this)
+  }
+
+  get connectionNumber(): number {
+    return this.session.connectionNumber
+  }
+  get localAddress(): string {
+    return this.session.localAddress
+  }
+  get localPort(): number {
+    return this.session.localPort
+  }
+  get connectedMs(): number {
+    return this.session.connectedMs
+  }
+  get descriptor(): number {
+    return this.session.descriptor
+  }
+  get tls(): ClientStream['tls'] {
+    return this.session.tls
+  }
+  get proxyProtocol(): ClientStream['proxyProtocol'] {
+    return this.session.proxyProtocol
+  }
+
+  // ── the request ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  onHeaders(fields: FieldList, ended: boolean): void {
+    if (this.begun) this.onTrailers(fields)
+    else this.begin(fields, ended)
+  }
+
+  private begin(fields: FieldList, ended: boolean): void {
+    this.begun = true
+    const { session } = this
+    const { listen } = session
+    countRequest()
+    const head = takeHead()
+    const status = takeHttp2Head(head, fields, listen.defaultServer.limits, ended)
+    const server = head.host !== null ? listen.serverFor(head.host) : (session.tls?.server ?? listen.defaultServer)
+    const r = new HttpRequest(this, head, server, session.clientAddress, session.clientPort)
+    if (head.host !== null && listen.matchedName !== null) execute(r, listen.matchedName, head.host)
+    this.request = r
+    this.received = this.endpoint.blockLength
+    this.declared = head.contentLength
+    r.requestLength = this.received
+    if (!ended) r.body = new RequestBody(head.contentLength)
+    if (head.dropped !== '') r.log(INFO, `client sent invalid header: "${head.dropped}"`)
+    if (status !== 0) {
+      this.malformed = status === 400
+      refuseRequest(r, status)
+      return
+    }
+    this.expectsContinue = head.expectContinue && !ended
+    const priority = r.header('priority')
+    if (priority !== null) this.endpoint.sender.list.hurry(this, urgencyOf(priority))
+    if (!server.http2.enabled && !listen.http2) {
+      r.log(INFO, 'client attempted to request the server name for which the negotiated protocol is disabled')
+      r.uri = r.unparsedUri = head.path
+      r.host = head.host ?? ''
+      respondSpecial(r, 421)
+    } else startRequest(r, listen.tls, session.tls)
+  }
+
+  onData(bytes: Buffer, start: number, end: number): void {
+    const r = this.request
+    this.received += end - start
+    this.bodyLength += end - start
+    if (this.declared >= 0 && this.bodyLength > this.declared) {
+      this.refuseBody(r, 'client intended to send body data larger than declared')
+      return
+    }
+    // The answer is out: nobody reads what else there is, and no window is opened for more.
+    if (r === null || r.done) return
+    if (this.wanted && this.heldBytes === 0) this.take(r, bytes.subarray(start, end))
+    else {
+      if (this.held === NONE) this.held = []
+      this.held.push(Buffer.from(bytes.subarray(start, end)))
+      this.heldBytes += end - start
+    }
+    if (this.timer !== null && this.wanted && !r.done) timers.arm(this.timer, r.location.clientBodyTimeout)
+  }
+
+  onEnded(): void {
+    this.bodyEnded = true
+    const r = this.request
+    if (this.declared >= 0 && this.bodyLength < this.declared) {
+      const sizes = `only ${this.bodyLength} out of ${this.declared} bytes of request body received`
+      this.refuseBody(r, `client prematurely closed stream: ${sizes}`)
+      return
+    }
+    if (r === null || r.done) this.unlinger()
+    else if (this.wanted && this.heldBytes === 0) this.bodyComplete(r)
+  }
+
+  private onTrailers(fields: FieldList): void {
+    const r = this.request
+    const trailers: string[] = []
+    for (let i = 0; i < fields.count; i++) {
+      if ((fields.faults[i]! & (PSEUDO | NAME_INVALID | VALUE_INVALID)) !== 0) {
+        this.refuseBody(r, `client sent invalid trailer: "${fields.names[i]}"`)
+        return
+      }
+      trailers.push(fields.names[i]!, fields.values[i]!)
+    }
+    if (r !== null && r.body !== null) r.body.trailers = trailers
+    this.onEnded()
+  }
+
+  /** The body breaks the protocol. */
+  private refuseBody(r: HttpRequest | null, message: string): void {
+    this.malformed = true
+    this.stopTimer()
+    if (r === null || r.done) {
+      this.lingered()
+      this.endpoint.resetClosed(this, PROTOCOL_ERROR)
+      return
+    }
+    r.log(INFO, message)
+    if (r.headSent) this.abortWith(r, PROTOCOL_ERROR)
+    else respondSpecial(r, 400)
+  }
+
+  private take(r: HttpRequest, bytes: Buffer): void {
+    const { body } = r
+    if (body !== null && body.feed(r, bytes)) this.open(r)
+  }
+
+  /** Lets as much come as whoever reads the body can hold. */
+  private open(r: HttpRequest): void {
+    if (!this.wanted || this.remoteEnded || r.body === null) return
+    const { body } = r
+    const target = body.collecting ? WINDOW_MAX : Math.max(this.session.prereadSize, r.location.clientBodyBufferSize)
+    if (this.receiveWindow < (body.collecting ? target / 4 : target / 2))
+      this.endpoint.grant(this, target - this.receiveWindow)
+  }
+
+  readBody(wanted: boolean): void {
+    this.wanted = wanted
+    const r = this.request
+    if (r === null || r.done || !wanted) return
+    if (this.expectsContinue && !this.bodyEnded && this.bodyLength === 0)
+      this.endpoint.sendHeaders(this, [':status', '100'], false)
+    this.expectsContinue = false
+    while (this.heldBytes > 0 && this.wanted && !r.done) {
+      const piece = this.held.shift()!
+      this.heldBytes -= piece.length
+      this.take(r, piece)
+    }
+    if (r.done || !this.wanted || this.heldBytes > 0) return
+    if (this.bodyEnded) this.bodyComplete(r)
+    else {
+      this.open(r)
+      this.arm(r.location.clientBodyTimeout)
+    }
+  }
+
+  private bodyComplete(r: HttpRequest): void {
+    this.stopTimer()
+    const { body } = r
+    if (body !== null && !body.complete) body.finish(r)
+  }
+
+  // ── the response ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  sendHead(r: HttpRequest): void {
+    this.writer.begin(r)
+  }
+
+  sendText(r: HttpRequest, body: string): void {
+    this.writer.writeText(r, body)
+  }
+
+  sendInterim(text: string): void {
+    this.endpoint.sendHeaders(this, interimPairs(text), false)
+  }
+
+  /** Sends the head, and with it the end of the response where there is no body. */
+  putHead(r: HttpRequest, ends: boolean): void {
+    if (this.closed) return
+    this.frameMax = chunkSizes.get(r) ?? CHUNK_SIZE
+    block.length = 0
+    encodeHead(r, this.endpoint.encoder, block)
+    this.sent += 9 + block.length
+    this.endpoint.sendBlock(this, block.bytes, block.length, ends)
+  }
+
+  putText(r: HttpRequest, text: string): void {
+    this.sent += 9 + text.length
+    if (this.endpoint.sender.trySendText(this, text)) return
+    this.endpoint.sender.queue(this, Buffer.from(text, 'latin1'), true)
+    this.awaitClient(r)
+  }
+
+  putTrailers(fields: readonly string[]): void {
+    const pairs = trailerPairs(fields)
+    if (pairs.length > 0) this.trailers = pairs
+  }
+
+  /** @returns may more be given at once? `bytes` is valid during the call only */
+  putBody(r: HttpRequest, bytes: Buffer, last: boolean): boolean {
+    const { sender } = this.endpoint
+    this.sent += 9 + bytes.length
+    if (sender.trySend(this, bytes, last)) return true
+    sender.queue(this, keep(bytes), last)
+    this.awaitClient(r)
+    return false
+  }
+
+  onRoom(): void {
+    const r = this.request
+    if (r === null || r.done) return
+    this.stopTimer()
+    this.writer.drain(r)
+  }
+
+  onSent(): void {
+    const r = this.request
+    if (r === null) return
+    this.endRequest(r)
+    if (this.malformed) this.endpoint.resetClosed(this, PROTOCOL_ERROR)
+    else if (!this.remoteEnded) this.linger()
+  }
+
+  /** The client may be about to end its side, or to break the rules; after a moment it is told to stop. */
+  private linger(): void {
+    if (!this.session.mayLinger()) {
+      this.endpoint.reset(this, NO_ERROR)
+      return
+    }
+    this.lingering = true
+    this.arm(LINGER_MS)
+  }
+
+  private lingered(): void {
+    if (!this.lingering) return
+    this.lingering = false
+    this.stopTimer()
+    this.session.lingered()
+  }
+
+  private unlinger(): void {
+    this.lingered()
+    this.endpoint.reset(this, NO_ERROR)
+  }
+
+  abort(r: HttpRequest): void {
+    this.abortWith(r, INTERNAL_ERROR)
+  }
+
+  private abortWith(r: HttpRequest, code: number): void {
+    if (r.done) return
+    this.endpoint.reset(this, code)
+    this.endRequest(r)
+  }
+
+  finish(r: HttpRequest): void {
+    this.abort(r)
+  }
+
+  /** There is no connection to take over: `head.upgrade` is never set here. */
+  upgrade(_r: HttpRequest, _handler: ConnectionHandler): { connection: Connection; received: Buffer } {
+    throw new Error('a stream of HTTP/2 cannot be upgraded')
+  }
+
+  // ── the stream's end ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  onReset(code: number): void {
+    this.clientGone(`client canceled stream ${this.id}${code === CANCEL ? '' : `, error ${code}`}`)
+  }
+
+  onError(code: number, message: string): void {
+    this.clientGone(`client ${message}${code === FLOW_CONTROL_ERROR ? ` for stream ${this.id}` : ''}`)
+  }
+
+  /** The client has gone, with the connection or without. */
+  clientGone(message: string): void {
+    this.lingered()
+    const r = this.request
+    if (r === null || r.done) return
+    if (r.status === 0 || !r.headSent) r.status = 499
+    r.log(INFO, message)
+    this.endRequest(r)
+  }
+
+  private endRequest(r: HttpRequest): void {
+    this.stopTimer()
+    this.held = NONE
+    this.heldBytes = 0
+    r.requestLength = this.received
+    r.bytesSent = this.sent
+    endRequest(r)
+    if (!r.headShared) returnHead(r.head)
+    this.request = null
+    this.session.requestEnded()
+  }
+
+  // ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private arm(ms: number): void {
+    this.timer ??= new Timer<Http2Stream>(this, timedOut)
+    timers.arm(this.timer, ms)
+  }
+
+  private stopTimer(): void {
+    if (this.timer !== null) timers.disarm(this.timer)
+  }
+
+  private awaitClient(r: HttpRequest): void {
+    this.queuedBefore = this.queued
+    this.arm(r.location.sendTimeout)
+  }
+
+  onTimeout(): void {
+    const r = this.request
+    if (this.lingering) this.unlinger()
+    if (r === null || r.done) return
+    if (this.queued > 0) {
+      if (this.queued !== this.queuedBefore) {
+        this.awaitClient(r)
+        return
+      }
+      r.log(INFO, 'client timed out (110: Connection timed out) while sending to client')
+      this.abortWith(r, CANCEL)
+    } else if (!this.bodyEnded && !r.headSent) {
+      r.log(INFO, 'client timed out (110: Connection timed out) while reading client request body')
+      r.status = 408
+      this.abortWith(r, PROTOCOL_ERROR)
+    }
+  }
+}
+
+function timedOut(stream: Http2Stream): void {
+  stream.onTimeout()
+}

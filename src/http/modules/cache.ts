@@ -1,0 +1,43 @@
+// proxy_cache and its relatives under the other prefixes: responses of upstreams kept as files (ngx_http_file_cache.c).
+// The work is http/cache's; here are its directives, its caches and its variables.
+
+import type { Directives } from '../../config/directive.ts'
+import type { CachePath } from '../cache/path.ts'
+import { cacheDirectives, CACHES, PREFIXES, type CacheSlot } from '../cache/settings.ts'
+import { Upkeep } from '../cache/upkeep.ts'
+import { CacheZone } from '../cache/zone.ts'
+import { cacheVariables } from '../cache/variables.ts'
+import { httpModule } from '../module.ts'
+import type { HttpSetup } from '../setup.ts'
+
+const directives: Directives = Object.assign({}, ...PREFIXES.map(prefix => cacheDirectives(prefix)))
+
+export const cache = httpModule({
+  name: 'cache',
+  directives,
+  variables: cacheVariables,
+  setup(conf, http) {
+    for (const prefix of PREFIXES) {
+      for (const path of conf[`${prefix}_cache_path`] as readonly CachePath[]) declare(prefix, path, http)
+    }
+  },
+})
+
+function declare(prefix: string, path: CachePath, http: HttpSetup): void {
+  const slot: CacheSlot = { zone: null }
+  http.registry(CACHES).add(`${prefix} ${path.zone}`, slot, path.site)
+  http.needsFolder(path.folder)
+  // Another folder, or other levels, and what is known of the files is worth nothing.
+  const key = `cache "${prefix} ${path.zone}" ${path.folder} ${path.levels.join(':')}`
+  const bytes = CacheZone.bytesFor(path)
+  http.sharedMemory(key, bytes)
+  http.sharedMemory(`${key} numbers`, CacheZone.sharedBytes)
+  let upkeep: Upkeep | null = null
+  http.onStart(services => {
+    slot.zone = new CacheZone(path, services.shared(key), services.shared(`${key} numbers`))
+    if (services.thread !== 0) return
+    upkeep = new Upkeep(slot.zone)
+    upkeep.start()
+  })
+  http.onStop(() => upkeep?.stop())
+}

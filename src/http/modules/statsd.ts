@@ -1,0 +1,81 @@
+// `statsd ADDRESS [prefix=…] [tags=…]`: each request is told to a StatsD server, in Gunicorn's three metrics. And the variables that
+// tell a request's time in Gunicorn's units.
+
+import { HTTP, LOCATION, SERVER, type Site } from '../../config/directive.ts'
+import { one } from '../../config/values.ts'
+import { Statsd, type StatsdServer } from '../../log/statsd.ts'
+import { httpModule } from '../module.ts'
+import type { HttpRequest } from '../request.ts'
+import { RegistryKey, type HttpSetup } from '../setup.ts'
+
+const PORT = 8125
+
+const directives = {
+  statsd: {
+    ...one<StatsdServer | null>(HTTP | SERVER | LOCATION, null, word => word as never),
+    args: [1, 3] as const,
+    parse: parseStatsd,
+  },
+}
+
+function parseStatsd([address, ...parameters]: readonly string[], at: Site): StatsdServer | null {
+  if (address === 'off') return null
+  let prefix = ''
+  let tags = ''
+  for (const parameter of parameters) {
+    if (parameter.startsWith('prefix=')) prefix = parameter.slice(7)
+    else if (parameter.startsWith('tags=')) tags = parameter.slice(5)
+    else at.fail(`invalid parameter "${parameter}"`)
+  }
+  if (address!.startsWith('unix:')) return { host: '', port: 0, path: at.prefixPath(address!.slice(5)), prefix, tags }
+  const parts = /^(?:\[([^\]]+)\]|([^:[\]/]+))(?::(\d{1,5}))?$/.exec(address!)
+  const port = Number(parts?.[3] ?? PORT)
+  if (parts === null || port < 1 || port > 65535) return at.fail(`invalid address "${address}" in "statsd" directive`)
+  return { host: (parts[1] ?? parts[2])!, port, path: '', prefix, tags }
+}
+
+export const statsd = httpModule({
+  name: 'statsd',
+  directives,
+  variables: {
+    request_time_s: { get: r => `${Math.trunc(elapsed(r) / 1000)}` },
+    request_time_ms: { get: r => `${elapsed(r)}` },
+    request_time_us: { get: r => `${elapsed(r) * 1000}` },
+  },
+  compile(conf, at, http) {
+    if (conf.statsd === null) return
+    at.log(tell, clientFor(conf.statsd, http))
+  },
+})
+
+interface Client {
+  statsd: Statsd | null
+}
+
+const clients = new RegistryKey<Client>('statsd server')
+
+/** One for each server, however many locations tell it. */
+function clientFor(server: StatsdServer, http: HttpSetup): Client {
+  const registry = http.registry(clients)
+  const key = JSON.stringify(server)
+  const known = registry.get(key)
+  if (known !== null) return known
+  const client: Client = { statsd: null }
+  registry.set(key, client)
+  http.onStart(() => {
+    client.statsd = new Statsd(server)
+  })
+  http.onStop(() => client.statsd?.close())
+  return client
+}
+
+function tell(r: HttpRequest, { statsd }: Client): void {
+  if (statsd === null) return
+  statsd.timing('gunicorn.request.duration', elapsed(r))
+  statsd.increment('gunicorn.requests')
+  statsd.increment(`gunicorn.request.status.${r.status}`)
+}
+
+function elapsed(r: HttpRequest): number {
+  return Math.max(Date.now() - r.startMs, 0)
+}

@@ -1,0 +1,70 @@
+// proxy_force_ranges and its relatives: a part of a response that an upstream has given as a whole is cut out of it as it
+// passes. One range only: several would need the bytes more than once.
+
+import { altersBody, requestedRanges, prepareRangeHead, UNSATISFIABLE, WHOLE } from '../range.ts'
+import type { ByteRange } from '../range.ts'
+import { BodyStage, EMPTY, LAST } from '../output.ts'
+import type { HttpRequest } from '../request.ts'
+
+/** What is to be cut out: null for the whole; the head is made to say so, unless nothing can be given. */
+export function forcedRange(r: HttpRequest): ByteRange | typeof UNSATISFIABLE | null {
+  if (r.status !== 200 || r.contentLength < 0 || r.parent !== null) return null
+  dropAcceptRanges(r)
+  const ranges = altersBody(r) ? WHOLE : requestedRanges(r, 1)
+  if (ranges === UNSATISFIABLE) return ranges
+  if (ranges === WHOLE) {
+    r.addHeader('Accept-Ranges', 'bytes')
+    return null
+  }
+  prepareRangeHead(r, ranges)
+  return ranges[0]!
+}
+
+function dropAcceptRanges(r: HttpRequest): void {
+  for (let i = r.outNames.length - 1; i >= 0; i--) {
+    if (r.outNames[i]!.toLowerCase() !== 'accept-ranges') continue
+    r.outNames.splice(i, 1)
+    r.outValues.splice(i, 1)
+  }
+}
+
+/** Sits closest to the source. */
+export class RangeStage extends BodyStage {
+  private readonly range: ByteRange
+  private at = 0
+  private over = false
+
+  constructor(range: ByteRange) {
+    super()
+    this.range = range
+  }
+
+  /** Takes its place once the head has gone. */
+  enter(r: HttpRequest): void {
+    this.next = r.out
+    r.out.previous = this
+    r.out = this
+  }
+
+  write(r: HttpRequest, bytes: Buffer, flags: number): boolean {
+    return this.over || this.next!.write(r, this.within(bytes), this.flagsFor(flags))
+  }
+
+  override writeVolatile(r: HttpRequest, chunk: Buffer, flags: number): boolean {
+    return this.over || this.next!.writeVolatile(r, this.within(chunk), this.flagsFor(flags))
+  }
+
+  private within(bytes: Buffer): Buffer {
+    const { start, end } = this.range
+    const from = Math.min(Math.max(start - this.at, 0), bytes.length)
+    const to = Math.min(Math.max(end - this.at, 0), bytes.length)
+    this.at += bytes.length
+    return from === 0 && to === bytes.length ? bytes : from < to ? bytes.subarray(from, to) : EMPTY
+  }
+
+  /** The client need not wait for what it does not get. */
+  private flagsFor(flags: number): number {
+    this.over = this.at >= this.range.end || (flags & LAST) !== 0
+    return this.over ? flags | LAST : flags
+  }
+}

@@ -1,0 +1,99 @@
+// Between OpenSSL and a socket lie two memory BIOs. A thread needs only one pair of them for all its connections: a record goes
+// in as a whole and is used up at once, and what comes out is written to the socket before anything else happens.
+
+import type { Connection } from '../connection.ts'
+import { openssl } from './library.ts'
+
+/** A record of TLS: its head, and the most that OpenSSL lets it hold. */
+const RECORD_HEAD = 5
+const RECORD_MAX = RECORD_HEAD + 16384 + 2048
+/** Bytes taken from OpenSSL, and given to the socket, at a time: four full records. */
+const OUT_SIZE = 4 * 16384 + 512
+const BIO_CTRL_RESET = 1
+
+let incoming = 0n
+let outgoing = 0n
+let out = Buffer.alloc(0)
+/** Whose records wait for more, so that they leave together; null: nobody's. */
+let holder: Connection | null = null
+
+/** Gives a new SSL the thread's BIOs. */
+export function attach(ssl: bigint): void {
+  const o = openssl()
+  if (incoming === 0n) {
+    incoming = o.BIO_new(o.BIO_s_mem())
+    outgoing = o.BIO_new(o.BIO_s_mem())
+    out = Buffer.allocUnsafeSlow(OUT_SIZE)
+  }
+  // The SSL gives one reference to each back when it is freed.
+  o.BIO_up_ref(incoming)
+  o.BIO_up_ref(outgoing)
+  o.SSL_set_bio(ssl, incoming, outgoing)
+}
+
+/** The next call of OpenSSL's finds these bytes, and no others. */
+export function offer(bytes: Buffer): void {
+  const o = openssl()
+  o.BIO_ctrl(incoming, BIO_CTRL_RESET, 0n, 0n)
+  if (bytes.length > 0) o.BIO_write(incoming, bytes, bytes.length)
+}
+
+/** What OpenSSL says from now on is said to this connection: whatever it has said to another is sent. */
+export function claim(to: Connection): void {
+  if (holder === null || holder === to) return
+  const other = holder
+  holder = null
+  flush(other)
+}
+
+/** What is sent to this connection waits for uncork(), or until another is spoken to. */
+export function cork(to: Connection): void {
+  claim(to)
+  holder = to
+}
+
+export function uncork(to: Connection): void {
+  if (holder !== to) return
+  holder = null
+  flush(to)
+}
+
+/** As flush(), now or when the connection is uncorked. */
+export function send(to: Connection): boolean {
+  return holder === to ? to.pending === 0 : flush(to)
+}
+
+/** Sends what OpenSSL has to say. False: the peer is slow. */
+export function flush(to: Connection): boolean {
+  const o = openssl()
+  let fast = to.pending === 0
+  for (;;) {
+    const size = o.BIO_read(outgoing, out, OUT_SIZE)
+    if (size <= 0) return fast
+    if (to.socket.destroyed) continue
+    const bytes = out.subarray(0, size)
+    if (to.pending > 0) fast = to.write(Buffer.from(bytes))
+    else {
+      fast = to.write(bytes)
+      // What the kernel has not taken stays where it is until it does.
+      if (!fast) out = Buffer.allocUnsafeSlow(OUT_SIZE)
+    }
+    if (size < OUT_SIZE) return fast
+  }
+}
+
+/** Where the record that begins at `start` ends. What is no record, or one longer than allowed, is OpenSSL's to refuse: then
+ *  `end`. -1: not known before there are more bytes. */
+export function recordEnd(bytes: Buffer, start: number, end: number): number {
+  const type = bytes[start]!
+  if (type < 20 || type > 24) return end
+  if (end - start < RECORD_HEAD) return -1
+  const size = RECORD_HEAD + bytes.readUInt16BE(start + 3)
+  if (bytes[start + 1] !== 3 || size > RECORD_MAX) return end
+  return start + size <= end ? start + size : -1
+}
+
+/** How long the record that begins with these bytes is, as far as they tell. */
+export function recordSize(bytes: Buffer): number {
+  return bytes.length < RECORD_HEAD ? RECORD_HEAD : RECORD_HEAD + bytes.readUInt16BE(3)
+}

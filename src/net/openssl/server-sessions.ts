@@ -1,0 +1,60 @@
+// Sessions of a server's clients, kept outside of OpenSSL: in memory that all threads share (ngx_ssl_session_cache_init).
+
+import { setInt32 } from 'node:ffi'
+import { SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER } from './constants.ts'
+import type { TlsContext } from './context.ts'
+import { callback, openssl, returns } from './library.ts'
+import { bytesAt, derOf, fromDer } from './memory.ts'
+
+export interface SessionStore {
+  /** @param id at most 32 bytes, as latin1 */
+  save(id: string, session: Buffer): void
+  load(id: string): Buffer | null
+  remove(id: string): void
+}
+
+/** By context. A context that has gone leaves its entry until another takes its place. */
+const stores = new Map<bigint, SessionStore>()
+let callbacks: { readonly save: bigint; readonly load: bigint; readonly remove: bigint } | null = null
+const length = Buffer.alloc(4)
+
+/** @param builtin how many OpenSSL keeps itself, in front of the store; -1: none */
+export function storeSessions(context: TlsContext, store: SessionStore, builtin: number): void {
+  const o = openssl()
+  callbacks ??= {
+    save: callback(returns('i32', 'pointer', 'pointer'), save),
+    load: callback(returns('pointer', 'pointer', 'pointer', 'i32', 'pointer'), load),
+    remove: callback(returns('void', 'pointer', 'pointer'), remove),
+  }
+  context.setSessionCache(SSL_SESS_CACHE_SERVER | (builtin < 0 ? SSL_SESS_CACHE_NO_INTERNAL : 0n), builtin)
+  stores.set(context.pointer, store)
+  o.SSL_CTX_sess_set_new_cb(context.pointer, callbacks.save)
+  o.SSL_CTX_sess_set_get_cb(context.pointer, callbacks.load)
+  o.SSL_CTX_sess_set_remove_cb(context.pointer, callbacks.remove)
+}
+
+function storeOf(ssl: bigint): SessionStore | undefined {
+  return stores.get(openssl().SSL_get_SSL_CTX(ssl))
+}
+
+/** 0: OpenSSL keeps its reference. */
+function save(ssl: bigint, session: bigint): number {
+  storeOf(ssl)?.save(idOf(session), derOf(openssl().i2d_SSL_SESSION, session))
+  return 0
+}
+
+/** It is OpenSSL's from now on, so that no reference needs to be added (`copy`). */
+function load(ssl: bigint, id: bigint, size: number, copy: bigint): bigint {
+  setInt32(copy, 0, 0)
+  const session = storeOf(ssl)?.load(bytesAt(id, size).toString('latin1')) ?? null
+  return session === null ? 0n : fromDer(openssl().d2i_SSL_SESSION, session)
+}
+
+function remove(context: bigint, session: bigint): void {
+  stores.get(context)?.remove(idOf(session))
+}
+
+function idOf(session: bigint): string {
+  const id = openssl().SSL_SESSION_get_id(session, length)
+  return bytesAt(id, length.readUInt32LE()).toString('latin1')
+}

@@ -1,0 +1,289 @@
+// gunicorn.conf.py under `portico serve`: where its settings stand among the others, which hook is called where, loggers, and what is
+// said when the file is wrong.
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'node:test'
+import { eventually, get, needs, PORTICO, PYTHON, serveApp, tempDir, writeFiles } from '../helpers/index.ts'
+import type { Scope, Server } from '../helpers/index.ts'
+
+const HELLO = `import time
+def application(environ, start_response):
+    if environ['PATH_INFO'] == '/slow':
+        time.sleep(20)
+    start_response('200 OK', [('Content-Type', 'text/plain'), ('X-Made-By', 'hello')])
+    return [b'hello']
+`
+const env = { PORTICO_PYTHON: PYTHON }
+
+/** Each hook writes a line: the process, its name and what it was given. */
+const HOOKS = `import os
+def note(*words):
+    with open('hooks.log', 'a') as file:
+        print(os.getpid(), *words, file=file)
+def on_starting(server): note('on_starting', server.pid, server.cfg.workers)
+def on_reload(server): note('on_reload', server.pid)
+def when_ready(server):
+    note('when_ready', server.address)
+    server.log.info('ready with %d', server.num_workers)
+def pre_fork(server, worker): note('pre_fork', worker.age, worker.pid)
+def post_fork(server, worker): note('post_fork', worker.age, worker.pid == os.getpid(), worker.ppid == server.pid)
+def post_worker_init(worker): note('post_worker_init', worker.wsgi.__name__, worker)
+def worker_int(worker): note('worker_int', worker.pid)
+def worker_abort(worker): note('worker_abort', worker.pid)
+def pre_exec(server): note('pre_exec')
+def pre_request(worker, req): note('pre_request', req.method, req.path, req.query, dict(req.headers).get('X-COLOUR'))
+def post_request(worker, req, environ, resp):
+    note('post_request', environ['PATH_INFO'], resp.status, resp.sent, dict(resp.headers).get('X-Made-By'), worker.nr)
+def child_exit(server, worker): note('child_exit', worker.pid)
+def worker_exit(server, worker): note('worker_exit', worker.pid)
+def nworkers_changed(server, new_value, old_value): note('nworkers_changed', new_value, old_value)
+def on_exit(server): note('on_exit')
+`
+
+interface Note {
+  readonly pid: number
+  readonly hook: string
+  readonly words: string
+}
+
+function notes(server: Server): Note[] {
+  const lines = server.file('hooks.log').split('\n').slice(0, -1)
+  return lines.map(line => {
+    const [, pid, hook, words] = /^(\d+) (\w+) ?(.*)$/.exec(line)!
+    return { pid: Number(pid), hook: hook!, words: words! }
+  })
+}
+
+function of(server: Server, hook: string): Note[] {
+  return notes(server).filter(note => note.hook === hook)
+}
+
+function run(t: Scope, args: readonly string[], files: Record<string, string>, more = {}): { status: number | null; stdout: string; stderr: string } {
+  const dir = tempDir(t)
+  writeFiles(dir, { 'hello.py': HELLO, ...files, 'tmp/x': '' })
+  return spawnSync(PORTICO, ['serve', ...args], {
+    cwd: dir,
+    encoding: 'utf8',
+    env: { ...process.env, ...env, TMPDIR: join(dir, 'tmp'), PYTHONDONTWRITEBYTECODE: '1', ...more },
+    timeout: 20_000,
+  })
+}
+
+test('every hook is called, in the process it belongs to, and in its turn', async t => {
+  if (!needs(t, 'python3')) return
+  const files = { 'hello.py': HELLO, 'gunicorn.conf.py': `workers = 1\ntimeout = 1\nloglevel = "info"\n${HOOKS}` }
+  const server = await serveApp(t, ['hello'], { files, env })
+  assert.equal((await get(server.port, '/a?b', { 'X-Colour': 'blue' })).text, 'hello')
+  assert.match(server.output, /^\[[-0-9]+ [0-9:]+ \+\d+\] \[\d+\] \[INFO\] ready with 1$/m)
+  const zygote = of(server, 'on_starting')[0]!.pid
+  const worker = of(server, 'post_fork')[0]!.pid
+  await eventually(() => of(server, 'post_request').length === 1)
+  assert.deepEqual(
+    notes(server).map(({ pid, hook, words }) => [pid === zygote ? 'arbiter' : pid === worker ? 'worker' : pid, hook, words]),
+    [
+      ['arbiter', 'nworkers_changed', '1 None'],
+      ['arbiter', 'on_starting', `${server.child.pid} 1`],
+      ['arbiter', 'when_ready', `[('127.0.0.1', ${server.port})]`],
+      ['arbiter', 'pre_fork', '1 [booting]'],
+      ['worker', 'post_fork', '1 True True'],
+      ['worker', 'post_worker_init', `application <Worker ${worker}>`],
+      ['worker', 'pre_request', 'GET /a b blue'],
+      ['worker', 'post_request', '/a 200 OK 5 hello 1'],
+    ],
+  )
+  // A worker that hangs, one more, one less, a new master's beginning, a reload, and the end.
+  assert.equal((await get(server.port, '/slow')).status, 504)
+  await eventually(() => of(server, 'worker_abort')[0]?.pid === worker && of(server, 'child_exit')[0]?.words === `${worker}`)
+  assert.equal(of(server, 'worker_exit')[0]!.pid, worker)
+  server.signal('SIGTTIN')
+  await eventually(() => of(server, 'nworkers_changed')[1]?.words === '2 1')
+  server.signal('SIGHUP')
+  await eventually(() => of(server, 'on_reload').length === 1 && of(server, 'worker_exit').length >= 2, 10_000)
+  assert.notEqual(of(server, 'on_reload')[0]!.pid, zygote)
+  assert.equal(of(server, 'on_starting').length, 1)
+  await server.stop('SIGINT')
+  const last = of(server, 'on_reload')[0]!.pid
+  assert.deepEqual(of(server, 'on_exit').map(note => note.pid), [last])
+  assert.equal(of(server, 'worker_int').length, 1)
+  assert.equal(notes(server).at(-1)!.hook, 'on_exit')
+})
+
+test('hooks see what every kind of response comes to', async t => {
+  if (!needs(t, 'python3')) return
+  const app = `
+def application(environ, start_response):
+    path = environ['PATH_INFO']
+    if path == '/raises':
+        raise ValueError('not today')
+    write = start_response('200 OK', [])
+    if path == '/written':
+        write(b'abc')
+        return []
+    if path == '/file':
+        return environ['wsgi.file_wrapper'](open(__file__, 'rb'))
+    return iter([b'a', b'bc']) if path == '/parts' else [b'ab', b'c']
+`
+  const files = { 'app.py': app, 'gunicorn.conf.py': HOOKS }
+  const server = await serveApp(t, ['app'], { files, env })
+  for (const path of ['/list', '/parts', '/written']) {
+    const answer = await get(server.port, path)
+    assert.equal(answer.text, 'abc', path)
+    await eventually(() => of(server, 'post_request').at(-1)?.words.startsWith(`${path} 200 OK 3`))
+  }
+  assert.equal((await get(server.port, '/list')).header('content-length'), '3')
+  assert.equal((await get(server.port, '/file')).text, app)
+  assert.equal((await get(server.port, '/raises')).status, 500)
+  await eventually(() => of(server, 'post_request').at(-1)?.words.startsWith('/raises None 0'))
+})
+
+test('requests of an ASGI application are told to hooks too', async t => {
+  if (!needs(t, 'python3')) return
+  const app = `async def app(scope, receive, send):
+    assert scope['type'] == 'http'
+    await send({'type': 'http.response.start', 'status': 201, 'headers': [(b'x-made-by', b'asgi')]})
+    await send({'type': 'http.response.body', 'body': b'made'})
+`
+  const server = await serveApp(t, ['-k', 'asgi', 'app:app'], { files: { 'app.py': app, 'gunicorn.conf.py': HOOKS }, env })
+  assert.equal((await get(server.port, '/a?b', { 'X-Colour': 'red' })).text, 'made')
+  await eventually(() => of(server, 'post_request').length === 1)
+  assert.equal(of(server, 'pre_request')[0]!.words, 'GET /a b red')
+  assert.match(of(server, 'post_request')[0]!.words, /^\/a 201 4 /)
+})
+
+test('a worker that a hook sends away finishes and is replaced', async t => {
+  if (!needs(t, 'python3')) return
+  const conf = 'def post_request(worker, req):\n    worker.alive = False\n'
+  const app = "import os\ndef app(environ, start_response):\n    start_response('200 OK', [])\n    return [str(os.getpid()).encode()]\n"
+  const server = await serveApp(t, ['app:app'], { files: { 'app.py': app, 'gunicorn.conf.py': conf }, env })
+  const seen = new Set<string>()
+  for (let i = 0; i < 4; i++) seen.add((await get(server.port)).text)
+  assert.equal(seen.size, 4)
+})
+
+test('the file is read by Python, by its usual name, by -c, or as a module', t => {
+  if (!needs(t, 'python3')) return
+  const conf = 'import os\nworkers = len("abc")\nbind = ["127.0.0.1:" + os.environ["MINE"]]\nraw_env = ["A=B"]\nunheard_of = object()\n'
+  for (const [args, file] of [
+    [[], 'gunicorn.conf.py'],
+    [['-c', 'other.conf'], 'other.conf'],
+    [['--config=file:other.py'], 'other.py'],
+    [['-c', 'python:settings'], 'settings.py'],
+  ] as const) {
+    const { status, stdout, stderr } = run(t, ['--print-config', ...args, 'hello'], { [file]: conf }, { MINE: '8100' })
+    assert.equal(status, 0, stderr)
+    assert.match(stdout, /workers 3;[^]*environment A=B;[^]*listen 127\.0\.0\.1:8100 /)
+  }
+  const named = run(t, ['--print-config', 'hello'], { 'a.py': 'workers = 9' }, { GUNICORN_CMD_ARGS: '-c a.py' })
+  assert.match(named.stdout, /workers 9;/)
+  // The application may be named in it.
+  assert.match(run(t, ['--print-config'], { 'gunicorn.conf.py': 'wsgi_app = "a.b:c"' }).stdout, /module a\.b:c;/)
+})
+
+test('a file that is wrong is told as Python tells it, with exit code 1', t => {
+  if (!needs(t, 'python3')) return
+  const said = (conf: string): [number | null, string] => {
+    const { status, stderr } = run(t, ['--check-config', 'hello'], { 'gunicorn.conf.py': conf })
+    return [status, stderr]
+  }
+  const [status, raised] = said('workers = 1\nraise ValueError("no")\n')
+  assert.equal(status, 1)
+  assert.match(raised, /^Failed to read config file: \.\/gunicorn\.conf\.py\nTraceback[^]*line 2[^]*ValueError: no\n/)
+  assert.match(said('workers = =\n').join(), /^1,Failed to read[^]*SyntaxError/)
+  assert.match(said('workers = "many"\n').join(), /^1,portico serve: invalid value "many" for workers in \.\/gunicorn\.conf\.py: /)
+  assert.match(said('def post_fork(server): pass\n').join(), /^1,[^]*post_fork takes 1 arguments instead of 2/)
+  assert.match(run(t, ['-c', 'missing.py', 'hello'], {}).stderr, /Error: 'missing\.py' doesn't exist/)
+  assert.match(said('dirty_apps = ["a:B"]\n').join(), /^1,portico serve: dirty_apps in \.\/gunicorn\.conf\.py is not supported: task/)
+})
+
+test('a reload reads the file again, and keeps what was when it is wrong', async t => {
+  if (!needs(t, 'python3')) return
+  const app = "import os\ndef app(environ, start_response):\n    start_response('200 OK', [])\n    return [os.environ['COLOUR'].encode()]\n"
+  const files = { 'app.py': app, 'gunicorn.conf.py': 'raw_env = ["COLOUR=red"]\n' }
+  const server = await serveApp(t, ['app:app'], { files, env })
+  assert.equal((await get(server.port)).text, 'red')
+  writeFileSync(join(server.dir, 'gunicorn.conf.py'), 'raw_env = ["COLOUR=blue"]\n')
+  server.signal('SIGHUP')
+  await eventually(async () => (await get(server.port)).text === 'blue', 10_000)
+  writeFileSync(join(server.dir, 'gunicorn.conf.py'), 'raw_env = [\n')
+  server.signal('SIGHUP')
+  await eventually(() => /\[emerg\] .*"\.\/gunicorn\.conf\.py" could not be read/.test(server.output), 10_000)
+  assert.equal((await get(server.port)).text, 'blue')
+})
+
+test("applications find Gunicorn's loggers, and what they say goes where errors go", async t => {
+  if (!needs(t, 'python3')) return
+  const app = `import logging
+log = logging.getLogger('gunicorn.error')
+print('printed once')
+def app(environ, start_response):
+    log.warning('warned of %s', environ['PATH_INFO'])
+    start_response('200 OK', [])
+    return [str(len(log.handlers)).encode()]
+`
+  const args = ['--error-logfile', '%%DIR%%/e.log', '--capture-output', '--log-level', 'warning', 'app:app']
+  const server = await serveApp(t, args, { files: { 'app.py': app }, env })
+  assert.equal((await get(server.port, '/x')).text, '1')
+  await eventually(() => /\[WARNING\] warned of \/x/.test(server.file('e.log')))
+  await server.stop()
+  assert.match(server.file('e.log'), /^printed once$/m)
+  assert.doesNotMatch(server.output, /printed once/)
+})
+
+test("a logger class, a configuration of Python's logging, and formats only Python can fill", async t => {
+  if (!needs(t, 'python3')) return
+  const app = `def app(environ, start_response):
+    environ['app.user'] = 'ada'
+    start_response('200 OK', [('X-A', 'b')])
+    return [b'ok']
+`
+  const own = `from gunicorn.glogging import Logger
+class Mine(Logger):
+    def atoms(self, resp, req, environ, request_time):
+        return dict(super().atoms(resp, req, environ, request_time), mine='yes')
+`
+  const first = await serveApp(
+    t,
+    ['--logger-class', 'own.Mine', '--access-logfile', '-', '--access-logformat', '%(mine)s %(s)s %(b)s', 'app:app'],
+    { files: { 'app.py': app, 'own.py': own }, env },
+  )
+  await get(first.port)
+  await eventually(() => first.stdout === 'yes 200 2\n')
+  const format = '%({app.user}e)s "%(r)s" %({x-a}o)s %({none}i)s'
+  const second = await serveApp(t, ['--access-logfile', '-', '--access-logformat', format, 'app:app'], { files: { 'app.py': app }, env })
+  await get(second.port, '/q')
+  await eventually(() => second.stdout === 'ada "GET /q HTTP/1.1" b -\n')
+  const logging = {
+    handlers: { here: { class: 'logging.FileHandler', filename: 'json.log', formatter: 'generic' } },
+    loggers: { 'gunicorn.access': { level: 'INFO', handlers: ['here'], propagate: false } },
+  }
+  const conf = `logconfig_dict = ${JSON.stringify(logging).replaceAll('false', 'False')}\naccess_log_format = "%(m)s %(U)s"\n`
+  const third = await serveApp(t, ['app:app'], { files: { 'app.py': app, 'gunicorn.conf.py': conf }, env })
+  await get(third.port, '/z')
+  await eventually(() => /\[INFO\] GET \/z$/m.test(third.file('json.log')))
+})
+
+test('exit codes are those that supervisors of Gunicorn know', t => {
+  if (!needs(t, 'python3')) return
+  const code = (module: string, files: Record<string, string> = {}): number | null =>
+    run(t, ['-b', '127.0.0.1:0', module], files).status
+  assert.equal(code('broken', { 'broken.py': 'import nothing_like_it\n' }), 3)
+  assert.equal(code('missing'), 3)
+  assert.equal(code('hello:nobody'), 4)
+  assert.equal(code('hello:application', { 'gunicorn.conf.py': 'def post_fork(server, worker):\n    raise OSError("no")\n' }), 3)
+  assert.equal(code('hello:application', { 'gunicorn.conf.py': 'def on_starting(server):\n    raise OSError("no")\n' }), 3)
+})
+
+test('paths in a file are relative to chdir, the file itself to where the program was started', async t => {
+  if (!needs(t, 'python3')) return
+  const dir = tempDir(t)
+  mkdirSync(join(dir, 'site'))
+  const conf = `chdir = 'site'\npidfile = 'run.pid'\ndef post_fork(server, worker):\n    open('forked', 'w').close()\n`
+  writeFiles(dir, { 'gunicorn.conf.py': conf, 'site/hello.py': HELLO })
+  const server = await serveApp(t, ['hello'], { dir, env })
+  assert.equal((await get(server.port)).status, 200)
+  assert.equal(readFileSync(join(dir, 'site/run.pid'), 'latin1'), `${server.child.pid}\n`)
+  assert.ok(existsSync(join(dir, 'site/forked')))
+})

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { origin, request } from '../../helpers/index.ts'
+import { specialPage } from '../../../src/http/special-response.ts'
+import { serveHttp } from '../../helpers/http.ts'
+
+const text = Array.from({ length: 26 }, (_, i) => String.fromCharCode(97 + i)).join('')
+
+const location = (port: number, more = ''): string =>
+  `location / { slice 10; ${more} proxy_pass http://127.0.0.1:${port}; proxy_set_header Range $slice_range; }`
+
+/** An upstream that gives ranges of the alphabet, and what it was asked for. */
+async function alphabet(t: test.TestContext, change = (range: string, head: string): string => head) {
+  const asked: string[] = []
+  const { port } = await origin(t, (message, socket) => {
+    const range = /\r\nRange: bytes=(\d+)-(\d+)/i.exec(message.head)!
+    asked.push(`${range[1]}-${range[2]}`)
+    const [start, end] = [Number(range[1]), Math.min(Number(range[2]) + 1, text.length)]
+    const head =
+      `HTTP/1.1 206 Partial Content\r\nETag: "e"\r\nContent-Length: ${end - start}\r\n` +
+      `Content-Range: bytes ${start}-${end - 1}/${text.length}\r\nConnection: close\r\n\r\n`
+    socket.end(change(range[1]!, head) + text.slice(start, end))
+  })
+  return { port, asked }
+}
+
+test('the whole is put together from parts', async t => {
+  const { port, asked } = await alphabet(t)
+  const server = await serveHttp(t, location(port), '', { files: { 'proxy_temp/x': '' } })
+  const whole = await request({ address: server.port, path: '/' })
+  assert.deepEqual([whole.status, whole.text, whole.header('content-length')], [200, text, '26'])
+  assert.deepEqual([whole.header('accept-ranges'), whole.header('content-range')], ['bytes', null])
+  assert.deepEqual(asked, ['0-9', '10-19', '20-29'])
+})
+
+test('a range is cut out of the parts it lies in', async t => {
+  const { port, asked } = await alphabet(t)
+  const server = await serveHttp(t, location(port), '', { files: { 'proxy_temp/x': '' } })
+  const get = async (range: string) => {
+    asked.length = 0
+    const { status, text, header } = await request({ address: server.port, path: '/', headers: { Range: range } })
+    return [status, text, header('content-range'), asked.join()]
+  }
+  assert.deepEqual(await get('bytes=12-14'), [206, 'mno', 'bytes 12-14/26', '10-19'])
+  assert.deepEqual(await get('bytes=8-11'), [206, 'ijkl', 'bytes 8-11/26', '0-9,10-19'])
+  assert.deepEqual(await get('bytes=-2'), [206, 'yz', 'bytes 24-25/26', '0-9,20-29'])
+  assert.deepEqual(await get('bytes=25-'), [206, 'z', 'bytes 25-25/26', '20-29'])
+  assert.deepEqual(await get('bytes=1-2,4-5'), [200, text, null, '0-9,10-19,20-29'])
+  const page = specialPage(416, 'nginx/1.31.5')
+  assert.deepEqual(await get('bytes=x'), [416, page, 'bytes */26', '0-9'])
+})
+
+test('filters see the whole, and no range of what they alter is given', async t => {
+  const { port } = await alphabet(t)
+  const filter = 'sub_filter jk J; sub_filter_types *;'
+  const server = await serveHttp(t, location(port, filter), '', { files: { 'proxy_temp/x': '' } })
+  const asked = { address: server.port, path: '/', headers: { Range: 'bytes=12-14' } }
+  const { status, text: got } = await request(asked)
+  assert.deepEqual([status, got], [200, text.replace('jk', 'J')])
+})
+
+test('parts of something else end the response', async t => {
+  for (const [from, to, why] of [
+    ['"e"', '"f"', 'etag mismatch in slice response'],
+    ['/26', '/*', 'no complete length in slice response'],
+    ['bytes 10', 'bytes 11', 'unexpected range in slice response'],
+    ['206 Partial', '200 OK', 'unexpected status code 200 in slice response'],
+    ['Content-Range', 'X', 'invalid range in slice response'],
+  ] as const) {
+    const { port } = await alphabet(t, (start, head) => (start === '10' ? head.replace(from, to) : head))
+    const server = await serveHttp(t, location(port), '', { files: { 'proxy_temp/x': '' } })
+    await assert.rejects(request({ address: server.port, path: '/' }), why)
+    assert.ok(server.errorLog().includes(why), why)
+  }
+})
