@@ -81,6 +81,36 @@ const applications: Readonly<Record<string, Prose>> = {
     standard: '=the mask of the server',
     text: 'The mask for files the workers make, in octal.',
   },
+  app_trusted_proxies: {
+    args: ['ADDRESS …', '*', 'none'],
+    text: 'Whose word applications get for how a client came: addresses and networks of proxies, or everybody. A peer on a Unix socket is always trusted. Without this directive nobody is believed, and the next ones do nothing.',
+  },
+  app_scheme_header: {
+    args: 'FIELD VALUE',
+    text: 'A trusted proxy that sends this field with this value says “https” (`wsgi.url_scheme`, ASGI’s `scheme`), with any other value “http”. Fields that contradict each other are answered with 400.',
+  },
+  app_forwarder_headers: {
+    args: ['FIELD …', '*'],
+    text: 'Fields with `_` in their names that a trusted proxy may send. `SCRIPT_NAME` among them says where the application is mounted. Needs `underscores_in_headers on`.',
+  },
+  app_header_map: {
+    text: 'What becomes of other fields with `_` in their names, which as variables could not be told from those with `-`: they are left out, refused with 400, or passed on.',
+  },
+  app_forwarded: {
+    text: 'Takes the client’s address, the scheme and the host from trusted proxies: from `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`, or from `Forwarded` (RFC 7239). The address is the last one that is not itself a trusted proxy’s.',
+  },
+  app_script_name: {
+    args: 'PATH',
+    text: 'Where applications are mounted: `SCRIPT_NAME`, and what `PATH_INFO` begins behind.',
+  },
+  app_proxy_protocol_from: {
+    args: ['ADDRESS …', '*', 'none'],
+    text: 'Who may tell the client’s address by the PROXY protocol or by uwsgi (`listen … proxy_protocol=auto`, `listen … uwsgi`). Others that do are answered with 403.',
+  },
+  statsd: {
+    args: ['ADDRESS [prefix=TEXT] [tags=TEXT]', 'off'],
+    text: 'Tells a StatsD server of each request: `gunicorn.requests`, `gunicorn.request.duration` in milliseconds and `gunicorn.request.status.N`, as Gunicorn does. The address is `HOST[:PORT]` or `unix:PATH`; tags are DogStatsD’s.',
+  },
   app_pass: {
     args: 'NAME',
     text: 'Sends the requests of this location to an application declared with `app`. A request is given to a worker when all of it has arrived.',
@@ -208,8 +238,23 @@ function gateway(prefix: string, address: string, what: string): Readonly<Record
 const upstreams: Readonly<Record<string, Prose>> = {
   upstream: { args: 'NAME', text: 'A group of servers for `proxy_pass http://NAME`.' },
   'upstream/server': {
-    args: 'ADDRESS [weight=NUMBER] [max_conns=NUMBER] [max_fails=NUMBER] [fail_timeout=TIME] [backup] [down]',
-    text: 'A name is looked up once, when the configuration is read.',
+    args: 'ADDRESS [weight=NUMBER] [max_conns=NUMBER] [max_fails=NUMBER] [fail_timeout=TIME] [slow_start=TIME] [route=TEXT] [resolve] [service=NAME] [backup] [down | drain]',
+    text: 'A name is looked up once, when the configuration is read; with `resolve` it is asked for again and again through `resolver`, and its addresses are the servers. `service` asks for SRV records. `slow_start`: a server that comes back gains its weight in that time. `drain`: it serves only those that `sticky` has bound to it.',
+  },
+  'upstream/state': {
+    text: 'The servers are in that file, and the API’s changes are written to it. Instead of `server`; the group needs a `zone`.',
+  },
+  'upstream/least_time': { args: 'header | last_byte [inflight]' },
+  'upstream/sticky': {
+    args: [
+      'cookie NAME [expires=TIME | max] [domain=DOMAIN] [path=PATH] [httponly] [secure] [samesite=strict | lax | none]',
+      'route $variable …',
+      'learn create=$variable lookup=$variable zone=NAME:SIZE [timeout=TIME] [header]',
+    ],
+  },
+  'upstream/queue': {
+    args: 'NUMBER [timeout=TIME] [concurrency=NUMBER] [retry_after=TIME]',
+    text: 'Requests that no server can take wait, at most NUMBER over all threads and so long (60 s); the rest is answered with 502. With `concurrency` no more than so many requests of the group are passed on at a time; then what there is no room for, or waits too long, is answered with 503 and `Retry-After` (1 s). `$upstream_queue_time` is how long a request has waited.',
   },
   'upstream/keepalive': {
     args: 'NUMBER [local]',
@@ -230,10 +275,22 @@ const upstreams: Readonly<Record<string, Prose>> = {
   proxy_max_temp_file_size: { standard: '1024m' },
   proxy_cookie_flags: { args: ['off', 'COOKIE FLAG …'], standard: 'off' },
   'upstream/hash': { args: 'KEY [consistent]' },
-  'upstream/random': { args: '[two [least_conn]]' },
+  'upstream/random': { args: '[two [least_conn | least_time=header | least_time=last_byte]]' },
   'upstream/zone': {
     args: 'NAME [SIZE]',
-    text: 'The threads count the requests and failures of the group together: without it each counts its own, and `max_conns` is what one thread may have. The memory is as large as the group needs, whatever `SIZE` says. Servers that stay the same keep their counts across a reload.',
+    text: 'The servers of the group, their weights, failures and statistics lie in memory that all threads share: without it each thread counts its own, and `max_conns` is what one thread may have. It has room for a server in each 512 bytes of SIZE. Servers keep their numbers across a reload; those changed through the API stay as long as the block says the same.',
+  },
+  health_check: {
+    args: '[interval=TIME] [jitter=TIME] [fails=NUMBER] [passes=NUMBER] [uri=URI] [port=NUMBER] [match=NAME] [mandatory [persistent]] [keepalive_time=TIME]',
+    text: 'The servers of the group that `proxy_pass` names are asked at intervals (5 s) by one thread; one that fails gets no requests until it passes. The group needs a `zone`.',
+  },
+  match: {
+    args: 'NAME',
+    text: 'What a server’s answer must be like: lines `status CODES;` or `status ! CODES;`, `header NAME;`, `header ! NAME;`, `header NAME = VALUE;` (also `!=`, `~`, `!~`), `body ~ PATTERN;` or `body !~ PATTERN;`. All must hold.',
+  },
+  api: {
+    args: '[write=on | off]',
+    text: 'Shows connections and groups of servers as JSON, as NGINX Plus does, and with `write=on` adds, changes and removes servers.',
   },
   ...gateway('fastcgi', 'ADDRESS', 'a FastCGI responder'),
   ...gateway('uwsgi', '[uwsgi://]ADDRESS', 'a uWSGI server'),

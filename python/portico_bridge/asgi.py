@@ -25,7 +25,7 @@ BYE_SECONDS = 0.05
 
 
 class AsgiSeat:
-    def __init__(self, application, name, path, hello, life, graceful_timeout, leave):
+    def __init__(self, application, name, path, hello, life, graceful_timeout, leave, options):
         self.application = application
         self.name = name
         self.path = path
@@ -39,10 +39,11 @@ class AsgiSeat:
         self.forked = False
         self.server = None
         self.listener = listen(path)
-        self.loop = new_loop()
+        self.root_path = options.get('root_path') or ''
+        self.loop = new_loop(options.get('asgi_loop', 'auto'))
         asyncio.set_event_loop(self.loop)
         self.left = self.loop.create_future()
-        self.lifespan = Lifespan(application, name, self.loop)
+        self.lifespan = Lifespan(application, name, self.loop, options.get('asgi_lifespan', 'auto'))
 
     def start(self):
         """The application's startup. An error is told in one line; '' when requests may come."""
@@ -264,9 +265,13 @@ class FrontConnection(asyncio.Protocol):
         self.seat.loop.call_later(BYE_SECONDS, self.transport.close)
 
 
-def new_loop():
+def new_loop(kind):
+    if kind == 'asyncio':
+        return asyncio.new_event_loop()
     try:
         import uvloop
     except ImportError:
+        if kind == 'uvloop':
+            raise OSError('uvloop is asked for and not installed') from None
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()

@@ -75,7 +75,7 @@ class Stream:
             'path': path.decode('utf-8', 'replace'),
             'raw_path': raw_path,
             'query_string': query,
-            'root_path': '',
+            'root_path': self.connection.seat.root_path,
             'headers': list(zip(fields, fields)),
             'client': address(client, client_port),
             'server': address(server, port),

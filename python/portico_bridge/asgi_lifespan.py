@@ -12,7 +12,8 @@ UNSUPPORTED, STARTING, STARTED, FAILED, STOPPED = range(5)
 
 
 class Lifespan:
-    def __init__(self, application, name, loop):
+    def __init__(self, application, name, loop, mode='auto'):
+        self.mode = mode  # `off`: the application hears nothing; `on`: it has to answer
         self.application = application
         self.name = name
         self.loop = loop
@@ -26,13 +27,18 @@ class Lifespan:
         self.task = None
 
     async def start(self):
+        if self.mode == 'off':
+            self.phase = UNSUPPORTED
+            return ''
         self.task = self.loop.create_task(self._run())
         await asyncio.wait([self.task, self.answer], return_when=asyncio.FIRST_COMPLETED)
         if self.phase == FAILED:
             return self.error
         if self.phase == STARTING:
             self.phase = UNSUPPORTED
-        return ''
+            if self.mode == 'on':
+                self.error = '%s does not speak lifespan, which is asked for' % self.name
+        return self.error
 
     async def stop(self, seconds):
         """Within a limit: a worker must end."""

@@ -3,7 +3,7 @@
     python3 -m portico_bridge.config LOCATION    descriptor 3 gets its settings as JSON, for `portico serve`
     run(LOCATION)                                its names, in the process that needs its functions
 
-LOCATION is `PATH`, `file:PATH` or `python:MODULE`. Functions cannot travel: of a hook only its name is told, and the zygote
+LOCATION is `PATH`, `file:PATH` or `python:MODULE`; `class:MODULE.NAME` asks for a worker class instead. Functions cannot travel: of a hook only its name is told, and the zygote
 runs the file once more to have it. Of a class its name and those of its bases are told.
 """
 
@@ -147,7 +147,10 @@ def main():
     sys.argv[:] = ['gunicorn', *sys.argv[2:]]
     provide_gunicorn()
     try:
-        result = settings_of(run(location)) if location else {}
+        if location.startswith('class:'):
+            result = {'worker_class': plain_class(location[len('class:') :])}
+        else:
+            result = settings_of(run(location))
     except ConfigError as error:
         sys.exit('\nError: %s' % error)
     except BaseException as error:

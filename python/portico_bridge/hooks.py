@@ -13,7 +13,7 @@ from time import monotonic
 
 from . import config
 from .loader import LoadError
-from .stand_in import Application, Config, Request, Response, Server, Worker, provide_gunicorn
+from .stand_in import GUNICORN_VERSION, Application, Config, Request, Response, Server, Worker, provide_gunicorn
 from .wsgi import FileWrapper
 
 # Hooks whose failure keeps a worker, or everything, from starting. Others are only told of.
@@ -26,16 +26,14 @@ CHECKED.update(logconfig_dict={}, logger_class='gunicorn.glogging.Logger', acces
 
 
 class Hooks:
-    """What the zygote calls. `settings` are those of the bridge, `given` what `portico serve` adds."""
+    """What the zygote calls. `settings` are those of the bridge, `given` what `portico serve` adds, `names` the file's own."""
 
-    def __init__(self, settings, given):
+    def __init__(self, settings, given, names):
         self.reload = given['reload']
         self.extra_files = given['reload_extra_files']
         self.module = settings['module']
         if self.reload:
             sys.dont_write_bytecode = True  # two versions within one second would be taken for each other
-        provide_gunicorn()
-        names = run_quietly(given) if given['hooks'] or given['in_python'] else {}
         self.functions = {name: self._function(name, names[name]) for name in given['hooks']}
         values = dict(given['values'])
         values.update((name, names[name]) for name in given['in_python'])
@@ -295,12 +293,24 @@ def environ_of(scope):
     return environ
 
 
-def run_quietly(given):
-    """What the file prints has been seen when it was read for its settings."""
+def read(given):
+    """The names of the configuration file, where something in it is wanted that JSON has no form for.
+
+    What the file prints has been seen when it was read for its settings.
+    """
+    provide_gunicorn()
+    # What applications tell by that they are served by Gunicorn.
+    sys.argv[:] = given['argv']
+    os.environ['SERVER_SOFTWARE'] = 'gunicorn/' + GUNICORN_VERSION
+    if not given['hooks'] and not given['in_python']:
+        return {}
     here = os.getcwd()
     out = sys.stdout
+    start = given['start_directory']
+    if start not in sys.path:
+        sys.path.insert(0, start)
     try:
-        os.chdir(given['start_directory'])
+        os.chdir(start)
         sys.stdout = io.StringIO()
         return config.run(given['config'])
     except Exception as error:

@@ -137,6 +137,9 @@ class Worker:
         if error:
             unlink(seat.path)
             self._fail(error, seat.lifespan.details)
+        if self.hooked is not None:
+            for number in (signal.SIGINT, signal.SIGQUIT):
+                seat.loop.add_signal_handler(number, self._on_quit, number, None)
 
     def _take_signals(self):
         if self.hooked is not None and ('worker_abort' in self.hooked or 'worker_exit' in self.hooked):
@@ -211,7 +214,9 @@ def asgi_seat(worker, name, path, hello):
     from .asgi import AsgiSeat  # other kinds need no event loop
 
     settings = worker.settings
-    return AsgiSeat(worker.application, name, path, hello, worker.life, settings['graceful_timeout'], worker.leave)
+    options = settings['gunicorn']['values'] if settings.get('gunicorn') else {}
+    grace = settings['graceful_timeout']
+    return AsgiSeat(worker.application, name, path, hello, worker.life, grace, worker.leave, options)
 
 
 KINDS = {'sync': run_seat, 'threads': run_threads, 'asgi': run_seat, 'gevent': run_seat}

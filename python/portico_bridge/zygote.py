@@ -77,6 +77,11 @@ def prepare(control, settings):
             known = ', '.join(sorted(KINDS))
             raise LoadError('worker kind "%s" is not known; there is %s' % (settings['kind'], known))
         fill_defaults(settings)
+        if settings['gunicorn'] is not None:
+            from .hooks import Hooks, read
+
+            # As whoever the server was started by, who may be alone in being allowed to read it.
+            names = read(settings['gunicorn'])
         warning = privileges.drop(settings['user'], settings['group'])
         if warning is not None:
             control.send({'event': 'log', 'level': 'warn', 'message': warning})
@@ -95,9 +100,7 @@ def prepare(control, settings):
         if settings['kind'] == 'asgi':
             from . import asgi as _  # once for all workers
         if settings['gunicorn'] is not None:
-            from .hooks import Hooks
-
-            hooks = Hooks(settings, settings['gunicorn'])
+            hooks = Hooks(settings, settings['gunicorn'], names)
             if hooks.reload:
                 settings['preload'] = False  # each worker looks at the files of what it has loaded
         application = load(settings['module']) if settings['preload'] else None

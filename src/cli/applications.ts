@@ -104,7 +104,8 @@ export class Applications implements Companions {
     }
     const { user, threads } = this.plan
     const captured = this.around.serve?.output ?? null
-    if (this.around.daemon || captured !== null) this.output = openOutput(captured ?? this.plan.errorLog[0]?.path ?? null)
+    if (this.around.daemon || captured !== null)
+      this.output = openOutput(captured ?? this.plan.errorLog[0]?.path ?? null)
     const { output } = this
     this.make = (settings, generation) => {
       const pool: AppPool = new AppPool({

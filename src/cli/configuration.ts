@@ -11,6 +11,10 @@ import { compileHttp } from '../http/compile.ts'
 import type { CompiledHttp } from '../http/compile.ts'
 import { httpModules } from '../http/modules/index.ts'
 import type { Notes } from '../http/notes.ts'
+import { compileStream } from '../stream/compile.ts'
+import type { CompiledStream } from '../stream/compile.ts'
+import { streamDirectives } from '../stream/core.ts'
+import { proxyDirectives as streamProxyDirectives } from '../stream/proxy/conf.ts'
 import { eventsDirectives, mainDirectives, mainSettings } from './main-directives.ts'
 import type { MainSettings } from './main-directives.ts'
 import type { Invocation } from './invocation.ts'
@@ -19,6 +23,8 @@ export const registry = new Registry([
   mainDirectives,
   eventsDirectives,
   ...httpModules.map(module => module.directives),
+  streamDirectives,
+  streamProxyDirectives,
 ])
 
 /** All a thread needs to compile the configuration again. JSON-able. */
@@ -31,6 +37,7 @@ export interface ThreadData {
 export interface Configuration {
   readonly main: MainSettings
   readonly http: CompiledHttp
+  readonly stream: CompiledStream
 }
 
 export type Warn = (warning: ConfigError) => void
@@ -48,7 +55,12 @@ export function compile(
   const scope = readConfig(parsed, registry, { prefix, warn })
   const main = mainSettings(scope, prefix, errorLog)
   const readData = (path: string) => source.readData(path)
-  return { main, http: compileHttp(scope, httpModules, { prefix, asRoot, warn, readData, notes }) }
+  const options = { prefix, asRoot, warn, readData, notes }
+  const http = compileHttp(scope, httpModules, options)
+  const stream = compileStream(scope, httpModules, options)
+  const both = stream.listens.find(({ key }) => http.listens.some(other => other.key === key))
+  if (both !== undefined) throw new ConfigError(`bind() to ${both.key} failed (98: Address already in use)`)
+  return { main, http, stream }
 }
 
 export function parse(source: Source, { file, directives }: Invocation): Parsed {

@@ -3,6 +3,7 @@
 
 import { parseRequestHead, RequestHead } from '../codec/h1/request-head.ts'
 import type { HeadLimits } from '../codec/h1/head.ts'
+import type { ClientHello } from '../codec/tls-client-hello.ts'
 import { BodyStage } from '../http/output.ts'
 import type { ClientStream, HttpRequest } from '../http/request.ts'
 import type { ServerRuntime } from '../http/runtime.ts'
@@ -29,7 +30,7 @@ export class AbsentClient extends BodyStage implements ClientStream {
   /** @param secured the server of a TLS handshake, null without one */
   constructor(localAddress: string, localPort: number, secured: ServerRuntime | null) {
     super()
-    this.tls = secured === null ? null : new ClientTls({ ...hello, serverName: secured.name }, secured, false, secured)
+    this.tls = secured === null ? null : new ClientTls(helloFor(secured.name), secured, false, secured)
     if (this.tls !== null) this.tls.connection = handshaken
     this.localAddress = localAddress
     this.localPort = localPort
@@ -66,7 +67,10 @@ export class AbsentClient extends BodyStage implements ClientStream {
   readBody(): void {}
 }
 
-const hello = { serverName: '', ciphers: [], groups: [] }
+/** What its hello says: a name, and nothing of what it can do. */
+function helloFor(serverName: string): ClientHello {
+  return { ciphers: [], groups: [], signatureAlgorithms: [], offers: () => false, serverName } as unknown as ClientHello
+}
 
 /** A connection over which nobody has shown a certificate. */
 const handshaken = {

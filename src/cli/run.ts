@@ -1,8 +1,7 @@
 // Running: the configuration becomes a plan, and the master carries it out. What takes long goes on at the same time: the
 // front process and its threads load their code while the master reads and checks the configuration.
 
-import { mkdirSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -25,6 +24,7 @@ import type { ServeSide } from './applications.ts'
 import type { Configuration, ThreadData } from './configuration.ts'
 import type { Invocation } from './invocation.ts'
 import type { MasterLog } from './master-log.ts'
+import { provideLogs } from './rehearsal.ts'
 import { topLevelValue } from './top-level.ts'
 
 /** Where the configuration's text is read anew at every reload: files, or what `serve` makes of its options. */
@@ -106,12 +106,6 @@ function frontStderr(daemon: boolean): FrontStderr {
   return daemon ? 'ignore' : 'inherit'
 }
 
-/** The folder of the default paths: nginx's installation makes it, nobody has made ours. */
-function provideLogs(prefix: string, paths: readonly string[]): void {
-  const folder = `${prefix}logs`
-  if (paths.some(path => dirname(path) === folder)) mkdirSync(Buffer.from(folder, 'latin1'), { recursive: true })
-}
-
 class Server implements Program {
   readonly frontEntry = frontEntry
   readonly again = again
@@ -158,26 +152,29 @@ class Server implements Program {
   }
 
   private planOf(configuration: Configuration, data: ThreadData): Plan {
-    const { main, http } = configuration
+    const { main, http, stream } = configuration
     const plan: Plan = {
       threads: main.threads,
       user: main.user,
       errorLog: main.errorLog,
-      memory: http.shared,
+      memory: [...http.shared, ...stream.shared],
       workingDirectory: main.workingDirectory,
       openFiles: main.openFiles,
       priority: main.priority,
       shutdownTimeout: main.shutdownTimeout,
-      listens: http.listens.map(({ key, host, port, path, backlog, ipv6only }) => ({
+      listens: [...http.listens, ...stream.listens].map(({ key, host, port, path, backlog, ipv6only, options }) => ({
         key,
         host,
         port,
         path,
         backlog,
         ipv6only,
+        options,
       })),
-      folders: http.folders,
-      logFiles: [...new Set([...main.errorLog.flatMap(target => target.path ?? []), ...http.logFiles])],
+      folders: [...http.folders, ...stream.folders],
+      logFiles: [
+        ...new Set([...main.errorLog.flatMap(target => target.path ?? []), ...http.logFiles, ...stream.logFiles]),
+      ],
       pidFile: main.pidFile,
       data,
     }

@@ -52,7 +52,7 @@ export async function compose(
     line,
     around,
     text: configurationText(line, around),
-    python: kindOf(settings) === 'node' ? null : pythonSide(line, file, process.cwd()),
+    python: kindOf(settings) === 'node' ? null : pythonSide(line, file, process.cwd(), args),
   }
 }
 

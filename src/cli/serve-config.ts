@@ -24,6 +24,12 @@ export async function readConfigFile(
   return { location, values: await valuesOf(location, interpreterNamed(python ?? ''), args) }
 }
 
+/** What Python says the class is derived from; null: there is no such class. */
+export async function basesOf(name: string, python: string | null): Promise<FileValue> {
+  const found = await valuesOf(`class:${name}`, interpreterNamed(python ?? ''), [])
+  return found['worker_class'] ?? null
+}
+
 async function valuesOf(
   location: string,
   python: string,

@@ -1,6 +1,6 @@
 // `portico serve --help`: what works and what is accepted, by section; what is refused is only named.
 
-import { sections } from '../app/settings/index.ts'
+import { gunicornSettings, sections } from '../app/settings/index.ts'
 import type { Setting } from '../app/settings/setting.ts'
 
 const WIDTH = 96
@@ -11,7 +11,8 @@ export function serveHelp(name: string): string {
     `Usage: ${name} [options] MODULE[:VARIABLE]
 
 Serves a WSGI application, and takes what "gunicorn" would be given.
-GUNICORN_CMD_ARGS may hold options too; those of the command line win.
+Settings may stand in ./gunicorn.conf.py or the file that -c names, options in GUNICORN_CMD_ARGS.
+Later wins: defaults, file, GUNICORN_CMD_ARGS, command line.
 `,
   ]
   const refused: string[] = []
@@ -23,6 +24,10 @@ GUNICORN_CMD_ARGS may hold options too; those of the command line win.
     const working = all.filter(({ state }) => state === 'works')
     if (working.length > 0) parts.push(`${title}:\n${working.map(entry).join('')}`)
   }
+  const inFile = Object.entries(gunicornSettings as Record<string, Setting<unknown>>)
+    .filter(([, { flags: own, state }]) => own.length === 0 && state === 'works')
+    .map(([name]) => name)
+  parts.push(`In a configuration file only:\n${paragraph(inFile.join(', '), 2)}`)
   parts.push(`Accepted, without anything to do here:\n${paragraph(accepted.join(', '), 2)}`)
   parts.push(`Not supported, and refused:\n${paragraph(refused.join(', '), 2)}`)
   return parts.join('\n')

@@ -2,6 +2,8 @@
 // its signals, its exit codes, its word to systemd, and a reload that reads options and configuration file anew.
 
 import { basename } from 'node:path'
+import type { Settings } from '../app/settings/command-line.ts'
+import { addressUrl } from '../app/settings/bind.ts'
 import { greeting, within } from '../app/settings/configuration.ts'
 import { UsageError } from '../app/settings/setting.ts'
 import { ConfigError } from '../config/errors.ts'
@@ -24,6 +26,10 @@ import { ownSockets } from './serve-users.ts'
 const WORKER_BOOT_ERROR = 3
 const APP_LOAD_ERROR = 4
 
+/** What python/portico_bridge/loader.py says of a module that is there and has no such application. */
+const NO_APPLICATION =
+  /^cannot load "[^]*": (?:there is no "|no module is named|it calls what|".*" is not a name|".*": (?:arguments must|only a|neither|"\*\*")|.* is not callable: )/
+
 /** The name that messages give as the place of what is in no file. */
 export const PLACE = 'portico serve'
 
@@ -38,7 +44,7 @@ export async function runComposition(
   if (settings.daemon && given.size > 0) throw new UsageError('--daemon leaves sockets that were given behind')
   takeSockets(given)
   addresses.remember()
-  process.title = `portico: master [${settings.proc_name ?? settings.wsgi_app}]`
+  process.title = `${asGunicorn() ? 'gunicorn' : 'portico'}: master [${settings.proc_name ?? settings.wsgi_app}]`
   const { run } = await import('./run.ts')
   const serving = new Serving(first, given)
   let fresh: Composition | null = first
@@ -73,6 +79,9 @@ class Serving implements Manners {
   composition: Composition
   private readonly given: ReadonlyMap<string, number>
   private control: Control | null = null
+  private statsd: Statsd | null = null
+  /** The number of workers told last. */
+  private serving = -1
 
   constructor(composition: Composition, given: ReadonlyMap<string, number>) {
     this.composition = composition
@@ -88,16 +97,14 @@ class Serving implements Manners {
     ownSockets(line, around, this.given)
     notifySystemd('READY=1\nSTATUS=Gunicorn arbiter booted')
     if (!line.settings.daemon) {
-      print(2, latin1(`${greeting(line.settings, around.addresses, `${PRODUCT} ${VERSION}`, process.pid)}\n`))
+      print(2, latin1(`${asGunicorn() ? gunicornGreeting(this.composition) : ownGreeting(this.composition)}\n`))
     }
   }
 
   serveSide(): ServeSide {
     const { python, line, around } = this.composition
     const { settings } = line
-    const { statsd_host, statsd_prefix: prefix, dogstatsd_tags: tags } = settings
-    const gauge = statsd_host === null ? null : new Statsd({ ...statsd_host, prefix, tags })
-    let told = -1
+    this.tellStatsd(settings)
     const captured = settings.capture_output && settings.errorlog !== '-' ? settings.errorlog : null
     return {
       gunicorn: python,
@@ -105,10 +112,17 @@ class Serving implements Manners {
       changed: file => this.changed(file),
       notLoaded: error => this.notLoaded(error),
       serving: count => {
-        if (count !== told) gauge?.gauge('gunicorn.workers', count)
-        told = count
+        if (count !== this.serving) this.statsd?.gauge('gunicorn.workers', count)
+        this.serving = count
       },
     }
+  }
+
+  /** The settings may have changed. */
+  private tellStatsd({ statsd_host, statsd_prefix: prefix, dogstatsd_tags: tags }: Settings): void {
+    this.statsd?.close()
+    this.statsd = statsd_host === null ? null : new Statsd({ ...statsd_host, prefix, tags })
+    this.serving = -1
   }
 
   /** The configuration file is more than the application's: everything is read anew. */
@@ -120,10 +134,40 @@ class Serving implements Manners {
   }
 
   private notLoaded(error: string): void {
-    const ofImport = /: importing it failed: |: there is no module | failed: (?!.*arguments must be)/.test(error)
-    print(2, latin1(`portico: ${ofImport ? 'worker failed to boot' : 'application failed to load'}: ${error}\n`))
-    this.control?.halt(ofImport ? WORKER_BOOT_ERROR : APP_LOAD_ERROR)
+    const missing = NO_APPLICATION.test(error)
+    // Where errors are logged to the terminal, the cause has been told.
+    const cause = this.composition.line.settings.errorlog === '-' ? '' : `: ${error}`
+    print(2, latin1(`portico: ${missing ? 'the application failed to load' : 'a worker failed to boot'}${cause}\n`))
+    this.control?.halt(missing ? APP_LOAD_ERROR : WORKER_BOOT_ERROR)
   }
+}
+
+function asGunicorn(): boolean {
+  return basename(process.env['PORTICO_INVOKED_AS'] ?? '') === 'gunicorn'
+}
+
+function ownGreeting({ line, around }: Composition): string {
+  return greeting(line.settings, around.addresses, `${PRODUCT} ${VERSION}`, process.pid)
+}
+
+/** For programs that wait for these words. */
+function gunicornGreeting({ line, around, python }: Composition): string {
+  const begin = `[${gunicornTime()}] [${process.pid}] [INFO]`
+  const kind = python?.values['worker_class'] ?? 'node'
+  return [
+    `${begin} Starting gunicorn (${PRODUCT} ${VERSION})`,
+    `${begin} Listening at: ${around.addresses.map(addressUrl).join(',')} (${process.pid})`,
+    `${begin} Using worker: ${line.settings.threads > 1 && kind === 'sync' ? 'gthread' : String(kind)}`,
+  ].join('\n')
+}
+
+/** `2026-11-21 07:00:00 +0000` */
+function gunicornTime(): string {
+  const now = new Date()
+  const zone = -now.getTimezoneOffset()
+  const local = new Date(now.getTime() + zone * 60_000).toISOString().slice(0, 19).replace('T', ' ')
+  const two = (n: number): string => `${Math.trunc(n)}`.padStart(2, '0')
+  return `${local} ${zone < 0 ? '-' : '+'}${two(Math.abs(zone) / 60)}${two(Math.abs(zone) % 60)}`
 }
 
 function latin1(text: string): string {

@@ -4,11 +4,13 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { readCommandLine } from '../app/settings/command-line.ts'
+import { foreignClasses, readCommandLine } from '../app/settings/command-line.ts'
 import type { CommandLine } from '../app/settings/command-line.ts'
 import { within } from '../app/settings/configuration.ts'
+import { learnWorkerClass } from '../app/settings/serving.ts'
 import { UsageError } from '../app/settings/setting.ts'
 import { PRODUCT, VERSION } from '../lib/product.ts'
+import { INHERITANCE } from '../process/given-sockets.ts'
 import { print } from './master-log.ts'
 import { Addresses } from './serve-addresses.ts'
 import { compose } from './serve-composition.ts'
@@ -27,6 +29,10 @@ export async function serve(args: readonly string[]): Promise<number> {
   const name = basename(process.env['PORTICO_INVOKED_AS'] ?? '') === 'gunicorn' ? 'gunicorn' : 'portico serve'
   const say = (message: string): void => print(2, bytes(`${name}: ${message}\n`))
   try {
+    for (const foreign of foreignClasses(args, process.env)) {
+      const { basesOf } = await import('./serve-config.ts')
+      learnWorkerClass(foreign.trim(), await basesOf(foreign.trim(), pythonAsked(args)))
+    }
     const line = readCommandLine(args, process.env)
     if (line.settings.version) return showVersion(name)
     if (line.settings.help) return await showHelp(name)
@@ -36,6 +42,13 @@ export async function serve(args: readonly string[]): Promise<number> {
     say(error.message)
     return error instanceof UsageError ? USAGE : 1
   }
+}
+
+/** Before all options are known to be right. */
+function pythonAsked(args: readonly string[]): string | null {
+  const at = args.findIndex(arg => arg === '--python' || arg.startsWith('--python='))
+  if (at < 0) return null
+  return args[at] === '--python' ? (args[at + 1] ?? null) : args[at]!.slice('--python='.length)
 }
 
 function showVersion(name: string): number {
@@ -86,7 +99,8 @@ async function perform(
     return await checkComposition(composition, say)
   }
   const problem = alreadyRunning(settings.pidfile === null ? null : within(folder, settings.pidfile))
-  if (problem !== null) {
+  // The one this is to replace may run, and leaves us its sockets.
+  if (problem !== null && process.env[INHERITANCE] === undefined) {
     say(problem)
     return 1
   }

@@ -3,6 +3,7 @@
 import { threadId } from 'node:worker_threads'
 import { BundleSource } from '../config/source.ts'
 import type { CompiledHttp } from '../http/compile.ts'
+import type { CompiledStream } from '../stream/compile.ts'
 import type { ThreadServices } from '../http/setup.ts'
 import { ErrorLog, LogFiles, WARN } from '../log/error-log.ts'
 import type { ThreadOrder } from '../process/messages.ts'
@@ -16,25 +17,32 @@ class HttpThread implements ThreadProgram {
   private readonly logFiles = new LogFiles()
   private readonly receivers = new Map<string, ((message: unknown) => void)[]>()
   private http: CompiledHttp | null = null
+  private stream: CompiledStream | null = null
   private errorLog = new ErrorLog([], this.logFiles)
 
   async start(order: ThreadOrder, send: (content: TopicMessage) => void): Promise<void> {
     const { invocation, asRoot, bundle } = order.data as ThreadData
     // The master has told the warnings already.
     const source = new BundleSource(bundle)
-    const { main, http } = compile(source, parse(source, invocation), invocation, asRoot, () => {})
+    const { main, http, stream } = compile(source, parse(source, invocation), invocation, asRoot, () => {})
     this.errorLog = new ErrorLog(main.errorLog, this.logFiles, threadId)
     this.http = http
-    await http.start(this.services(order, send), new Map(order.descriptors), main.connections)
+    this.stream = stream
+    const services = this.services(order, send)
+    const descriptors = new Map(order.descriptors)
+    await http.start(services, descriptors, main.connections)
+    await stream.start(services, descriptors, main.connections)
   }
 
   retire(grace: boolean, onIdle: () => void): void {
-    if (this.http === null) onIdle()
-    else this.http.retire(grace, onIdle)
+    const { http, stream } = this
+    if (http === null || stream === null) onIdle()
+    else http.retire(grace, () => stream.retire(onIdle))
   }
 
   stop(): void {
     this.http?.stop()
+    this.stream?.stop()
     this.logFiles.flush()
   }
 

@@ -1,6 +1,6 @@
 // `-v`, `-V`, `-h`. What was built in is read off the modules: a module is there when its directive is.
 
-import { HTTP, LOCATION, UPSTREAM } from '../config/directive.ts'
+import { HTTP, LOCATION, STREAM, STREAM_SERVER, STREAM_UPSTREAM, UPSTREAM } from '../config/directive.ts'
 import { NGINX_VERSION, PRODUCT, VERSION } from '../lib/product.ts'
 import type { Registry } from '../config/registry.ts'
 
@@ -61,16 +61,42 @@ const usual: readonly (readonly [module: string, directive: string, context: num
   ['http_upstream_sticky', 'sticky', UPSTREAM],
 ]
 
+/** The same of the stream block. */
+const streamOnRequest: typeof onRequest = [
+  ['stream_ssl', 'ssl_certificate', STREAM],
+  ['stream_realip', 'set_real_ip_from', STREAM],
+  ['stream_ssl_preread', 'ssl_preread', STREAM],
+]
+
+const streamUsual: typeof onRequest = [
+  ['stream_access', 'allow', STREAM],
+  ['stream_geo', 'geo', STREAM],
+  ['stream_limit_conn', 'limit_conn', STREAM],
+  ['stream_map', 'map', STREAM],
+  ['stream_pass', 'pass', STREAM_SERVER],
+  ['stream_return', 'return', STREAM_SERVER],
+  ['stream_set', 'set', STREAM_SERVER],
+  ['stream_split_clients', 'split_clients', STREAM],
+  ['stream_upstream_hash', 'hash', STREAM_UPSTREAM],
+  ['stream_upstream_least_conn', 'least_conn', STREAM_UPSTREAM],
+  ['stream_upstream_least_time', 'least_time', STREAM_UPSTREAM],
+  ['stream_upstream_random', 'random', STREAM_UPSTREAM],
+  ['stream_upstream_zone', 'zone', STREAM_UPSTREAM],
+]
+
 export function configureLines(registry: Registry): string {
   const has = (directive: string, context: number): boolean => {
     const declared = registry.find(directive, context)
     return declared !== null && declared.later !== true
   }
   const words = [
-    ...onRequest.flatMap(([module, directive, context]) =>
+    '--with-stream',
+    ...[...onRequest, ...streamOnRequest].flatMap(([module, directive, context]) =>
       has(directive, context) ? [`--with-${module}_module`] : [],
     ),
-    ...usual.flatMap(([module, directive, context]) => (has(directive, context) ? [] : [`--without-${module}_module`])),
+    ...[...usual, ...streamUsual].flatMap(([module, directive, context]) =>
+      has(directive, context) ? [] : [`--without-${module}_module`],
+    ),
     ...(has('proxy_cache', LOCATION) ? [] : ['--without-http-cache']),
   ]
   return `built with OpenSSL ${process.versions.openssl}

@@ -46,11 +46,15 @@ const EMPTY = Buffer.alloc(0)
  * @param body all of it; null when BODY frames follow
  */
 export function encodeRequest(stream: number, environ: readonly string[], body: Buffer | null, flags = 0): Buffer {
-  const text = environ.join('\0')
+  return encodeRequestText(stream, environ.join('\0'), environ.length >>> 1, body, flags)
+}
+
+/** The same, for names and values that stand in one text already. */
+export function encodeRequestText(stream: number, text: string, pairs: number, body: Buffer | null, flags = 0): Buffer {
   const size = text.length
   const bodySize = body === null ? 0 : body.length
   const frame = Buffer.allocUnsafe(16 + size + bodySize)
-  writeHeader(frame, 4 + size + bodySize, stream, REQUEST, body === null ? flags : flags | END, environ.length >>> 1)
+  writeHeader(frame, 4 + size + bodySize, stream, REQUEST, body === null ? flags : flags | END, pairs)
   writeU32(frame, 12, size)
   frame.write(text, 16, size, 'latin1')
   if (bodySize !== 0) frame.set(body!, 16 + size)

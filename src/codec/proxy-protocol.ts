@@ -152,6 +152,16 @@ const SSL_TYPES: Readonly<Record<string, number>> = {
 /** The ssl TLV begins with a byte of flags and the result of the verification. */
 const SSL_PREFIX = 5
 
+/** The TLV of a client that spoke TLS and was not asked for a certificate. */
+export const SPOKE_TLS = '\x20\0\x05\x01\0\0\0\0'
+const CLIENT_SSL = 1
+
+/** Did the client speak TLS to whoever sent the header? */
+export function spokeTls(tlvs: string): boolean {
+  const ssl = findTlv(tlvs, SSL)
+  return ssl !== null && ssl.length >= SSL_PREFIX && (ssl.charCodeAt(0) & CLIENT_SSL) !== 0
+}
+
 /** A getter for one value, by nginx's name for it: `alpn`, `0x01`, `ssl_cn`, `ssl_verify`. Null: there is no such name. */
 export function tlvNamed(name: string): ((tlvs: string) => string | null) | null {
   if (!name.startsWith('ssl_')) {

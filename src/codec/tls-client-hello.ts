@@ -2,12 +2,72 @@
 // server's settings the handshake runs with, and what it offers is told by no interface of Node's. Only reads; what is
 // malformed is left to OpenSSL to refuse, which knows the right alert.
 
-export interface ClientHello {
+/** Lists are read when somebody asks for them, which is rare. */
+export class ClientHello {
   /** Lower case, '' without the extension. */
   readonly serverName: string
-  /** Numbers of cipher suites and groups, in the client's order. */
-  readonly ciphers: readonly number[]
-  readonly groups: readonly number[]
+  private readonly message: Buffer
+  /** Where the lists are: suites, and by type the extensions. */
+  private readonly suites: readonly [start: number, end: number]
+  private readonly extensions: ReadonlyMap<number, readonly [start: number, end: number]>
+
+  constructor(
+    message: Buffer,
+    suites: readonly [start: number, end: number],
+    extensions: ReadonlyMap<number, readonly [start: number, end: number]>,
+  ) {
+    this.message = message
+    this.suites = suites
+    this.extensions = extensions
+    const name = extensions.get(SERVER_NAME)
+    this.serverName = name === undefined ? '' : hostName(message, name[0], name[1])
+  }
+
+  /** Numbers of cipher suites, groups and signature algorithms, in the client's order. */
+  get ciphers(): readonly number[] {
+    return numbers(this.message, this.suites[0], this.suites[1])
+  }
+
+  get groups(): readonly number[] {
+    return this.list(SUPPORTED_GROUPS)
+  }
+
+  get signatureAlgorithms(): readonly number[] {
+    return this.list(SIGNATURE_ALGORITHMS)
+  }
+
+  /** Is this one of the protocols it offers to speak (ALPN)? */
+  offers(protocol: string): boolean {
+    const at = this.extensions.get(ALPN)
+    return (
+      at !== undefined &&
+      this.message.toString('latin1', ...at).includes(String.fromCharCode(protocol.length) + protocol)
+    )
+  }
+
+  /** All it offers to speak, as it spells them. */
+  get protocols(): readonly string[] {
+    const at = this.extensions.get(ALPN)
+    const names: string[] = []
+    if (at === undefined) return names
+    for (let i = at[0] + 2; i < at[1]; i += 1 + this.message[i]!) {
+      names.push(this.message.toString('latin1', i + 1, Math.min(i + 1 + this.message[i]!, at[1])))
+    }
+    return names
+  }
+
+  /** The highest version it knows, as nginx writes it; '' for one that nobody has heard of. */
+  get version(): string {
+    const at = this.extensions.get(SUPPORTED_VERSIONS)
+    const known = at === undefined ? [] : numbers(this.message, at[0] + 1, at[1]).filter(number => number in VERSIONS)
+    const legacy = this.message.length < 2 ? 0 : this.message.readUInt16BE(0)
+    return VERSIONS[known.length > 0 ? Math.max(...known) : legacy] ?? ''
+  }
+
+  private list(type: number): readonly number[] {
+    const at = this.extensions.get(type)
+    return at === undefined ? [] : numbers(this.message, at[0] + 2, at[1])
+  }
 }
 
 /** Type of a TLS record that holds handshake messages: the first byte of every connection. */
@@ -19,8 +79,19 @@ const RECORD_HEAD = 5
 const CLIENT_HELLO = 1
 const SERVER_NAME = 0
 const SUPPORTED_GROUPS = 10
+const SIGNATURE_ALGORITHMS = 13
+const ALPN = 16
+const SUPPORTED_VERSIONS = 43
 
-export const UNREADABLE: ClientHello = { serverName: '', ciphers: [], groups: [] }
+const VERSIONS: Readonly<Record<number, string>> = {
+  0x0300: 'SSLv3',
+  0x0301: 'TLSv1',
+  0x0302: 'TLSv1.1',
+  0x0303: 'TLSv1.2',
+  0x0304: 'TLSv1.3',
+}
+
+export const UNREADABLE = new ClientHello(Buffer.alloc(0), [0, 0], new Map())
 
 /** The hello that begins at `start`, UNREADABLE if it is none; null: it is not complete. */
 export function readClientHello(bytes: Buffer, start: number, end: number): ClientHello | null {
@@ -61,28 +132,27 @@ function handshakeMessage(bytes: Buffer, start: number, end: number): Buffer | n
 function parse(message: Buffer): ClientHello {
   let at = 34
   at += 1 + message.readUInt8(at)
-  const ciphersEnd = at + 2 + message.readUInt16BE(at)
-  const ciphers = numbers(message, at + 2, ciphersEnd)
-  at = ciphersEnd
+  const suitesEnd = at + 2 + message.readUInt16BE(at)
+  const suites = [at + 2, suitesEnd] as const
+  at = suitesEnd
   at += 1 + message.readUInt8(at)
-  let serverName = ''
-  let groups: readonly number[] = []
+  const extensions = new Map<number, readonly [number, number]>()
   // Extensions may be missing altogether.
   const extensionsEnd = at === message.length ? at : at + 2 + message.readUInt16BE(at)
   for (at += 2; at < extensionsEnd;) {
     const type = message.readUInt16BE(at)
     const size = message.readUInt16BE(at + 2)
     at += 4
-    if (type === SERVER_NAME) serverName = hostName(message, at, at + size)
-    else if (type === SUPPORTED_GROUPS) groups = numbers(message, at + 2, at + size)
+    extensions.set(type, [at, at + size])
     at += size
   }
-  return { serverName, ciphers, groups }
+  if (suitesEnd > message.length || extensionsEnd > message.length || at > extensionsEnd + 2) throw new RangeError()
+  return new ClientHello(Buffer.from(message), suites, extensions)
 }
 
 function numbers(message: Buffer, start: number, end: number): number[] {
   const found: number[] = []
-  for (let at = start; at + 1 < end; at += 2) found.push(message.readUInt16BE(at))
+  for (let at = start; at + 1 < Math.min(end, message.length); at += 2) found.push(message.readUInt16BE(at))
   return found
 }
 

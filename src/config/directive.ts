@@ -17,6 +17,7 @@ export const STREAM_SERVER = 2048
 export const STREAM_UPSTREAM = 4096
 export const MAIL = 8192
 export const MAIL_SERVER = 16384
+export const ACME_ISSUER = 32768
 
 /** Where something was written; order counts directives in reading order, so values of different names can be put in order. */
 export interface Place {

@@ -68,6 +68,7 @@ const namesOfContexts: readonly (readonly [bit: number, name: string])[] = [
   [contexts.IF_IN_LOCATION, 'if in location'],
   [contexts.LIMIT_EXCEPT, 'limit_except'],
   [contexts.UPSTREAM, 'upstream'],
+  [contexts.ACME_ISSUER, 'acme_issuer'],
   [contexts.APP, 'app'],
   [contexts.STREAM, 'stream'],
   [contexts.STREAM_SERVER, 'server in stream'],

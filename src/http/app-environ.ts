@@ -1,8 +1,10 @@
 // A request as CGI variables (RFC 3875, 4.1; PEP 3333): names and values in turn, as the bridge sends them. Only what differs
-// by request; the worker adds the rest.
+// by request; the worker adds the rest. Text that grows costs less than half of a list that is joined, so the list is only made
+// for what needs to be looked at again: fields that come more than once, or under names that only some peers may use.
 
 import type { ProxyProtocol } from '../codec/proxy-protocol.ts'
-import { toldOf } from './app-trust.ts'
+import { bodyLength } from './app-body.ts'
+import { type Told, toldOf } from './app-trust.ts'
 import type { HttpRequest } from './request.ts'
 
 /** Names outside the table of well-known ones are a client's to invent: so many are remembered, no more. */
@@ -28,10 +30,90 @@ function variableOf(name: string): string {
   return variable
 }
 
+/** The same with what stands around it in the text. */
+const prefixes = new Map<string, string>()
+
+function prefixOf(name: string): string {
+  let prefix = prefixes.get(name)
+  if (prefix === undefined) {
+    const variable = variableOf(name)
+    prefix = variable === SKIPPED ? SKIPPED : `\0${variable}\0`
+    if (prefixes.size < NAMES_MAX) prefixes.set(name, prefix)
+  }
+  return prefix
+}
+
 const PROTOCOLS: Readonly<Record<number, string>> = { 9: 'HTTP/0.9', 10: 'HTTP/1.0', 11: 'HTTP/1.1', 20: 'HTTP/2.0' }
 
+/** Names and values with NULs between, and how many pairs that is. The next call's answer is the same object. */
+export interface Environ {
+  text: string
+  pairs: number
+}
+
+const environ: Environ = { text: '', pairs: 0 }
+
 /** PATH_INFO comes last: it may hold a NUL. */
-export function environOf(r: HttpRequest): string[] {
+export function environOf(r: HttpRequest): Environ {
+  const { head, body } = r
+  const { names, values, count } = head
+  const told = toldOf.get(r)
+  if (told !== null && r.stream.proxyProtocol !== null) return listed(r)
+  const scriptName = told === null ? '' : told.scriptName
+  let text =
+    `REQUEST_METHOD\0${r.method}\0SCRIPT_NAME\0${scriptName}\0QUERY_STRING\0${r.args}\0RAW_URI\0${r.unparsedUri}` +
+    `\0SERVER_PROTOCOL\0${PROTOCOLS[r.version] ?? 'HTTP/1.1'}\0SERVER_NAME\0${serverName(r)}` +
+    `\0SERVER_PORT\0${portText(r)}\0REMOTE_ADDR\0${remoteAddress(r, told)}\0REMOTE_PORT\0${r.clientPort}` +
+    `\0wsgi.url_scheme\0${schemeOf(r, told)}`
+  let pairs = 11
+  const length = body === null ? head.contentLength : bodyLength(body)
+  if (length === 0 || (length > 0 && body !== null)) {
+    text += `\0CONTENT_LENGTH\0${length}`
+    pairs++
+  }
+  if (head.contentTypeIndex >= 0) {
+    text += `\0CONTENT_TYPE\0${values[head.contentTypeIndex]!}`
+    pairs++
+  }
+  for (let i = 0; i < count; i++) {
+    const name = names[i]!
+    const prefix = prefixOf(name)
+    if (prefix === SKIPPED) {
+      if (told !== null && name.includes('_') && told.passes(name)) return listed(r)
+      continue
+    }
+    if (repeats(names, i)) return listed(r)
+    text += prefix + values[i]!
+    pairs++
+  }
+  environ.text = `${text}\0PATH_INFO\0${scriptName === '' ? r.uri : r.uri.slice(scriptName.length)}`
+  environ.pairs = pairs
+  return environ
+}
+
+function serverName(r: HttpRequest): string {
+  if (r.host !== '') return r.host
+  return r.server.name !== '' ? r.server.name : r.stream.localAddress
+}
+
+/** For Gunicorn's users a client on a Unix socket has none. */
+function remoteAddress(r: HttpRequest, told: Told | null): string {
+  return told !== null && r.clientAddress === 'unix:' ? '' : r.clientAddress
+}
+
+function schemeOf(r: HttpRequest, told: Told | null): string {
+  if (told !== null && told.scheme !== '') return told.scheme
+  return r.stream.tls === null ? 'http' : 'https'
+}
+
+function listed(r: HttpRequest): Environ {
+  const list = environList(r)
+  environ.text = list.join('\0')
+  environ.pairs = list.length >>> 1
+  return environ
+}
+
+function environList(r: HttpRequest): string[] {
   const { head } = r
   const { names, values, count } = head
   const told = toldOf.get(r)
@@ -48,20 +130,19 @@ export function environOf(r: HttpRequest): string[] {
     'SERVER_PROTOCOL',
     PROTOCOLS[r.version] ?? 'HTTP/1.1',
     'SERVER_NAME',
-    r.host !== '' ? r.host : r.server.name !== '' ? r.server.name : r.stream.localAddress,
+    serverName(r),
     'SERVER_PORT',
     portText(r),
     'REMOTE_ADDR',
-    // For Gunicorn's users a client on a Unix socket has none.
-    told !== null && r.clientAddress === 'unix:' ? '' : r.clientAddress,
+    remoteAddress(r, told),
     'REMOTE_PORT',
     `${r.clientPort}`,
     'wsgi.url_scheme',
-    told !== null && told.scheme !== '' ? told.scheme : r.stream.tls === null ? 'http' : 'https',
+    schemeOf(r, told),
   ]
   if (told !== null && r.stream.proxyProtocol !== null) addProxyProtocol(environ, r.stream.proxyProtocol)
   const { body } = r
-  if (body !== null) environ.push('CONTENT_LENGTH', `${body.length}`)
+  if (body !== null && bodyLength(body) >= 0) environ.push('CONTENT_LENGTH', `${bodyLength(body)}`)
   else if (head.contentLength === 0) environ.push('CONTENT_LENGTH', '0')
   if (head.contentTypeIndex >= 0) environ.push('CONTENT_TYPE', values[head.contentTypeIndex]!)
   for (let i = 0; i < count; i++) {

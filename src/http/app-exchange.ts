@@ -17,13 +17,14 @@ import {
   WORKER_LOST,
   WORKER_TIMEOUT,
 } from '../app/dispatch/call.ts'
-import { encodeBodyFile, encodeBodyHeader, encodeRequest } from '../codec/frames.ts'
+import { encodeBodyFile, encodeBodyHeader, encodeRequest, encodeRequestText } from '../codec/frames.ts'
 import { parseLength } from '../codec/h1/fields.ts'
 import { reason } from '../codec/h1/write.ts'
 import { CRIT, ERR } from '../log/error-log.ts'
 import { environOf } from './app-environ.ts'
 import * as field from './app-fields.ts'
 import { scopeOf } from './app-scope.ts'
+import { AppBody } from './app-body.ts'
 import { addServerTiming, appTimes, type AppTimes } from './app-times.ts'
 import type { Application } from './application.ts'
 import { FileParts } from './file-parts.ts'
@@ -37,6 +38,8 @@ import { type BufferLimits, type Producer, ResponseBuffer } from './response-buf
 export interface AppPass {
   readonly app: Application
   readonly buffering: boolean
+  /** Does a worker get a request only when its body is complete? */
+  readonly requestBuffering: boolean
   readonly limits: BufferLimits
   /** Times are told to the client in a Server-Timing field. */
   readonly serverTiming: boolean
@@ -91,12 +94,16 @@ export class AppExchange extends Call implements Source, Producer, AppTimes {
 
   send(link: Carrier): void {
     const { body } = this.r
-    const environ = this.pass.app.settings.kind === 'asgi' ? scopeOf(this.r) : environOf(this.r)
-    if (body === null || body.path === '') {
-      link.write(encodeRequest(link.stream, environ, body === null ? EMPTY : body.bytes()))
+    if (body instanceof AppBody) {
+      link.write(this.encode(link, null))
+      body.open(this)
       return
     }
-    link.write(encodeRequest(link.stream, environ, null))
+    if (body === null || body.path === '') {
+      link.write(this.encode(link, body === null ? EMPTY : body.bytes()))
+      return
+    }
+    link.write(this.encode(link, null))
     if (this.pass.app.sharesFiles) {
       link.write(encodeBodyFile(link.stream, Buffer.from(body.path, 'latin1').toString(), body.length))
       return
@@ -105,9 +112,19 @@ export class AppExchange extends Call implements Source, Producer, AppTimes {
     this.onWritable(link)
   }
 
+  private encode(link: Carrier, body: Buffer | null): Buffer {
+    if (this.pass.app.settings.kind === 'asgi') return encodeRequest(link.stream, scopeOf(this.r), body)
+    const { text, pairs } = environOf(this.r)
+    return encodeRequestText(link.stream, text, pairs, body)
+  }
+
   /** A body on disk that the worker may not open goes through the socket, as fast as the worker takes it. */
   onWritable(link: Carrier): void {
     const { body } = this.r
+    if (body instanceof AppBody) {
+      body.flush()
+      return
+    }
     if (body === null || body.path === '' || this.pass.app.sharesFiles || this.r.done) return
     let ready = true
     while (ready && this.bodySent < body.length && link.credit > 0) {
@@ -123,6 +140,7 @@ export class AppExchange extends Call implements Source, Producer, AppTimes {
       link.write(encodeBodyHeader(link.stream, size, this.bodySent === body.length))
       ready = link.write(piece.subarray(0, size))
     }
+    this.sending = this.bodySent < body.length
   }
 
   // ── the response ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -130,6 +148,7 @@ export class AppExchange extends Call implements Source, Producer, AppTimes {
   onHead(fields: string[], body: Buffer, bodySize: number, end: boolean): void {
     const { r } = this
     if (r.done) return
+    if (end) this.closeBody()
     const status = fields[0]!
     if (end && fields.length === 1 && bodySize === 0 && status.startsWith('500')) {
       respondSpecial(r, 500)
@@ -150,6 +169,7 @@ export class AppExchange extends Call implements Source, Producer, AppTimes {
   onData(bytes: Buffer, end: boolean): void {
     const { r } = this
     if (r.done) return
+    if (end) this.closeBody()
     if (this.fromFile) {
       if (bytes.length > 0) this.breakOff('sent more body behind a file')
       return
@@ -189,9 +209,15 @@ export class AppExchange extends Call implements Source, Producer, AppTimes {
     this.r.log(level, text)
   }
 
+  /** The worker is done: what the client still sends is for nobody. */
+  private closeBody(): void {
+    if (this.r.body instanceof AppBody) this.r.body.close()
+  }
+
   onFailure(why: number, pid: number): void {
     const { r } = this
     if (r.done) return
+    this.closeBody()
     r.log(ERR, this.describe(why, pid))
     if (why === QUEUE_FULL || why === QUEUE_TIMEOUT) r.addHeader('Retry-After', RETRY_AFTER)
     else dropFields(r)

@@ -2,9 +2,10 @@
 // proxy whose upstream is our own: nothing to configure, upgrades pass, and the client is named in X-Forwarded-*.
 
 import { ERR } from '../log/error-log.ts'
+import { bodyLength } from './app-body.ts'
 import { addServerTiming, appTimes, type AppTimes } from './app-times.ts'
 import { type Application, pidOf } from './application.ts'
-import { Slot } from './module.ts'
+import { DONE, Slot } from './module.ts'
 import { respondSpecial, type Source } from './output.ts'
 import { readRequestBody } from './request-body.ts'
 import type { HttpRequest } from './request.ts'
@@ -14,6 +15,7 @@ import { http1, type H1Reader } from './upstream/h1.ts'
 import type { UpstreamProtocol } from './upstream/protocol.ts'
 import { requestUri } from './upstream/request-uri.ts'
 import { ERROR, NO_LIVE, type UpstreamSettings } from './upstream/settings.ts'
+import { StreamedBody } from './upstream/streamed-body.ts'
 
 /** For one location. */
 export interface NodePass {
@@ -32,14 +34,14 @@ const FOREVER_MS = 2 ** 31
 
 export function nodePass(
   app: Application,
-  buffering: boolean,
+  { buffering, requestBuffering }: { readonly buffering: boolean; readonly requestBuffering: boolean },
   bufferLimits: BufferLimits,
   serverTiming: boolean,
 ): NodePass {
   const timeout = app.settings.timeout === 0 ? FOREVER_MS : app.settings.timeout
   const settings: UpstreamSettings = {
     buffering,
-    requestBuffering: true,
+    requestBuffering,
     cache: null,
     bind: null,
     ignoreClientAbort: false,
@@ -76,6 +78,12 @@ const slot = new Slot<NodePass>()
 
 export function passToNode(r: HttpRequest, pass: NodePass): number {
   slot.set(r, pass)
+  const { body } = r
+  if (!pass.settings.requestBuffering && body !== null && !body.complete && pass.app.hasWorkers) {
+    r.body = new StreamedBody(r, body.declared)
+    ask(r)
+    return DONE
+  }
   return readRequestBody(r, bodyReady)
 }
 
@@ -98,6 +106,7 @@ function ask(r: HttpRequest): void {
   const x = new NodeExchange(r, pass)
   x.uri = requestUri(r, '', false, '')
   x.sendsBody = r.body !== null
+  if (r.body instanceof StreamedBody) x.streamed = r.body
   x.connect()
 }
 
@@ -136,7 +145,12 @@ class NodeExchange extends Exchange implements AppTimes {
   override failed(why: number): void {
     const { r, pass } = this
     const tried = retries.get(r) ?? 0
-    if (!((this.state === CONNECTING && this.nobodyListens) || why === NO_LIVE) || tried === RETRIES_MAX || !pass.app.mayCome || r.done) {
+    if (
+      !((this.state === CONNECTING && this.nobodyListens) || why === NO_LIVE) ||
+      tried === RETRIES_MAX ||
+      !pass.app.mayCome ||
+      r.done
+    ) {
       super.failed(why)
       return
     }
@@ -195,7 +209,8 @@ function requestHead(x: Exchange): string {
     else if (!OWN.has(name)) text += `${head.originalName(i)}: ${head.values[i]}\r\n`
   }
   text += `X-Forwarded-For: ${forwarded}\r\nX-Forwarded-Proto: ${r.stream.tls === null ? 'http' : 'https'}\r\n`
-  if (r.body !== null) text += `Content-Length: ${r.body.length}\r\n`
+  if (r.body !== null && bodyLength(r.body) >= 0) text += `Content-Length: ${bodyLength(r.body)}\r\n`
+  else if (r.body !== null) text += 'Transfer-Encoding: chunked\r\n'
   else if (head.contentLength === 0) text += 'Content-Length: 0\r\n'
   const upgrade = head.upgrade ? r.header('upgrade') : null
   text += upgrade === null ? 'Connection: keep-alive\r\n' : `Connection: upgrade\r\nUpgrade: ${upgrade}\r\n`

@@ -1,6 +1,7 @@
 // A request as the pairs an ASGI scope is made of (docs/bridge.md): nine that every request has, then the client's fields as
 // they came, then the path. The worker decodes and puts them where ASGI has them.
 
+import { bodyLength } from './app-body.ts'
 import { toldOf } from './app-trust.ts'
 import type { HttpRequest } from './request.ts'
 
@@ -36,8 +37,8 @@ export function scopeOf(r: HttpRequest): string[] {
     const name = names[i]!
     if (!isOurs(name) || (told !== null && name.includes('_') && told.passes(name))) scope.push(name, values[i]!)
   }
-  // However the body was framed, all of it is here now.
-  if (r.body !== null) scope.push('content-length', `${r.body.length}`)
+  // However the body is framed, the application gets it bare.
+  if (r.body !== null && bodyLength(r.body) >= 0) scope.push('content-length', `${bodyLength(r.body)}`)
   else if (head.contentLength === 0) scope.push('content-length', '0')
   scope.push('path', r.uri)
   return scope

@@ -2,6 +2,7 @@
 // header_map and proxy_allow_ips, and the address itself from X-Forwarded-For or Forwarded where that is asked for. What a
 // peer says that is not trusted is nobody's word; what it sends stays a field like any other.
 
+import { spokeTls } from '../codec/proxy-protocol.ts'
 import { lastForwarded } from './forwarded-header.ts'
 import { forwarded, forwardedFromFields, TrustedProxies } from './forwarded-address.ts'
 import { NEXT, Slot } from './module.ts'
@@ -55,16 +56,53 @@ const BAD_REQUEST = 400
 const FORBIDDEN = 403
 const MISCONFIGURED = 500
 
+/** A location's trust, with what most requests come to made beforehand. */
+export class Believer {
+  readonly trust: Trust
+  /** Of a peer that is not trusted, and of one that is and says nothing, "http" or "https". */
+  readonly stranger: Told
+  readonly silent: Told
+  readonly http: Told
+  readonly https: Told
+  /** What the scheme's fields begin with, -1 where they differ: most fields need no further look. */
+  readonly initial: number
+  private peer = ''
+  private peerTrusted = false
+
+  constructor(trust: Trust) {
+    this.trust = trust
+    const { scriptName } = trust
+    this.stranger = new Told(trust, false, '', scriptName)
+    this.silent = new Told(trust, true, '', scriptName)
+    this.http = new Told(trust, true, 'http', scriptName)
+    this.https = new Told(trust, true, 'https', scriptName)
+    const initials = new Set([...trust.schemeHeaders.keys()].map(name => name.charCodeAt(0)))
+    this.initial = initials.size === 1 ? [...initials][0]! : -1
+  }
+
+  /** One peer has many requests. */
+  trusts(peer: string): boolean {
+    if (peer === this.peer) return this.peerTrusted
+    this.peer = peer
+    this.peerTrusted = isAmong(peer, this.trust)
+    return this.peerTrusted
+  }
+}
+
 /** For the phase post-read. */
-export function takeWord(r: HttpRequest, trust: Trust): number {
+export function takeWord(r: HttpRequest, believer: Believer): number {
+  const { trust } = believer
   const peer = r.clientAddress
+  let spoken = ''
   if (trust.proxyHeaders !== null && r.stream.proxyProtocol !== null) {
     if (!isAmong(peer, trust.proxyHeaders)) return FORBIDDEN
-    r.clientAddress = r.stream.proxyProtocol.source
-    r.clientPort = r.stream.proxyProtocol.sourcePort
+    const { source, sourcePort, tlvs } = r.stream.proxyProtocol
+    if (source !== '') r.clientAddress = source
+    r.clientPort = sourcePort
+    spoken = spokeTls(tlvs) ? 'https' : ''
   }
-  const trusted = isAmong(peer, trust)
-  const told = trusted ? tell(r, trust) : new Told(trust, false, '', trust.scriptName)
+  const trusted = believer.trusts(peer)
+  const told = trusted ? tell(r, believer, spoken) : strangerTold(believer, spoken)
   if (typeof told === 'number') return told
   if (trust.headerMap === 'refuse' && hasRefused(r, told)) return BAD_REQUEST
   if (told.scriptName !== '' && !isBelow(r.uri, told.scriptName)) return MISCONFIGURED
@@ -73,26 +111,33 @@ export function takeWord(r: HttpRequest, trust: Trust): number {
   return NEXT
 }
 
+function strangerTold({ trust, stranger }: Believer, spoken: string): Told {
+  return spoken === '' ? stranger : new Told(trust, false, spoken, trust.scriptName)
+}
+
 /** Peers on Unix sockets are of this machine: who may connect is settled by the socket's mode. */
 function isAmong(peer: string, { proxies, everybody }: { proxies: TrustedProxies; everybody: boolean }): boolean {
   return everybody || peer.startsWith('unix:') || proxies.contains(peer)
 }
 
 /** @returns a status where fields contradict each other */
-function tell(r: HttpRequest, trust: Trust): Told | number {
+function tell(r: HttpRequest, believer: Believer, spoken: string): Told | number {
+  const { trust, initial } = believer
   const { names, values, count } = r.head
   let { scriptName } = trust
   let scheme = ''
   for (let i = 0; i < count; i++) {
     const name = names[i]!
-    const secure = trust.schemeHeaders.get(name)
+    const secure = initial < 0 || name.charCodeAt(0) === initial ? trust.schemeHeaders.get(name) : undefined
     if (secure !== undefined) {
       const said = values[i] === secure ? 'https' : 'http'
       if (scheme !== '' && scheme !== said) return BAD_REQUEST
       scheme = said
     } else if (name === 'script_name' && trust.forwarderHeaders.has(name)) scriptName = values[i]!
   }
-  return new Told(trust, true, scheme === '' ? forwardedScheme(r, trust) : scheme, scriptName)
+  const known = scheme || forwardedScheme(r, trust) || spoken
+  if (scriptName !== trust.scriptName) return new Told(trust, true, known, scriptName)
+  return known === '' ? believer.silent : known === 'https' ? believer.https : believer.http
 }
 
 function hasRefused(r: HttpRequest, told: Told): boolean {

@@ -3,14 +3,24 @@
 
 import { ERR } from '../log/error-log.ts'
 import type { Coder } from './coder.ts'
+import { sentFile, type OpenFile } from './open-file.ts'
 import { BodyStage, EMPTY, FLUSH, LAST } from './output.ts'
 import type { HttpRequest } from './request.ts'
 
 const TEXT_MAX = 65536
 const textBytes = Buffer.allocUnsafeSlow(TEXT_MAX)
 
+/** Small files are kept in that many forms at most. */
+const FORMS_MAX = 4
+
 export class CodingStage extends BodyStage {
-  private coder: Coder | null
+  private coder: Coder | null = null
+  private readonly open: () => Coder
+  /** What all that are opened so have in common; '': their work is not worth keeping. */
+  private readonly form: string
+  /** The file that the body consists of, where its coded form is to be kept. */
+  private keeper: OpenFile | null = null
+  private isOver = false
   /** Who is to blame in the log: `gunzip`. */
   private readonly name: string
   private input: Buffer = EMPTY
@@ -23,10 +33,11 @@ export class CodingStage extends BodyStage {
   inBytes = 0
   outBytes = 0
 
-  constructor(name: string, coder: Coder) {
+  constructor(name: string, open: () => Coder, form = '') {
     super()
     this.name = name
-    this.coder = coder
+    this.open = open
+    this.form = form
   }
 
   write(r: HttpRequest, bytes: Buffer, flags: number): boolean {
@@ -45,11 +56,27 @@ export class CodingStage extends BodyStage {
   /** A small file: coded from memory that serves all of them. */
   override writeLatin1(r: HttpRequest, text: string, flags: number): boolean {
     if (text.length > TEXT_MAX || this.isPending) return super.writeLatin1(r, text, flags)
+    if ((flags & LAST) !== 0 && this.form !== '' && this.inBytes === 0) {
+      const file = sentFile.get(r)
+      if (file !== null && file.isCached && file.text === text) {
+        const coded = file.coded?.get(this.form)
+        if (coded !== undefined) return this.pass(r, text.length, coded, flags)
+        this.keeper = file
+      }
+    }
     return this.writeVolatile(r, textBytes.subarray(0, textBytes.write(text, 'latin1')), flags)
   }
 
   override drain(r: HttpRequest): void {
     if (this.pump(r)) super.drain(r)
+  }
+
+  /** The work has been done before. */
+  private pass(r: HttpRequest, length: number, coded: Buffer, flags: number): boolean {
+    this.isOver = true
+    this.inBytes = length
+    this.outBytes = coded.length
+    return this.next!.write(r, coded, flags)
   }
 
   private take(bytes: Buffer, flags: number): void {
@@ -68,7 +95,7 @@ export class CodingStage extends BodyStage {
     if (this.isPumping) return false
     this.isPumping = true
     let ready = true
-    while (this.isPending && ready && this.coder !== null) ready = this.step(r, this.coder)
+    while (this.isPending && ready && !this.isOver) ready = this.step(r, (this.coder ??= this.open()))
     this.isPumping = false
     return ready && !this.isPending
   }
@@ -83,7 +110,18 @@ export class CodingStage extends BodyStage {
     if (isDone) this.settle(coder)
     this.outBytes += made.length
     if (made.length === 0 && (!isDone || (flags & (LAST | FLUSH)) === 0)) return true
-    return this.next!.write(r, Buffer.from(made), isDone ? flags : 0)
+    const piece = Buffer.from(made)
+    if (this.keeper !== null) this.keep(piece, isDone)
+    return this.next!.write(r, piece, isDone ? flags : 0)
+  }
+
+  /** A form that came in one piece. */
+  private keep(piece: Buffer, isWhole: boolean): void {
+    const file = this.keeper!
+    this.keeper = null
+    if (!isWhole) return
+    file.coded ??= new Map()
+    if (file.coded.size < FORMS_MAX) file.coded.set(this.form, Buffer.concat([piece]))
   }
 
   private settle(coder: Coder): void {
@@ -91,6 +129,7 @@ export class CodingStage extends BodyStage {
     this.input = EMPTY
     this.from = 0
     if ((this.flags & LAST) !== 0) {
+      this.isOver = true
       this.coder = null
       coder.release()
     }
@@ -109,6 +148,7 @@ export class CodingStage extends BodyStage {
   override destroy(_r: HttpRequest): void {
     this.input = EMPTY
     this.isPending = false
+    this.isOver = true
     this.coder?.release()
     this.coder = null
   }

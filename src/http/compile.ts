@@ -2,37 +2,24 @@
 // lists of steps, filters and log handlers. All work that can be done before the first request is done here. Compiling
 // opens nothing and starts nothing; start() does.
 
-import type { AppSettings } from '../app/app.ts'
-import { HTTP, MAIN, type Place, type Scope, type Site } from '../config/directive.ts'
+import { HTTP, MAIN, type Scope, type Site } from '../config/directive.ts'
 import { ConfigError } from '../config/errors.ts'
-import { readDataFile, type DataFile } from '../config/source.ts'
-import { compileTemplate, type Template } from '../config/template.ts'
 import { canonicalAddress } from '../lib/networks.ts'
 import { ErrorLog, type LogTarget } from '../log/error-log.ts'
 import { listen, type Listener } from '../net/listener.ts'
 import { coreDirectives } from './core.ts'
 import { defaultAddress, type ListenDeclaration } from './listen.ts'
+import type { SocketOption } from './listen-options.ts'
 import { compileServer } from './compile-server.ts'
-import type { HttpModule, Value, Variable } from './module.ts'
-import type { Notes } from './notes.ts'
+import { Definitions, type CompileOptions } from './definitions.ts'
+import type { HttpModule } from './module.ts'
 import { defineCaptures, regex, type Pattern } from './regex.ts'
 import { ServerNames } from './server-names.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from './runtime.ts'
 import { Sessions } from './sessions.ts'
-import { Registry, type HttpSetup, type RegistryKey, type ThreadServices } from './setup.ts'
+import type { ThreadServices } from './setup.ts'
 import { whenBackgroundIsIdle } from './subrequest.ts'
-import { captureVariable, corePrefixVariables, coreVariables } from './variables.ts'
-
-export interface CompileOptions {
-  /** What relative paths are relative to, with its final slash. */
-  readonly prefix: string
-  /** May ports below 1024 be bound? It decides where a server without `listen` listens. */
-  readonly asRoot: boolean
-  readonly warn: (warning: ConfigError) => void
-  /** Certificates and keys, as the master has read them. */
-  readonly readData?: (path: string) => DataFile
-  readonly notes?: Notes | null
-}
+import { corePrefixVariables, coreVariables } from './variables.ts'
 
 /** One socket to be bound by the master. */
 export interface ListenAddress {
@@ -42,6 +29,7 @@ export interface ListenAddress {
   readonly path: string
   readonly backlog: number
   readonly ipv6only: boolean
+  readonly options: readonly SocketOption[]
   /** `FILE:LINE` of the directive. */
   readonly place: string
 }
@@ -60,37 +48,17 @@ export function compileHttp(main: Scope, modules: readonly HttpModule[], options
   return compiled
 }
 
-export class CompiledHttp implements HttpSetup {
-  readonly scope: Scope
-  readonly notes: Notes | null
-  readonly folders: string[] = []
-  readonly logFiles: string[] = []
-  readonly shared: { key: string; bytes: number }[] = []
-  readonly apps: AppSettings[] = []
+export class CompiledHttp extends Definitions {
   listens: Address[] = []
   readonly modules: readonly HttpModule[]
-  readonly options: CompileOptions
   private readonly locations: { runtime: LocationRuntime; targets: readonly LogTarget[] | null }[] = []
-  private readonly registries = new Map<RegistryKey<any>, Registry<any>>()
-  private readonly variables = new Map<string, Variable>(Object.entries(coreVariables))
-  /** Members of families that were asked for. */
-  private readonly made = new Map<string, Variable>()
-  private readonly prefixes = new Map(Object.entries(corePrefixVariables))
-  private readonly awaited: { name: string; template: Template }[] = []
-  private readonly starts: ((services: ThreadServices) => void)[] = []
-  private readonly stops: (() => void)[] = []
   private listeners: Listener[] = []
   private sessions: Sessions | null = null
 
   constructor(scope: Scope | null, modules: readonly HttpModule[], options: CompileOptions) {
-    this.scope = scope as Scope
+    super(scope, options, coreVariables, corePrefixVariables)
     this.modules = modules
-    this.options = options
-    this.notes = options.notes ?? null
-    for (const module of modules) {
-      for (const [name, variable] of Object.entries(module.variables ?? {})) this.variables.set(name, variable)
-      for (const [prefix, make] of Object.entries(module.prefixVariables ?? {})) this.prefixes.set(prefix, make)
-    }
+    for (const { variables, prefixVariables } of modules) this.addVariables(variables ?? {}, prefixVariables ?? {})
   }
 
   compile(http: Scope): void {
@@ -100,9 +68,7 @@ export class CompiledHttp implements HttpSetup {
     for (const { scope, runtime } of servers) this.listen(scope, runtime)
     for (const { runtime } of this.listens) (runtime as AddressServers).checkTls()
     this.listens = wildcardsFirst(this.listens)
-    for (const { name, template } of this.awaited) {
-      if (this.lookup(name) === null) throw ConfigError.at(template.place, `unknown "${name}" variable`)
-    }
+    this.checkAwaited()
   }
 
   private defineNameCaptures(scope: Scope): void {
@@ -110,90 +76,6 @@ export class CompiledHttp implements HttpSetup {
     for (const name of scope.conf(coreDirectives).server_name) {
       if (site !== null && /^~./s.test(name)) defineCaptures(regex(name.slice(1), true, site), site, this)
     }
-  }
-
-  // ── what modules ask for (HttpSetup) ─────────────────────────────────────────────────────────────────────────────
-
-  registry<T>(key: RegistryKey<T>): Registry<T> {
-    let registry = this.registries.get(key) as Registry<T> | undefined
-    if (registry === undefined) {
-      registry = new Registry<T>(key.kind)
-      this.registries.set(key, registry)
-    }
-    return registry
-  }
-
-  define(name: string, variable: Variable, at: Site): void {
-    const present = this.variables.get(name)
-    if (present !== undefined && coreVariables[name] !== undefined && present.set === undefined) {
-      at.fail(`the duplicate "${name}" variable`)
-    }
-    this.variables.set(name, variable)
-  }
-
-  value(template: Template): Value {
-    return compileTemplate(template, name => {
-      const variable = this.lookup(name)
-      if (variable !== null) return r => variable.get(r) ?? ''
-      // A map or set further down may define it; checked when all modules have spoken.
-      this.awaited.push({ name, template })
-      let late: Variable | null = null
-      return r => (late ??= this.lookup(name))?.get(r) ?? ''
-    })
-  }
-
-  variable(name: string, at: Place): Variable {
-    const variable = this.lookup(name)
-    if (variable !== null) return variable
-    throw ConfigError.at(at, `unknown "${name}" variable`)
-  }
-
-  defined(name: string): Variable | null {
-    return this.variables.get(name) ?? null
-  }
-
-  find(name: string): Variable | null {
-    const known = this.variables.get(name) ?? this.made.get(name)
-    if (known !== undefined) return known
-    for (const [prefix, make] of this.prefixes) {
-      if (name.startsWith(prefix)) return make(name.slice(prefix.length))
-    }
-    return null
-  }
-
-  private lookup(name: string): Variable | null {
-    if (/^[1-9]$/.test(name)) return captureVariable(Number(name))
-    const variable = this.find(name)
-    if (variable !== null && !this.variables.has(name)) this.made.set(name, variable)
-    return variable
-  }
-
-  onStart(run: (services: ThreadServices) => void): void {
-    this.starts.push(run)
-  }
-
-  onStop(run: () => void): void {
-    this.stops.push(run)
-  }
-
-  sharedMemory(key: string, bytes: number): void {
-    this.shared.push({ key, bytes })
-  }
-
-  readData(path: string): DataFile {
-    return (this.options.readData ?? readDataFile)(path)
-  }
-
-  needsFolder(path: string): void {
-    if (!this.folders.includes(path)) this.folders.push(path)
-  }
-
-  needsLogFile(path: string): void {
-    if (!this.logFiles.includes(path)) this.logFiles.push(path)
-  }
-
-  needsApp(settings: AppSettings): void {
-    this.apps.push(settings)
   }
 
   /** A location whose log is opened when the thread starts. */
@@ -231,8 +113,10 @@ export class CompiledHttp implements HttpSetup {
       isDefault: false,
       backlog: 511,
       ipv6only: true,
+      options: [],
       proxyProtocol: false,
       proxyVersions: null,
+      uwsgi: false,
       tls: false,
       http2: false,
       site,
@@ -245,6 +129,7 @@ export class CompiledHttp implements HttpSetup {
       const runtime = known.runtime as AddressServers
       runtime.proxyProtocol ||= declared.proxyProtocol
       runtime.proxyVersions ??= declared.proxyVersions
+      runtime.uwsgi ||= declared.uwsgi
       runtime.tls ||= declared.tls
       runtime.http2 ||= declared.http2
       return runtime
@@ -252,9 +137,10 @@ export class CompiledHttp implements HttpSetup {
     const runtime = new AddressServers(declared.key, server)
     runtime.proxyProtocol = declared.proxyProtocol
     runtime.proxyVersions = declared.proxyVersions
+    runtime.uwsgi = declared.uwsgi
     runtime.tls = declared.tls
     runtime.http2 = declared.http2
-    const { key, host, port, path, backlog, ipv6only, site } = declared
+    const { key, host, port, path, backlog, ipv6only, options, site } = declared
     this.listens.push({
       key,
       host,
@@ -262,6 +148,7 @@ export class CompiledHttp implements HttpSetup {
       path,
       backlog,
       ipv6only,
+      options,
       place: `${site.file}:${site.line}`,
       runtime,
       within: new Map(),
@@ -338,7 +225,9 @@ export class CompiledHttp implements HttpSetup {
 }
 
 /** Leaves out what a wildcard of the same family and port takes in (ngx_http_init_listening). */
-function wildcardsFirst(addresses: readonly Address[]): Address[] {
+export function wildcardsFirst<A extends ListenAddress & { within: Map<string, unknown>; runtime: unknown }>(
+  addresses: readonly A[],
+): A[] {
   return addresses.filter(address => {
     if (address.path !== '' || address.host === '0.0.0.0' || address.host === '::') return true
     const any = address.host.includes(':') ? '::' : '0.0.0.0'
@@ -349,7 +238,7 @@ function wildcardsFirst(addresses: readonly Address[]): Address[] {
 }
 
 /** The handle is libuv's, as listener.ts hands it over. */
-function runtimeFor(address: Address, handle: unknown): ListenRuntime {
+export function runtimeFor<R>(address: { within: Map<string, R>; runtime: R }, handle: unknown): R {
   if (address.within.size === 0) return address.runtime
   const local: { address?: string } = {}
   ;(handle as { getsockname(into: object): number }).getsockname(local)
@@ -357,7 +246,7 @@ function runtimeFor(address: Address, handle: unknown): ListenRuntime {
 }
 
 /** The `error_log` lines in force where they are not the main ones; null where they are. */
-function ownErrorLog(scope: Scope): readonly LogTarget[] | null {
+export function ownErrorLog(scope: Scope): readonly LogTarget[] | null {
   for (let at: Scope | null = scope; at !== null && at.context !== MAIN; at = at.parent) {
     if (at.has('error_log')) return at.conf(coreDirectives).error_log
   }
@@ -371,6 +260,7 @@ class AddressServers implements ListenRuntime {
   readonly tcpNodelay = true
   proxyProtocol = false
   proxyVersions: ListenRuntime['proxyVersions'] = null
+  uwsgi = false
   tls = false
   http2 = false
   private explicitDefault = false

@@ -18,7 +18,10 @@ export interface Offer {
   readonly minLength: number
   /** How much this client wants it; 0: not at all. */
   quality(r: HttpRequest): number
-  open(): Coder
+  /** For a body of that length, -1 if it is not known. */
+  open(length: number): Coder
+  /** What its settings are: the same settings make the same of the same. */
+  readonly form: string
 }
 
 interface CompressionConf {
@@ -53,10 +56,11 @@ function compress(r: HttpRequest, { offers, vary }: CompressionConf): BodyStage 
   if (vary && (offer !== null || offers.some(offer => suits(r, offer)))) varyByEncoding(r)
   // A part is one of the plain form, which its range was about.
   if (offer === null || r.status === 206) return null
+  const length = r.contentLength
   setCoding(r, offer.coding)
   reshape(r)
   if (r.bodiless) return null
-  const stage = new CodingStage(offer.coding, offer.open())
+  const stage = new CodingStage(offer.coding, () => offer.open(length), offer.form)
   stages.set(r, stage)
   return stage
 }

@@ -21,6 +21,8 @@ export interface FetchTarget {
   /** null: the system's own. */
   readonly resolver: LocationResolver | null
   readonly timeoutMs: number
+  /** Its answer has no body, whatever the head says (HEAD). */
+  readonly bodyless?: boolean
 }
 
 export interface Fetched {
@@ -146,7 +148,7 @@ class Exchange implements ConnectionHandler {
 
   private look(ended: boolean): void {
     if (this.over) return
-    const answer = readAnswer(Buffer.concat(this.chunks), ended)
+    const answer = readAnswer(Buffer.concat(this.chunks), ended, this.target.bodyless === true)
     if (answer === 'incomplete') return
     if (answer === 'broken') this.fail('the answer is no HTTP response')
     else {
@@ -178,7 +180,7 @@ function names(
   return (isIP(bare) === 0 ? certificate.checkHost(bare) : certificate.checkIP(bare)) !== undefined
 }
 
-function readAnswer(bytes: Buffer, ended: boolean): Fetched | 'incomplete' | 'broken' {
+function readAnswer(bytes: Buffer, ended: boolean, bodyless: boolean): Fetched | 'incomplete' | 'broken' {
   const head = new ResponseHead()
   let at = 0
   do {
@@ -188,7 +190,7 @@ function readAnswer(bytes: Buffer, ended: boolean): Fetched | 'incomplete' | 'br
     if (used === 0) return ended ? 'broken' : 'incomplete'
     at += used
   } while (head.code < 200)
-  const body = bodyOf(head, bytes, at, ended)
+  const body = bodyless ? Buffer.alloc(0) : bodyOf(head, bytes, at, ended)
   if (typeof body === 'string') return body
   return { status: head.code, body, field: name => head.get(name) ?? '' }
 }

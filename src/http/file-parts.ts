@@ -126,11 +126,13 @@ export class FileParts implements Source {
       this.position += count
       left -= count
       if (count < wanted) {
+        // That it takes no more may also mean that there is no connection any more, which only the event loop can tell.
+        left -= WAKE_PIECE
         if (!this.sendPiece(Math.min(WAKE_PIECE, wanted - count))) return
       } else if (this.position === end) {
         if (!this.finishPart(true)) return
       }
-      if (left === 0) {
+      if (left <= 0) {
         this.awaitTurn()
         return
       }

@@ -5,15 +5,9 @@ import { HTTP, LOCATION, SERVER, type Conf, type Directive } from '../config/dir
 import { Template } from '../config/template.ts'
 import { parseNumber, parseSeconds } from '../config/units.ts'
 import { accepted, flag, number, seconds } from '../config/values.ts'
+import { KeptFiles } from './kept-files.ts'
 import type { LocationBuilder } from './module.ts'
-import {
-  CachedFiles,
-  guardedFiles,
-  OpenFileCache,
-  uncached,
-  type CacheLimits,
-  type FileFinder,
-} from './open-file-cache.ts'
+import { CachedFiles, guardedFiles, OpenFileCache, type CacheLimits, type FileFinder } from './open-file-cache.ts'
 import type { HttpSetup } from './setup.ts'
 import { FOLLOW, LinkGuard, NO_LINKS, SAME_OWNER } from './symlinks.ts'
 
@@ -78,6 +72,8 @@ export const fileDirectives = {
   log_not_found: flag(everywhere, true),
 }
 
+const keptFiles = new KeptFiles()
+
 // Who inherits a directive shares its cache: the value is the same object for all of them.
 const caches = new WeakMap<CacheLimits, OpenFileCache>()
 
@@ -86,7 +82,7 @@ export function fileFinder(at: LocationBuilder, http: HttpSetup): FileFinder {
   const conf: Conf<typeof fileDirectives> = at.scope.conf(fileDirectives)
   const limits = conf.open_file_cache
   const { rule, from } = conf.disable_symlinks
-  if (limits === null && rule === FOLLOW) return uncached
+  if (limits === null && rule === FOLLOW) return keptFiles
   const guard = new LinkGuard(rule, from === null ? null : at.value(from))
   if (limits === null) return guardedFiles(guard)
   let cache = caches.get(limits)

@@ -17,11 +17,7 @@ export interface ForwardedElement {
 }
 
 /** The element that tells of the client itself; null: there is none, or the field is broken. */
-export function lastForwarded(
-  r: HttpRequest,
-  proxies: TrustedProxies,
-  everybody: boolean,
-): ForwardedElement | null {
+export function lastForwarded(r: HttpRequest, proxies: TrustedProxies, everybody: boolean): ForwardedElement | null {
   const { names, values, count } = r.head
   const all: string[] = []
   for (let i = 0; i < count; i++) if (names[i] === 'forwarded') all.push(values[i]!)

@@ -2,7 +2,7 @@
 
 import { isIPv4, isIPv6 } from 'node:net'
 import type { Site } from '../config/directive.ts'
-import { parseSize } from '../config/units.ts'
+import { socketOptions, type SocketOption } from './listen-options.ts'
 
 /** An address to listen on. Two with the same key are the same socket. */
 export interface ListenDeclaration {
@@ -15,8 +15,11 @@ export interface ListenDeclaration {
   readonly isDefault: boolean
   readonly backlog: number
   readonly ipv6only: boolean
+  readonly options: readonly SocketOption[]
   /** Connections begin with a PROXY protocol header. */
   readonly proxyProtocol: boolean
+  /** Connections speak uwsgi, as a front's uwsgi_pass does. */
+  readonly uwsgi: boolean
   /** … or may begin with one, of these versions; null: must. */
   readonly proxyVersions: ProxyVersions | null
   /** Connections begin with a TLS handshake. */
@@ -41,7 +44,9 @@ export function parseListen(args: readonly string[], at: Site): readonly ListenD
   let proxyVersions: ProxyVersions | null = null
   let tls = false
   let http2 = false
+  let uwsgi = false
   let quic = false
+  const options: SocketOption[] = []
   for (const option of args.slice(1)) {
     if (option === 'default_server' || option === 'default') isDefault = true
     else if (option === 'proxy_protocol') proxyProtocol = true
@@ -49,40 +54,38 @@ export function parseListen(args: readonly string[], at: Site): readonly ListenD
       proxyProtocol = true
       proxyVersions = versionsOf(option.slice(15), at)
     } else if (option === 'ssl') tls = true
+    else if (option === 'uwsgi') uwsgi = true
     else if (option === 'http2') {
       http2 = true
       at.warn('the "listen ... http2" directive is deprecated, use the "http2" directive instead')
     } else if (option.startsWith('backlog=')) {
       backlog = Number(option.slice(8))
-      if (!Number.isInteger(backlog) || backlog <= 0) at.fail(`invalid backlog "${option.slice(8)}"`)
+      if (!Number.isInteger(backlog) || backlog <= 0) at.fail(`invalid backlog "${option}"`)
     } else if (option === 'ipv6only=on') ipv6only = true
     else if (option === 'ipv6only=off') ipv6only = false
     else if (option.startsWith('ipv6only=')) at.fail(`invalid ipv6only flags "${option.slice(9)}"`)
-    // Threads accept from one shared socket, and the kernel's buffers adjust themselves: asking for these changes nothing.
-    else if (option === 'reuseport' || option === 'bind' || option === 'deferred') continue
-    else if (option.startsWith('rcvbuf=') || option.startsWith('sndbuf=')) {
-      if (parseSize(option.slice(7)) === null) at.fail(`invalid ${option.slice(0, 6)} "${option.slice(7)}"`)
-    } else if (option.startsWith('so_keepalive=')) checkKeepalive(option.slice(13), at)
-    else if (option === 'quic') quic = true
-    else at.fail(`invalid parameter "${option}"`)
+    // Threads accept from one shared socket, which every address has to itself: asking for these changes nothing.
+    else if (option === 'reuseport' || option === 'bind') continue
+    else if (option === 'multipath') at.warn('"multipath" is ignored: connections are made by TCP alone')
+    else if (option.startsWith('accept_filter=')) {
+      at.warn(`accept filters "${option}" are not supported on this platform, ignored`)
+    } else if (option === 'quic') quic = true
+    else options.push(...(socketOptions(option, at) ?? at.fail(`invalid parameter "${option}"`)))
   }
   if (quic) {
     // A client that was told of HTTP/3 and cannot reach it goes on with TCP.
     at.warn(`"listen ${args[0]} quic" is ignored, HTTP/3 is not supported yet`)
     return []
   }
-  const options = { isDefault, backlog, ipv6only, proxyProtocol, proxyVersions, tls, http2, site: at }
-  return addresses.map(address => ({ ...address, ...options }))
+  const common = { isDefault, backlog, ipv6only, options, proxyProtocol, proxyVersions, uwsgi, tls, http2, site: at }
+  return addresses.map(address => ({ ...address, ...common }))
 }
 
 /** Gunicorn's proxy_protocol: connections without a header are served as well. */
 function versionsOf(word: string, at: Site): ProxyVersions {
-  return word === 'v1' || word === 'v2' || word === 'auto' ? word : at.fail(`invalid parameter "proxy_protocol=${word}"`)
-}
-
-function checkKeepalive(value: string, at: Site): void {
-  if (value === 'on' || value === 'off') return
-  if (!/^[0-9smh]*:[0-9smh]*:[0-9]*$/.test(value)) at.fail(`invalid so_keepalive value: "${value}"`)
+  return word === 'v1' || word === 'v2' || word === 'auto'
+    ? word
+    : at.fail(`invalid parameter "proxy_protocol=${word}"`)
 }
 
 type ListenAddress = Pick<ListenDeclaration, 'key' | 'host' | 'port' | 'path'>
@@ -107,7 +110,7 @@ function parseAddresses(text: string, at: Site): readonly ListenAddress[] {
 function parseAddress(text: string, at: Site): ListenAddress {
   if (text.startsWith('unix:')) {
     const path = text.slice(5)
-    if (path === '') at.fail(`no path in unix domain socket "${text}" of the "listen" directive`)
+    if (path === '') at.fail(`no path in the unix domain socket in "${text}" of the "listen" directive`)
     const absolute = at.prefixPath(path)
     if (absolute.length > 107) at.fail(`too long path in the unix domain socket "${text}" of the "listen" directive`)
     return { key: `unix:${absolute}`, host: '', port: 0, path: absolute }
@@ -117,6 +120,7 @@ function parseAddress(text: string, at: Site): ListenAddress {
     if (!isIPv6(v6[1]!)) at.fail(`invalid IPv6 address in "${text}" of the "listen" directive`)
     return tcp(v6[1]!, portOf(v6[2], text, at))
   }
+  if (text.startsWith('[')) at.fail(`invalid host in "${text}" of the "listen" directive`)
   if (/^\d+$/.test(text)) return tcp('0.0.0.0', portOf(text, text, at))
   const colon = text.lastIndexOf(':')
   const host = colon === -1 ? text : text.slice(0, colon)

@@ -69,6 +69,16 @@ export interface LocationBuilder {
   value(template: Template): Value
 }
 
+/** A server of the stream block, for modules that look at connections as they do at requests: what they are handed is a
+ *  session, which has of a request the client's address, slots for their state, `stream`, a status and a log. */
+export interface ConnectionBuilder {
+  readonly scope: Scope
+  /** Refuses with the status it answers, or NEXT. */
+  access<C>(run: (r: HttpRequest, conf: C) => number, conf: C): void
+  log<C>(run: (r: HttpRequest, conf: C) => void, conf: C): void
+  value(template: Template): Value
+}
+
 export interface HttpModule<D extends Directives = any> {
   /** The file's name, and its name in docs and logs. */
   readonly name: string
@@ -79,6 +89,10 @@ export interface HttpModule<D extends Directives = any> {
   readonly prefixVariables?: Readonly<Record<string, (rest: string) => Variable>>
   /** Once per http block, before any location: named groups (upstream, app), new variables (map), zones. */
   setup?(conf: Conf<D>, http: HttpSetup): void
+  /** Is it a module of the stream block, too? Then setup() is called for that block as well. */
+  readonly inStream?: true
+  /** Once per server of the stream block. */
+  connection?(conf: Conf<D>, at: ConnectionBuilder, stream: HttpSetup): void
   /** Once per location and once per server (kind 'server'): add steps only where this location needs them. No side effects. */
   compile?(conf: Conf<D>, at: LocationBuilder, http: HttpSetup): void
 }
@@ -119,9 +133,10 @@ export function inheritSlots(parent: HttpRequest, sub: HttpRequest): void {
   for (const index of inheritedSlots) sub.slots[index] = parent.slots[index]
 }
 
-/** Slots for a new request. */
+let blank: readonly null[] = []
+
+/** Slots for a new request: a copy of as many as there are, and no more. */
 export function freshSlots(): unknown[] {
-  const slots: unknown[] = []
-  for (let i = 0; i < slotCount; i++) slots.push(null)
-  return slots
+  if (blank.length !== slotCount) blank = Array.from({ length: slotCount }, () => null)
+  return blank.slice()
 }

@@ -25,12 +25,6 @@ export interface FileFinder {
 
 const follow = new LinkGuard(FOLLOW, null)
 
-export const uncached: FileFinder = {
-  guard: follow,
-  open: path => openFile(path),
-  look: path => statFile(path),
-}
-
 /** Without a cache, minding links. */
 export function guardedFiles(guard: LinkGuard): FileFinder {
   return {

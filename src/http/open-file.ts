@@ -3,6 +3,7 @@
 // costs less than asking another thread for it. Only the content of big files is read asynchronously (file-parts.ts).
 
 import { closeSync, constants, fstatSync, openSync, readSync, statSync, type Stats } from 'node:fs'
+import { Slot } from './module.ts'
 import { FOLLOW, openGuarded } from './symlinks.ts'
 import { errorText } from '../lib/errno.ts'
 import { formatHttpDate } from '../lib/http-date.ts'
@@ -21,6 +22,9 @@ export const SMALL_MAX = 65536
 // A pipe must not block us until somebody writes to it.
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK
 
+/** The file that a response consists of. */
+export const sentFile = new Slot<OpenFile>()
+
 export class OpenFile {
   readonly path: string
   kind = FAILED
@@ -31,6 +35,11 @@ export class OpenFile {
   mtime = 0
   lastModified = ''
   etag = ''
+  // What tells it from another file, and from itself before a change. Times in ms.
+  device = 0
+  inode = 0
+  mtimeMs = 0
+  ctimeMs = 0
   /** The content as latin1 text, null for big files and whatever has none. */
   text: string | null = null
   /** Open for big files alone, else -1. */
@@ -39,6 +48,9 @@ export class OpenFile {
   code = ''
   /** Which call failed and why, worded for the log: `open() "…" failed (2: …)`. */
   failure = ''
+
+  /** Its compressed forms, by how they were made; for files in a cache. */
+  coded: Map<string, Buffer> | null = null
 
   // For the cache.
   uses = 1
@@ -144,6 +156,10 @@ export function fileName(path: string): string | Buffer {
 
 function describe(file: OpenFile, stats: Stats): void {
   file.kind = stats.isFile() ? REGULAR : stats.isDirectory() ? DIRECTORY : SPECIAL
+  file.device = stats.dev
+  file.inode = stats.ino
+  file.mtimeMs = stats.mtimeMs
+  file.ctimeMs = stats.ctimeMs
   file.isExecutable = (stats.mode & constants.S_IXUSR) !== 0
   file.mtime = Math.floor(stats.mtimeMs / 1000)
   file.lastModified = formatHttpDate(file.mtime)

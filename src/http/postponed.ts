@@ -4,13 +4,15 @@
 //
 //   own bytes │ subrequest (writes through) │ own bytes, held │ subrequest, held back │ …   ──▶ the owner's next stage
 
-import { EMPTY, FLUSH, LAST, sendHead, type BodyStage } from './output.ts'
+import { EMPTY, LAST, sendHead, type BodyStage } from './output.ts'
 import type { HttpRequest } from './request.ts'
 import { startSubrequest, SubrequestOutput } from './subrequest.ts'
 
 /** Parts that may wait, and bytes that may wait in them, before the source is held. */
 const PARTS_MAX = 128
 const HELD_MAX = 128 * 1024
+/** Up to here pieces that come at once are sent at once. */
+const GATHERED_MAX = 16 * 1024
 
 /** The stage whose body it is. */
 export interface PartsOwner extends BodyStage {
@@ -27,6 +29,10 @@ export class PostponedBody {
   private clientReady = true
   private isAdvancing = false
   private isEnding = false
+  private isCorked = false
+  private gathered: Buffer[] = []
+  private gatheredBytes = 0
+  private gatheredFlags = 0
 
   constructor(r: HttpRequest, owner: PartsOwner) {
     this.r = r
@@ -45,7 +51,7 @@ export class PostponedBody {
   /** Bytes of the request's own; they must stay unchanged. */
   write(bytes: Buffer, flags: number): void {
     if (this.isEmpty && !this.isAdvancing) {
-      if (bytes.length > 0 || flags !== 0) this.clientReady = this.owner.next!.write(this.r, bytes, flags)
+      if (bytes.length > 0 || flags !== 0) this.send(bytes, flags)
       return
     }
     if (bytes.length > 0) {
@@ -62,9 +68,40 @@ export class PostponedBody {
 
   /** What a subrequest whose turn it is has to say. */
   pass(bytes: Buffer): boolean {
+    return this.send(bytes, 0)
+  }
+
+  private send(bytes: Buffer, flags: number): boolean {
     if (this.r.done) return false
-    this.clientReady = this.owner.next!.write(this.r, bytes, 0)
+    if (!this.isCorked) {
+      this.clientReady = this.owner.next!.write(this.r, bytes, flags)
+      return this.clientReady
+    }
+    if (bytes.length > 0) this.gathered.push(bytes)
+    this.gatheredBytes += bytes.length
+    this.gatheredFlags |= flags
+    if (this.gatheredBytes >= GATHERED_MAX) this.sendGathered()
     return this.clientReady
+  }
+
+  /** From here on small pieces are gathered, until uncork(). */
+  cork(): void {
+    this.isCorked = true
+  }
+
+  uncork(): void {
+    this.isCorked = false
+    if (this.gatheredBytes > 0 || this.gatheredFlags !== 0) this.sendGathered()
+  }
+
+  private sendGathered(): void {
+    const { gathered, gatheredFlags } = this
+    this.gathered = []
+    this.gatheredBytes = 0
+    this.gatheredFlags = 0
+    if (this.r.done) return
+    const bytes = gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered)
+    this.clientReady = this.owner.next!.write(this.r, bytes, gatheredFlags)
   }
 
   over(output: InsertedOutput): void {
@@ -81,6 +118,7 @@ export class PostponedBody {
 
   destroy(): void {
     this.parts = []
+    this.gathered = []
     this.first = 0
     this.heldBytes = 0
   }
@@ -102,7 +140,7 @@ export class PostponedBody {
     this.isAdvancing = false
     if (!this.isEmpty || !this.isEnding || this.r.done) return
     this.isEnding = false
-    this.owner.next!.write(this.r, EMPTY, LAST)
+    this.send(EMPTY, LAST)
   }
 
   private shift(): void {
@@ -117,11 +155,6 @@ export class PostponedBody {
     const output = sub.stream as InsertedOutput
     if (this.parts[this.first] === output) output.takeTurn()
     if (startSubrequest(sub)) this.over(output.finished())
-  }
-
-  /** Lets what there is go out to the client. */
-  flush(): void {
-    if (this.isEmpty && !this.r.done) this.write(EMPTY, FLUSH)
   }
 }
 

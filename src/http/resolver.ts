@@ -1,7 +1,18 @@
 // `resolver` and `resolver_timeout`: the DNS servers that a location asks for names which are known only at run time
 // (ngx_http_core_resolver). For all that pass requests to a place with variables in it.
 
-import { HTTP, LOCATION, SERVER, UPSTREAM, type Conf, type Directive, type Site } from '../config/directive.ts'
+import {
+  HTTP,
+  LOCATION,
+  SERVER,
+  STREAM,
+  STREAM_SERVER,
+  STREAM_UPSTREAM,
+  UPSTREAM,
+  type Conf,
+  type Directive,
+  type Site,
+} from '../config/directive.ts'
 import { parseSeconds } from '../config/units.ts'
 import { time } from '../config/values.ts'
 import { ERR } from '../log/error-log.ts'
@@ -42,14 +53,16 @@ function serversOf(word: string, at: Site): DnsServer[] {
   return hosts.map(host => ({ host, port: url.port }))
 }
 
+const contexts = HTTP | SERVER | LOCATION | UPSTREAM | STREAM | STREAM_SERVER | STREAM_UPSTREAM
+
 export const resolverDirectives = {
   resolver: {
-    in: HTTP | SERVER | LOCATION | UPSTREAM,
+    in: contexts,
     args: [1, Infinity],
     default: null,
     parse: parseResolver,
   } satisfies Directive<ResolverOptions | null>,
-  resolver_timeout: time(HTTP | SERVER | LOCATION | UPSTREAM, 30_000),
+  resolver_timeout: time(contexts, 30_000),
 }
 
 /** A location's resolver. */

@@ -59,6 +59,11 @@ export class ResponseBuffer implements Source {
     r.onEnd(() => this.release())
   }
 
+  /** Does the client have all that has come so far? */
+  get isIdle(): boolean {
+    return this.clientReady && this.empty
+  }
+
   get needsClient(): boolean {
     return !this.ended
   }
@@ -140,7 +145,7 @@ export class ResponseBuffer implements Source {
         r.log(WARN, `an upstream response is buffered to a temporary file ${path} while reading upstream`)
       }
       // At its place: what a write that failed has left of itself is written over.
-      for (let done = 0; done < chunk.length; ) {
+      for (let done = 0; done < chunk.length;) {
         done += writeSync(this.descriptor, chunk, done, chunk.length - done, this.fileLength + done)
       }
       this.fileLength += chunk.length

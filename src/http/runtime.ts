@@ -114,6 +114,8 @@ export interface ListenRuntime {
   readonly tcpNodelay: boolean
   /** Does every connection begin with a PROXY protocol header? */
   readonly proxyProtocol: boolean
+  /** Do clients speak uwsgi? */
+  readonly uwsgi: boolean
   /** … or may it, of these versions? null: it does. */
   readonly proxyVersions: ProxyVersions | null
   /** `ssl`: clients speak TLS. */

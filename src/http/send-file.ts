@@ -8,7 +8,7 @@ import { FileParts, type FileMoving } from './file-parts.ts'
 import { contentType } from './mime.ts'
 import { DONE, type LocationBuilder } from './module.ts'
 import type { DateRule } from './not-modified.ts'
-import type { OpenFile } from './open-file.ts'
+import { sentFile, type OpenFile } from './open-file.ts'
 import { EMPTY, LAST, respond, sendHead } from './output.ts'
 import { UNLIMITED } from './range.ts'
 import type { HttpRequest } from './request.ts'
@@ -58,6 +58,7 @@ export function sendFile(r: HttpRequest, conf: FileSending, file: OpenFile): num
   r.contentType = contentType(r)
   r.conditional = conf.dateRule
   r.rangesMax = conf.maxRanges
+  sentFile.set(r, file)
   if (file.text !== null) return respond(r, 200, r.contentType, file.text)
   return sendBig(r, file, conf)
 }

@@ -4,15 +4,18 @@
 
 import { latin1 } from '../codec/h1/fields.ts'
 import { PREFACE } from '../codec/h2/constants.ts'
-import { BROKEN, header, mayBegin, readProxyProtocol, type ProxyProtocol } from '../codec/proxy-protocol.ts'
+import { BROKEN, header, mayBegin, ProxyProtocol, readProxyProtocol, SPOKE_TLS } from '../codec/proxy-protocol.ts'
 import { HANDSHAKE, readClientHello } from '../codec/tls-client-hello.ts'
+import * as uwsgi from '../codec/uwsgi.ts'
 import { ConfigError } from '../config/errors.ts'
 import { ERR, INFO } from '../log/error-log.ts'
 import type { Connection, ConnectionHandler } from '../net/connection.ts'
 import { offersHttp2 } from '../net/openssl/alpn.ts'
-import { acceptTls, INTERNAL_ERROR, opensslText, UNRECOGNIZED_NAME, type TlsSettings } from '../net/tls.ts'
+import { acceptTls, type TlsSettings } from '../net/tls.ts'
+import { INTERNAL_ERROR, opensslText, UNRECOGNIZED_NAME } from '../net/tls-errors.ts'
 import type { HttpRequest } from './request.ts'
 import type { ListenRuntime, ServerRuntime } from './runtime.ts'
+import { ACME_TLS, challengeSettings } from './ssl/challenges.ts'
 import { ClientTls } from './ssl/client-tls.ts'
 import type { TlsSource } from './ssl/server-tls.ts'
 
@@ -40,7 +43,7 @@ const GOAWAY = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
 
 /** Does anything come before requests on such connections? */
 export function awaitsOpening(listen: ListenRuntime): boolean {
-  return listen.proxyProtocol || listen.tls || speaksHttp2(listen, listen.defaultServer)
+  return listen.proxyProtocol || listen.uwsgi || listen.tls || speaksHttp2(listen, listen.defaultServer)
 }
 
 function speaksHttp2(listen: ListenRuntime, server: ServerRuntime): boolean {
@@ -52,16 +55,20 @@ export class Opening {
   private awaitsProxyHeader: boolean
   private awaitsHello: boolean
   private awaitsPreface: boolean
+  private awaitsPacket: boolean
+  /** What is to be read as if it had come: a request that another protocol has told. */
+  told: Buffer | null = null
 
   constructor(owner: OpeningOwner) {
     this.owner = owner
     this.awaitsProxyHeader = owner.listen.proxyProtocol
     this.awaitsHello = owner.listen.tls
+    this.awaitsPacket = owner.listen.uwsgi
     this.awaitsPreface = !owner.listen.tls && speaksHttp2(owner.listen, owner.listen.defaultServer)
   }
 
   get done(): boolean {
-    return !this.awaitsProxyHeader && !this.awaitsHello && !this.awaitsPreface
+    return !this.awaitsProxyHeader && !this.awaitsHello && !this.awaitsPreface && !this.awaitsPacket
   }
 
   /** @returns bytes used; 0: what is awaited is not complete, unless `done`; -1: the connection's fate is sealed */
@@ -69,8 +76,9 @@ export class Opening {
     const versions = this.owner.listen.proxyVersions
     if (this.awaitsProxyHeader && versions !== null && !mayBegin(versions, bytes, start, end)) {
       this.awaitsProxyHeader = false
-      if (!this.awaitsHello) return 0
+      if (this.done) return 0
     }
+    if (this.awaitsPacket) return this.readPacket(bytes, start, end)
     if (this.awaitsProxyHeader) return this.readProxyHeader(bytes, start, end)
     return this.awaitsHello ? this.readHello(bytes, start, end) : this.readPreface(bytes, start, end)
   }
@@ -85,6 +93,30 @@ export class Opening {
       owner.proxyProtocol = header.value
       this.awaitsProxyHeader = false
     }
+    return used
+  }
+
+  /** uwsgi: one packet, then the body. The front has told the client's address and whether it spoke TLS. */
+  private readPacket(bytes: Buffer, start: number, end: number): number {
+    const { owner } = this
+    const used = uwsgi.readPacket(bytes, start, end)
+    if (used === uwsgi.INCOMPLETE) return 0
+    const { variables } = uwsgi.packet
+    const head = used === uwsgi.BROKEN ? null : uwsgi.requestHead(variables)
+    if (head === null) {
+      owner.note(ERR, `${used === uwsgi.BROKEN ? uwsgi.packet.error : 'invalid request'} while reading uwsgi packet`)
+      owner.closeNow()
+      return -1
+    }
+    owner.proxyProtocol = new ProxyProtocol(
+      variables.get('REMOTE_ADDR') ?? '',
+      Number(variables.get('REMOTE_PORT')) || 0,
+      variables.get('SERVER_ADDR') ?? '',
+      Number(variables.get('SERVER_PORT')) || 0,
+      /^(?:on|1|true)$/i.test(variables.get('HTTPS') ?? '') ? SPOKE_TLS : '',
+    )
+    this.awaitsPacket = false
+    this.told = Buffer.from(head, 'latin1')
     return used
   }
 
@@ -112,6 +144,14 @@ export class Opening {
     this.awaitsHello = false
     const { owner } = this
     const { listen } = owner
+    const challenge = hello.offers(ACME_TLS) ? challengeSettings(hello.serverName) : null
+    if (challenge !== null) {
+      owner.tls = new ClientTls(hello, listen.defaultServer, false, listen.defaultServer)
+      const done = (): void => owner.closeNow()
+      owner.tls.connection = acceptTls(owner.connection, bytes.subarray(start, end), challenge, owner, done)
+      owner.connection = owner.tls.connection
+      return end - start
+    }
     const named = hello.serverName === '' ? null : listen.serverNamed(hello.serverName)
     const server = named ?? listen.defaultServer
     const negotiated = server.tls.settings === null ? listen.defaultServer : server

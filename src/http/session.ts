@@ -7,12 +7,12 @@
 // LINGER: the answer is out and the connection will close, but the client still sends; reading on for a while keeps its
 // kernel from throwing the answer away (a close with unread data is a reset).
 
-import type { ProxyProtocol } from '../codec/proxy-protocol.ts'
 import type { BodySink } from '../codec/h1/chunked.ts'
 import { parseRequestHead, RequestHead } from '../codec/h1/request-head.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
 import { INFO } from '../log/error-log.ts'
 import { accepted, type Connection, type ConnectionHandler } from '../net/connection.ts'
+import { ClientSession } from './client-session.ts'
 import { BodyFraming, BROKEN_BODY } from './body-framing.ts'
 import { ClientWriter, type WriterOwner } from './client-writer.ts'
 import { returnHead, takeHead } from './head-pool.ts'
@@ -28,27 +28,18 @@ import type { ListenRuntime, LocationRuntime, ServerRuntime } from './runtime.ts
 import { countClosed, countMove, countRequest } from '../zone/connection-counts.ts'
 import { ACTIVE, CLOSED, COUNTED_AS, HEAD, IDLE, LINGER, TUNNEL } from './session-states.ts'
 import { awaitsOpening, logTlsError, Opening, type OpeningOwner } from './session-opening.ts'
-import type { ClientTls } from './ssl/client-tls.ts'
-import { LAST_REQUEST_GRACE, type Session, type Sessions } from './sessions.ts'
+import { LAST_REQUEST_GRACE, type Sessions } from './sessions.ts'
 
 /** Pipelined bytes kept while a request is served; beyond, the client is not read. */
 const PIPELINE_MAX = 65536
 const NONE = Buffer.alloc(0)
 
-export class Http1Session implements Session, OpeningOwner, ClientStream, WriterOwner, BodySink {
+export class Http1Session extends ClientSession implements OpeningOwner, ClientStream, WriterOwner, BodySink {
   connection: Connection
-  readonly connectionNumber: number
-  readonly listen: ListenRuntime
   readonly clientAddress: string
   readonly clientPort: number
   readonly writer: ClientWriter
-  proxyProtocol: ProxyProtocol | null = null
-  tls: ClientTls | null = null
-  readonly connectedMs = Date.now()
   pipelined = false
-  /** Requests begun on this connection. */
-  requests = 0
-  private readonly sessions: Sessions
   private readonly timer: Timer<Http1Session>
   private state = IDLE
   private opening: Opening | null
@@ -71,10 +62,8 @@ export class Http1Session implements Session, OpeningOwner, ClientStream, Writer
   private queuedBefore = 0
 
   constructor(handle: unknown, listen: ListenRuntime, sessions: Sessions, number: number) {
-    this.listen = listen
+    super(listen, sessions, number, Date.now())
     this.opening = awaitsOpening(listen) ? new Opening(this) : null
-    this.sessions = sessions
-    this.connectionNumber = number
     this.timer = new Timer<Http1Session>(this, timedOut)
     this.writer = new ClientWriter(this)
     this.connection = accepted(handle, this)
@@ -99,18 +88,6 @@ export class Http1Session implements Session, OpeningOwner, ClientStream, Writer
     return this.state === IDLE && this.requests > 0
   }
 
-  get descriptor(): number {
-    return (this.connection.socket as unknown as { _handle: { fd?: number } | null })._handle?.fd ?? -1
-  }
-
-  get localAddress(): string {
-    return this.connection.socket.localAddress ?? ''
-  }
-
-  get localPort(): number {
-    return this.connection.socket.localPort ?? 0
-  }
-
   private enter(state: number): void {
     countMove(COUNTED_AS[this.state]!, COUNTED_AS[state]!)
     this.state = state
@@ -129,17 +106,24 @@ export class Http1Session implements Session, OpeningOwner, ClientStream, Writer
   }
 
   /** Uses up the bytes as far as it can and keeps the rest. */
-  private consume(bytes: Buffer): void {
+  private consume(received: Buffer): void {
+    let bytes = received
     let at = 0
-    const end = bytes.length
+    let end = bytes.length
     this.consuming = true
     while (at < end) {
       if (this.opening !== null) {
         const used = this.opening.read(bytes, at, end)
         if (used < 0) break
         at += used
-        if (this.opening.done) this.opening = null
-        else if (used === 0) break
+        if (this.opening.done) {
+          const { told } = this.opening
+          this.opening = null
+          if (told === null) continue
+          bytes = Buffer.concat([told, bytes.subarray(at, end)])
+          at = 0
+          end = bytes.length
+        } else if (used === 0) break
       } else if (this.state === IDLE || this.state === HEAD) {
         const used = this.readHead(bytes, at, end)
         if (used <= 0) break
@@ -151,10 +135,6 @@ export class Http1Session implements Session, OpeningOwner, ClientStream, Writer
     if (at === end || this.state === LINGER || this.state === CLOSED) return
     this.input = Buffer.from(bytes.subarray(at))
     if (this.state === ACTIVE && this.input.length > PIPELINE_MAX) this.connection.pause()
-  }
-
-  note(level: number, message: string): void {
-    this.sessions.log(level, `${message}, client: ${this.clientAddress}`, this)
   }
 
   blankRequest(server: ServerRuntime): HttpRequest {
@@ -432,7 +412,7 @@ export class Http1Session implements Session, OpeningOwner, ClientStream, Writer
   closeNow(): void {
     if (this.state === CLOSED) return
     this.enter(CLOSED)
-    timers.disarm(this.timer)
+    timers.release(this.timer)
     this.connection.destroy()
   }
 
@@ -452,7 +432,7 @@ export class Http1Session implements Session, OpeningOwner, ClientStream, Writer
     const r = this.request
     if (r !== null) this.clientGone(r)
     this.enter(CLOSED)
-    timers.disarm(this.timer)
+    timers.release(this.timer)
     countClosed()
     this.sessions.remove(this)
   }

@@ -16,6 +16,8 @@ export interface Session {
   /** Idle, and it has had an answer. */
   readonly kept: boolean
   closeNow(): void
+  /** It has been added to the others: now it may begin, and end. */
+  opened?(): void
   /** No more requests, please. */
   retire(): void
 }
@@ -23,17 +25,24 @@ export interface Session {
 /** Idle connections of a retired thread may still bring the request that is on its way. Milliseconds. */
 export const LAST_REQUEST_GRACE = 1000
 
+/** A connection's first session; `handle` is libuv's. */
+export type MakeSession = (handle: unknown, listen: ListenRuntime, sessions: Sessions, number: number) => Session
+
+const makeHttp: MakeSession = (handle, listen, sessions, number) => new Http1Session(handle, listen, sessions, number)
+
 export class Sessions {
   /** The thread takes no new connections and keeps none. */
   draining = false
   private readonly all = new Set<Session>()
   private readonly max: number
   private readonly errorLog: ErrorLog
+  private readonly make: MakeSession
   private emptied: (() => void) | null = null
 
-  constructor(max: number, errorLog: ErrorLog) {
+  constructor(max: number, errorLog: ErrorLog, make: MakeSession = makeHttp) {
     this.max = max
     this.errorLog = errorLog
+    this.make = make
   }
 
   get size(): number {
@@ -49,7 +58,9 @@ export class Sessions {
     }
     connectionCount++
     countAccepted()
-    this.all.add(new Http1Session(handle, listen, this, connectionCount))
+    const session = this.make(handle, listen, this, connectionCount)
+    this.all.add(session)
+    session.opened?.()
   }
 
   /** For what goes wrong outside of requests. */

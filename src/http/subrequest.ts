@@ -12,7 +12,7 @@
 
 import type { Connection, ConnectionHandler } from '../net/connection.ts'
 import { ERR } from '../log/error-log.ts'
-import { inheritSlots } from './module.ts'
+import { inheritSlots, Slot } from './module.ts'
 import { BodyStage, EMPTY, LAST } from './output.ts'
 import { run } from './phases.ts'
 import { HttpRequest, type ClientStream } from './request.ts'
@@ -101,6 +101,7 @@ export abstract class SubrequestOutput extends BodyStage implements ClientStream
     if (r.done) return
     endRequest(r)
     if (this.background) leaveBackground()
+    else running.get(r.parent!)?.delete(r)
     if (!this.starting) this.done(r)
   }
 }
@@ -212,8 +213,24 @@ export function startSubrequest(sub: HttpRequest): boolean {
   output.starting = true
   run(sub)
   output.starting = false
-  if (!sub.done && !output.background) parent.onEnd(() => endRequest(sub))
+  if (!sub.done && !output.background) addRunning(parent, sub)
   return sub.done
+}
+
+/** Subrequests that end with their parents: a page may have very many, one after the other. */
+const running = new Slot<Set<HttpRequest>>()
+
+function addRunning(parent: HttpRequest, sub: HttpRequest): void {
+  const known = running.get(parent)
+  if (known !== null) {
+    known.add(sub)
+    return
+  }
+  const subs = new Set([sub])
+  running.set(parent, subs)
+  parent.onEnd(() => {
+    for (const one of subs) endRequest(one)
+  })
 }
 
 /** Starts one that may outlive its parent. */

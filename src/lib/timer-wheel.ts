@@ -15,7 +15,9 @@ export class Timer<T> {
   deadline = 0
   /** Where it waits: the bucket's time, or 0 when it is in none. */
   slotTime = 0
+  /** Its neighbours there. */
   next: Timer<any> | null = null
+  previous: Timer<any> | null = null
   constructor(owner: T, onTimeout: (owner: T) => void) {
     this.owner = owner
     this.onTimeout = onTimeout
@@ -23,7 +25,9 @@ export class Timer<T> {
 }
 
 export class TimerWheel {
-  private readonly buckets: (Timer<any> | null)[] = Array.from({ length: SIZE }, () => null)
+  /** Each bucket is a ring that begins and ends with a timer that is none. */
+  private readonly buckets: Timer<any>[] = Array.from({ length: SIZE }, ring)
+  private readonly due = ring()
   private clock: NodeJS.Timeout | null = null
   private turned: number
   private count = 0
@@ -50,6 +54,12 @@ export class TimerWheel {
     timer.deadline = 0
   }
 
+  /** Disarms one that is not needed any more: the wheel holds on to it, and to its owner, no longer. */
+  release(timer: Timer<any>): void {
+    timer.deadline = 0
+    if (timer.slotTime !== 0) this.remove(timer)
+  }
+
   stop(): void {
     if (this.clock !== null) clearInterval(this.clock)
     this.clock = null
@@ -66,21 +76,19 @@ export class TimerWheel {
     const current = Math.floor(performance.now() / TICK)
     const turn = Math.max(current + 1, Math.min(Math.ceil(timer.deadline / TICK), current + SIZE - 2))
     timer.slotTime = turn * TICK
-    const index = turn % SIZE
-    timer.next = this.buckets[index] ?? null
-    this.buckets[index] = timer
+    const ring = this.buckets[turn % SIZE]!
+    timer.next = ring.next
+    timer.previous = ring
+    ring.next!.previous = timer
+    ring.next = timer
     this.count++
   }
 
   private remove(timer: Timer<any>): void {
-    const index = Math.round(timer.slotTime / TICK) % SIZE
-    let at = this.buckets[index] ?? null
-    if (at === timer) this.buckets[index] = timer.next
-    else {
-      while (at !== null && at.next !== timer) at = at.next
-      if (at !== null) at.next = timer.next
-    }
+    timer.previous!.next = timer.next
+    timer.next!.previous = timer.previous
     timer.next = null
+    timer.previous = null
     timer.slotTime = 0
     this.count--
   }
@@ -92,28 +100,38 @@ export class TimerWheel {
     if (until - this.turned > SIZE) this.turned = until - SIZE
     while (this.turned < until) {
       this.turned++
-      this.look(this.turned % SIZE, now)
+      this.look(this.buckets[this.turned % SIZE]!, now)
     }
     if (this.count === 0) this.stop()
   }
 
-  private look(index: number, now: number): void {
-    let timer = this.buckets[index] ?? null
-    this.buckets[index] = null
-    while (timer !== null) {
-      const next: Timer<any> | null = timer.next
-      timer.next = null
-      timer.slotTime = 0
-      this.count--
-      if (timer.deadline !== 0) {
-        if (timer.deadline <= now) {
-          timer.deadline = 0
-          timer.onTimeout(timer.owner)
-        } else this.insert(timer)
-      }
-      timer = next
+  private look(bucket: Timer<any>, now: number): void {
+    const { due } = this
+    if (bucket.next === bucket) return
+    // Out of the bucket first: what is inserted meanwhile may belong into the very same one.
+    due.next = bucket.next
+    due.previous = bucket.previous
+    due.next!.previous = due
+    due.previous!.next = due
+    bucket.next = bucket
+    bucket.previous = bucket
+    while (due.next !== due) {
+      const timer = due.next!
+      this.remove(timer)
+      if (timer.deadline === 0) continue
+      if (timer.deadline <= now) {
+        timer.deadline = 0
+        timer.onTimeout(timer.owner)
+      } else this.insert(timer)
     }
   }
+}
+
+function ring(): Timer<any> {
+  const timer = new Timer<null>(null, () => {})
+  timer.next = timer
+  timer.previous = timer
+  return timer
 }
 
 /** The thread's wheel. */

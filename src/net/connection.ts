@@ -5,8 +5,9 @@
 // Reading: node:net's `onread` hands us the thread's shared read buffer instead of pushing every chunk through a stream.
 // Writing: the stream's own queue; what the kernel takes at once (nearly always) costs no callback at all.
 
+import { writeSync, writevSync } from 'node:fs'
 import net from 'node:net'
-import { READ_SIZE, readBuffer, surrender } from './read-buffer.ts'
+import { READ_SIZE, readBuffer } from './read-buffer.ts'
 import { sendFilePart } from './sendfile.ts'
 
 /** What happens on a connection. `onData`'s chunk is valid only during the call (see read-buffer.ts). */
@@ -43,14 +44,17 @@ export class Connection {
   bytesOut = 0
   closed = false
   reading = true
-  protected readonly flushed: () => void
+  protected readonly flushed: (error?: Error | null) => void
   private error: NodeJS.ErrnoException | null = null
   private awaitingDrain = false
 
   /** @param from what to make the socket of, or a connection whose socket is this one's too, and which hears of it alone */
   constructor(from: SocketOptions | Connection, handler: ConnectionHandler) {
     this.handler = handler
-    this.flushed = () => this.onFlushed()
+    // After an error nothing has gone anywhere: the close that follows tells.
+    this.flushed = error => {
+      if (!error) this.onFlushed()
+    }
     if (from instanceof Connection) {
       this.socket = from.socket
       return
@@ -71,7 +75,7 @@ export class Connection {
       ...options,
       allowHalfOpen: true,
       onread: {
-        buffer: readBuffer,
+        buffer: readBuffer(),
         callback: (size: number, buffer: Uint8Array): boolean => {
           this.bytesIn += size
           this.handler.onData(size === READ_SIZE ? (buffer as Buffer) : (buffer as Buffer).subarray(0, size))
@@ -105,12 +109,13 @@ export class Connection {
     return this.settled()
   }
 
-  /** Writes a chunk of the thread's read buffer (as onData gave it), which is given away should the kernel not take it all. */
+  /** Writes a chunk of the thread's read buffer (as onData gave it). What the kernel does not take at once is copied: the next
+   *  read of any connection goes to the same memory. */
   writeVolatile(chunk: Buffer): boolean {
     this.bytesOut += chunk.length
-    this.socket.write(chunk)
-    if (this.socket.writableLength === 0) return true
-    surrender(chunk)
+    const taken = this.writeNow([chunk])
+    if (taken === chunk.length) return true
+    this.socket.write(Buffer.from(chunk.subarray(taken)))
     return this.settled()
   }
 
@@ -118,14 +123,32 @@ export class Connection {
   writeAll(before: string, bytes: Buffer, after: string, volatile: boolean): boolean {
     const { socket } = this
     this.bytesOut += before.length + bytes.length + after.length
+    if (volatile) {
+      const parts = [Buffer.from(before, 'latin1'), bytes, Buffer.from(after, 'latin1')]
+      const taken = this.writeNow(parts)
+      if (taken === before.length + bytes.length + after.length) return true
+      socket.write(Buffer.concat(parts).subarray(taken))
+      return this.settled()
+    }
     socket.cork()
     if (before !== '') socket.write(before, 'latin1')
     socket.write(bytes)
     if (after !== '') socket.write(after, 'latin1')
     socket.uncork()
-    if (socket.writableLength === 0) return true
-    if (volatile) surrender(bytes)
-    return this.settled()
+    return socket.writableLength === 0 || this.settled()
+  }
+
+  /** Past the stream, when nothing waits in it. @returns how much the kernel has taken */
+  private writeNow(parts: readonly Buffer[]): number {
+    const { socket } = this
+    const fd = (socket as unknown as { _handle: Handle | null })._handle?.fd ?? -1
+    if (fd < 0 || socket.writableLength > 0 || !socket.writable) return 0
+    try {
+      return parts.length === 1 ? writeSync(fd, parts[0]!) : writevSync(fd, parts)
+    } catch {
+      // No room; or the peer is gone, which the stream's own write will find out.
+      return 0
+    }
   }
 
   /** Sends a part of a file without reading it, to a plain socket with nothing queued: bytes the kernel has taken, 0 at the

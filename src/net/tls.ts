@@ -6,43 +6,35 @@
 //
 // An idle connection owns no buffers: what is read is used up at once, and OpenSSL gives its own back between records.
 
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { getRawPointer } from 'node:ffi'
 import { Connection, type ConnectionHandler } from './connection.ts'
+import { awaitSessions, forgetSessions, resumeSession } from './openssl/client-sessions.ts'
 import * as c from './openssl/constants.ts'
 import type { TlsContext } from './openssl/context.ts'
 import { queuedErrors } from './openssl/errors.ts'
 import { cString, openssl } from './openssl/library.ts'
-import { bytesAt, derOf, fromDer, textAt } from './openssl/memory.ts'
+import { textAt } from './openssl/memory.ts'
+import {
+  alpnOf,
+  certificateOf,
+  cipherOf,
+  curveOf,
+  faultOf,
+  sessionIdOf,
+  type VerifyFault,
+} from './openssl/negotiated.ts'
 import { attach, claim, cork, flush, offer, recordEnd, recordSize, send, uncork } from './openssl/records.ts'
+import { TlsError } from './tls-errors.ts'
 
 /** How a server speaks TLS. */
 export interface TlsSettings {
   readonly context: TlsContext
   /** Bytes of a record that is sent (ssl_buffer_size). */
   readonly bufferSize: number
+  /** May a client that comes back send something before the handshake is over (ssl_early_data)? */
+  readonly earlyData?: boolean
 }
-
-/** Why a peer's certificate is not to be trusted: OpenSSL's number for it and its words. */
-export interface VerifyFault {
-  readonly code: number
-  readonly reason: string
-}
-
-/** OpenSSL has ended the connection. */
-export class TlsError extends Error {
-  readonly handshaking: boolean
-  constructor(message: string, handshaking: boolean) {
-    super(message)
-    this.handshaking = handshaking
-  }
-}
-
-/** Goes to whoever asks for a name nobody here has (RFC 8446, 6.2): a fatal alert, unrecognized_name. */
-export const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112])
-
-/** internal_error: what was configured cannot be used. */
-export const INTERNAL_ERROR = Buffer.from([21, 3, 3, 0, 2, 2, 80])
 
 const NOTHING = Buffer.alloc(0)
 const RECORD_MAX = 16384
@@ -51,11 +43,17 @@ const scratch = Buffer.allocUnsafeSlow(RECORD_MAX)
 /** Records made before they are sent, so that memory does not grow with what is written. */
 const AHEAD = 4 * RECORD_MAX
 
-/** Sessions that servers have given us go to the connection they were given to. */
-const awaitingSessions = new Map<bigint, TlsConnection>()
+// Stages of a connection. Early data only: TRYING to find out if there is any, reading it EARLY, FINISHING the handshake.
+const SHAKING = 0
+const TRYING = 1
+const EARLY = 2
+const FINISHING = 3
+const OVER = 4
+
+const readCount = Buffer.alloc(8)
 
 export class TlsConnection extends Connection implements ConnectionHandler {
-  /** The handshake is done. */
+  /** The handshake is done, or early data has come. */
   secured = false
   private readonly plain: Connection
   private readonly onSecure: () => void
@@ -68,6 +66,7 @@ export class TlsConnection extends Connection implements ConnectionHandler {
   /** A write has answered false. */
   private owesDrain = false
   private failure: TlsError | null = null
+  private stage = SHAKING
   private certificate: X509Certificate | null | undefined = undefined
 
   /** @param plain the connection so far; it is this one's now */
@@ -88,9 +87,17 @@ export class TlsConnection extends Connection implements ConnectionHandler {
     plain.handler = this
   }
 
-  accept(received: Buffer): void {
+  /** @param early may the client send something before the handshake is over? */
+  accept(received: Buffer, early: boolean): void {
     openssl().SSL_set_accept_state(this.ssl)
-    this.onData(received)
+    if (!early) {
+      this.onData(received)
+      return
+    }
+    // The first request may be behind the hello, and whoever hands it over is not ready for it yet.
+    this.stage = TRYING
+    this.held = Buffer.from(received)
+    setImmediate(readHeld, this)
   }
 
   connect(serverName: string, session: Buffer | null, protocols: readonly string[]): void {
@@ -106,17 +113,14 @@ export class TlsConnection extends Connection implements ConnectionHandler {
       const offer = Buffer.from(protocols.map(name => String.fromCharCode(name.length) + name).join(''), 'latin1')
       o.SSL_set_alpn_protos(ssl, offer, offer.length)
     }
-    if (session !== null) resume(ssl, session)
+    if (session !== null) resumeSession(ssl, session)
     this.handshake(NOTHING)
   }
 
   /** `onSession` is given sessions that may be resumed later. Its context must have been told to save them. */
   keepSessions(onSession: (session: Buffer) => void): void {
-    this.onSession = onSession
-    awaitingSessions.set(this.ssl, this)
+    awaitSessions(this.ssl, onSession)
   }
-
-  onSession: (session: Buffer) => void = ignoreSession
 
   // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -156,7 +160,8 @@ export class TlsConnection extends Connection implements ConnectionHandler {
       }
       const record = bytes.subarray(at, end)
       at = end
-      if (this.secured) this.readRecord(record)
+      if (this.stage === TRYING || this.stage === EARLY) this.readEarly(record)
+      else if (this.stage === OVER) this.readRecord(record)
       else this.handshake(record)
     }
   }
@@ -173,12 +178,39 @@ export class TlsConnection extends Connection implements ConnectionHandler {
     const done = o.SSL_do_handshake(this.ssl)
     if (done === 1) {
       send(this.plain)
-      this.secured = true
-      this.onSecure()
+      this.stage = OVER
+      this.becomeSecure()
       return
     }
     const error = o.SSL_get_error(this.ssl, done)
     if (error === c.SSL_ERROR_WANT_READ) send(this.plain)
+    else this.fail()
+  }
+
+  private becomeSecure(): void {
+    if (this.secured) return
+    this.secured = true
+    this.onSecure()
+  }
+
+  /** RFC 8446, 2.3: until the client says that this was all of it, or has none. */
+  private readEarly(record: Buffer): void {
+    const o = openssl()
+    claim(this.plain)
+    o.ERR_clear_error()
+    offer(record)
+    const got = o.SSL_read_early_data(this.ssl, record, BigInt(record.length), readCount)
+    if (got === c.SSL_READ_EARLY_DATA_SUCCESS) {
+      this.stage = EARLY
+      send(this.plain)
+      this.becomeSecure()
+      const size = Number(readCount.readBigUInt64LE())
+      this.bytesIn += size
+      if (this.alive && size > 0) this.handler.onData(record.subarray(0, size))
+    } else if (got === c.SSL_READ_EARLY_DATA_FINISH) {
+      this.stage = this.stage === EARLY ? FINISHING : SHAKING
+      this.handshake(NOTHING)
+    } else if (o.SSL_get_error(this.ssl, got) === c.SSL_ERROR_WANT_READ) send(this.plain)
     else this.fail()
   }
 
@@ -251,12 +283,10 @@ export class TlsConnection extends Connection implements ConnectionHandler {
   }
 
   private free(): void {
-    const { ssl } = this
-    if (ssl === 0n) return
-    // For the variables of a log line that is written after this.
+    if (this.ssl === 0n) return
+    forgetSessions(this.ssl)
+    openssl().SSL_free(this.ssl)
     this.ssl = 0n
-    awaitingSessions.delete(ssl)
-    openssl().SSL_free(ssl)
   }
 
   // ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -318,7 +348,7 @@ export class TlsConnection extends Connection implements ConnectionHandler {
     let ahead = 0
     for (let at = 0; at < size && this.alive;) {
       const piece = Math.min(this.recordSize, size - at)
-      const done = o.SSL_write(this.ssl, at === 0 ? bytes : bytes.subarray(at), piece)
+      const done = this.writeRecord(at === 0 ? bytes : bytes.subarray(at), piece)
       if (done <= 0) {
         this.fail()
         return
@@ -329,6 +359,12 @@ export class TlsConnection extends Connection implements ConnectionHandler {
       flush(this.plain)
       ahead = 0
     }
+  }
+
+  private writeRecord(bytes: Buffer, size: number): number {
+    const o = openssl()
+    if (!this.early) return o.SSL_write(this.ssl, bytes, size)
+    return o.SSL_write_early_data(this.ssl, bytes, BigInt(size), readCount) === 1 ? size : -1
   }
 
   /** Tells the peer that this is the end (close_notify), so that it knows that nothing was cut off. */
@@ -355,13 +391,11 @@ export class TlsConnection extends Connection implements ConnectionHandler {
     this.sayEnd()
     claim(this.plain)
     flush(this.plain)
-    if (this.pending === 0) this.plain.destroy()
-    else this.destroySoon()
-  }
-
-  /** What was held back until now is given a moment to leave. */
-  private destroySoon(): void {
-    const { socket } = this
+    if (this.pending === 0) {
+      this.plain.destroy()
+      return
+    }
+    // What was held back until now is given a moment to leave.
     socket.destroySoon()
     setTimeout(destroySocket, LAST_WRITE_MS, socket).unref()
   }
@@ -377,67 +411,39 @@ export class TlsConnection extends Connection implements ConnectionHandler {
   }
 
   get cipher(): string {
-    if (this.ssl === 0n) return ''
-    const cipher = openssl().SSL_get_current_cipher(this.ssl)
-    return cipher === 0n ? '' : textAt(openssl().SSL_CIPHER_get_name(cipher))
+    return this.ssl === 0n ? '' : cipherOf(this.ssl)
   }
 
-  /** The group that keys were exchanged in. */
   get curve(): string {
-    if (this.ssl === 0n) return ''
-    const o = openssl()
-    const group = Number(o.SSL_ctrl(this.ssl, c.SSL_CTRL_GET_NEGOTIATED_GROUP, 0n, 0n))
-    if (group === 0) return ''
-    if ((group & c.TLSEXT_NID_UNKNOWN) === 0) return textAt(o.OBJ_nid2sn(group))
-    const name = textAt(o.SSL_group_to_name(this.ssl, group))
-    return name === '' ? `0x${(group & 0xffff).toString(16).padStart(4, '0')}` : name
+    return this.ssl === 0n ? '' : curveOf(this.ssl)
   }
 
   get alpnProtocol(): string {
-    if (this.ssl === 0n) return ''
-    openssl().SSL_get0_alpn_selected(this.ssl, outPointer, outLength)
-    return bytesAt(outPointer.readBigUInt64LE(), outLength.readUInt32LE()).toString('latin1')
+    return this.ssl === 0n ? '' : alpnOf(this.ssl)
   }
 
   get sessionReused(): boolean {
     return this.ssl !== 0n && openssl().SSL_session_reused(this.ssl) === 1
   }
 
-  /** Was any of this sent before the handshake was over, so that somebody may have sent it again? */
-  get early(): boolean {
-    return false
+  get sessionId(): string {
+    return this.ssl === 0n ? '' : sessionIdOf(this.ssl)
   }
 
-  /** In hexadecimal digits; '' without one. */
-  get sessionId(): string {
-    if (this.ssl === 0n) return ''
-    const o = openssl()
-    const session = o.SSL_get_session(this.ssl)
-    if (session === 0n) return ''
-    const id = o.SSL_SESSION_get_id(session, outLength)
-    return bytesAt(id, outLength.readUInt32LE()).toString('hex')
+  /** Is the handshake not over yet, so that what is read may be somebody's copy of what a client has sent? */
+  get early(): boolean {
+    return this.stage === EARLY || this.stage === FINISHING
   }
 
   /** The peer's certificate, null without one. */
   get peerCertificate(): X509Certificate | null {
-    if (this.certificate !== undefined) return this.certificate
-    if (this.ssl === 0n) return null
-    const o = openssl()
-    const certificate = o.SSL_get1_peer_certificate(this.ssl)
-    if (certificate === 0n) this.certificate = null
-    else {
-      this.certificate = new X509Certificate(derOf(o.i2d_X509, certificate))
-      o.X509_free(certificate)
-    }
-    return this.certificate
+    if (this.certificate === undefined && this.ssl !== 0n) this.certificate = certificateOf(this.ssl)
+    return this.certificate ?? null
   }
 
   /** What is wrong with the peer's certificate; null: nothing, or it sent none. */
   get verifyFault(): VerifyFault | null {
-    if (this.peerCertificate === null || this.ssl === 0n) return null
-    const o = openssl()
-    const code = o.SSL_get_verify_result(this.ssl)
-    return code === 0n ? null : { code: Number(code), reason: textAt(o.X509_verify_cert_error_string(code)) }
+    return this.peerCertificate === null || this.ssl === 0n ? null : faultOf(this.ssl)
   }
 
   /** For what OpenSSL alone can tell (openssl/): its SSL, 0n when it is gone. */
@@ -445,9 +451,6 @@ export class TlsConnection extends Connection implements ConnectionHandler {
     return this.ssl
   }
 }
-
-const outPointer = Buffer.alloc(8)
-const outLength = Buffer.alloc(4)
 
 const LAST_WRITE_MS = 5000
 
@@ -457,25 +460,6 @@ function destroySocket(socket: Connection['socket']): void {
 
 function readHeld(connection: TlsConnection): void {
   connection.readHeld()
-}
-
-function ignoreSession(): void {}
-
-function resume(ssl: bigint, serialised: Buffer): void {
-  const o = openssl()
-  const session = fromDer(o.d2i_SSL_SESSION, serialised)
-  if (session === 0n) {
-    o.ERR_clear_error()
-    return
-  }
-  o.SSL_set_session(ssl, session)
-  o.SSL_SESSION_free(session)
-}
-
-/** For SSL_CTX_sess_set_new_cb(): 0, OpenSSL keeps its reference. */
-export function sessionGiven(ssl: bigint, session: bigint): number {
-  awaitingSessions.get(ssl)?.onSession(derOf(openssl().i2d_SSL_SESSION, session))
-  return 0
 }
 
 /**
@@ -490,7 +474,7 @@ export function acceptTls(
   onSecure: () => void,
 ): TlsConnection {
   const connection = new TlsConnection(plain, settings.context, settings.bufferSize, handler, onSecure)
-  connection.accept(received)
+  connection.accept(received, settings.earlyData === true)
   return connection
 }
 
@@ -512,9 +496,4 @@ export function connectTls(
   const connection = new TlsConnection(plain, context, RECORD_MAX, handler, onSecure)
   connection.connect(serverName, session, protocols)
   return connection
-}
-
-/** What OpenSSL has said; null: it was not OpenSSL. */
-export function opensslText(error: Error): string | null {
-  return error instanceof TlsError ? error.message : null
 }

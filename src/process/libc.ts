@@ -7,12 +7,14 @@ const { functions: libc } = dlopen(null, {
   fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
   dup2: { arguments: ['i32', 'i32'], return: 'i32' },
   listen: { arguments: ['i32', 'i32'], return: 'i32' },
+  setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },
   setrlimit: { arguments: ['i32', 'buffer'], return: 'i32' },
 }) as unknown as {
   functions: {
     fcntl(fd: number, command: number, argument: number): number
     dup2(from: number, to: number): number
     listen(fd: number, backlog: number): number
+    setsockopt(fd: number, level: number, name: number, value: Buffer, length: number): number
     setrlimit(resource: number, limits: Buffer): number
   }
 }
@@ -36,6 +38,13 @@ export function redirect(from: number, to: number): void {
 /** The kernel queues connections from now on; whoever accepts may come later. False: the address is in use. */
 export function listenQueue(fd: number, backlog: number): boolean {
   return libc.listen(fd, backlog) === 0
+}
+
+/** False: the kernel does not have it so. */
+export function setSocketOption(fd: number, level: number, name: number, value: number): boolean {
+  const bytes = Buffer.alloc(4)
+  bytes.writeInt32LE(value)
+  return libc.setsockopt(fd, level, name, bytes, bytes.length) === 0
 }
 
 /** How many descriptors this process may have. False: not allowed. */

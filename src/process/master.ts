@@ -70,6 +70,8 @@ export class Master implements KeeperEvents {
   private readonly sockets = new ListeningSockets(inherited)
   private readonly front: FrontKeeper
   private readonly daemon: boolean
+  /** Who writes another pid file while two masters run: with nginx the old one (.oldbin), with Gunicorn the new one (.2). */
+  private readonly manners: StopSignals
   private generation: Generation | null = null
   /** The one a reload prepares. */
   private fresh: Generation | null = null
@@ -87,6 +89,7 @@ export class Master implements KeeperEvents {
     this.program = program
     this.front = new FrontKeeper(this, front)
     this.daemon = daemon
+    this.manners = stopSignals
     this.signals = new Signals(message => program.log(NOTICE, message), stopSignals)
   }
 
@@ -155,13 +158,38 @@ export class Master implements KeeperEvents {
   }
 
   private announce(plan: Plan): string | null {
+    const second = this.manners === 'gunicorn' && this.sockets.predecessorLives
     try {
-      writePidFile(plan.pidFile, process.pid)
+      writePidFile(`${plan.pidFile}${second ? SECOND : ''}`, process.pid)
     } catch (error) {
       return (error as Error).message
     }
+    if (second) this.awaitPromotion()
     this.program.ready()
     return null
+  }
+
+  /** Gunicorn's second master takes the name of the first when that has gone. */
+  private awaitPromotion(): void {
+    const timer = setInterval(() => {
+      if (this.sockets.predecessorLives) return
+      clearInterval(timer)
+      if (this.stopping !== null || this.generation === null) return
+      const { pidFile } = this.generation.plan
+      this.program.log(NOTICE, 'the master before this one has gone')
+      this.rename(`${pidFile}${SECOND}`, pidFile)
+    }, PROMOTION_MS)
+    timer.unref()
+  }
+
+  private rename(from: string, to: string): boolean {
+    try {
+      renamePidFile(from, to)
+      return true
+    } catch (error) {
+      this.program.log(ALERT, (error as Error).message)
+      return false
+    }
   }
 
   /** A signal that ends the program also ends waiting for its start; what others ask for is done afterwards. */
@@ -333,12 +361,7 @@ export class Master implements KeeperEvents {
     }
     if (this.generation === null) return
     const { pidFile } = this.generation.plan
-    try {
-      renamePidFile(pidFile, `${pidFile}${OLD}`)
-    } catch (error) {
-      this.program.log(ALERT, (error as Error).message)
-      return
-    }
+    if (this.manners === 'nginx' && !this.rename(pidFile, `${pidFile}${OLD}`)) return
     this.generation.companions.beforeUpgrade()
     this.sockets.shared = true
     this.successor = new Successor(this.program.again, this.sockets.descriptors(), (how, orderly) =>
@@ -354,11 +377,7 @@ export class Master implements KeeperEvents {
     this.sockets.shared = false
     if (this.stopping !== null || this.generation === null) return
     const { pidFile } = this.generation.plan
-    try {
-      renamePidFile(`${pidFile}${OLD}`, pidFile)
-    } catch (error) {
-      this.program.log(ALERT, (error as Error).message)
-    }
+    if (this.manners === 'nginx') this.rename(`${pidFile}${OLD}`, pidFile)
     this.front.resume(this.generation)
   }
 
@@ -378,7 +397,9 @@ export class Master implements KeeperEvents {
     await this.endCompanions()
     if (this.generation === null) return
     const { pidFile } = this.generation.plan
-    removePidFile(this.successor === null ? pidFile : `${pidFile}${OLD}`, process.pid)
+    // Whichever it is, it is removed only where it names this process.
+    for (const name of [pidFile, `${pidFile}${this.manners === 'nginx' ? OLD : SECOND}`])
+      removePidFile(name, process.pid)
   }
 
   private async endCompanions(): Promise<void> {
@@ -400,6 +421,8 @@ export class Master implements KeeperEvents {
 
 /** Added to the name of the pid file while a successor runs. */
 const OLD = '.oldbin'
+const SECOND = '.2'
+const PROMOTION_MS = 250
 const INTERRUPTED = 'interrupted'
 const TOLD_TO_QUIT = 'told to quit'
 const STILL_NOT_BOUND = 'still could not bind()'

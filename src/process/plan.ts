@@ -13,6 +13,13 @@ export interface ListenAddress {
   readonly path: string
   readonly backlog: number
   readonly ipv6only: boolean
+  /** For setsockopt(); `text` is what the log calls it. */
+  readonly options?: readonly {
+    readonly level: number
+    readonly name: number
+    readonly value: number
+    readonly text: string
+  }[]
 }
 
 /** Memory all threads share, which outlives a reload that asks for the same size. */

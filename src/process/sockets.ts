@@ -6,7 +6,7 @@
 
 import net from 'node:net'
 import { chmodSync, closeSync, existsSync, renameSync, rmSync } from 'node:fs'
-import { dup, listenQueue } from './libc.ts'
+import { dup, listenQueue, setSocketOption } from './libc.ts'
 import { reason } from './system-error.ts'
 import type { Inheritance } from './inheritance.ts'
 import type { ListenAddress } from './plan.ts'
@@ -80,12 +80,17 @@ export class ListeningSockets {
   async bind(addresses: readonly ListenAddress[], tell: (problem: string) => void): Promise<string[] | null> {
     let missing = addresses.filter(address => !this.open.has(address.key))
     const opened: string[] = []
+    for (const address of addresses) {
+      const fd = this.fd(address.key)
+      if (fd >= 0) configure(fd, address, tell)
+    }
     for (let attempt = 1; ; attempt++) {
       const failed: ListenAddress[] = []
       let final = false
       for (const address of missing) {
         try {
           this.open.set(address.key, this.openOne(address))
+          configure(this.fd(address.key), address, tell)
           opened.push(address.key)
         } catch (error) {
           tell((error as Error).message)
@@ -135,6 +140,14 @@ function bindOne(address: ListenAddress): number {
   if (listenQueue(fd, address.backlog)) return fd
   closeSync(fd)
   throw new BindError(`listen() to ${written(address)}, backlog ${address.backlog} failed (${IN_USE})`, true)
+}
+
+/** What connections are to inherit. Without it they work all the same. */
+function configure(fd: number, address: ListenAddress, tell: (problem: string) => void): void {
+  for (const { level, name, value, text } of address.options ?? []) {
+    if (!setSocketOption(fd, level, name, value))
+      tell(`setsockopt(${text}, ${value}) ${written(address)} failed, ignored`)
+  }
 }
 
 const IN_USE = '98: Address already in use'

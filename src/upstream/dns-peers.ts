@@ -154,7 +154,8 @@ class Name {
   private ask(): void {
     this.wait(this.host, this.service, result => {
       if (result.code !== 0) this.failed(result.code)
-      else if (this.service === '') this.found(addressesOf(result, this.server, this.port, this.backup), result.expiresMs)
+      else if (this.service === '')
+        this.found(addressesOf(result, this.server, this.port, this.backup), result.expiresMs)
       else this.askHosts(result)
     })
   }

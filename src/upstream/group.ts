@@ -97,6 +97,8 @@ export class Choice {
   hint = ''
   /** The peer in use, null before the first and after release(). */
   peer: Peer | null = null
+  /** As the configuration names the last one, without a port; '' before the first. */
+  lastServer = ''
   /** Whom the request has been sent to at the present level. */
   tried: Peer[] | null = null
   onBackups = false
@@ -131,6 +133,7 @@ export class Choice {
       if (peer === null) return null
       if (!peer.enter(now)) continue
       this.peer = peer
+      this.lastServer = peer.host
       if (!group.single) {
         if (this.tried === null) this.tried = [peer]
         else this.tried.push(peer)

@@ -41,13 +41,7 @@ export class HealthChecks {
   private readonly checked = new Map<Peer, Checked>()
   private readonly look = new Timer<HealthChecks>(this, checks => checks.lookAround())
 
-  constructor(
-    group: Group,
-    settings: CheckSettings,
-    makeProbe: () => Probe,
-    log: ErrorLog,
-    isMine: () => boolean,
-  ) {
+  constructor(group: Group, settings: CheckSettings, makeProbe: () => Probe, log: ErrorLog, isMine: () => boolean) {
     this.group = group
     this.settings = settings
     this.makeProbe = makeProbe

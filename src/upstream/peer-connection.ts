@@ -67,7 +67,7 @@ export class PeerConnection implements ConnectionHandler {
   /** Ends it at once; its user hears no more of it. */
   close(): void {
     this.user = null
-    this.unwatch()
+    timers.release(this.timer)
     this.connection.destroy()
   }
 
@@ -88,7 +88,7 @@ export class PeerConnection implements ConnectionHandler {
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {
-    this.unwatch()
+    timers.release(this.timer)
     const { user } = this
     this.user = null
     if (user !== null) user.onClose(error)

@@ -32,7 +32,7 @@ const SLOT = 256
 /** Bytes. */
 const TEXTS = (LENGTHS + 4) * 4
 
-const FREE = 0
+// A slot's use; 0: it is free.
 const USED = 1
 /** It was removed, but some request may still be there. */
 const REMOVED = 2
@@ -142,7 +142,8 @@ export class PeerSlots {
     const now = seconds()
     for (let i = 0; i < this.capacity; i++) {
       const at = HEADER + i * SLOT
-      const rests = words[at + USE] === REMOVED && (Atomics.load(words, at) > 0 || now - words[at + ORDER]! < REST_SECONDS)
+      const rests =
+        words[at + USE] === REMOVED && (Atomics.load(words, at) > 0 || now - words[at + ORDER]! < REST_SECONDS)
       if (words[at + USE] === USED || rests) continue
       words.fill(0, at, at + SLOT)
       words[at + USE] = USED

@@ -84,8 +84,10 @@ export class Peer {
   readonly name: string
   readonly address: Address
   readonly server: string
-  /** What binds a client to it (`sticky`): its route, or a hash of its name. */
-  readonly sid: string
+  /** The same without a port. */
+  readonly host: string
+  /** '' until somebody wants to know. */
+  private bond: string
   /** Its number in the API; 0 outside zones. */
   readonly id: number
   numbers: Int32Array
@@ -98,10 +100,17 @@ export class Peer {
     this.name = name
     this.address = address
     this.server = options.server ?? name
-    this.sid = options.route ?? createHash('md5').update(name, 'latin1').digest('hex')
+    this.host = this.server.replace(/:\d*$/, '')
+    this.bond = options.route ?? ''
     this.id = id
     this.numbers = numbers ?? new Int32Array(NUMBERS)
     if (numbers === null) setOptions(this.numbers, options)
+  }
+
+  /** What binds a client to it (`sticky`): its route, or a hash of its name. */
+  get sid(): string {
+    if (this.bond === '') this.bond = createHash('md5').update(this.name, 'latin1').digest('hex')
+    return this.bond
   }
 
   /** Requests it is busy with. */

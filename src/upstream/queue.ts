@@ -67,7 +67,7 @@ export class Queue {
   }
 
   share(memory: SharedArrayBuffer): void {
-    this.words = new Int32Array(memory) as Int32Array<SharedArrayBuffer>
+    this.words = new Int32Array(memory)
   }
 
   /** Requests being served, and waiting, in all threads; the first only where there is a limit. */

@@ -64,7 +64,7 @@ export function readServer(words: readonly string[], unsupported: readonly strin
   if (service !== '' && !resolve) at.fail(`service upstream "${server}" requires "resolve" parameter`)
   const url = parseUpstreamUrl(server!, 80, false)
   if (typeof url === 'string') return at.fail(`${url} in upstream "${server}"`)
-  if (service !== '' && url.portText !== '') at.fail(`service upstream "${server}" may not have port`)
+  if (service !== '' && (url.portText !== '' || url.unix)) at.fail(`service upstream "${server}" may not have port`)
   if (service !== '' && url.address !== null) at.fail(`service upstream "${server}" requires domain name`)
   return {
     server: server!,

@@ -3,7 +3,7 @@
 // numbers; it makes its lists anew when the table's version has changed, which is one look per request.
 
 import type { Group, PeerSource } from './group.ts'
-import { Peer, setOptions } from './peer.ts'
+import { OFF, Peer, setOptions } from './peer.ts'
 import type { PeerOptions } from './peer.ts'
 import { BACKUP, CHILD, NAME, PeerSlots, ROUTE, SERVER, SERVICE, TEMPLATE } from './peer-slots.ts'
 import { addressOf, peerName, peerOptions, serverLine } from './server.ts'
@@ -84,10 +84,16 @@ export class SharedPeers implements PeerSource {
 
   private peerAt(at: number, known: ReadonlyMap<number, Peer>): Peer {
     const { slots } = this
-    const [id, name, server, route] = [slots.id(at), slots.text(at, NAME), slots.text(at, SERVER), slots.text(at, ROUTE)]
+    const [id, name, server, route] = [
+      slots.id(at),
+      slots.text(at, NAME),
+      slots.text(at, SERVER),
+      slots.text(at, ROUTE),
+    ]
     const options: PeerOptions = route === '' ? { server } : { server, route }
     const peer = known.get(id)
-    const same = peer !== undefined && peer.name === name && peer.server === server && (route === '' || peer.sid === route)
+    const same =
+      peer !== undefined && peer.name === name && peer.server === server && (route === '' || peer.sid === route)
     return same ? peer : new Peer(name, addressOf(name), options, id, slots.numbers(at))
   }
 
@@ -265,9 +271,12 @@ export class SharedPeers implements PeerSource {
       found = true
       const before = this.optionsAt(at)
       const peer = new Peer('', addressOf(':0'), {}, 0, slots.numbers(at))
-      const wasDown = peer.down
-      setOptions(slots.numbers(at), { ...before, ...options })
-      if ((wasDown & ~8) !== 0 && (peer.down & ~8) === 0) peer.comesBack()
+      const downBefore = peer.down
+      setOptions(peer.numbers, { ...before, ...options })
+      const downAfter = peer.down
+      // As an event: so that time out of use is counted, and slow_start begins.
+      peer.numbers[OFF] = downBefore
+      peer.setDown(downBefore & ~downAfter, downAfter & ~downBefore)
       if (options.route !== undefined) slots.setText(at, ROUTE, options.route)
       for (const child of slots.used()) {
         if (slots.has(child, CHILD) && slots.parent(child) === id) this.inherit(child, at)

@@ -14,6 +14,7 @@ function serveThings(t: TestContext, app = 'workers 1;', location = ''): Promise
   return serve(t, {
     conf: `
 worker_processes 2;
+events { worker_connections 4096; }
 http {
   app things { directory ${apps}; module things:application; kind gevent; python ${PYTHON};
     environment PYTHONDONTWRITEBYTECODE=1; ${app} }

@@ -259,7 +259,10 @@ test('the configuration has a line for every setting that works', () => {
 })
 
 test('a log that only Python can write is left to the workers', () => {
-  assert.match(configuration('--access-logfile - --access-logformat %(D)s a'), /log_format gunicorn "\$request_time_us";/)
+  assert.match(
+    configuration('--access-logfile - --access-logformat %(D)s a'),
+    /log_format gunicorn "\$request_time_us";/,
+  )
   assert.match(configuration('--access-logfile - --access-logformat %({x}e)s a'), /access_log off;/)
   assert.match(configuration('--access-logfile - --logger-class a.B a'), /access_log off;/)
   assert.equal(logsInPython(read('--log-config x.ini a')), true)

@@ -41,16 +41,25 @@ test('a trusted proxy says what the scheme is, and where the application is moun
   assert.equal((await told(server, { 'X-Forwarded-Ssl': 'off' }))['wsgi.url_scheme'], 'http')
   assert.equal((await get(server.port, '/', { 'X-Forwarded-Proto': 'https', 'X-Forwarded-Ssl': 'off' })).status, 400)
   const mounted = await told(server, { SCRIPT_NAME: '/app' }, '/app/page')
-  assert.deepEqual([mounted['SCRIPT_NAME'], mounted['PATH_INFO'], mounted['HTTP_SCRIPT_NAME']], ['/app', '/page', '/app'])
+  assert.deepEqual(
+    [mounted['SCRIPT_NAME'], mounted['PATH_INFO'], mounted['HTTP_SCRIPT_NAME']],
+    ['/app', '/page', '/app'],
+  )
   assert.equal((await get(server.port, '/other', { SCRIPT_NAME: '/app' })).status, 500)
   // REMOTE_ADDR is the peer's, as with Gunicorn; other fields with "_" are dropped, whoever sends them.
   const plain = await told(server, { 'X-Forwarded-For': '192.0.2.1', a_b: 'x' })
-  assert.deepEqual([plain['REMOTE_ADDR'], plain['HTTP_X_FORWARDED_FOR'], plain['HTTP_A_B']], ['127.0.0.1', '192.0.2.1', undefined])
+  assert.deepEqual(
+    [plain['REMOTE_ADDR'], plain['HTTP_X_FORWARDED_FOR'], plain['HTTP_A_B']],
+    ['127.0.0.1', '192.0.2.1', undefined],
+  )
 })
 
 test('whoever is not trusted is not believed', async t => {
   if (!needs(t, 'python3')) return
-  const server = await serveApp(t, ['--forwarded-allow-ips', '10.0.0.0/8', '--forwarded', 'x-forwarded', 'told:app'], { files, env })
+  const server = await serveApp(t, ['--forwarded-allow-ips', '10.0.0.0/8', '--forwarded', 'x-forwarded', 'told:app'], {
+    files,
+    env,
+  })
   const forged = await told(server, {
     'X-Forwarded-Proto': 'https',
     'X-Forwarded-For': '192.0.2.1',
@@ -58,7 +67,13 @@ test('whoever is not trusted is not believed', async t => {
     SCRIPT_NAME: '/x',
   })
   assert.deepEqual(
-    [forged['wsgi.url_scheme'], forged['REMOTE_ADDR'], forged['SCRIPT_NAME'], forged['PATH_INFO'], forged['HTTP_SCRIPT_NAME']],
+    [
+      forged['wsgi.url_scheme'],
+      forged['REMOTE_ADDR'],
+      forged['SCRIPT_NAME'],
+      forged['PATH_INFO'],
+      forged['HTTP_SCRIPT_NAME'],
+    ],
     ['http', '127.0.0.1', '', '/', undefined],
   )
   assert.doesNotMatch(forged['HTTP_HOST']!, /evil/)
@@ -115,7 +130,10 @@ test("applications of uvicorn's worker class are told what uvicorn would tell th
   if (!needs(t, 'python3')) return
   const headers = { 'X-Forwarded-For': '192.0.2.1', 'X-Forwarded-Proto': 'https' }
   const server = await serveApp(t, ['-k', 'uvicorn.workers.UvicornWorker', 'told:scope'], { files, env })
-  const { client, scheme } = JSON.parse((await get(server.port, '/', headers)).text) as { client: unknown; scheme: string }
+  const { client, scheme } = JSON.parse((await get(server.port, '/', headers)).text) as {
+    client: unknown
+    scheme: string
+  }
   assert.deepEqual([client, scheme], [['192.0.2.1', 0], 'https'])
   const plain = await serveApp(t, ['-k', 'asgi', 'told:scope'], { files, env })
   const answer = JSON.parse((await get(plain.port, '/', headers)).text) as { client: [string, number]; scheme: string }
@@ -149,13 +167,19 @@ test('the PROXY protocol tells the client, where a trusted peer speaks it', asyn
   if (!needs(t, 'python3')) return
   const server = await serveApp(t, ['--proxy-protocol', 'auto', 'told:app'], { files, env })
   const one = await exchange(server, V1 + REQUEST)
-  assert.match(one, /"REMOTE_ADDR": "192\.0\.2\.1", "REMOTE_PORT": "4711"[^]*"PROXY_ADDR": "192\.0\.2\.2", "PROXY_PROTOCOL": "TCP4"/)
+  assert.match(
+    one,
+    /"REMOTE_ADDR": "192\.0\.2\.1", "REMOTE_PORT": "4711"[^]*"PROXY_ADDR": "192\.0\.2\.2", "PROXY_PROTOCOL": "TCP4"/,
+  )
   assert.match(await exchange(server, V2, REQUEST), /"REMOTE_ADDR": "192\.0\.2\.7", "REMOTE_PORT": "4660"/)
   assert.match(await exchange(server, 'PRO', 'XY TCP4 192.0.2.1 ', '192.0.2.2 4711 443\r\n', REQUEST), /"192\.0\.2\.1"/)
   // Without a header it is an ordinary client, also one whose method begins alike.
   assert.match(await exchange(server, REQUEST), /"REMOTE_ADDR": "127\.0\.0\.1"/)
   assert.match(await exchange(server, REQUEST.replace('GET', 'PROPFIND')), /"REMOTE_ADDR": "127\.0\.0\.1"/)
-  const forbidden = await serveApp(t, ['--proxy-protocol', '--proxy-allow-from', '10.0.0.1', '-w', '1', 'told:app'], { files, env })
+  const forbidden = await serveApp(t, ['--proxy-protocol', '--proxy-allow-from', '10.0.0.1', '-w', '1', 'told:app'], {
+    files,
+    env,
+  })
   assert.match(await exchange(forbidden, V1 + REQUEST), /^HTTP\/1\.1 403 /)
   assert.match(await exchange(forbidden, REQUEST), /"REMOTE_ADDR": "127\.0\.0\.1"/)
   // A version that was not asked for is no header.

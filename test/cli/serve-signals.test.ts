@@ -1,9 +1,10 @@
-// `portico serve` under Gunicorn's signals: TTIN, TTOU, USR2.
+// `portico serve` under Gunicorn's signals: TTIN, TTOU, USR1, USR2, QUIT, INT, WINCH. HUP and TERM are in the tests beside this one.
 
 import assert from 'node:assert/strict'
+import { existsSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { eventually, get, load, needs, PYTHON, serveApp, signalTo } from '../helpers/index.ts'
+import { eventually, get, load, needs, PYTHON, request, serveApp, signalTo } from '../helpers/index.ts'
 import type { Server } from '../helpers/index.ts'
 
 const files = {
@@ -53,15 +54,80 @@ test('USR2 starts a second master, and TERM ends the first', async t => {
   const old = Number(server.file('a.pid'))
   const worker = (await get(server.port)).text
   signalTo(old, 'SIGUSR2')
-  await eventually(() => !['', `${old}\n`].includes(server.file('a.pid')), 10_000)
-  const fresh = Number(server.file('a.pid'))
-  assert.equal(server.file('a.pid.oldbin'), `${old}\n`)
+  await eventually(() => server.file('a.pid.2') !== '', 10_000)
+  const fresh = Number(server.file('a.pid.2'))
+  assert.equal(server.file('a.pid'), `${old}\n`)
   signalTo(old, 'SIGTERM')
   await eventually(() => !server.processes().some(one => one.pid === old), 10_000)
-  assert.equal(server.file('a.pid.oldbin'), '')
+  await eventually(() => server.file('a.pid') === `${fresh}\n`)
+  assert.equal(server.file('a.pid.2'), '')
   assert.notEqual((await get(server.port)).text, worker)
   assert.equal((await get(join(server.dir, 'a.sock'))).status, 200)
   signalTo(fresh, 'SIGTERM')
   await eventually(() => server.processes().length === 0, 10_000)
   assert.equal(server.file('a.pid'), '')
 })
+
+const SLOW = `import time
+def application(environ, start_response):
+    open('begun', 'w').close()
+    time.sleep(8)
+    start_response('200 OK', [])
+    return [b'late']
+`
+
+test('USR1 opens the logs anew, those of the front and those of Python', async t => {
+  if (!needs(t, 'python3')) return
+  const says = `import logging
+def application(environ, start_response):
+    logging.getLogger('gunicorn.error').info('asked for %s', environ['PATH_INFO'])
+    start_response('200 OK', [])
+    return [b'ok']
+`
+  const args = ['--access-logfile', 'a.log', '--error-logfile', 'e.log', '--log-level', 'info', 'says']
+  const server = await serveApp(t, args, { files: { 'says.py': says }, env })
+  await get(server.port, '/one')
+  await eventually(() => server.file('a.log').includes('/one') && server.file('e.log').includes('asked for /one'))
+  for (const name of ['a.log', 'e.log']) renameSync(join(server.dir, name), join(server.dir, `${name}.1`))
+  server.signal('SIGUSR1')
+  await eventually(() => existsSync(join(server.dir, 'a.log')) && existsSync(join(server.dir, 'e.log')))
+  await get(server.port, '/two')
+  await eventually(() => server.file('a.log').includes('/two') && server.file('e.log').includes('asked for /two'))
+  assert.doesNotMatch(server.file('a.log.1') + server.file('e.log.1'), /two/)
+})
+
+for (const name of ['SIGQUIT', 'SIGINT'] as const) {
+  test(`${name} ends at once, whatever is being served`, async t => {
+    if (!needs(t, 'python3')) return
+    const server = await serveApp(t, ['slow'], { files: { 'slow.py': SLOW }, env })
+    const answer = get(server.port).catch(() => null)
+    await eventually(() => existsSync(join(server.dir, 'begun')))
+    const begun = performance.now()
+    assert.equal(await server.stop(name), 0)
+    assert.ok(performance.now() - begun < 5000)
+    await answer
+  })
+}
+
+test('WINCH stops what serves of a daemon, and HUP starts it again; others do not care', async t => {
+  if (!needs(t, 'python3')) return
+  const args = ['--daemon', '--pid', '%%DIR%%/a.pid', '--error-logfile', '%%DIR%%/e.log', 'pid']
+  const server = await serveApp(t, args, { files, env })
+  await eventually(() => server.file('a.pid') !== '', 10_000)
+  const pid = Number(server.file('a.pid'))
+  assert.equal((await get(server.port)).status, 200)
+  signalTo(pid, 'SIGWINCH')
+  await eventually(async () => !(await answers(server.port)), 10_000)
+  signalTo(pid, 'SIGHUP')
+  await eventually(() => answers(server.port), 10_000)
+  signalTo(pid, 'SIGTERM')
+  await eventually(() => server.processes().length === 0, 10_000)
+  const foreground = await serveApp(t, ['pid'], { files, env })
+  foreground.signal('SIGWINCH')
+  assert.equal((await get(foreground.port)).status, 200)
+})
+
+async function answers(port: number): Promise<boolean> {
+  const answer = await request({ address: port, timeoutMs: 500 }).catch(() => null)
+  return answer?.status === 200
+}

@@ -1,8 +1,10 @@
 // WSGI applications behind `portico serve`: what PEP 3333 asks for, and what happens to those that break it.
 
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
 import test from 'node:test'
-import { eventually, get, needs, PYTHON, request, serveApp } from '../helpers/index.ts'
+import { eventually, get, needs, PORTICO, PYTHON, request, serveApp, tempDir, writeFiles } from '../helpers/index.ts'
 import type { Server } from '../helpers/index.ts'
 
 const env = { PORTICO_PYTHON: PYTHON }
@@ -189,12 +191,17 @@ for (const [what, files, module, cause] of [
   ['is not there', {}, 'absent', /there is no module "absent" in/],
   ['lacks the variable', { 'empty.py': '' }, 'empty:app', /there is no "app" in \S+empty\.py/],
 ] as const) {
-  test(`an application that ${what}: 502, one line with the cause, and the server stays`, async t => {
+  test(`an application that ${what}: one line with the cause, and Gunicorn's exit code`, t => {
     if (!needs(t, 'python3')) return
-    const server = await serveApp(t, ['-w', '2', module], { files, env })
-    assert.equal((await get(server.port)).status, 502)
-    await eventually(() => cause.test(server.output))
-    assert.equal(server.output.split('\n').filter(line => cause.test(line)).length, 1, server.output)
-    assert.equal((await get(server.port)).status, 502)
+    const dir = tempDir(t)
+    writeFiles(dir, { ...files, 'tmp/x': '' })
+    const { status, stderr } = spawnSync(PORTICO, ['serve', '-w', '2', '-b', '127.0.0.1:0', module], {
+      cwd: dir,
+      encoding: 'utf8',
+      env: { ...process.env, ...env, TMPDIR: join(dir, 'tmp'), PYTHONDONTWRITEBYTECODE: '1' },
+      timeout: 20_000,
+    })
+    assert.equal(status, module.includes(':') ? 4 : 3)
+    assert.equal(stderr.split('\n').filter(line => cause.test(line)).length, 1, stderr)
   })
 }

@@ -42,7 +42,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'log',
     'lib',
   ],
-  stream: ['net', 'codec', 'config', 'upstream', 'zone', 'lib', 'log'],
+  stream: ['http', 'upstream', 'zone', 'net', 'codec', 'config', 'log', 'lib'],
   mail: ['net', 'codec', 'config', 'upstream', 'zone', 'lib', 'log'],
   admin: ['http', 'lib', 'log'],
 }

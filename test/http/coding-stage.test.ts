@@ -30,7 +30,7 @@ class Client extends BodyStage {
 
 /** Sends the pieces through the stage, each from memory that is used again, and never before it is asked for. */
 function coded(pieces: readonly Buffer[], coder: Coder): Buffer {
-  const stage = new CodingStage('test', coder)
+  const stage = new CodingStage('test', () => coder)
   const client = new Client()
   const next = [...pieces]
   const request = { done: false, source: null as Source | null } as unknown as HttpRequest

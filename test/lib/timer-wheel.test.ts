@@ -69,3 +69,36 @@ test('a timer may arm itself and others while it fires', async () => {
   assert.equal(turns, 3)
   wheel.stop()
 })
+
+test('a released timer is held no longer, in whichever bucket it waits, and may be armed again', async () => {
+  const wheel = new TimerWheel()
+  const alarms = Array.from({ length: 5 }, alarm)
+  for (const { timer } of alarms) wheel.arm(timer, 100)
+  for (const i of [0, 2, 4]) wheel.release(alarms[i]!.timer)
+  for (const i of [0, 2, 4]) assert.equal(alarms[i]!.timer.next, null)
+  wheel.release(alarms[0]!.timer)
+  wheel.arm(alarms[4]!.timer, 150)
+  await Promise.all([1, 3, 4].map(i => alarms[i]!.rung))
+  assert.deepEqual(
+    alarms.map(({ owner }) => owner.firedAt !== 0),
+    [false, true, false, true, true],
+  )
+  wheel.stop()
+})
+
+test('one that fires may release others that are due with it', async () => {
+  const wheel = new TimerWheel()
+  const others = Array.from({ length: 3 }, alarm)
+  let fired = 0
+  const { timer } = others[1]!
+  const first = new Timer(null, () => {
+    fired++
+    wheel.release(timer)
+  })
+  for (const other of others) wheel.arm(other.timer, 10)
+  wheel.arm(first, 10)
+  await Promise.all([others[0]!.rung, others[2]!.rung])
+  assert.equal(fired, 1)
+  assert.equal(others[1]!.owner.firedAt, 0)
+  wheel.stop()
+})

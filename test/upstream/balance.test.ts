@@ -174,7 +174,16 @@ test('numbers in shared memory are the same for all who look', () => {
   assert.deepEqual([other.fails, other.effectiveWeight, other.available(100)], [1, 0, false])
 })
 
-for (const balancer of [roundRobin, leastConn, ipHash, hash, consistentHash, random, randomTwo, leastTime('header', true)]) {
+for (const balancer of [
+  roundRobin,
+  leastConn,
+  ipHash,
+  hash,
+  consistentHash,
+  random,
+  randomTwo,
+  leastTime('header', true),
+]) {
   test(`${balancer.name}: a request bound to a peer goes there, even if that drains, unless it is down or full`, () => {
     const group = new Group('g', peers({ a: {}, b: { route: 'r' }, c: { route: 'd', drain: true } }), [], balancer)
     const bound = (hint: string): Choice => {
@@ -183,7 +192,11 @@ for (const balancer of [roundRobin, leastConn, ipHash, hash, consistentHash, ran
       return choice
     }
     for (let i = 0; i < 5; i++) {
-      for (const [hint, name] of [[group.peers[0]!.sid, 'a'], ['r', 'b'], ['d', 'c']] as const) {
+      for (const [hint, name] of [
+        [group.peers[0]!.sid, 'a'],
+        ['r', 'b'],
+        ['d', 'c'],
+      ] as const) {
         const choice = bound(hint)
         assert.equal(choice.next()?.name, name)
         choice.release(SUCCEEDED)
@@ -230,7 +243,13 @@ test('least_time prefers who has answered faster, for the requests it has', () =
     for (;;) {
       const choice = new Choice(group, '', 0)
       const peer = choice.next()!
-      choice.release(SUCCEEDED, { status: 200, headerMs: ms, responseMs: peer.name === name ? ms : 20, bytesSent: 0, bytesReceived: 0 })
+      choice.release(SUCCEEDED, {
+        status: 200,
+        headerMs: ms,
+        responseMs: peer.name === name ? ms : 20,
+        bytesSent: 0,
+        bytesReceived: 0,
+      })
       if (peer.name === name) return
     }
   }

@@ -67,12 +67,21 @@ function a(address: string, ttl = 0): Buffer {
 /** A service's record; `host` is a label below the name asked for. */
 function srv(priority: number, weight: number, port: number, host: string): Buffer {
   const label = String.fromCharCode(host.length) + host
-  return record(SRV, 0, `\0${String.fromCharCode(priority)}\0${String.fromCharCode(weight, port >> 8, port & 255)}${label}\xc0\x0c`)
+  return record(
+    SRV,
+    0,
+    `\0${String.fromCharCode(priority)}\0${String.fromCharCode(weight, port >> 8, port & 255)}${label}\xc0\x0c`,
+  )
 }
 
 test('addresses are asked for again when their time is over, and are the peers at once', async t => {
   let now = ['10.0.0.1', '10.0.0.2']
-  const running = await run(t, 'a.example:80 resolve weight=3', ({ bytes }) => answerTo(bytes, now.map(address => a(address))))
+  const running = await run(t, 'a.example:80 resolve weight=3', ({ bytes }) =>
+    answerTo(
+      bytes,
+      now.map(address => a(address)),
+    ),
+  )
   await eventually(() => assert.deepEqual(running.names(), ['10.0.0.1:80', '10.0.0.2:80']) ?? true)
   assert.equal(running.group.peers[0]!.weight, 3)
   now = ['10.0.0.3', '10.0.0.2']
@@ -92,11 +101,14 @@ test('a name that is gone has no peers; a server that fails, or is silent, chang
     'a.example:80 resolve',
     ({ bytes }) => {
       if (mode === 'silent') return null
-      return mode === 'fine' ? answerTo(bytes, [a('10.0.0.1')]) : answerTo(bytes, [], mode === 'fails' ? 0x8182 : 0x8183)
+      return mode === 'fine'
+        ? answerTo(bytes, [a('10.0.0.1')])
+        : answerTo(bytes, [], mode === 'fails' ? 0x8182 : 0x8183)
     },
     200,
   )
-  const told = (text: string): Promise<unknown> => eventually(() => running.complaints.some(line => line.includes(text)))
+  const told = (text: string): Promise<unknown> =>
+    eventually(() => running.complaints.some(line => line.includes(text)))
   await eventually(() => running.names().length === 1)
   mode = 'fails'
   await told('a.example could not be resolved (2: Server failure)')
@@ -139,7 +151,12 @@ test('lies are not believed: other names, other types, other identifiers, cut of
 
 test('an answer that was cut off is asked for over TCP; aliases in a circle have no addresses', async t => {
   const cut = await run(t, 'many.example:80 resolve', ({ tcp, bytes }) =>
-    tcp ? answerTo(bytes, Array.from({ length: 40 }, (_, i) => a(`10.0.1.${i}`))) : answerTo(bytes, [], 0x8380),
+    tcp
+      ? answerTo(
+          bytes,
+          Array.from({ length: 40 }, (_, i) => a(`10.0.1.${i}`)),
+        )
+      : answerTo(bytes, [], 0x8380),
   )
   await eventually(() => cut.names().length === 40)
   const round = await run(t, 'round.example:80 resolve', ({ name, bytes }) =>
@@ -151,7 +168,12 @@ test('an answer that was cut off is asked for over TCP; aliases in a circle have
 
 test('more addresses than there is room for: as many as fit, and a word of it', async t => {
   const running = await run(t, 'many.example:80 resolve', ({ tcp, bytes }) =>
-    tcp ? answerTo(bytes, Array.from({ length: 250 }, (_, i) => a(`10.0.1.${i}`))) : answerTo(bytes, [], 0x8380),
+    tcp
+      ? answerTo(
+          bytes,
+          Array.from({ length: 250 }, (_, i) => a(`10.0.1.${i}`)),
+        )
+      : answerTo(bytes, [], 0x8380),
   )
   await eventually(() => running.complaints.some(text => text.includes('memory exhausted')))
   assert.ok(running.names().length > 30)
@@ -161,7 +183,12 @@ test('a service: ports, weights and second choices from SRV records, and hosts t
   const script: DnsScript = ({ name, type, bytes }) => {
     if (type === SRV) {
       return name === '_http._tcp.svc.example'
-        ? answerTo(bytes, [srv(1, 5, 8001, 'one'), srv(1, 0, 8002, 'two'), srv(2, 7, 8003, 'three'), srv(1, 1, 8004, 'lost')])
+        ? answerTo(bytes, [
+            srv(1, 5, 8001, 'one'),
+            srv(1, 0, 8002, 'two'),
+            srv(2, 7, 8003, 'three'),
+            srv(1, 1, 8004, 'lost'),
+          ])
         : answerTo(bytes, [], 0x8183)
     }
     if (name.startsWith('lost.')) return answerTo(bytes, [], 0x8183)
@@ -181,5 +208,7 @@ test('a service: ports, weights and second choices from SRV records, and hosts t
   await eventually(() => written.names().length === 3)
   assert.ok(written.group.peers.every(peer => peer.weight === 2))
   const missing = await run(t, 'none.example service=http resolve', script)
-  await eventually(() => missing.complaints.includes('service http of none.example could not be resolved (3: Host not found)'))
+  await eventually(() =>
+    missing.complaints.includes('service http of none.example could not be resolved (3: Host not found)'),
+  )
 })

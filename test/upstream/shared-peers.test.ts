@@ -107,7 +107,10 @@ test('addresses of a name come and go, follow its line, and are kept over a relo
   assert.equal(after.peers[1]!.maxFails, 8)
   reloaded.remove(reloaded.slots.id(template))
   assert.deepEqual(names(after), ['127.0.0.1:1'])
-  assert.equal(reloaded.slots.used().some(at => reloaded.slots.has(at, CHILD)), false)
+  assert.equal(
+    reloaded.slots.used().some(at => reloaded.slots.has(at, CHILD)),
+    false,
+  )
 })
 
 test('a server is not forgotten while requests are there, nor its place used again', t => {

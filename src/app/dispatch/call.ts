@@ -39,6 +39,10 @@ export abstract class Call {
   answered = false
   /** Workers it was given to. */
   attempts = 0
+  /** May it be given to another worker? Not when parts of its body are gone. */
+  repeatable = true
+  /** The end of its body has not been sent. */
+  sending = false
   /** The last of them: its pid, 0 while there is none. */
   worker = 0
   /** performance.now() when it was made, sent to that worker, and done with by it; 0 before. */

@@ -243,7 +243,7 @@ export class Dispatcher {
 
   /** For links: the worker went before it had read the call. False: it has been tried often enough. */
   again(call: Call): boolean {
-    if (call.attempts >= ATTEMPTS_MAX || this.stopped) return false
+    if (call.attempts >= ATTEMPTS_MAX || !call.repeatable || this.stopped) return false
     this.enqueue(call)
     return true
   }

@@ -234,6 +234,8 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
   private finish(): void {
     const { call, dispatcher } = this
     if (call !== null) {
+      // The worker has answered without reading all: it is told that no more of the body comes.
+      if (call.sending) this.connection.write(encodeAbort(this.stream))
       call.link = null
       dispatcher.spent(call)
     }

@@ -6,6 +6,7 @@ import { closest } from '../../config/closest.ts'
 import { parseBind } from './bind.ts'
 import { allSettings, gunicornSettings } from './index.ts'
 import type { SettingName } from './index.ts'
+import { isForeignClass } from './serving.ts'
 import { SettingError, UsageError } from './setting.ts'
 import type { FileValue, Setting } from './setting.ts'
 import { splitWords } from './words.ts'
@@ -32,11 +33,25 @@ export interface ConfigFile {
 
 /** The configuration file that is asked for; null: none. Throws UsageError. */
 export function configLocation(args: readonly string[], environment: Environment): string | null {
-  const inherited = splitWords(environment['GUNICORN_CMD_ARGS'] ?? '')
-  const [own, theirs] = [scan(args, ''), scan(inherited, ' in GUNICORN_CMD_ARGS')].map(({ found }) =>
-    found.get('config')?.words.at(-1),
-  )
+  const [own, theirs] = lastWords('config', args, environment)
   return own ?? theirs ?? null
+}
+
+/** Paths to classes that nobody knows but Python: it must be asked what they are. Throws UsageError. */
+export function foreignClasses(args: readonly string[], environment: Environment): readonly string[] {
+  const words = lastWords('worker_class', args, environment)
+  return words.filter((word): word is string => word !== undefined && isForeignClass(word))
+}
+
+/** What the arguments say of a setting, and what GUNICORN_CMD_ARGS does. */
+function lastWords(
+  name: SettingName,
+  args: readonly string[],
+  environment: Environment,
+): readonly (string | undefined)[] {
+  const inherited = splitWords(environment['GUNICORN_CMD_ARGS'] ?? '')
+  const both = [scan(args, ''), scan(inherited, ' in GUNICORN_CMD_ARGS')]
+  return both.map(({ found }) => found.get(name)?.words.at(-1))
 }
 
 /** Throws UsageError. */
@@ -164,14 +179,15 @@ function asksForDefault({ default: fallback, harmless }: Setting<unknown>, value
   if (value === false || value === '') return true
   if (typeof value === 'object') return Object.keys(value!).length === 0
   const word = `${value}`.trim().toLowerCase()
-  return word === `${fallback}`.toLowerCase() || harmless.includes(word)
+  return word === String(fallback).toLowerCase() || harmless.includes(word)
 }
 
 function wordsOf(value: FileValue, place: string): string[] {
   const all = Array.isArray(value) ? (value as readonly FileValue[]) : [value]
   return all.map(one => {
     if (one !== null && typeof one !== 'object') return typeof one === 'number' ? numeral(one) : `${one}`
-    const what = one !== null && 'python' in one ? `a value of type ${String(one.python)}` : 'a dict'
+    const what =
+      one !== null && 'python' in one ? `a value of type ${JSON.stringify(one.python).slice(1, -1)}` : 'a dict'
     throw new UsageError(`invalid value ${place}: ${what} cannot stand here`)
   })
 }
@@ -182,7 +198,7 @@ function numeral(value: number): string {
 }
 
 function isTrue(value: FileValue, place: string): boolean {
-  const word = `${value as string}`.trim().toLowerCase()
+  const word = typeof value === 'object' ? '' : String(value).trim().toLowerCase()
   if (word === 'true' || word === 'false') return word === 'true'
   throw new UsageError(`invalid value "${word}" ${place}: it must be True or False`)
 }

@@ -46,6 +46,7 @@ type Line = string | readonly [opening: string, lines: readonly Line[]]
 /** The text has one character per byte. Throws UsageError. */
 export function configurationText({ settings }: CommandLine, around: Surroundings): string {
   const application = settings.wsgi_app
+  if (settings.reload && kindOf(settings) === 'node') throw new UsageError('--reload is for applications in Python')
   if (application === null)
     throw new UsageError('no application is named, as in "portico serve mysite.wsgi:application"')
   const lines: Line[] = [
@@ -103,7 +104,8 @@ function accessLogLines(settings: Settings, { folder }: Surroundings): Line[] {
   if (accesslog !== null) targets.push(accesslog === '-' ? '/dev/stdout' : within(folder, accesslog))
   if (targets[0]?.includes('$')) throw new UsageError(`the name of the access log cannot have a "$": "${targets[0]}"`)
   if (syslog && !disable_redirect_access_to_syslog) targets.push(syslogWord(settings, 'access'))
-  if (targets.length === 0 || logsInPython(settings)) return ['access_log off;']
+  const inPython = kindOf(settings) !== 'node' && logsInPython(settings)
+  if (targets.length === 0 || inPython) return ['access_log off;']
   if (access_log_format === null) return targets.map(target => `access_log ${word(target)};`)
   const format = `log_format gunicorn ${word(translated(access_log_format))};`
   return [format, ...targets.map(target => `access_log ${word(target)} gunicorn;`)]
@@ -175,15 +177,20 @@ function serverLines(settings: Settings, name: string, { addresses, folder, scri
   ]
 }
 
-function listenOptions({ certfile, proxy_protocol, backlog }: Settings): string {
+function listenOptions({ certfile, proxy_protocol, protocol, backlog }: Settings): string {
+  if (protocol === 'uwsgi') return ` uwsgi backlog=${backlog}`
   const proxy = proxy_protocol === 'off' ? '' : ` proxy_protocol=${proxy_protocol}`
   return `${certfile === null ? '' : ' ssl'}${proxy} backlog=${backlog}`
 }
 
 function tlsLines(settings: Settings, folder: string): string[] {
   const { certfile, keyfile, ca_certs, cert_reqs, ciphers } = settings
+  if (settings.protocol === 'uwsgi' && (certfile !== null || settings.proxy_protocol !== 'off')) {
+    throw new UsageError('--protocol uwsgi goes neither with TLS nor with the PROXY protocol')
+  }
   if (certfile === null) {
     if (keyfile !== null) throw new UsageError('--keyfile needs --certfile')
+    if (settings.hsts !== null) throw new UsageError('--hsts needs --certfile')
     return []
   }
   if (settings.ssl_context) {
@@ -193,18 +200,35 @@ function tlsLines(settings: Settings, folder: string): string[] {
     `ssl_certificate ${word(within(folder, certfile))};`,
     `ssl_certificate_key ${word(within(folder, keyfile ?? certfile))};`,
   ]
+  lines.push(...http2Lines(settings))
+  if (settings.hsts !== null) lines.push(`add_header Strict-Transport-Security "max-age=${settings.hsts}" always;`)
   if (ciphers !== null) lines.push(`ssl_ciphers ${word(ciphers)};`)
   if (ca_certs !== null) lines.push(`ssl_client_certificate ${word(within(folder, ca_certs))};`)
   if (cert_reqs !== '0') {
     if (ca_certs === null) throw new UsageError('--cert-reqs needs --ca-certs')
-    lines.push(`ssl_verify_client ${cert_reqs === '1' ? 'optional' : 'on'};`)
+    // As deep as Python's own.
+    lines.push(`ssl_verify_client ${cert_reqs === '1' ? 'optional' : 'on'};`, 'ssl_verify_depth 100;')
   }
   return lines
+}
+
+function http2Lines({ http_protocols, http2_max_concurrent_streams, http2_initial_window_size }: Settings): string[] {
+  if (http_protocols !== null && !http_protocols.includes('h2')) return []
+  return [
+    'http2 on;',
+    `http2_max_concurrent_streams ${http2_max_concurrent_streams};`,
+    `http2_body_preread_size ${http2_initial_window_size};`,
+  ]
 }
 
 /** Whose word is taken for how a client came. */
 function trustLines(settings: Settings, scriptName: string): string[] {
   const { forwarder_headers, secure_scheme_headers, proxy_protocol, header_map } = settings
+  if (settings.protocol === 'uwsgi') {
+    // What the front has to say it says in its packets; fields are the client's own.
+    const lines = ['app_trusted_proxies none;', `app_proxy_protocol_from ${addressWords(settings.uwsgi_allow_ips)};`]
+    return scriptName === '' ? lines : [...lines, `app_script_name ${word(scriptName)};`]
+  }
   const mode = settings.forwarded ?? (settings.worker_class === 'uvicorn' ? 'x-forwarded' : 'off')
   const lines = ['underscores_in_headers on;', `app_trusted_proxies ${addressWords(settings.forwarded_allow_ips)};`]
   for (const [name, value] of secure_scheme_headers) lines.push(`app_scheme_header ${name} ${word(value)};`)

@@ -55,6 +55,15 @@ export const ownSettings = {
     },
     oneOf('off', 'x-forwarded', 'forwarded'),
   ),
+  hsts: single(
+    {
+      flags: ['--hsts'],
+      value: 'SECONDS',
+      default: null,
+      about: 'With a certificate: browsers are told not to come without TLS for so long.',
+    },
+    countAbove(0),
+  ),
   help: toggle({ flags: ['-h', '--help'], about: 'Shows this.' }),
   version: toggle({ flags: ['-v', '--version'], about: 'Shows the version.' }),
 }

@@ -174,7 +174,7 @@ function hostAndPort(text: string, port: number): DatagramPlace {
 
 /** A class by its name; one that was made in the file stays there. */
 function classOf(value: FileValue): string {
-  return Array.isArray(value) ? `${value[0]}` : `${value}`
+  return JSON.stringify(Array.isArray(value) ? value[0] : value).replaceAll(/^"|"$/g, '')
 }
 
 function isFull(value: FileValue): boolean {

@@ -34,8 +34,8 @@ function proxyProtocol(word: string): 'off' | 'v1' | 'v2' | 'auto' {
 function fieldsOf(value: FileValue): readonly (readonly [string, string])[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrong('a dict is needed')
   return Object.entries(value).map(([name, text]) => {
-    if (!/^[A-Za-z0-9-]+$/.test(name) || typeof text !== 'string') wrong(`"${name}" is no field with its value`)
-    return [name, text as string]
+    if (!/^[A-Za-z0-9-]+$/.test(name) || typeof text !== 'string') return wrong(`"${name}" is no field with its value`)
+    return [name, text]
   })
 }
 
@@ -169,23 +169,23 @@ export const serverMechanics = {
     },
     networks,
   ),
-  protocol: refused({
-    flags: ['--protocol'],
-    value: 'NAME',
-    default: 'http',
-    harmless: ['http'],
-    about: 'The protocol that is spoken.',
-    refused: 'only HTTP is spoken',
-  }),
+  protocol: single(
+    {
+      flags: ['--protocol'],
+      value: 'NAME',
+      default: 'http',
+      about: "What is spoken: http, or uwsgi with an nginx's uwsgi_pass.",
+    },
+    oneOf('http', 'uwsgi'),
+  ),
   uwsgi_allow_ips: single(
     {
       flags: ['--uwsgi-allow-from'],
       value: 'ADDRESSES',
       default: ['127.0.0.1', '::1'],
-      about: 'Who may speak the uwsgi protocol.',
-      accepted: 'the uwsgi protocol is not spoken',
+      about: 'Who may speak the uwsgi protocol: addresses and networks by commas, or "*".',
     },
-    names,
+    networks,
   ),
   raw_paste_global_conf: refused({
     flags: ['--paste-global'],
@@ -236,11 +236,8 @@ export const serverMechanics = {
     },
     oneOf('drop', 'refuse', 'dangerous'),
   ),
-  root_path: refused({
-    flags: ['--root-path'],
-    value: 'PATH',
-    harmless: [''],
-    about: "The path the application's own begin with.",
-    refused: 'a proxy may send it as SCRIPT_NAME, which is for WSGI applications only',
-  }),
+  root_path: single(
+    { flags: ['--root-path'], value: 'PATH', default: '', about: 'Where an ASGI application is mounted (root_path).' },
+    text,
+  ),
 }

@@ -1,9 +1,9 @@
 // The settings of TLS, HTTP/2, task processes, control and hooks.
 
-import { inFile, oneOf, refused, single, text, toggle } from './setting.ts'
+import { countAbove, inFile, oneOf, refused, SettingError, single, text, toggle } from './setting.ts'
 import type { Setting } from './setting.ts'
 
-const HTTP2 = 'HTTP/2 is not supported yet'
+const HTTP2 = 'it is what HTTP/2 says where nothing else is agreed on'
 const TASKS = 'task processes ("dirty arbiters") are not supported'
 const CONTROL = 'there is no control socket yet'
 
@@ -52,19 +52,30 @@ export const ssl = {
   ciphers: single({ flags: ['--ciphers'], value: 'LIST', default: null, about: 'Ciphers of TLS.' }, text),
 }
 
+/** HTTP/1 is spoken to whoever asks for nothing else. */
+function protocolNames(word: string): readonly string[] {
+  const names = word.split(',').map(name => name.trim())
+  const unknown = names.find(name => name !== 'h1' && name !== 'h2')
+  if (unknown === 'h3') throw new SettingError('HTTP/3 is not supported yet')
+  if (unknown !== undefined) throw new SettingError(`"${unknown}" is no version of HTTP`)
+  return names
+}
+
 function http2(flag: string, value: string, about: string): ReturnType<typeof refused> {
   return refused({ flags: [flag], value: 'N', default: value, harmless: [value], about, refused: HTTP2 })
 }
 
 export const http2Settings = {
-  http_protocols: refused({
-    flags: ['--http-protocols'],
-    value: 'NAMES',
-    default: 'h1',
-    harmless: ['', 'h1'],
-    about: 'Versions of HTTP.',
-    refused: 'only HTTP/1 is spoken yet',
-  }),
+  http_protocols: single(
+    {
+      flags: ['--http-protocols'],
+      value: 'NAMES',
+      default: null,
+      about:
+        'Versions of HTTP that are offered over TLS: "h1", or "h1,h2", which is what is done where nothing is said.',
+    },
+    protocolNames,
+  ),
   http2_cleartext: refused({
     flags: ['--http2-cleartext'],
     value: 'MODE',
@@ -73,8 +84,14 @@ export const http2Settings = {
     about: 'HTTP/2 without TLS.',
     refused: HTTP2,
   }),
-  http2_max_concurrent_streams: http2('--http2-max-concurrent-streams', '100', 'Streams of a connection.'),
-  http2_initial_window_size: http2('--http2-initial-window-size', '65535', 'The window of a stream.'),
+  http2_max_concurrent_streams: single(
+    { flags: ['--http2-max-concurrent-streams'], value: 'N', default: 100, about: 'Streams of a connection.' },
+    countAbove(1),
+  ),
+  http2_initial_window_size: single(
+    { flags: ['--http2-initial-window-size'], value: 'N', default: 65535, about: 'The window of a stream.' },
+    countAbove(1),
+  ),
   http2_max_frame_size: http2('--http2-max-frame-size', '16384', 'The largest frame.'),
   http2_max_header_list_size: http2('--http2-max-header-list-size', '65536', 'The largest head.'),
 }

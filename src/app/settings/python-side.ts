@@ -13,6 +13,8 @@ import { SettingError } from './setting.ts'
 export interface PythonSide {
   readonly config: string
   readonly start_directory: string
+  /** As Gunicorn's own command line would be: there are applications that look at it. */
+  readonly argv: readonly string[]
   readonly hooks: readonly string[]
   /** Settings whose values cannot leave Python. */
   readonly in_python: readonly string[]
@@ -27,11 +29,17 @@ const LOGGERS = [LOGGER, 'simple', 'egg:gunicorn#simple', 'gunicorn.instrument.s
 const FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
 
 /** @param startFolder where the program was started, from where the file's name may be relative */
-export function pythonSide({ settings }: CommandLine, file: ConfigFile | null, startFolder: string): PythonSide {
+export function pythonSide(
+  { settings }: CommandLine,
+  file: ConfigFile | null,
+  startFolder: string,
+  args: readonly string[],
+): PythonSide {
   const inPython = ['logconfig_dict', 'logger_class'].filter(name => isPythons(file, name))
   return {
     config: file?.location ?? '',
     start_directory: startFolder,
+    argv: ['gunicorn', ...args],
     hooks: hookNames.filter(name => name !== 'ssl_context' && settings[name]),
     in_python: inPython,
     values: { ...values(settings), access_in_python: logsInPython(settings) },

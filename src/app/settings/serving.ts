@@ -40,7 +40,7 @@ export const serverSocket = {
 
 export type WorkerClass = 'sync' | 'threads' | 'gevent' | 'asgi' | 'uvicorn'
 
-const CLASSES: Readonly<Record<string, WorkerClass>> = {
+const CLASSES: Record<string, WorkerClass> = {
   sync: 'sync',
   'egg:gunicorn#sync': 'sync',
   'gunicorn.workers.sync.SyncWorker': 'sync',
@@ -75,6 +75,18 @@ function workerClass(word: string): WorkerClass {
   const kind = Object.hasOwn(CLASSES, word.trim()) ? CLASSES[word.trim()] : undefined
   if (kind !== undefined) return kind
   throw new SettingError('workers of this class are not supported; there are sync, gthread, gevent and asgi')
+}
+
+/** A class of the user's own, by what Python says it is derived from: from then on it is known. */
+export function learnWorkerClass(name: string, bases: FileValue): void {
+  const names = Array.isArray(bases) ? bases : []
+  const known = names.find(base => typeof base === 'string' && Object.hasOwn(CLASSES, base))
+  if (known !== undefined) CLASSES[name] = CLASSES[known as string]!
+}
+
+/** Is it a path to a class that is not known? */
+export function isForeignClass(word: string): boolean {
+  return /^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$/.test(word.trim()) && !Object.hasOwn(CLASSES, word.trim())
 }
 
 /** The first base class that is known: people derive their own to set what options set here. */
@@ -170,29 +182,34 @@ export const workerProcesses = {
     },
     count,
   ),
-  asgi_loop: refused({
-    flags: ['--asgi-loop'],
-    value: 'NAME',
-    default: 'auto',
-    harmless: ['auto'],
-    about: 'The event loop.',
-    refused: 'it is uvloop where that is installed, else asyncio',
-  }),
-  asgi_lifespan: refused({
-    flags: ['--asgi-lifespan'],
-    value: 'MODE',
-    default: 'auto',
-    harmless: ['auto'],
-    about: 'Whether the application hears of start and stop.',
-    refused: 'applications that know the lifespan protocol hear of it',
-  }),
-  asgi_disconnect_grace_period: refused({
-    flags: ['--asgi-disconnect-grace-period'],
-    value: 'SECONDS',
-    default: '3',
-    about: 'How long an application may run on when its client has left.',
-    refused: 'it has as long as --timeout says',
-  }),
+  asgi_loop: single(
+    {
+      flags: ['--asgi-loop'],
+      value: 'NAME',
+      default: 'auto',
+      about: 'The event loop: asyncio, uvloop, or auto for uvloop where that is installed.',
+    },
+    oneOf('auto', 'asyncio', 'uvloop'),
+  ),
+  asgi_lifespan: single(
+    {
+      flags: ['--asgi-lifespan'],
+      value: 'MODE',
+      default: 'auto',
+      about: 'Whether the application hears of start and stop: on, off, or auto for where it knows how to.',
+    },
+    oneOf('auto', 'on', 'off'),
+  ),
+  asgi_disconnect_grace_period: single(
+    {
+      flags: ['--asgi-disconnect-grace-period'],
+      value: 'SECONDS',
+      default: 3,
+      about: 'How long an application may run on when its client has left.',
+      accepted: 'it has as long as --timeout says',
+    },
+    count,
+  ),
   http_parser: single(
     {
       flags: ['--http-parser'],

@@ -11,6 +11,9 @@ export const FIELD_INVALID = -1
 export const FIELD_TOO_LONG = -2
 export const FIELDS_TOO_MANY = -3
 
+/** Fields there is room for at first. */
+const FIELDS_USUAL = 16
+
 /** Numbers per field in `spans`: the known name's number, and where name and value begin and end. */
 export const SPAN = 5
 
@@ -53,7 +56,7 @@ export class FieldBlock {
   error = ''
   /** The last line that ignore_invalid_headers left out, for the error log; empty if there was none. */
   dropped = ''
-  spans: Int32Array = new Int32Array(SPAN * 32)
+  spans: Int32Array = new Int32Array(SPAN * FIELDS_USUAL)
   /** Bytes of the head that need not be looked at again: complete lines. 0 before the first. */
   scanned = 0
   /** Within the line that is not complete: how far it was read (0: not at all), where its name ends, what the name has. */
@@ -104,7 +107,7 @@ export class FieldBlock {
     this.text = ''
     this.names.length = 0
     this.values.length = 0
-    if (this.spans.length > SPAN * 128) this.spans = new Int32Array(SPAN * 32)
+    if (this.spans.length > SPAN * 128) this.spans = new Int32Array(SPAN * FIELDS_USUAL)
   }
 }
 

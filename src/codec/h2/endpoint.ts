@@ -63,7 +63,7 @@ export interface EndpointSettings {
   readonly announced: readonly number[]
   /** Our own window for the connection as a whole. */
   readonly connectionWindow: number
-  /** Bytes of a header list (RFC 9113, 6.5.2) that are kept. */
+  /** Bytes of a block's names and values that are kept. */
   readonly fieldsMax: number
   /** How much of what we send the other side is asked to remember; 0: header blocks depend on nothing before them. */
   readonly tableMax: number
@@ -135,9 +135,10 @@ export class Endpoint implements FrameSink {
     return this.peer.initialWindow
   }
 
-  /** The stream whose header block is under way, 0: none. */
+  /** The stream whose header block is under way and waited for, 0: none. */
   get midway(): number {
-    return this.block.stream !== 0 ? this.block.stream : this.reader.midway(HEADERS)
+    const id = this.block.stream !== 0 ? this.block.stream : this.reader.midway(HEADERS)
+    return id === this.abandoned ? 0 : id
   }
 
   /** Has the other side's preface come? */
@@ -149,7 +150,7 @@ export class Endpoint implements FrameSink {
    *  before, or the block is not the first of its stream. */
   abandon(): boolean {
     const id = this.midway
-    if (id === 0 || this.abandoned === id || this.streams.has(id)) return false
+    if (id === 0 || this.streams.has(id)) return false
     this.abandoned = id
     writeReset(this.out, id, PROTOCOL_ERROR)
     this.owner.outputWaits()

@@ -38,13 +38,16 @@ export class FieldList {
   count = 0
   /** By RFC 9113, 6.5.2; counts what did not fit, too. */
   size = 0
-  /** Bytes that may be kept. Beyond, fields are decoded and dropped, and `overflow` is set. */
+  /** Bytes of names and values alone, and how many of them may be kept. Beyond, fields are decoded and dropped, and `overflow`
+   *  is set. */
+  length = 0
   sizeMax = 65536
   overflow = false
 
   restart(): void {
     this.count = 0
     this.size = 0
+    this.length = 0
     this.overflow = false
   }
 
@@ -235,8 +238,10 @@ export class HpackDecoder {
 }
 
 function push(into: FieldList, name: string, value: string, id: number, faults: number): void {
-  into.size += name.length + value.length + ENTRY_OVERHEAD
-  if (into.size > into.sizeMax) {
+  const length = name.length + value.length
+  into.size += length + ENTRY_OVERHEAD
+  into.length += length
+  if (into.length > into.sizeMax) {
     into.overflow = true
     return
   }

@@ -54,7 +54,7 @@ export class Sender {
   /** Sends a piece of body at once where nothing stands in its way. False: it has to be queued. */
   trySend(stream: Stream, bytes: Buffer, last: boolean): boolean {
     const size = bytes.length
-    if (stream.queued > 0) return false
+    if (stream.queued > 0 || stream.waiting) return false
     if (size > 0) {
       if (
         size > stream.sendWindow ||
@@ -118,33 +118,64 @@ export class Sender {
   }
 
   private sendFrame(stream: Stream): void {
-    const most = Math.min(stream.sendWindow, this.window, stream.frameMax, this.endpoint.peer.frameMax, FILL_MAX)
-    if (stream.queued <= most && !stream.ending && !stream.asked) {
-      // What the source has at hand makes the frame a full one, and a last one of its own unnecessary.
-      stream.asked = true
-      stream.onRoom()
-      if (stream.closed) return
-    }
-    const size = Math.min(stream.queued, most)
-    const empties = size === stream.queued
-    const ends = empties && stream.ending && stream.trailers === null
     const { out } = this
-    out.reserve(FRAME_HEADER + size)
-    putFrameHeader(out.bytes, out.length, size, DATA, ends ? END_STREAM : 0, stream.id)
+    const most = Math.min(stream.sendWindow, this.window, stream.frameMax, this.endpoint.peer.frameMax, FILL_MAX)
+    out.reserve(FRAME_HEADER + most)
+    const start = out.length
     out.length += FRAME_HEADER
-    copyQueue(stream, out, size)
+    const size = this.takeQueue(stream, Math.min(stream.queued, most))
+    putFrameHeader(out.bytes, start, size, DATA, 0, stream.id)
+    if (stream.queued === 0 && size < most) this.refill(stream, start, most)
+    if (stream.closed) return
+    if (stream.queued > 0) this.list.rotate(stream)
+    else {
+      this.list.remove(stream)
+      if (stream.ending) this.endFrame(stream, start)
+      else this.ask(stream)
+    }
+  }
+
+  /** All of the stream's bytes are in `out`: what its source has at hand joins them, so that frames are full ones. */
+  private refill(stream: Stream, start: number, most: number): void {
+    const { out } = this
+    const stop = out.length
+    if (stream.ending || !this.ask(stream)) return
+    // Nothing may have come in between, neither frames nor the end of the stream.
+    if (stream.closed || stream.queued === 0 || this.writer !== out || out.length !== stop) return
+    const size = stop - start - FRAME_HEADER
+    const more = this.takeQueue(stream, Math.min(stream.queued, most - size))
+    putFrameHeader(out.bytes, start, size + more, DATA, 0, stream.id)
+  }
+
+  /** Asks for more, once for what was queued last. */
+  private ask(stream: Stream): boolean {
+    if (stream.asked) return false
+    stream.asked = true
+    stream.onRoom()
+    return true
+  }
+
+  /** The last byte of the body is in `out`; if it is the very last there, its frame ends the stream. */
+  private endFrame(stream: Stream, start: number): void {
+    const { out } = this
+    if (stream.trailers === null) {
+      const size = out.bytes.readUIntBE(start, 3)
+      if (out.length === start + FRAME_HEADER + size) out.bytes[start + 4] = END_STREAM
+      else {
+        out.reserve(FRAME_HEADER)
+        putFrameHeader(out.bytes, out.length, 0, DATA, END_STREAM, stream.id)
+        out.length += FRAME_HEADER
+      }
+    }
+    this.finish(stream)
+  }
+
+  /** Copies so many bytes of the queue to `out`. */
+  private takeQueue(stream: Stream, size: number): number {
+    copyQueue(stream, this.out, size)
+    if (stream.queued === 0) stream.dropQueue()
     this.spend(stream, size)
-    if (!empties) {
-      this.list.rotate(stream)
-      return
-    }
-    this.list.remove(stream)
-    stream.dropQueue()
-    if (stream.ending) this.finish(stream)
-    else if (!stream.asked) {
-      stream.asked = true
-      stream.onRoom()
-    }
+    return size
   }
 
   private spend(stream: Stream, size: number): void {

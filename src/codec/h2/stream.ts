@@ -58,7 +58,7 @@ export abstract class Stream {
   abstract onReset(code: number): void
   /** The stream is closed: the other side has broken the rules, and it has been told so. */
   abstract onError(code: number, message: string): void
-  /** What waits is less than a frame, or nothing: more may be given. */
+  /** Nothing waits: all bytes that were given have been copied, and more may be given. */
   abstract onRoom(): void
   /** The end of what we send has gone. */
   abstract onSent(): void

@@ -36,6 +36,19 @@ export interface Entry extends EntryHead {
   readonly body: string | null
   readonly file: OpenFile | null
   readonly size: number
+  /** The head's lines, once somebody has read them. */
+  fields: EntryFields | null
+}
+
+export interface EntryFields {
+  readonly status: number
+  readonly statusText: string
+  readonly names: readonly string[]
+  readonly values: readonly string[]
+  readonly originalName: (i: number) => string
+  /** As the response itself said, -1 if it did not. */
+  readonly contentLength: number
+  readonly hasRanges: boolean
 }
 
 /** Everything in front of the body. */
@@ -137,6 +150,7 @@ function parse(descriptor: number, path: Buffer): Entry | typeof BROKEN {
     body: isWhole ? bytes.toString('latin1', bodyStart, size) : null,
     file: isWhole ? null : bigFile(descriptor, path, size),
     size,
+    fields: null,
   }
 }
 

@@ -126,6 +126,10 @@ export class CacheLookup {
 
   private read(): Entry | null {
     const { zone } = this
+    const { stamp } = zone
+    const nowMs = Date.now()
+    const recent = zone.exists ? zone.recent.get(this.id, stamp, nowMs) : null
+    if (recent !== null && recent.key === this.key) return recent
     try {
       const entry = readEntry(zone.fileOf(this.id))
       if (entry === MISSING) {
@@ -133,7 +137,8 @@ export class CacheLookup {
         return null
       }
       if (entry !== BROKEN && entry.key === this.key) {
-        zone.found(this.id, entry.size)
+        if (!zone.exists) zone.found(this.id, entry.size)
+        else if (entry.body !== null) zone.recent.add(this.id, entry, stamp, nowMs)
         return entry
       }
       if (entry !== BROKEN) closeEntry(entry)
@@ -271,6 +276,7 @@ export class CacheLookup {
   private prolong(times: EntryTimes): void {
     try {
       updateTimes(this.zone.fileOf(this.id), times)
+      this.zone.changed(this.id)
     } catch (error) {
       this.x.r.log(CRIT, `cache file could not be updated (${(error as Error).message})`)
     }

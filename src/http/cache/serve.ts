@@ -6,8 +6,8 @@ import { FileParts, type FileMoving } from '../file-parts.ts'
 import { EMPTY, LAST, respond, sendHead } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
 import type { Exchange } from '../upstream/exchange.ts'
-import { passFields, type FieldActions, type ResponseFields, type Rewriting } from '../upstream/response-fields.ts'
-import { closeEntry, type Entry } from './entry-file.ts'
+import { passFields, type FieldActions, type Rewriting } from '../upstream/response-fields.ts'
+import { closeEntry, type Entry, type EntryFields } from './entry-file.ts'
 import type { CacheSettings } from './settings.ts'
 
 /** What every kind of upstream's own configuration has. */
@@ -24,39 +24,55 @@ export function serveEntry(x: Exchange, { sending }: CacheSettings, entry: Entry
     closeEntry(entry)
     return
   }
-  passFields(x, readHead(x, entry), fieldActions, rewriting)
+  const fields = fieldsOf(entry)
+  x.status = fields.status
+  x.statusText = fields.statusText
+  x.names = fields.names
+  x.values = fields.values
+  x.contentLength = fields.contentLength
+  x.chunked = false
+  passFields(
+    x,
+    { names: fields.names, values: fields.values, originalName: fields.originalName },
+    fieldActions,
+    rewriting,
+  )
   if (r.method !== 'HEAD' || entry.bodyLength > 0 || r.contentLength < 0) r.contentLength = entry.bodyLength
   r.conditional = sending.dateRule
-  if (x.settings.forceRanges || x.names.includes('accept-ranges')) {
+  if (x.settings.forceRanges || fields.hasRanges) {
     dropField(r, 'accept-ranges')
     r.rangesMax = sending.maxRanges
   }
   send(r, entry, sending)
 }
 
-function readHead(x: Exchange, entry: Entry): ResponseFields {
+function fieldsOf(entry: Entry): EntryFields {
+  if (entry.fields !== null) return entry.fields
   const lines = entry.head.split('\r\n')
   const names: string[] = []
   const values: string[] = []
   const spelled: string[] = []
-  x.status = Number(lines[0]!.slice(0, 3))
-  x.statusText = lines[0] === `${x.status}` ? '' : lines[0]!
-  x.contentLength = -1
-  x.chunked = false
+  const status = Number(lines[0]!.slice(0, 3))
+  let contentLength = -1
   for (let i = 1; i < lines.length; i++) {
     const line = lines[i]!
     const colon = line.indexOf(':')
     if (colon < 0) continue
-    const name = line.slice(0, colon)
-    const value = line.slice(colon + 2)
-    names.push(name.toLowerCase())
-    values.push(value)
-    spelled.push(name)
-    if (names.at(-1) === 'content-length') x.contentLength = Number(value)
+    spelled.push(line.slice(0, colon))
+    names.push(line.slice(0, colon).toLowerCase())
+    values.push(line.slice(colon + 2))
+    if (names.at(-1) === 'content-length') contentLength = Number(values.at(-1))
   }
-  x.names = names
-  x.values = values
-  return { names, values, originalName: i => spelled[i]! }
+  entry.fields = {
+    status,
+    statusText: lines[0] === `${status}` ? '' : lines[0]!,
+    names,
+    values,
+    originalName: i => spelled[i]!,
+    contentLength,
+    hasRanges: names.includes('accept-ranges'),
+  }
+  return entry.fields
 }
 
 function send(r: HttpRequest, entry: Entry, how: FileMoving): void {

@@ -9,7 +9,8 @@ import { bitmask, flag, list, number, offset, one, template, time } from '../../
 import type { LocationBuilder, Value } from '../module.ts'
 import { fileSending, type FileSending } from '../send-file.ts'
 import { Registry, RegistryKey, type HttpSetup } from '../setup.ts'
-import { ERROR, NEXT_UPSTREAM, NO_LIVE, NON_IDEMPOTENT, OFF } from '../upstream/settings.ts'
+import type { UpstreamSettings } from '../upstream/settings.ts'
+import { ERROR, HTTP_502, HTTP_504, NEXT_UPSTREAM, NO_LIVE, NON_IDEMPOTENT, OFF } from '../upstream/settings.ts'
 import { cachePathDirective } from './path.ts'
 import type { CacheZone } from './zone.ts'
 
@@ -47,6 +48,10 @@ const STALE = Object.fromEntries(Object.entries(NEXT_UPSTREAM).filter(([, bit]) 
   Record<string, number>
 >
 
+const withoutGateways = Object.fromEntries(
+  Object.entries(STALE).filter(([, bit]) => bit !== HTTP_502 && bit !== HTTP_504),
+)
+
 const common = {
   cache: one<Template | null>(anywhere, null, (word, at) => {
     if (word === '') at.fail('invalid cache zone ""')
@@ -74,6 +79,11 @@ export const PREFIXES = ['proxy', 'fastcgi', 'uwsgi', 'scgi'] as const
 export function cacheDirectives(prefix: string): Directives {
   const all: Record<string, Directive<any>> = { [`${prefix}_cache_path`]: cachePathDirective }
   for (const [name, directive] of Object.entries(common)) {
+    // FastCGI and SCGI have no statuses of gateways.
+    if (name === 'cache_use_stale' && (prefix === 'fastcgi' || prefix === 'scgi')) {
+      all[`${prefix}_${name}`] = bitmask(anywhere, withoutGateways, 0)
+      continue
+    }
     // Only HTTP has it: the others say the method in their own way.
     if (name === 'cache_convert_head' && prefix !== 'proxy') continue
     all[`${prefix}_${name}`] = directive
@@ -115,7 +125,7 @@ export interface CacheSettings {
 const declarations = new Map(PREFIXES.map(prefix => [prefix as string, cacheDirectives(prefix)]))
 
 /** Null: this location has no cache, or its kind of upstream has none. */
-export function cacheSettings(prefix: string, at: LocationBuilder, http: HttpSetup): CacheSettings | null {
+function cacheSettings(prefix: string, at: LocationBuilder, http: HttpSetup): CacheSettings | null {
   const declared = declarations.get(prefix)
   if (declared === undefined) return null
   const conf = at.scope.conf(declared)
@@ -157,6 +167,22 @@ export function cacheSettings(prefix: string, at: LocationBuilder, http: HttpSet
     convertHead: prefix !== 'proxy' || get('cache_convert_head'),
     sending: fileSending(at),
   }
+}
+
+/** The settings of a location's upstream with its cache: one way of keeping responses at a time, the one nearer to the place
+ *  (both in one block are refused). */
+export function withCache(
+  prefix: string,
+  settings: UpstreamSettings,
+  at: LocationBuilder,
+  http: HttpSetup,
+): UpstreamSettings {
+  const cache = cacheSettings(prefix, at, http)
+  if (cache === null || settings.store === null) return { ...settings, cache }
+  if (!at.has(`${prefix}_cache`)) return settings
+  if (at.has(`${prefix}_store`))
+    at.site(`${prefix}_cache`)!.fail(`"${prefix}_cache" is incompatible with "${prefix}_store"`)
+  return { ...settings, cache, store: null }
 }
 
 export function isCachedMethod({ methods }: CacheSettings, method: string): boolean {

@@ -1,12 +1,12 @@
 // Responses that depend on fields of the request (Vary): the first one is kept under the key itself, the others each under
 // a key of their own, made of the key and of what the request says in those fields (ngx_http_file_cache_vary).
 
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { HttpRequest } from '../request.ts'
 
 /** A key's 16 bytes as a latin1 string. */
 export function digestOf(text: string): string {
-  return createHash('md5').update(text, 'latin1').digest('latin1')
+  return hash('md5', Buffer.from(text, 'latin1'), 'buffer').toString('latin1')
 }
 
 export function hexOf(id: string): string {

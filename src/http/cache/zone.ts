@@ -6,6 +6,7 @@ import { mkdirSync, unlinkSync } from 'node:fs'
 import { KeyTable } from '../../zone/key-table.ts'
 import type { CachePath } from './path.ts'
 import type { CacheLookup } from './lookup.ts'
+import { RecentEntries } from './recent.ts'
 import { hexOf } from './variant.ts'
 
 // An entry's numbers.
@@ -21,7 +22,9 @@ const EXPIRES = 4
 const CLAIMED = 5
 /** The file's size in blocks. */
 const BLOCKS = 6
-const NUMBERS = 7
+/** Another one with each change of the file. */
+const STAMP = 7
+const NUMBERS = 8
 
 const EXISTS = 1
 const UPDATING = 2
@@ -30,6 +33,7 @@ const UPDATING = 2
 const SIZE = 0
 const WARM = 1
 const WATERMARK = 2
+const STAMPS = 3
 
 export const BLOCK = 4096
 /** Bytes of a zone that nginx needs for a key, so that zones hold as much as its own: eight thousand keys in a megabyte. */
@@ -54,6 +58,9 @@ export class CacheZone {
   private readonly waiters = new Map<string, Set<CacheLookup>>()
   /** Of the key that enter() has just found: is there a file? */
   exists = false
+  /** The stamp of its file. */
+  stamp = 0
+  readonly recent = new RecentEntries()
 
   constructor(path: CachePath, table: SharedArrayBuffer, numbers: SharedArrayBuffer) {
     this.path = path
@@ -115,6 +122,7 @@ export class CacheZone {
       else if (error !== 0) values[at + ERROR] = 0
       else if (!isNew) {
         this.exists = (values[at + FLAGS]! & EXISTS) !== 0
+        this.stamp = values[at + STAMP]!
         answer = this.exists || values[at + USES]! >= minUses ? KNOWN : SCARCE
       }
     }
@@ -140,8 +148,20 @@ export class CacheZone {
     this.change(id, (values, at) => {
       if ((values[at + FLAGS]! & EXISTS) !== 0) return
       values[at + FLAGS]! |= EXISTS
+      values[at + STAMP] = this.nextStamp()
       this.resize(values, at, blocksOf(size))
     })
+  }
+
+  /** The file has been changed in place. */
+  changed(id: string): void {
+    this.change(id, (values, at) => {
+      values[at + STAMP] = this.nextStamp()
+    })
+  }
+
+  private nextStamp(): number {
+    return Atomics.add(this.shared, STAMPS, 1) + 1
   }
 
   /** From the loader: a file that nobody has asked for yet. */
@@ -155,6 +175,7 @@ export class CacheZone {
         const at = table.valuesAt(entry)
         values[at + USES] = 1
         values[at + FLAGS] = EXISTS
+        values[at + STAMP] = this.nextStamp()
         values[at + EXPIRES] = seconds() + this.path.inactive
         this.resize(values, at, blocksOf(size))
       }
@@ -174,6 +195,7 @@ export class CacheZone {
   stored(id: string, size: number): void {
     this.change(id, (values, at) => {
       values[at + FLAGS] = EXISTS
+      values[at + STAMP] = this.nextStamp()
       values[at + ERROR] = 0
       values[at + EXPIRES] = seconds() + this.path.inactive
       this.resize(values, at, blocksOf(size))

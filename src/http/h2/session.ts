@@ -11,47 +11,26 @@ import type { ByteWriter } from '../../codec/h2/byte-writer.ts'
 import { INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, NO_ERROR, WINDOW_MAX } from '../../codec/h2/constants.ts'
 import { Endpoint, type EndpointOwner, type EndpointSettings } from '../../codec/h2/endpoint.ts'
 import type { Stream } from '../../codec/h2/stream.ts'
-import type { ProxyProtocol } from '../../codec/proxy-protocol.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { INFO } from '../../log/error-log.ts'
 import type { Connection, ConnectionHandler } from '../../net/connection.ts'
 import { countClosed, countMove, GONE, WAITING, WRITING } from '../../zone/connection-counts.ts'
+import { ClientSession } from '../client-session.ts'
 import type { ListenRuntime } from '../runtime.ts'
-import type { Session, Sessions } from '../sessions.ts'
-import type { ClientTls } from '../ssl/client-tls.ts'
+import type { Sessions } from '../sessions.ts'
 import { Http2Stream } from './stream.ts'
 
 /** Bytes waiting for a client that takes none. */
 const OUTPUT_MAX = 262144
 
-/** What a session takes over from the one that has opened the connection. */
-export interface Opened {
-  readonly connection: Connection
-  readonly connectionNumber: number
-  readonly listen: ListenRuntime
-  readonly proxyProtocol: ProxyProtocol | null
-  readonly tls: ClientTls | null
-  readonly connectedMs: number
-  readonly clientAddress: string
-  readonly clientPort: number
-}
-
 const settingsOf = new WeakMap<ListenRuntime, EndpointSettings>()
 
-export class Http2Session implements Session, ConnectionHandler, EndpointOwner {
+export class Http2Session extends ClientSession implements ConnectionHandler, EndpointOwner {
   readonly connection: Connection
-  readonly connectionNumber: number
-  readonly listen: ListenRuntime
-  readonly proxyProtocol: ProxyProtocol | null
-  readonly tls: ClientTls | null
-  readonly connectedMs: number
   readonly clientAddress: string
   readonly clientPort: number
   readonly endpoint: Endpoint
   readonly prereadSize: number
-  /** Requests begun on this connection. */
-  requests = 0
-  private readonly sessions: Sessions
   private readonly timer: Timer<Http2Session>
   private counted = WAITING
   /** Requests under way: streams may be closed before, or after. */
@@ -66,16 +45,14 @@ export class Http2Session implements Session, ConnectionHandler, EndpointOwner {
   private lingerUntil = 0
   private queuedBefore = 0
 
-  constructor(opened: Opened, sessions: Sessions) {
+  /** @param opened the session that has opened the connection, and hands it over */
+  constructor(opened: ClientSession, sessions: Sessions) {
+    super(opened.listen, sessions, opened.connectionNumber, opened.connectedMs)
     this.connection = opened.connection
-    this.connectionNumber = opened.connectionNumber
-    this.listen = opened.listen
     this.proxyProtocol = opened.proxyProtocol
     this.tls = opened.tls
-    this.connectedMs = opened.connectedMs
     this.clientAddress = opened.clientAddress
     this.clientPort = opened.clientPort
-    this.sessions = sessions
     this.timer = new Timer<Http2Session>(this, timedOut)
     this.prereadSize = this.listen.defaultServer.http2.prereadSize
     this.endpoint = new Endpoint(this, settingsFor(this.listen))
@@ -91,18 +68,6 @@ export class Http2Session implements Session, ConnectionHandler, EndpointOwner {
   /** Idle, and it has had an answer. */
   get kept(): boolean {
     return this.active === 0 && this.requests > 0
-  }
-
-  get descriptor(): number {
-    return (this.connection.socket as unknown as { _handle: { fd?: number } | null })._handle?.fd ?? -1
-  }
-
-  get localAddress(): string {
-    return this.connection.socket.localAddress ?? ''
-  }
-
-  get localPort(): number {
-    return this.connection.socket.localPort ?? 0
   }
 
   // ── the connection ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -208,7 +173,6 @@ export class Http2Session implements Session, ConnectionHandler, EndpointOwner {
   }
 
   requestEnded(): void {
-    this.endpoint.nuisance.credit(8)
     if (--this.active > 0) return
     this.count(WAITING)
     if (this.sessions.draining) this.endpoint.goAway(NO_ERROR)
@@ -235,10 +199,6 @@ export class Http2Session implements Session, ConnectionHandler, EndpointOwner {
     this.note(INFO, `client ${message}${code === NO_ERROR ? '' : `, error ${code}`} while processing HTTP/2 connection`)
     this.streamsGone('client connection failed')
     this.end()
-  }
-
-  private note(level: number, message: string): void {
-    this.sessions.log(level, `${message}, client: ${this.clientAddress}`, this)
   }
 
   // ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -310,7 +270,7 @@ export class Http2Session implements Session, ConnectionHandler, EndpointOwner {
     if (connection.pending === 0 && this.endpoint.abandon()) {
       this.note(INFO, 'client timed out (110: Connection timed out) while reading client request headers')
       this.flush()
-      timers.arm(this.timer, this.listen.defaultServer.outside.keepaliveTimeout)
+      this.await()
     } else if (connection.pending > 0 || this.endpoint.midway !== 0 || !this.endpoint.greeted) {
       this.note(INFO, 'client timed out (110: Connection timed out)')
       const reset = this.listen.defaultServer.outside.resetTimedoutConnection
@@ -333,7 +293,7 @@ function settingsFor(listen: ListenRuntime): EndpointSettings {
       role: 'server',
       announced: [MAX_CONCURRENT_STREAMS, http2.concurrentStreams, INITIAL_WINDOW_SIZE, http2.prereadSize],
       connectionWindow: WINDOW_MAX,
-      fieldsMax: limits.headMax + 32 * Math.min(limits.fieldsMax, 1000),
+      fieldsMax: limits.headMax,
       tableMax: 0,
     }
     settingsOf.set(listen, settings)

@@ -40,6 +40,8 @@ import { Http2Writer } from './writer.ts'
 /** Header blocks are encoded here first. */
 const block = new ByteWriter(4096)
 const NONE: Buffer[] = []
+/** What a request that is answered makes up for (see codec/h2/nuisance.ts). */
+const ANSWERED = 8
 /** How long a client may take to end its side of a stream that is answered. */
 const LINGER_MS = 200
 
@@ -292,6 +294,7 @@ export class Http2Stream extends Stream implements ClientStream {
   onSent(): void {
     const r = this.request
     if (r === null) return
+    this.endpoint.nuisance.credit(ANSWERED)
     this.endRequest(r)
     if (this.malformed) this.endpoint.resetClosed(this, PROTOCOL_ERROR)
     else if (!this.remoteEnded) this.linger()

@@ -1,6 +1,16 @@
 // allow and deny by the client's address: the first rule that matches counts (ngx_http_access_module).
 
-import { HTTP, LIMIT_EXCEPT, LOCATION, SERVER, type Directive, type Scope, type Site } from '../../config/directive.ts'
+import {
+  HTTP,
+  LIMIT_EXCEPT,
+  LOCATION,
+  SERVER,
+  STREAM,
+  STREAM_SERVER,
+  type Directive,
+  type Scope,
+  type Site,
+} from '../../config/directive.ts'
 import { NetworkRules } from '../../lib/cidr.ts'
 import { parseAddress, parseNetwork, type Network } from '../../lib/networks.ts'
 import { ERR } from '../../log/error-log.ts'
@@ -16,7 +26,7 @@ interface Rule {
 
 function rules(denies: boolean): Directive<readonly Rule[]> {
   return {
-    in: HTTP | SERVER | LOCATION | LIMIT_EXCEPT,
+    in: HTTP | SERVER | LOCATION | LIMIT_EXCEPT | STREAM | STREAM_SERVER,
     args: [1, 1],
     default: [],
     repeatable: true,
@@ -36,6 +46,11 @@ const directives = { allow: rules(false), deny: rules(true) }
 export const access = httpModule({
   name: 'access',
   directives,
+  inStream: true,
+  connection(_conf, at) {
+    const block = blockInForce(at.scope)
+    if (block !== null) at.access(checkAddress, { rules: compileRules(block), logs: true })
+  },
   compile(_conf, at) {
     const block = blockInForce(at.scope)
     if (block === null) return

@@ -66,7 +66,7 @@ export const api = httpModule({
       http.sharedMemory(COUNTS_KEY, COUNTS_BYTES)
       http.onStart(services => useConnectionCounts(services.shared(COUNTS_KEY)))
     }
-    const prefix = /^~/.test(at.modifier) ? '/' : at.name
+    const prefix = at.modifier.startsWith('~') ? '/' : at.name
     at.content(answer, {
       write: conf.api.write,
       prefix,
@@ -83,14 +83,18 @@ function answer(r: HttpRequest, conf: Api): number {
   const { method } = r
   if (method === 'GET' || method === 'HEAD') return run(r, conf, '')
   return readRequestBody(r, () => {
-    if (r.body !== null && r.body.path !== '') refuse(r, new ApiError(413, 'request body is too large', 'EntityTooLarge'))
+    if (r.body !== null && r.body.path !== '')
+      refuse(r, new ApiError(413, 'request body is too large', 'EntityTooLarge'))
     else run(r, conf, r.body === null ? '' : r.body.bytes().toString('utf8'))
   })
 }
 
 function run(r: HttpRequest, conf: Api, body: string): number {
   try {
-    const parts = r.uri.slice(conf.prefix.length).split('/').filter(part => part !== '')
+    const parts = r.uri
+      .slice(conf.prefix.length)
+      .split('/')
+      .filter(part => part !== '')
     const { status, view } = route(r, conf, parts, body)
     return respond(r, status, 'application/json', view === undefined ? '' : json(view))
   } catch (error) {

@@ -3,8 +3,9 @@
 
 import type { Conf } from '../../config/directive.ts'
 import { HTTP, IF_IN_LOCATION, LIMIT_EXCEPT, LOCATION, SERVER } from '../../config/directive.ts'
-import { buffers, flag, one, path, size, str } from '../../config/values.ts'
+import { buffers, flag, path, size, str } from '../../config/values.ts'
 import type { Buffers } from '../../config/values.ts'
+import { AppBody } from '../app-body.ts'
 import { AppExchange, type AppPass } from '../app-exchange.ts'
 import { appVariables } from '../app-times.ts'
 import { asksForWebSocket, refuseHandshake, WebSocketExchange } from '../app-websocket.ts'
@@ -25,11 +26,7 @@ const directives = {
   app_buffering: flag(anywhere, true),
   app_server_timing: flag(anywhere, false),
   app_websocket_compression: flag(anywhere, true),
-  app_request_buffering: one(anywhere, true, (word, at) => {
-    if (word === 'on') return true
-    if (word !== 'off') at.fail(`invalid value "${word}" in "${at.name}" directive, it must be "on" or "off"`)
-    return at.fail(`"${at.name} off" is not supported: an application gets a request when all of it is here`)
-  }),
+  app_request_buffering: flag(anywhere, true),
   app_buffers: buffers<Buffers>(anywhere, { number: 16, size: 8192 }),
   app_max_temp_file_size: size(anywhere, TEMP_FILE_MAX),
   app_temp_path: path(anywhere, null),
@@ -47,11 +44,12 @@ export const appPass = httpModule({
       throw new Error(`app "${conf.app_pass}" is not defined`)
     }
     const limits = limitsOf(conf, app, http)
-    const { app_buffering: buffering, app_server_timing: serverTiming } = conf
-    if (app.group !== null) at.content(passToNode, nodePass(app, buffering, limits, serverTiming), explained)
+    const { app_buffering: buffering, app_request_buffering: requestBuffering, app_server_timing: serverTiming } = conf
+    if (app.group !== null)
+      at.content(passToNode, nodePass(app, { buffering, requestBuffering }, limits, serverTiming), explained)
     else {
       const webSocketCompression = conf.app_websocket_compression
-      at.content(pass, { app, buffering, limits, serverTiming, webSocketCompression }, explained)
+      at.content(pass, { app, buffering, requestBuffering, limits, serverTiming, webSocketCompression }, explained)
     }
   },
 })
@@ -78,6 +76,12 @@ const slot = new Slot<AppPass>()
 function pass(r: HttpRequest, conf: AppPass): number {
   if (conf.app.settings.kind === 'asgi' && asksForWebSocket(r)) return openWebSocket(r, conf)
   slot.set(r, conf)
+  const { body } = r
+  if (!conf.requestBuffering && body !== null && !body.complete) {
+    r.body = new AppBody(r, body.declared)
+    dispatch(r)
+    return DONE
+  }
   return readRequestBody(r, dispatch)
 }
 

@@ -4,7 +4,7 @@
 import { HTTP, SERVER, type Directive, type Site } from '../../config/directive.ts'
 import { list, oneOf, str } from '../../config/values.ts'
 import { parseNetwork, type Network } from '../../lib/networks.ts'
-import { takeWord, type Trust } from '../app-trust.ts'
+import { Believer, takeWord, type Trust } from '../app-trust.ts'
 import { TrustedProxies } from '../forwarded-address.ts'
 import { httpModule } from '../module.ts'
 
@@ -48,7 +48,7 @@ export const appTrust = httpModule({
       forwarded: conf.app_forwarded,
       scriptName: conf.app_script_name,
     }
-    at.step('post-read', takeWord, trust)
+    at.step('post-read', takeWord, new Believer(trust))
   },
 })
 

@@ -39,6 +39,7 @@ export const brotli = httpModule({
       minLength: conf.brotli_min_length,
       quality: brotliQuality,
       open: () => brotliCoder(quality, windowBits),
+      form: `br ${quality} ${windowBits}`,
     }
     offerCoding(at, offer, at.scope.conf(gzipConditions).gzip_vary)
   },

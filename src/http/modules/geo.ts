@@ -1,6 +1,6 @@
 // geo: a variable whose value is looked up by an address, in networks or in ranges (ngx_http_geo_module).
 
-import { HTTP, type Site, type Statement } from '../../config/directive.ts'
+import { HTTP, STREAM, type Site, type Statement } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { block } from '../../config/values.ts'
 import { NetworkTable, RangeTable } from '../../lib/address-ranges.ts'
@@ -23,7 +23,7 @@ interface GeoDeclaration {
 }
 
 const directives = {
-  geo: block(HTTP, [1, 2], 'data', parseGeo),
+  geo: block(HTTP | STREAM, [1, 2], 'data', parseGeo),
 }
 
 /** What an address that is none (or a Unix socket's) is looked up as. */
@@ -169,6 +169,7 @@ class GeoReader {
 
 export const geo = httpModule({
   name: 'geo',
+  inStream: true,
   directives,
   setup(conf, http) {
     for (const declared of conf.geo) http.define(declared.name, compileGeo(declared, http), declared.site)

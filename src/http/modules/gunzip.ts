@@ -36,5 +36,5 @@ function unpack(r: HttpRequest, conf: GzipConditions): BodyStage | null {
   if (gzipQuality(r, conf) > 0) return null
   setCoding(r, '')
   reshape(r)
-  return r.bodiless ? null : new CodingStage('inflate()', gunzipCoder())
+  return r.bodiless ? null : new CodingStage('inflate()', gunzipCoder)
 }

@@ -68,7 +68,8 @@ export const healthCheck = httpModule({
 
 function check(declaration: Declaration, passed: Passed | null, http: HttpSetup): void {
   const { site, match: name, uri, port, keepaliveMs } = declaration
-  if (passed === null) return site.fail('"health_check" needs a "proxy_pass" to a group of servers in the same location')
+  if (passed === null)
+    return site.fail('"health_check" needs a "proxy_pass" to a group of servers in the same location')
   if (passed.http2) site.fail('"health_check" over HTTP/2 is not supported')
   const zone = http.registry(ZONE_GROUPS).get(passed.group.name)
   if (zone === null || zone.group !== passed.group) {

@@ -3,6 +3,7 @@
 import { httpModule, type HttpModule } from '../module.ts'
 import { coreDirectives } from '../core.ts'
 import { access } from './access.ts'
+import { acme } from './acme.ts'
 import { addition } from './addition.ts'
 import { api } from './api.ts'
 import { app } from './app.ts'
@@ -72,6 +73,7 @@ export const httpModules: readonly HttpModule[] = [
   core,
   // Variables, which everything below may use; then the client's true address.
   proxyProtocol,
+  acme,
   ssl,
   http2,
   resolver,

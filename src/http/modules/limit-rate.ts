@@ -1,7 +1,16 @@
 // limit_rate and limit_rate_after: how fast a response leaves (ngx_http_write_filter_module).
 
-import { HTTP, IF_IN_LOCATION, LOCATION, SERVER, type Scope, type Statement } from '../../config/directive.ts'
-import { template } from '../../config/values.ts'
+import {
+  HTTP,
+  IF_IN_LOCATION,
+  LOCATION,
+  SERVER,
+  type Directive,
+  type Scope,
+  type Statement,
+} from '../../config/directive.ts'
+import { Template } from '../../config/template.ts'
+import { one } from '../../config/values.ts'
 import { parseSize } from '../../config/units.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { ERR } from '../../log/error-log.ts'
@@ -12,9 +21,14 @@ import type { HttpRequest } from '../request.ts'
 
 const everywhere = HTTP | SERVER | LOCATION | IF_IN_LOCATION
 
+const sizeWithVariables: Directive<Template | null> = one<Template | null>(everywhere, null, (word, at) => {
+  if (!word.includes('$') && parseSize(word) === null) at.fail(`"${at.name}" directive invalid value`)
+  return Template.parse(word, at)
+})
+
 const directives = {
-  limit_rate: template(everywhere, null),
-  limit_rate_after: template(everywhere, null),
+  limit_rate: sizeWithVariables,
+  limit_rate_after: sizeWithVariables,
 }
 
 interface RateConf {
@@ -136,7 +150,7 @@ class RateLimit extends BodyStage {
   }
 
   override destroy(_r: HttpRequest): void {
-    timers.disarm(this.timer)
+    timers.release(this.timer)
     this.waiting = EMPTY
   }
 }

@@ -6,6 +6,8 @@ import {
   LIMIT_EXCEPT,
   LOCATION,
   SERVER,
+  STREAM,
+  STREAM_SERVER,
   type Directive,
   type Site,
 } from '../../config/directive.ts'
@@ -49,7 +51,7 @@ interface LogDeclaration {
 
 /** null: nothing said, the default log; an empty list: off. */
 const accessLog: Directive<readonly LogDeclaration[] | null> = {
-  in: HTTP | SERVER | LOCATION | IF_IN_LOCATION | LIMIT_EXCEPT,
+  in: HTTP | SERVER | LOCATION | IF_IN_LOCATION | LIMIT_EXCEPT | STREAM | STREAM_SERVER,
   args: [1, Infinity],
   default: null,
   repeatable: true,
@@ -66,9 +68,9 @@ const accessLog: Directive<readonly LogDeclaration[] | null> = {
 
 const directives = {
   access_log: accessLog,
-  log_format: list(HTTP, [2, Infinity], parseFormat),
+  log_format: list(HTTP | STREAM, [2, Infinity], parseFormat),
   open_log_file_cache: {
-    in: HTTP | SERVER | LOCATION,
+    in: HTTP | SERVER | LOCATION | STREAM | STREAM_SERVER,
     args: [1, 4],
     default: null,
     parse: parseCache,
@@ -144,6 +146,11 @@ export const log = httpModule({
     time_iso8601: get(isoLogTime),
     time_local: get(commonLogTime),
   },
+  inStream: true,
+  connection(conf, at, stream) {
+    const formats = logFormats(stream)
+    for (const log of conf.access_log ?? []) addLog(log, conf.open_log_file_cache, formats, at, stream)
+  },
   compile(conf, at, http) {
     const formats = logFormats(http)
     const logs = conf.access_log
@@ -151,15 +158,24 @@ export const log = httpModule({
       at.log(writeAlways, { format: formats.get('combined')!, sink: logFile(http, defaultPath(at), NO_BUFFER, null) })
       return
     }
-    for (const log of logs) {
-      // Formats of one spelling or another are the same here: nginx compares without case.
-      const format = formats.get(log.format.toLowerCase()) ?? log.site.fail(`unknown log format "${log.format}"`)
-      const sink = sinkOf(log, conf.open_log_file_cache, at, http)
-      if (log.condition === null) at.log(writeAlways, { format, sink })
-      else at.log(writeIf, { format, sink, condition: at.value(log.condition) })
-    }
+    for (const log of logs) addLog(log, conf.open_log_file_cache, formats, at, http)
   },
 })
+
+function addLog(
+  log: LogDeclaration,
+  cache: LogFileCacheLimits | null,
+  formats: Formats,
+  at: Pick<LocationBuilder, 'log' | 'value'>,
+  http: HttpSetup,
+): void {
+  // Formats of one spelling or another are the same here: nginx compares without case.
+  const format = formats.get(log.format.toLowerCase())
+  if (format === null || isLater(format, log.site)) log.site.fail(`unknown log format "${log.format}"`)
+  const sink = sinkOf(log, cache, at, http)
+  if (log.condition === null) at.log(writeAlways, { format, sink })
+  else at.log(writeIf, { format, sink, condition: at.value(log.condition) })
+}
 
 function get(getter: (r: HttpRequest) => string): Variable {
   return { get: getter }
@@ -181,17 +197,35 @@ function seconds(ms: number): string {
 const formatsKey = new RegistryKey<LogFormat>('log format')
 const filesKey = new RegistryKey<AccessLogFile>('access log')
 
+interface Formats {
+  get(name: string): LogFormat | null
+}
+
+const bound = new WeakSet<object>()
+
 /** All formats by lower-case name. They are bound when the first location is compiled: every variable is known then. */
-function logFormats(http: HttpSetup): { get(name: string): LogFormat | null } {
+function logFormats(http: HttpSetup): Formats {
   const formats = http.registry(formatsKey)
-  if (formats.get('combined') !== null) return formats
-  formats.set('combined', new LogFormat(Template.builtIn(COMBINED), 'default', http))
+  if (bound.has(formats)) return formats
+  bound.add(formats)
+  // A stream block has no format of its own.
+  if (http.scope.context === HTTP) formats.set('combined', new LogFormat(Template.builtIn(COMBINED), 'default', http))
   const { log_format } = http.scope.conf(directives)
   for (const { name, escape, template, site } of log_format) {
     if (formats.get(name.toLowerCase()) !== null) site!.fail(`duplicate "log_format" name "${name}"`)
-    formats.set(name.toLowerCase(), new LogFormat(template, escape, http))
+    const format = new LogFormat(template, escape, http)
+    formats.set(name.toLowerCase(), format)
+    if (site !== null) formatSites.set(format, site)
   }
   return formats
+}
+
+const formatSites = new WeakMap<LogFormat, Site>()
+
+/** nginx knows only formats that stand before the log. */
+function isLater(format: LogFormat, log: Site): boolean {
+  const site = formatSites.get(format)
+  return site !== undefined && site.order > log.order
 }
 
 /** One object per path, however many locations log there. */
@@ -273,7 +307,12 @@ class PathSink implements Sink {
   }
 }
 
-function sinkOf(log: LogDeclaration, limits: LogFileCacheLimits | null, at: LocationBuilder, http: HttpSetup): Sink {
+function sinkOf(
+  log: LogDeclaration,
+  limits: LogFileCacheLimits | null,
+  at: Pick<LocationBuilder, 'value'>,
+  http: HttpSetup,
+): Sink {
   if (log.syslog !== null) return new SyslogSink(log.syslog, http)
   if (log.template === null) return logFile(http, log.path, log.buffer, log.site)
   return new PathSink(at.value(log.template), limits === null ? null : cacheFor(limits, http))

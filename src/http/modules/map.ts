@@ -1,6 +1,6 @@
 // map: a variable whose value is looked up by another's (ngx_http_map_module).
 
-import { HTTP, type Site, type Statement } from '../../config/directive.ts'
+import { HTTP, STREAM, type Site, type Statement } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { accepted, block, number } from '../../config/values.ts'
 import { HostTable } from '../../lib/host-table.ts'
@@ -29,9 +29,9 @@ interface MapDeclaration {
 }
 
 const directives = {
-  map: block(HTTP, [2, 2], 'data', parseMap),
-  map_hash_max_size: accepted(number(HTTP, 2048)),
-  map_hash_bucket_size: accepted(number(HTTP, 64)),
+  map: block(HTTP | STREAM, [2, 2], 'data', parseMap),
+  map_hash_max_size: accepted(number(HTTP | STREAM, 2048)),
+  map_hash_bucket_size: accepted(number(HTTP | STREAM, 64)),
 }
 
 class MapReader {
@@ -98,6 +98,7 @@ function parseMap([source, variable]: readonly string[], at: Site): MapDeclarati
 
 export const map = httpModule({
   name: 'map',
+  inStream: true,
   directives,
   setup(conf, http) {
     for (const declared of conf.map) {

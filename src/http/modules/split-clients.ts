@@ -1,6 +1,6 @@
 // split_clients: a variable's values fall into parts of given sizes (ngx_http_split_clients_module).
 
-import { HTTP, type Site, type Statement } from '../../config/directive.ts'
+import { HTTP, STREAM, type Site, type Statement } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { block } from '../../config/values.ts'
 import { murmurHash2 } from '../../lib/murmur-hash.ts'
@@ -21,7 +21,7 @@ interface SplitDeclaration {
 }
 
 const directives = {
-  split_clients: block(HTTP, [2, 2], 'data', parseSplit),
+  split_clients: block(HTTP | STREAM, [2, 2], 'data', parseSplit),
 }
 
 /** Percents are counted in hundredths. */
@@ -58,6 +58,7 @@ function parsePercent(line: Statement, at: Site): number {
 
 export const splitClients = httpModule({
   name: 'split-clients',
+  inStream: true,
   directives,
   setup(conf, http) {
     for (const { source, name, parts, site } of conf.split_clients) {

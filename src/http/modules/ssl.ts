@@ -6,7 +6,7 @@ import { escapeUri } from '../../codec/h1/uri.ts'
 import type { TlsConnection } from '../../net/tls.ts'
 import { httpModule, type Variable } from '../module.ts'
 import type { ClientTls } from '../ssl/client-tls.ts'
-import { cipherName, groupName } from '../ssl/code-points.ts'
+import { cipherName, groupName, numberText } from '../ssl/code-points.ts'
 import { sslDirectives } from '../ssl/directives.ts'
 import { legacyName, rfc2253Name } from '../ssl/distinguished-name.ts'
 
@@ -39,9 +39,10 @@ export const ssl = httpModule({
     ssl_ciphers: told(({ hello }) => hello.ciphers.map(cipherName).join(':')),
     ssl_curve: agreed(connection => connection.curve),
     ssl_curves: told(({ hello }) => hello.groups.map(groupName).join(':')),
+    ssl_sigalgs: told(({ hello }) => hello.signatureAlgorithms.map(numberText).join(':')),
     ssl_session_id: agreed(connection => connection.sessionId),
     ssl_session_reused: agreed(connection => (connection.sessionReused ? 'r' : '.')),
-    ssl_early_data: told(() => ''),
+    ssl_early_data: agreed(connection => (connection.early ? '1' : '')),
     ssl_server_name: told(({ hello }) => hello.serverName),
     ssl_alpn_protocol: agreed(connection => connection.alpnProtocol),
     // A field's value may go on in the next line where that begins with white space: so the old form passes headers.

@@ -1,8 +1,9 @@
 // `upstream NAME { … }`: groups of servers and how one is chosen (ngx_http_upstream_module, and _keepalive, _least_conn,
 // _least_time, _ip_hash, _hash, _random, _sticky, _zone; `queue`, `slow_start` and `state` are NGINX Plus's).
 
-import { HTTP, UPSTREAM } from '../../config/directive.ts'
+import { HTTP, STREAM, STREAM_UPSTREAM, UPSTREAM } from '../../config/directive.ts'
 import type { Conf, Directive, Scope, Site } from '../../config/directive.ts'
+import { ConfigError } from '../../config/errors.ts'
 import { Template } from '../../config/template.ts'
 import { parseNumber, parseSize } from '../../config/units.ts'
 import { block, list, number, path, time } from '../../config/values.ts'
@@ -43,9 +44,11 @@ interface KeepaliveSize {
 /** Without `keepalive` a group keeps so many connections, each for the location that opened it. */
 const KEEPALIVE: KeepaliveSize = { max: 32, local: true }
 
+const either = UPSTREAM | STREAM_UPSTREAM
+
 const inside = {
-  server: list(UPSTREAM, [1, Infinity], readEntry),
-  state: path(UPSTREAM, null),
+  server: list(either, [1, Infinity], readEntry),
+  state: path(either, null),
   least_conn: method([0, 0], () => ({ balancer: leastConn, key: null })),
   least_time: method([1, 2], readLeastTime),
   ip_hash: method([0, 0], () => ({ balancer: ipHash, key: null })),
@@ -68,19 +71,30 @@ interface Declaration {
 }
 
 const directives = {
-  upstream: block(HTTP, [1, 1], UPSTREAM, ([name], at): Declaration => {
-    const conf = at.inner!.conf(inside)
-    if (conf.state !== null) {
-      if (conf.server.length > 0) at.failAt(at.end, '"server" directives may not be used along with "state"')
-      if (conf.zone === null) at.failAt(at.end, '"state" requires the upstream to be in shared memory: "zone"')
-    } else if (conf.server.length === 0) at.failAt(at.end, 'no servers are inside upstream')
-    return { name: name!, conf, scope: at.inner!, site: at }
-  }),
+  upstream: block(
+    HTTP | STREAM,
+    [1, 1],
+    context => (context === HTTP ? UPSTREAM : STREAM_UPSTREAM),
+    ([name], at): Declaration => {
+      const conf = at.inner!.conf(inside)
+      if (conf.state !== null) {
+        if (conf.server.length > 0) at.failAt(at.end, '"server" directives may not be used along with "state"')
+        if (conf.zone === null) at.failAt(at.end, '"state" requires the upstream to be in shared memory: "zone"')
+      } else if (!isWritten('server', at)) at.failAt(at.end, 'no servers are inside upstream')
+      return { name: name!, conf, scope: at.inner!, site: at }
+    },
+  ),
   ...inside,
+}
+
+/** Whether it could be read or not. */
+function isWritten(name: string, at: Site): boolean {
+  return at.inner!.statement!.block!.some(statement => statement.name === name)
 }
 
 export const upstream = httpModule({
   name: 'upstream',
+  inStream: true,
   directives,
   variables: upstreamVariables,
   prefixVariables: upstreamPrefixVariables,
@@ -90,9 +104,13 @@ export const upstream = httpModule({
     const sizes = zoneSizes(conf.upstream)
     for (const declaration of conf.upstream) {
       const entries = entriesOf(declaration, http)
+      const { name, site } = declaration
+      if (entries.length > 0 && entries.every(entry => entry.declaration.backup)) {
+        site.fail(`no servers in upstream "${name}"`)
+      }
       const group = groupFrom(declaration, entries, http)
       if (group.keepalive !== null) pools.push(group.keepalive)
-      groups.add(declaration.name.toLowerCase(), group, declaration.site)
+      groups.add(name.toLowerCase(), group, site)
       share(declaration, group, entries, sizes, http)
     }
     http.onStop(() => {
@@ -105,7 +123,13 @@ export const upstream = httpModule({
 function zoneSizes(all: readonly Declaration[]): Map<string, number> {
   const sizes = new Map<string, number>()
   for (const { conf } of all) {
-    if (conf.zone !== null && conf.zone.size > 0) sizes.set(conf.zone.name, conf.zone.size)
+    if (conf.zone === null || conf.zone.size === 0) continue
+    const { name, size, site } = conf.zone
+    const before = sizes.get(name) ?? size
+    if (size !== before) {
+      site.fail(`the size ${size} of shared memory zone "${name}" conflicts with already declared size ${before}`)
+    }
+    sizes.set(name, size)
   }
   return sizes
 }
@@ -140,7 +164,8 @@ function share(
   const resolves = entries.some(entry => entry.declaration.resolve)
   if (conf.zone === null) {
     if (resolves) {
-      site.fail(`resolving names at run time requires upstream "${name}" in ${site.file}:${site.line} to be in shared memory`)
+      const where = `upstream "${name}" in ${site.file}:${site.line}`
+      throw new ConfigError(`resolving names at run time requires ${where} to be in shared memory`)
     }
     return
   }
@@ -186,7 +211,7 @@ function method(
   read: (args: readonly string[], at: Site) => Method,
 ): Directive<Method | null> {
   return {
-    in: UPSTREAM,
+    in: either,
     args,
     default: null,
     parse(words, at) {
@@ -206,14 +231,15 @@ function readRandom([two, by]: readonly string[], at: Site): Method {
   if (two === undefined) return { balancer: random, key: null }
   if (by === undefined || by === 'least_conn') return { balancer: randomTwo, key: null }
   const [name, until] = by.split('=') as [string, string?]
-  if (name !== 'least_time' || (until !== 'header' && until !== 'last_byte')) return at.fail(`invalid parameter "${by}"`)
+  if (name !== 'least_time' || (until !== 'header' && until !== 'last_byte'))
+    return at.fail(`invalid parameter "${by}"`)
   return { balancer: randomTwoLeastTime(until), key: null }
 }
 
 const untils: readonly TimeUntil[] = ['header', 'last_byte']
 
 function readLeastTime([word, inflight]: readonly string[], at: Site): Method {
-  const until = untils.find(until => until === word) ?? at.fail(`invalid value "${word}" in "${at.name}" directive`)
+  const until = untils.find(until => until === word) ?? at.fail(`invalid value "${word}"`)
   if (inflight !== undefined && inflight !== 'inflight') at.fail(`invalid parameter "${inflight}"`)
   return { balancer: leastTime(until, inflight !== undefined), key: null }
 }
@@ -225,19 +251,21 @@ interface ZoneDeclaration {
   readonly name: string
   /** Bytes; 0 where it is said elsewhere. */
   readonly size: number
+  readonly site: Site
 }
 
 function zone(): Directive<ZoneDeclaration | null> {
   return {
-    in: UPSTREAM,
+    in: either,
     args: [1, 2],
     default: null,
+    repeatable: true,
     parse([name, size], at) {
       if (name === '') at.fail(`invalid zone name "${name}"`)
-      if (size === undefined) return { name: name!, size: 0 }
+      if (size === undefined) return { name: name!, size: 0, site: at }
       const bytes = parseSize(size) ?? at.fail(`invalid zone size "${size}"`)
       if (bytes < ZONE_MIN) at.fail(`zone "${name}" is too small`)
-      return { name: name!, size: bytes }
+      return { name: name!, size: bytes, site: at }
     },
   }
 }

@@ -33,6 +33,7 @@ export const zstd = httpModule({
       minLength: conf.zstd_min_length,
       quality: zstdQuality,
       open: () => zstdCoder(level),
+      form: `zstd ${level}`,
     }
     offerCoding(at, offer, at.scope.conf(gzipConditions).gzip_vary)
   },

@@ -115,7 +115,8 @@ export class ClientOcsp {
 /** From the client's certificate to a root we trust, in DER. */
 function verifiedChain(connection: TlsConnection): readonly Buffer[] {
   const o = openssl()
-  const chain = o.SSL_get0_verified_chain(connection.pointer)
+  const { pointer } = connection
+  const chain = pointer === 0n ? 0n : o.SSL_get0_verified_chain(pointer)
   if (chain === 0n) return []
   const certificates: Buffer[] = []
   for (let i = 0; i < o.OPENSSL_sk_num(chain); i++) certificates.push(derOf(o.i2d_X509, o.OPENSSL_sk_value(chain, i)))

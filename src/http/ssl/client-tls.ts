@@ -4,7 +4,8 @@
 import type { X509Certificate } from 'node:crypto'
 import type { ClientHello } from '../../codec/tls-client-hello.ts'
 import { INFO } from '../../log/error-log.ts'
-import type { TlsConnection, VerifyFault } from '../../net/tls.ts'
+import type { VerifyFault } from '../../net/openssl/negotiated.ts'
+import type { TlsConnection } from '../../net/tls.ts'
 import type { HttpRequest } from '../request.ts'
 import type { ServerRuntime } from '../runtime.ts'
 

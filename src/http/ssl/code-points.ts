@@ -55,13 +55,13 @@ const groups = new Map<number, string>([
 ])
 
 export function cipherName(number: number): string {
-  return ciphers.get(number) ?? unknown(number)
+  return ciphers.get(number) ?? numberText(number)
 }
 
 export function groupName(number: number): string {
-  return groups.get(number) ?? unknown(number)
+  return groups.get(number) ?? numberText(number)
 }
 
-function unknown(number: number): string {
+export function numberText(number: number): string {
   return `0x${number.toString(16).padStart(4, '0')}`
 }

@@ -68,6 +68,7 @@ export function serverContext(
     if (conf.ssl_early_data) context.setEarlyData(16384)
     chooseProtocol(context, PROTOCOLS)
     runCommands(context, conf.ssl_conf_command, passwords, read)
+    if (conf.ssl_certificate_compression) context.compressCertificates()
     return { context, certificates }
   })
 }

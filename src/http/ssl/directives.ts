@@ -1,13 +1,13 @@
 // What is written about TLS in http and server blocks (ngx_http_ssl_module). Files are named here and read when the block is
 // compiled, by the master, as in nginx.
 
-import { HTTP, SERVER, type Directive, type Site } from '../../config/directive.ts'
+import { HTTP, SERVER, STREAM, STREAM_SERVER, type Directive, type Site } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { parseSeconds, parseSize } from '../../config/units.ts'
 import { TlsContext } from '../../net/openssl/context.ts'
-import { bitmask, flag, list, number, one, oneOf, path, seconds, size, str } from '../../config/values.ts'
+import { bitmask, flag, list, number, one, oneOf, path, refused, seconds, size, str } from '../../config/values.ts'
 
-const contexts = HTTP | SERVER
+const contexts = HTTP | SERVER | STREAM | STREAM_SERVER
 
 export const TLS_1_0 = 1
 export const TLS_1_1 = 2
@@ -45,6 +45,11 @@ export function namedFile(word: string, schemes: readonly string[], at: Site): N
 export function pathOf({ name, folder }: NamedFile, text: string): string {
   const relative = name.text.startsWith('$') && !text.startsWith('/') && !/^(?:data|store):/.test(text)
   return relative && text !== '' ? `${folder.replace(/\/?$/, '/')}${text}` : text
+}
+
+/** Is it to be read? */
+export function isFile(path: string): boolean {
+  return !path.startsWith('data:') && !path.startsWith('store:')
 }
 
 export const CERTIFICATE_SCHEMES = ['data:']
@@ -138,6 +143,8 @@ export const sslDirectives = {
   ssl_certificate: certificateFiles(contexts, CERTIFICATE_SCHEMES),
   ssl_certificate_key: certificateFiles(contexts, KEY_SCHEMES),
   ssl_certificate_cache: certificateCache(contexts),
+  ssl_certificate_compression: flag(contexts, false),
+  ssl_ech_file: refused(contexts, 'Encrypted Client Hello needs OpenSSL 4, which Node does not have'),
   ssl_password_file: path(contexts, null, 'configuration'),
   ssl_dhparam: path(contexts, null, 'configuration'),
   ssl_ecdh_curve: str(contexts, 'auto'),

@@ -84,7 +84,7 @@ function sourceOf(conf: SslConf, scope: Scope, http: HttpSetup): TlsSource {
     http.onStart(() => staplings.forEach(stapling => (stapling.errorLog = errorLog)))
   }
   http.onStart(() => void prepare(made))
-  const settings = { context: made.context, bufferSize: conf.ssl_buffer_size }
+  const settings = { context: made.context, bufferSize: conf.ssl_buffer_size, earlyData: conf.ssl_early_data }
   return { variable: false, settingsFor: () => settings }
 }
 

@@ -9,7 +9,7 @@ import type { HttpRequest } from '../request.ts'
 import type { HttpSetup } from '../setup.ts'
 import { CertificateCache } from './certificate-cache.ts'
 import { serverContext, type ServerContext, type SslConf } from './context.ts'
-import { pathOf } from './directives.ts'
+import { isFile, pathOf } from './directives.ts'
 import type { TlsSource } from './server-tls.ts'
 
 /** Contexts remembered of a server: what its files hold has not changed. */
@@ -45,7 +45,11 @@ export class VariableSource implements TlsSource {
     if (settings === undefined) {
       // What the configuration names itself has been read by the master.
       const made = serverContext(this.conf, certs, keys, path => files.get(path) ?? this.http.readData(path))
-      settings = { context: this.prepare(made), bufferSize: this.conf.ssl_buffer_size }
+      settings = {
+        context: this.prepare(made),
+        bufferSize: this.conf.ssl_buffer_size,
+        earlyData: this.conf.ssl_early_data,
+      }
       if (this.known.size >= CONTEXTS_MAX) this.known.clear()
       this.known.set(key, settings)
     }
@@ -55,8 +59,4 @@ export class VariableSource implements TlsSource {
   private read(path: string): DataFile {
     return this.cache === null ? readDataFile(path) : this.cache.read(path)
   }
-}
-
-function isFile(path: string): boolean {
-  return !path.startsWith('data:') && !path.startsWith('store:')
 }

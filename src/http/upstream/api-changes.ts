@@ -33,7 +33,8 @@ export function readObject(text: string): Map<string, string | number | boolean>
   } catch {
     throw new ApiError(415, 'json error', 'JsonError')
   }
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new ApiError(415, 'json error', 'JsonError')
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new ApiError(415, 'json error', 'JsonError')
   const members = new Map<string, string | number | boolean>()
   for (const [name, value] of Object.entries(json)) {
     if (typeof value === 'object') throw new ApiError(400, 'nested object or list', FORMAT)

@@ -1,14 +1,6 @@
 // Groups as the API shows them: the objects of NGINX Plus's documentation.
 
-import {
-  BACKUP,
-  CHILD,
-  NAME,
-  ROUTE,
-  SERVER,
-  SERVICE,
-  TEMPLATE,
-} from '../../upstream/peer-slots.ts'
+import { BACKUP, CHILD, NAME, ROUTE, SERVER, SERVICE, TEMPLATE } from '../../upstream/peer-slots.ts'
 import {
   CHECK_FAILURES,
   CHECK_UNHEALTHY,

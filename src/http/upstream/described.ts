@@ -1,6 +1,7 @@
 // Groups in words, for `portico explain`.
 
 import type { Group } from '../../upstream/group.ts'
+import { DRAINING } from '../../upstream/peer.ts'
 import type { Peer } from '../../upstream/peer.ts'
 
 export function describeGroup({ name, peers, backups }: Group): string[] {
@@ -14,5 +15,9 @@ export function describeGroup({ name, peers, backups }: Group): string[] {
 function describePeer(peer: Peer, role: string): string {
   const weight = peer.weight === 1 ? '' : ` weight=${peer.weight}`
   const limit = peer.maxConns === 0 ? '' : ` max_conns=${peer.maxConns}`
-  return `server ${peer.name}${weight}${limit}${role}${peer.down ? ' down' : ''}`
+  return `server ${peer.name}${weight}${limit}${role}${downWord(peer)}`
+}
+
+function downWord({ down }: Peer): string {
+  return down === 0 ? '' : down === DRAINING ? ' drain' : ' down'
 }

@@ -17,7 +17,7 @@ import { Choice, FAILED, PASSED_ON, SUCCEEDED } from '../../upstream/group.ts'
 import type { Group } from '../../upstream/group.ts'
 import type { Peer } from '../../upstream/peer.ts'
 import type { PeerTls } from '../../upstream/peer-tls.ts'
-import { opensslText } from '../../net/tls.ts'
+import { opensslText } from '../../net/tls-errors.ts'
 import { Slot } from '../module.ts'
 import { EMPTY, FLUSH, respondSpecial } from '../output.ts'
 import type { Source } from '../output.ts'
@@ -90,7 +90,8 @@ export class Exchange implements PeerUser, Source, Producer {
   cached = false
   attempts: Attempt[]
   attempt: Attempt | null = null
-  readonly startedAt: number
+  /** When it began to choose, for proxy_next_upstream_timeout. */
+  startedAt: number
 
   /** What the cache has for the request; null: it has nothing to do with it. */
   cache: CacheLookup | null = null
@@ -181,7 +182,10 @@ export class Exchange implements PeerUser, Source, Producer {
     if (peer === null) return false
     if (this.group.sticky !== null) this.group.sticky.chosen(this.r, peer)
     this.begin(peer.name)
-    const idle = this.group.keepalive === null ? null : this.group.keepalive.take(peer, this.conf, this.tls, this.local(), this.protocol)
+    const idle =
+      this.group.keepalive === null
+        ? null
+        : this.group.keepalive.take(peer, this.conf, this.tls, this.local(), this.protocol)
     if (idle === null) this.open(peer)
     else {
       this.link = idle
@@ -325,10 +329,7 @@ export class Exchange implements PeerUser, Source, Producer {
     this.attempt!.status = statusOf(why)
     this.attempt!.responseMs = this.attempt!.elapsed
     if (!stale) {
-      const disabled = this.choice.release(
-        why === HTTP_403 || why === HTTP_404 ? PASSED_ON : FAILED,
-        this.attempt,
-      )
+      const disabled = this.choice.release(why === HTTP_403 || why === HTTP_404 ? PASSED_ON : FAILED, this.attempt)
       if (disabled) this.log(WARN, 'upstream server temporarily disabled')
     }
     if (!mayRetry(this, why, stale)) {
@@ -369,7 +370,8 @@ export class Exchange implements PeerUser, Source, Producer {
   cut(): void {
     const { r } = this
     // What there is of it goes on, be it only the head.
-    if (this.state === RELAYING && this.buffer === null && !r.done) r.out.write(r, EMPTY, FLUSH)
+    const { buffer } = this
+    if (this.state === RELAYING && !r.done && (buffer === null || buffer.isIdle)) r.out.write(r, EMPTY, FLUSH)
     this.over(false)
     if (!r.done) r.stream.abort(r)
   }

@@ -1,23 +1,15 @@
 // proxy_force_ranges and its relatives: a part of a response that an upstream has given as a whole is cut out of it as it
 // passes. One range only: several would need the bytes more than once.
 
-import { altersBody, requestedRanges, prepareRangeHead, UNSATISFIABLE, WHOLE } from '../range.ts'
 import type { ByteRange } from '../range.ts'
 import { BodyStage, EMPTY, LAST } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
 
-/** What is to be cut out: null for the whole; the head is made to say so, unless nothing can be given. */
-export function forcedRange(r: HttpRequest): ByteRange | typeof UNSATISFIABLE | null {
-  if (r.status !== 200 || r.contentLength < 0 || r.parent !== null) return null
+/** Has the range that is asked for weighed, unless the response is not one to be cut. */
+export function forceRanges(r: HttpRequest): void {
+  if (r.status !== 200 || r.contentLength < 0) return
   dropAcceptRanges(r)
-  const ranges = altersBody(r) ? WHOLE : requestedRanges(r, 1)
-  if (ranges === UNSATISFIABLE) return ranges
-  if (ranges === WHOLE) {
-    r.addHeader('Accept-Ranges', 'bytes')
-    return null
-  }
-  prepareRangeHead(r, ranges)
-  return ranges[0]!
+  r.rangesMax = 1
 }
 
 function dropAcceptRanges(r: HttpRequest): void {

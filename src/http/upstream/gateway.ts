@@ -24,12 +24,12 @@ import { Params } from './params.ts'
 import type { EncodePair, ParamText } from './params.ts'
 import type { UpstreamProtocol } from './protocol.ts'
 import { conditionParams } from '../cache/conditions.ts'
-import { cacheSettings } from '../cache/settings.ts'
+import { withCache } from '../cache/settings.ts'
 import { fieldActions } from './response-fields.ts'
 import type { FieldActions } from './response-fields.ts'
 import { upstreamSettings } from './settings.ts'
 import type { UpstreamSettings } from './settings.ts'
-import { upstreamTls } from './tls.ts'
+import { peerTlsFor, upstreamTls } from './tls.ts'
 import type { PeerTlsSettings } from '../../upstream/peer-tls.ts'
 import { StreamedBody } from './streamed-body.ts'
 
@@ -115,10 +115,8 @@ export function compileGateway(
 ): GatewayConf {
   const groups = http.registry(GROUPS)
   const tempPath = pass.site.prefixPath(`${gateway.prefix}_temp`)
-  const settings = {
-    ...upstreamSettings(gateway.prefix, conf, at, gateway.hidden, tempPath),
-    cache: cacheSettings(gateway.prefix, at, http),
-  }
+  const { prefix } = gateway
+  const settings = withCache(prefix, upstreamSettings(prefix, conf, at, gateway.hidden, tempPath), at, http)
   if (settings.bufferLimits.fileMax > 0) http.needsFolder(settings.bufferLimits.tempPath)
   const fixed = pass.template === null ? fixedGroup(gateway, pass, groups) : null
   const mayBeTls = gateway.tlsScheme !== undefined && (fixed === null || fixed.tlsHost !== '')
@@ -140,12 +138,7 @@ export function compileGateway(
 }
 
 /** The cache asks for what is good for others, too: not with the client's conditions and ranges. */
-function compileParams(
-  { encode }: Gateway,
-  texts: readonly ParamText[],
-  caches: boolean,
-  at: LocationBuilder,
-): Params {
+function compileParams({ encode }: Gateway, texts: readonly ParamText[], caches: boolean, at: LocationBuilder): Params {
   const params = new Params(texts, at, encode)
   if (caches) params.caching = new Params([...texts, ...conditionParams(texts)], at, encode)
   return params
@@ -198,7 +191,11 @@ function exchange(
   tlsHost: string,
 ): number {
   const x = new Exchange(r, protocol, conf.settings, conf, group)
-  if (tlsHost !== '') x.tls = { settings: conf.tls!, name: conf.tlsName === null ? tlsHost : conf.tlsName.get(r) }
+  if (tlsHost !== '') {
+    const settings = peerTlsFor(r, conf.tls!)
+    if (settings === null) return 500
+    x.tls = { settings, name: conf.tlsName === null ? tlsHost : conf.tlsName.get(r) }
+  }
   const { body } = r
   x.sendsBody = conf.settings.passRequestBody && body !== null
   const streams = x.sendsBody && !conf.settings.requestBuffering && !body!.complete

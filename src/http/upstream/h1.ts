@@ -50,11 +50,12 @@ export const http1: Omit<UpstreamProtocol, 'requestHead' | 'passHead'> = {
   },
 
   beginResponse(x: Exchange): void {
-    if (x.reader === null) x.reader = new H1Reader()
-    else (x.reader as H1Reader).head.restart()
+    if (x.reader !== null) (x.reader as H1Reader).head.restart()
   },
 
   readHead(x: Exchange, bytes: Buffer, start: number, end: number): number {
+    // Made with the first byte: there may be thousands that wait for one.
+    if (x.reader === null) x.reader = new H1Reader()
     const { head } = x.reader as H1Reader
     const taken = parseResponseHead(bytes, start, end, x.settings.headLimits, head)
     if (taken <= 0) {

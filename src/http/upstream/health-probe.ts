@@ -49,13 +49,14 @@ export class HealthProbe implements Probe, PeerUser, BodySink {
   /** Bytes of body still to come; -1: until the end. */
   private left = 0
   private timesOut = 'connecting'
+  /** Who is asked on a kept connection that has not answered yet: it may be about to close. */
+  private asked: Peer | null = null
 
   constructor(settings: ProbeSettings, passed: Passed) {
     this.settings = settings
     this.passed = passed
     const connection = settings.keepaliveMs > 0 ? 'keep-alive' : 'close'
-    this.request =
-      `GET ${settings.uri} HTTP/1.1\r\nHost: ${passed.host}\r\nConnection: ${connection}\r\n` + `${passed.fields}\r\n`
+    this.request = `GET ${settings.uri} HTTP/1.1\r\nHost: ${passed.host}\r\nConnection: ${connection}\r\n${passed.fields}\r\n`
   }
 
   ask(peer: Peer, done: (problem: string) => void): void {
@@ -63,10 +64,16 @@ export class HealthProbe implements Probe, PeerUser, BodySink {
     this.begin()
     const { link } = this
     if (link !== null && performance.now() - link.startedAt < this.settings.keepaliveMs) {
+      this.asked = peer
       this.send()
       return
     }
     if (link !== null) this.drop()
+    this.connect(peer)
+  }
+
+  private connect(peer: Peer): void {
+    this.asked = null
     this.timesOut = 'connecting'
     this.link = new PeerConnection(this.placeOf(peer), this, this.passed.tls)
     this.link.watch(this.passed.connectTimeout)
@@ -108,6 +115,7 @@ export class HealthProbe implements Probe, PeerUser, BodySink {
       this.drop()
       return
     }
+    this.asked = null
     if (this.inBody) {
       this.takeBody(chunk, 0)
       return
@@ -184,14 +192,20 @@ export class HealthProbe implements Probe, PeerUser, BodySink {
 
   onEnd(): void {
     if (this.done === null) this.drop()
+    else if (this.asked !== null) this.askAnew(this.asked)
     else if (this.inBody && this.chunks === null && this.left < 0) this.complete(false)
     else this.answer('connection closed prematurely', false)
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {
     this.link = null
-    if (error === null) this.onEnd()
+    if (error === null || this.asked !== null) this.onEnd()
     else this.answer(`${this.timesOut === 'connecting' ? 'connect' : 'recv'}() failed (${errorText(error)})`, false)
+  }
+
+  private askAnew(peer: Peer): void {
+    this.drop()
+    this.connect(peer)
   }
 
   onTimeout(): void {

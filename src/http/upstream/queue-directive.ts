@@ -6,6 +6,7 @@ import type { Directive, Site } from '../../config/directive.ts'
 import { parseNumber, parseSeconds, parseTime } from '../../config/units.ts'
 import { Queue, QUEUE_BYTES } from '../../upstream/queue.ts'
 import type { HttpSetup } from '../setup.ts'
+import { whenThreadEnds } from './thread-end.ts'
 
 export interface QueueDeclaration {
   readonly size: number
@@ -51,6 +52,6 @@ export function queueFor(declaration: QueueDeclaration, group: string, http: Htt
   const memory = `queue ${group}`
   http.sharedMemory(memory, QUEUE_BYTES)
   http.onStart(services => queue.share(services.shared(memory)))
-  http.onStop(() => queue.stop())
+  whenThreadEnds(http, () => queue.stop())
   return queue
 }

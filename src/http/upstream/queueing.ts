@@ -61,6 +61,8 @@ export class QueueStay implements QueueUser {
   onTurn(): boolean {
     const { x } = this
     x.queueMs = this.waited
+    // What was waited here is nobody's fault.
+    x.startedAt = performance.now()
     if (this.state === WAITS_FOR_TURN) {
       this.state = INSIDE
       x.connect()

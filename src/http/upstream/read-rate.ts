@@ -55,7 +55,7 @@ export class ReadRate {
   }
 
   stop(): void {
-    timers.disarm(this.timer)
+    timers.release(this.timer)
     this.waiting = null
   }
 

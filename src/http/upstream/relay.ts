@@ -7,10 +7,9 @@ import { interceptsError } from '../error-page.ts'
 import { accelRedirect } from '../internal-redirect.ts'
 import { ResponseBuffer } from '../response-buffer.ts'
 import { setRate } from '../limit-rate.ts'
-import { UNSATISFIABLE } from '../range.ts'
 import { OVER, RELAYING } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
-import { forcedRange, RangeStage } from './force-ranges.ts'
+import { forceRanges, RangeStage } from './force-ranges.ts'
 import { readRateOf } from './read-rate.ts'
 import { mayPassOn, reasonOf } from './retry.ts'
 import { IGNORE_ACCEL_REDIRECT, INVALID_HEADER } from './settings.ts'
@@ -105,24 +104,16 @@ function headComplete(x: Exchange, chunk: Buffer, at: number): void {
 /** The head goes to the client, and the body begins. */
 function begin(x: Exchange, chunk: Buffer, at: number): void {
   const { r, settings } = x
-  const range = settings.forceRanges ? forcedRange(r) : null
-  if (range === UNSATISFIABLE) {
-    // Nothing of the response's own but its length goes on.
-    r.outNames.length = r.outValues.length = 0
-    r.addHeader('Content-Range', `bytes */${r.contentLength}`)
-    x.finalize(416)
-    return
-  }
+  if (settings.forceRanges) forceRanges(r)
   // nginx's rule: what is not buffered leaves as it comes.
   if (!x.buffering) setRate(r, 0)
   store(x)
-  if (x.cache !== null && x.stored !== null) x.cache.weigh(range !== null)
+  if (x.cache !== null && x.stored !== null) x.cache.weigh(settings.forceRanges)
   if (!sendHead(r)) {
     x.letGo()
     return
   }
-  if (range !== null) new RangeStage(range).enter(r)
-  else if (r.range !== null && x.status === 200) new RangeStage(r.range.ranges[0]!).enter(r)
+  if (r.range !== null && x.status === 200) new RangeStage(r.range.ranges[0]!).enter(r)
   if (settings.passTrailers && x.chunked && r.version >= 11) r.trailers = new PassedTrailers(x, r.trailers)
   relay(x, chunk, at)
 }

@@ -192,9 +192,7 @@ export function upstreamSettings(
     limitRate: limitRate === null ? null : at.value(limitRate),
     forceRanges: get('force_ranges'),
     store:
-      store === 'off'
-        ? null
-        : { path: store === 'on' ? null : at.value(store), access: get('store_access'), tempPath },
+      store === 'off' ? null : { path: store === 'on' ? null : at.value(store), access: get('store_access'), tempPath },
     passTrailers: conf[`${prefix}_pass_trailers`] === true,
     passRequestHeaders: get('pass_request_headers'),
     passRequestBody: get('pass_request_body'),

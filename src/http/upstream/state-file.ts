@@ -47,5 +47,3 @@ export function writeState(path: string, lines: readonly string[]): string {
     return (error as Error).message
   }
 }
-
-

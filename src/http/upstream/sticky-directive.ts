@@ -45,14 +45,14 @@ function sourceOf(template: Template, http: HttpSetup): Source {
 
 function readCookie([name, ...parameters]: readonly string[], at: Site): StickyMaker {
   const given = new Map<string, string>()
-  if (name === '') at.fail('empty cookie name')
+  if (name === '') at.fail('"sticky" directive empty cookie name')
   for (const word of parameters) {
     const [key, value] = word.split(/=(.*)/s) as [string, string?]
     const isFlag = key === 'httponly' || key === 'secure'
     const known = isFlag ? value === undefined : cookieParameters.has(key) && value !== undefined
     if (!known) at.fail(`unknown parameter "${word}"`)
-    if (given.has(key)) at.fail(`parameter "${key}" is duplicate`)
-    if (value === '' && (key === 'domain' || key === 'path')) at.fail(`no value for "${key}"`)
+    if (given.has(key)) at.fail(`"sticky" directive parameter "${key}" is duplicate`)
+    if (value === '' && (key === 'domain' || key === 'path')) at.fail(`"sticky" directive no value for "${key}"`)
     given.set(key, value ?? '')
   }
   const template = (key: string): Template | null => {
@@ -62,7 +62,7 @@ function readCookie([name, ...parameters]: readonly string[], at: Site): StickyM
   const domain = template('domain')
   const samesite = template('samesite')
   if (samesite !== null && samesite.constant !== null && !isSameSite(samesite.constant)) {
-    at.fail('invalid "samesite" parameter value')
+    at.fail('"sticky" directive invalid "samesite" parameter value')
   }
   const expires = readExpires(given.get('expires'), at)
   return http => {
@@ -85,7 +85,7 @@ const cookieParameters: ReadonlySet<string> = new Set(['domain', 'path', 'expire
 function readExpires(text: string | undefined, at: Site): number | null {
   if (text === undefined) return null
   if (text === 'max') return Infinity
-  return parseSeconds(text) ?? at.fail('invalid "expires" parameter value')
+  return parseSeconds(text) ?? at.fail('"sticky" directive invalid "expires" parameter value')
 }
 
 /** So that one zone is not used twice. */
@@ -101,20 +101,20 @@ function readLearn(words: readonly string[], at: Site): StickyMaker {
     const [key, value] = word.split(/=(.*)/s) as [string, string?]
     if (key === 'header' && value === undefined) atHeader = true
     else if (key === 'zone' && value !== undefined) {
-      if (zone !== null) at.fail('duplicate zone')
+      if (zone !== null) at.fail('"sticky" directive duplicate zone')
       zone = readZone(value, at)
     } else if (key === 'timeout' && value !== undefined) {
-      if (timeoutMs !== null) at.fail('duplicate timeout')
-      timeoutMs = parseTime(value) || at.fail('invalid timeout')
+      if (timeoutMs !== null) at.fail('"sticky" directive duplicate timeout')
+      timeoutMs = parseTime(value) || at.fail('"sticky" directive invalid timeout')
     } else if ((key === 'create' || key === 'lookup') && value !== undefined) {
-      if (!value.startsWith('$')) at.fail(`missing variable in the "${key}" parameter`)
+      if (!value.startsWith('$')) at.fail(`"sticky" directive missing variable in the "${key}" parameter`)
       const variables = key === 'create' ? create : lookup
       variables.push(Template.parse(value, at))
     } else at.fail(`unknown parameter "${word}"`)
   }
-  if (lookup.length === 0) at.fail('"lookup" parameter is not specified')
-  if (create.length === 0) at.fail('"create" parameter is not specified')
-  if (zone === null) return at.fail('"zone" parameter is not specified')
+  if (lookup.length === 0) at.fail('"sticky" directive "lookup" parameter is not specified')
+  if (create.length === 0) at.fail('"sticky" directive "create" parameter is not specified')
+  if (zone === null) return at.fail('"sticky" directive "zone" parameter is not specified')
   const { name, bytes } = zone
   return (http, group) => {
     const zones = http.registry(zonesKey)
@@ -137,9 +137,9 @@ function readLearn(words: readonly string[], at: Site): StickyMaker {
 
 function readZone(text: string, at: Site): { name: string; bytes: number } {
   const colon = text.indexOf(':')
-  if (colon === -1) at.fail('zone size is not specified')
-  if (colon === 0) at.fail('zone name is not specified')
-  const bytes = parseSize(text.slice(colon + 1)) ?? at.fail('invalid zone size')
-  if (bytes < ZONE_MIN) at.fail('zone is too small')
+  if (colon === -1) at.fail('"sticky" directive zone size is not specified')
+  if (colon === 0) at.fail('"sticky" directive zone name is not specified')
+  const bytes = parseSize(text.slice(colon + 1)) ?? at.fail('"sticky" directive invalid zone size')
+  if (bytes < ZONE_MIN) at.fail('"sticky" directive zone is too small')
   return { name: text.slice(0, colon), bytes }
 }

@@ -113,7 +113,8 @@ export class StoredResponse {
       step()
     } catch (error) {
       const { syscall, message } = error as NodeJS.ErrnoException
-      const text = syscall === undefined ? message : `${syscall}() failed (${errorText(error as NodeJS.ErrnoException)})`
+      const text =
+        syscall === undefined ? message : `${syscall}() failed (${errorText(error as NodeJS.ErrnoException)})`
       this.r.log(CRIT, `response could not be stored: ${text} while reading upstream`)
       if (this.descriptor >= 0) this.discard()
       else this.remove()

@@ -17,12 +17,17 @@ export const upstreamVariables: Readonly<Record<string, Variable>> = {
   upstream_response_length: each(attempt => String(attempt.responseLength)),
   upstream_bytes_received: each(attempt => String(attempt.bytesReceived)),
   upstream_bytes_sent: each(attempt => String(attempt.bytesSent)),
+  upstream_last_server_name: { get: r => upstreamSlot.get(r)?.choice.lastServer || null },
 }
 
 export const upstreamPrefixVariables: Readonly<Record<string, (rest: string) => Variable>> = {
   upstream_http_: rest => {
     const name = rest.replaceAll('_', '-')
     return { get: r => responseField(r, name) }
+  },
+  upstream_trailer_: rest => {
+    const name = rest.replaceAll('_', '-')
+    return { get: r => responseTrailer(r, name) }
   },
   upstream_cookie_: rest => ({ get: r => responseCookie(r, rest) }),
 }
@@ -54,6 +59,18 @@ function responseField(r: HttpRequest, name: string): string | null {
   let joined: string | null = null
   for (let i = 0; i < x.names.length; i++) {
     if (x.names[i] === name) joined = joined === null ? x.values[i]! : `${joined}, ${x.values[i]}`
+  }
+  return joined
+}
+
+/** All trailers of that name, which have come with the last piece of the body. */
+function responseTrailer(r: HttpRequest, name: string): string | null {
+  const x = upstreamSlot.get(r)
+  if (x === null) return null
+  let joined: string | null = null
+  for (let i = 0; i + 1 < x.trailers.length; i += 2) {
+    if (x.trailers[i]!.toLowerCase() !== name) continue
+    joined = joined === null ? x.trailers[i + 1]! : `${joined}, ${x.trailers[i + 1]}`
   }
   return joined
 }

@@ -11,6 +11,7 @@ import type { Entry } from '../../upstream/shared-peers.ts'
 import type { LocationResolver } from '../resolver.ts'
 import { RegistryKey } from '../setup.ts'
 import type { HttpSetup } from '../setup.ts'
+import { whenThreadEnds } from './thread-end.ts'
 
 /** What the API and health checks work on. */
 export class ZoneGroup {
@@ -73,8 +74,6 @@ export function shareGroup(zone: ZoneGroup, size: number, entries: readonly Entr
     dns = new DnsPeers(group.name, shared, resolver, timeoutMs, services.errorLog, zone.isMine)
     dns.start()
   })
-  http.onStop(() => {
-    dns?.stop()
-    zone.shared?.stop()
-  })
+  http.onStop(() => dns?.stop())
+  whenThreadEnds(http, () => zone.shared?.stop())
 }

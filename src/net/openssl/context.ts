@@ -109,6 +109,13 @@ export class TlsContext {
     if (done === 0) fail(`SSL_CTX_use_PrivateKey("${name}") failed`)
   }
 
+  /** Certificates are sent compressed to clients that can read that (RFC 8879). Called when all are known. */
+  compressCertificates(): void {
+    const o = openssl()
+    o.SSL_CTX_clear_options(this.pointer, c.SSL_OP_NO_TX_CERTIFICATE_COMPRESSION)
+    if (o.SSL_CTX_compress_certs(this.pointer, 0) === 0) fail('SSL_CTX_compress_certs() failed')
+  }
+
   // ── whom we trust ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** A server asks its clients for certificates; the handshake goes on whatever they are. */

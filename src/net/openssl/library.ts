@@ -84,6 +84,7 @@ const signatures = {
   SSL_CTX_sess_set_remove_cb: returns('void', P, P),
   SSL_CTX_set_alpn_select_cb: returns('void', P, P, P),
   SSL_CTX_set0_tmp_dh_pkey: returns(I, P, P),
+  SSL_CTX_compress_certs: returns(I, P, I),
   SSL_CTX_set_max_early_data: returns(I, P, 'u32'),
   SSL_CONF_CTX_new: returns(P),
   SSL_CONF_CTX_free: returns('void', P),

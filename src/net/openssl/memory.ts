@@ -37,7 +37,7 @@ export function given(bytes: Buffer): bigint {
 
 /** A copy of C's bytes. */
 export function bytesAt(pointer: bigint, size: number): Buffer {
-  return pointer === 0n || size === 0 ? Buffer.alloc(0) : (toBuffer(pointer, size, true) as Buffer)
+  return pointer === 0n || size === 0 ? Buffer.alloc(0) : toBuffer(pointer, size, true)
 }
 
 /** A text of C's; '' for NULL. */

@@ -67,7 +67,23 @@ test('whatever the fields say, the numbers are numbers, from a seed', () => {
     return Math.floor((state / 4294967296) * below)
   }
   const names = ['cache-control', 'expires', 'vary', 'set-cookie', 'x-accel-expires', 'age']
-  const words = ['max-age=', 's-maxage=', 'stale-if-error=', '9', '99999999999999999999', '-1', ',', ' ', ';', '@', '*', later, 'private', '"', '=']
+  const words = [
+    'max-age=',
+    's-maxage=',
+    'stale-if-error=',
+    '9',
+    '99999999999999999999',
+    '-1',
+    ',',
+    ' ',
+    ';',
+    '@',
+    '*',
+    later,
+    'private',
+    '"',
+    '=',
+  ]
   for (let round = 0; round < 5000; round++) {
     const count = random(5)
     const fields = Array.from({ length: count }, () => names[random(names.length)]!)

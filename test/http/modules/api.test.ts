@@ -26,7 +26,11 @@ async function call(server: HttpServer, method: string, path: string, body?: unk
   return { status: answer.status, view: answer.text === '' ? null : JSON.parse(answer.text) }
 }
 
-function serveGroup(t: Scope, inside: string, options: { write?: string; http?: string; files?: Record<string, string> } = {}): Promise<HttpServer> {
+function serveGroup(
+  t: Scope,
+  inside: string,
+  options: { write?: string; http?: string; files?: Record<string, string> } = {},
+): Promise<HttpServer> {
   return serveHttp(
     t,
     `location /api { api ${options.write ?? 'write=on'}; } location / { proxy_pass http://u; }`,
@@ -36,7 +40,10 @@ function serveGroup(t: Scope, inside: string, options: { write?: string; http?: 
 }
 
 test('the tree can be walked', async t => {
-  const server = await serveGroup(t, 'server 127.0.0.1:1 weight=5 max_conns=3 backup; server 127.0.0.1:2 down route=r slow_start=5s;')
+  const server = await serveGroup(
+    t,
+    'server 127.0.0.1:1 weight=5 max_conns=3 backup; server 127.0.0.1:2 down route=r slow_start=5s;',
+  )
   assert.deepEqual(JSON.parse((await get(server.port, '/api/')).text), [1, 2, 3, 4, 5, 6, 7, 8, 9])
   assert.deepEqual((await call(server, 'GET', '/')).view, ['nginx', 'connections', 'http'])
   assert.deepEqual((await call(server, 'GET', '/http')).view, ['requests', 'upstreams'])
@@ -102,15 +109,25 @@ test('servers are added, altered, drained and removed, and requests follow at on
   assert.equal(drained.view.drain, true)
   assert.equal((await call(server, 'GET', '/http/upstreams/u')).view.peers[0].state, 'draining')
   assert.equal(await texts(), 'b')
-  await call(server, 'PATCH', '/http/upstreams/u/servers/0', { down: false, max_conns: 5, fail_timeout: '3s', slow_start: 0 })
+  await call(server, 'PATCH', '/http/upstreams/u/servers/0', {
+    down: false,
+    max_conns: 5,
+    fail_timeout: '3s',
+    slow_start: 0,
+  })
   assert.equal(await texts(), 'a,b')
   const removed = await call(server, 'DELETE', '/http/upstreams/u/servers/1')
-  assert.deepEqual(removed.view.map((one: any) => [one.id, one.max_conns, one.fail_timeout]), [[0, 5, '3s']])
+  assert.deepEqual(
+    removed.view.map((one: any) => [one.id, one.max_conns, one.fail_timeout]),
+    [[0, 5, '3s']],
+  )
   assert.equal(await texts(), 'a')
 })
 
 test('a server added by its name is looked up as long as it is there', async t => {
-  const dns = await dnsServer(t, ({ type, bytes }) => answerTo(bytes, type === A ? [record(A, 60, ipv4('127.0.0.1'))] : []))
+  const dns = await dnsServer(t, ({ type, bytes }) =>
+    answerTo(bytes, type === A ? [record(A, 60, ipv4('127.0.0.1'))] : []),
+  )
   const one = await origin(t, reply('found'))
   const server = await serveGroup(t, 'server 127.0.0.1:1 down;', { http: `resolver 127.0.0.1:${dns.port};` })
   const added = await call(server, 'POST', '/http/upstreams/u/servers', { server: `a.example:${one.port}` })
@@ -128,7 +145,12 @@ test('a state file has the servers, and what becomes of them', async t => {
   })
   const path = join(server.dir, 'u.state')
   assert.deepEqual((await call(server, 'GET', '/http/upstreams/u/servers')).view.length, 1)
-  await call(server, 'POST', '/http/upstreams/u/servers', { server: '127.0.0.1:8', backup: true, max_fails: 0, fail_timeout: '1m' })
+  await call(server, 'POST', '/http/upstreams/u/servers', {
+    server: '127.0.0.1:8',
+    backup: true,
+    max_fails: 0,
+    fail_timeout: '1m',
+  })
   await call(server, 'PATCH', '/http/upstreams/u/servers/0', { down: true })
   assert.equal(
     readFileSync(path, 'latin1'),
@@ -173,11 +195,20 @@ test('refusals have a status, a code and a reason', async t => {
   ]
   for (const [method, path, body, status, code] of cases) {
     const answer = await call(server, method, path, body)
-    assert.deepEqual([answer.status, answer.view.error.code], [status, code], `${method} ${path} ${JSON.stringify(body)}`)
+    assert.deepEqual(
+      [answer.status, answer.view.error.code],
+      [status, code],
+      `${method} ${path} ${JSON.stringify(body)}`,
+    )
     assert.equal(answer.view.error.status, status)
   }
   assert.equal((await request({ address: server.port, path: '/api/99/' })).status, 404)
-  const big = await request({ address: server.port, method: 'POST', path: `/api/9${servers}`, body: ' '.repeat(100_000) })
+  const big = await request({
+    address: server.port,
+    method: 'POST',
+    path: `/api/9${servers}`,
+    body: ' '.repeat(100_000),
+  })
   assert.equal(big.status, 413)
 })
 

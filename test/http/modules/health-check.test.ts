@@ -39,7 +39,9 @@ test('a server that fails `fails` checks is left alone until it has passed `pass
   health.now = reply('ill', {}, '500 Internal Server Error')
   await eventually(async () => (await peer(server)).state === 'unhealthy')
   const ill = await peer(server)
-  assert.ok(ill.health_checks.fails >= 2 && ill.health_checks.unhealthy === 1 && ill.health_checks.last_passed === false)
+  assert.ok(
+    ill.health_checks.fails >= 2 && ill.health_checks.unhealthy === 1 && ill.health_checks.last_passed === false,
+  )
   assert.equal(await texts(server), 'b')
   assert.match(server.errorLog(), /health check of peer \S+ failed: unexpected status 500 in upstream "u"/)
   health.now = reply('fine')
@@ -56,7 +58,13 @@ test('what is wrong: refused, closed, silent, no HTTP', async t => {
   const babbles = await origin(t, 'what?\r\n\r\n')
   const fine = await origin(t, reply('fine', {}, '301 Moved'))
   const all = [gone, closes, silent, babbles, fine]
-  const server = await serveChecked(t, all.map(one => `server ${one.path};`).join(' '), '', '', 'proxy_read_timeout 100ms;')
+  const server = await serveChecked(
+    t,
+    all.map(one => `server ${one.path};`).join(' '),
+    '',
+    '',
+    'proxy_read_timeout 100ms;',
+  )
   await eventually(async () => {
     const states = await Promise.all([0, 1, 2, 3, 4].map(async i => (await peer(server, i)).state))
     assert.deepEqual(states, ['unhealthy', 'unhealthy', 'unhealthy', 'unhealthy', 'up'])
@@ -118,7 +126,13 @@ test('checks say what proxy_set_header says, ask the port they are told, and may
   assert.equal(other.accepted, 1)
   const [asked] = other.requests
   assert.deepEqual(
-    [asked!.target, asked!.header('host'), asked!.header('x-check'), asked!.header('x-not'), asked!.header('connection')],
+    [
+      asked!.target,
+      asked!.header('host'),
+      asked!.header('x-check'),
+      asked!.header('x-not'),
+      asked!.header('connection'),
+    ],
     ['/h', 'checked.example', 'yes', null, 'keep-alive'],
   )
 })
@@ -141,9 +155,16 @@ test('several checks of a group must all pass', async t => {
 })
 
 test('what cannot be meant is refused', async t => {
-  const refused = (location: string, problem: RegExp, http = 'upstream u { zone z 64k; server 127.0.0.1:1; }'): Promise<void> =>
-    assert.rejects(serveHttp(t, `location / { ${location} }`, http), { message: problem })
-  await refused('proxy_pass http://u; health_check;', /requires upstream "u" to be in shared memory/, 'upstream u { server 127.0.0.1:1; }')
+  const refused = (
+    location: string,
+    problem: RegExp,
+    http = 'upstream u { zone z 64k; server 127.0.0.1:1; }',
+  ): Promise<void> => assert.rejects(serveHttp(t, `location / { ${location} }`, http), { message: problem })
+  await refused(
+    'proxy_pass http://u; health_check;',
+    /requires upstream "u" to be in shared memory/,
+    'upstream u { server 127.0.0.1:1; }',
+  )
   await refused('return 200; health_check;', /needs a "proxy_pass" to a group/)
   await refused('proxy_pass http://u; health_check match=none;', /match "none" not found/)
   await refused('proxy_pass http://u; health_check interval=0;', /invalid parameter "interval=0"/)

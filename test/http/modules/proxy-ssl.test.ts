@@ -18,6 +18,7 @@ async function pair(t: TestContext, locations: string, server = ''): Promise<Ser
       server { listen %%PORT_0%%; ${locations} }
       server { listen %%PORT_1%% ssl; ssl_certificate example.org.crt; ssl_certificate_key example.org.key; ${server}
         location / { return 200 "$ssl_server_name|$ssl_session_reused|$ssl_client_verify|$host|$request_uri"; }
+        location /spoken/protocol { return 200 $ssl_protocol; }
         location /echo { proxy_pass http://127.0.0.1:%%PORT_2%%; }
         location /big { root %%DIR%%; } }
       server { listen %%PORT_2%%; location / { client_body_in_single_buffer on; mirror off; return 200 "$request_length"; } } }`,
@@ -57,11 +58,19 @@ test('an upstream’s certificate is checked, and ours shown', async t => {
      location /untrusted { proxy_pass https://127.0.0.1:%%PORT_1%%; proxy_ssl_trusted_certificate client.crt; }
      location /shown { proxy_pass https://127.0.0.1:%%PORT_1%%; proxy_ssl_name example.org; proxy_ssl_certificate client.crt;
        proxy_ssl_certificate_key client.key; proxy_ssl_password_file words; }
+     location /varies { proxy_pass https://127.0.0.1:%%PORT_1%%; proxy_ssl_name example.org; proxy_ssl_certificate $arg_c.crt;
+       proxy_ssl_certificate_key $arg_c.key; proxy_ssl_password_file words; proxy_ssl_certificate_cache max=4; }
+     location /spoken { proxy_pass https://127.0.0.1:%%PORT_1%%; proxy_ssl_name example.org;
+       proxy_ssl_conf_command MaxProtocol TLSv1.2; }
      location /plain { proxy_pass https://127.0.0.1:%%PORT_2%%; }`,
     'ssl_verify_client optional; ssl_client_certificate client.crt;',
   )
   assert.match(await body(server, '/good'), /\|NONE\|/)
   assert.match(await body(server, '/shown'), /\|SUCCESS\|/)
+  assert.match(await body(server, '/varies?c=client'), /\|SUCCESS\|/)
+  assert.match(await body(server, '/varies?c=nobody'), /500 Internal Server Error/)
+  assert.match(server.errorLog(), /\[error\].*cannot load certificate ".*\/nobody\.crt": BIO_new_file\(\) failed/)
+  assert.equal(await body(server, '/spoken/protocol'), 'TLSv1.2')
   assert.match(await body(server, '/other'), /502 Bad Gateway/)
   assert.match(await body(server, '/untrusted'), /502 Bad Gateway/)
   assert.match(await body(server, '/plain'), /502 Bad Gateway/)

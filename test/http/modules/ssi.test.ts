@@ -71,7 +71,8 @@ test('if, elif and else choose, also within each other', async t => {
 })
 
 test('errors show their message, or nothing', async t => {
-  const page = 'a<!--#nothing -->b<!--#config errmsg="E" --><!--#echo -->c<!--#include -->d<!--#echo var="a" var="b" -->'
+  const page =
+    'a<!--#nothing -->b<!--#config errmsg="E" --><!--#echo -->c<!--#include -->d<!--#echo var="a" var="b" -->'
   assert.equal(await show(t, page), 'a[an error occurred while processing the directive]bEcEdE')
   assert.equal(await show(t, page, '', 'ssi_silent_errors on;'), 'abcd')
 })
@@ -111,18 +112,21 @@ test('what is included comes in order, whatever is ready first', async t => {
 })
 
 test('a page that includes itself comes to an end', async t => {
-  const { port, errorLog } = await pages(t, { 'page.html': 'x<!--#include virtual="/page.html" -->' })
-  const { text } = await ask(port, '/page.html')
+  const server = await pages(t, { 'page.html': 'x<!--#include virtual="/page.html" -->' })
+  const { text } = await ask(server.port, '/page.html')
   assert.ok(text.startsWith('x'.repeat(50)) && text.length < 200, text)
-  assert.match(errorLog(), /subrequests cycle/)
+  assert.match(server.errorLog(), /subrequests cycle/)
 })
 
 test('a stub stands in for an answer that is empty or an error', async t => {
   const { port } = await pages(
     t,
     {
-      'page.html': `<!--#block name="one" -->s<!--#echo var="arg_a" -->;<!--#endblock -->` +
-        ['/none', '/empty.html', '/full.html', '/dead'].map(uri => `<!--#include virtual="${uri}?$args" stub="one" -->`).join(''),
+      'page.html':
+        `<!--#block name="one" -->s<!--#echo var="arg_a" -->;<!--#endblock -->` +
+        ['/none', '/empty.html', '/full.html', '/dead']
+          .map(uri => `<!--#include virtual="${uri}?$args" stub="one" -->`)
+          .join(''),
       'empty.html': '',
       'full.html': 'full;',
     },

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'node:test'
 import { serveHttp } from '../../helpers/http.ts'
 import { eventually, get, origin, raw, reply, serve } from '../../helpers/index.ts'
@@ -93,6 +95,11 @@ test('what a group may not say is told in nginx’s words', async t => {
   await refused('zone z; server 127.0.0.1:1;', /zero size shared memory zone "z"/)
   await refused('server a.example resolve;', /requires upstream "u" in .* to be in shared memory/)
   await refused('zone z 64k; server a.example resolve;', /no resolver defined to resolve names at run time/)
+  await refused('server 127.0.0.1:1 backup;', /no servers in upstream "u"/)
+  await refused(
+    'zone z 64k; server 127.0.0.1:1; } upstream v { zone z 32k; server 127.0.0.1:1;',
+    /the size 32768 of shared memory zone "z" conflicts with already declared size 65536/,
+  )
   await refused('queue 0; server 127.0.0.1:1;', /a queue for nobody/)
   await refused('queue 1 timeout=0; server 127.0.0.1:1;', /invalid parameter "timeout=0"/)
   await refused('state x;', /"state" requires the upstream to be in shared memory/)
@@ -182,4 +189,26 @@ test('least_time sends requests to the server that answers faster', async t => {
   const texts: string[] = []
   for (let i = 0; i < 12; i++) texts.push((await get(port, '/')).text)
   assert.equal(texts.filter(text => text === 'slow').length, 1)
+})
+
+test('variables tell of each attempt: where, how long, how much, and whom it was last', async t => {
+  const bad = await origin(t, reply('no', {}, '500 Internal Server Error'))
+  const good = await origin(
+    t,
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-One: 1\r\nSet-Cookie: c=v; p\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n',
+  )
+  const server = await serveHttp(
+    t,
+    'access_log access.log up; location / { proxy_pass http://u; proxy_next_upstream http_500; }',
+    `log_format up "$upstream_addr|$upstream_status|$upstream_response_length|$upstream_last_server_name|$upstream_http_x_one|$upstream_cookie_c|$upstream_trailer_x_sum|$upstream_queue_time|$upstream_header_time|$upstream_bytes_received";
+     upstream u { server ${bad.path}; server localhost:${good.port} backup; }`,
+  )
+  await get(server.port, '/')
+  const line = await eventually(() => readFileSync(join(server.dir, 'access.log'), 'latin1').trim())
+  const [addr, status, length, last, ...rest] = line.split('|')
+  assert.equal(addr, `${bad.path}, 127.0.0.1:${good.port}`)
+  assert.deepEqual([status, length, last], ['500, 200', '0, 2', 'localhost'])
+  assert.deepEqual(rest.slice(0, 4), ['1', 'v', '7', '-, -'])
+  assert.match(rest[4]!, /^0\.\d{3}, 0\.\d{3}$/)
+  assert.match(rest[5]!, /^[1-9]\d*, [1-9]\d*$/)
 })

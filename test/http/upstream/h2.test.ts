@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import http2 from 'node:http2'
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import test from 'node:test'
 import { OPENING } from '../../../src/http/upstream/h2/frames.ts'
 import { serveHttp } from '../../helpers/http.ts'
-import { atEnd, fileScope, get, request } from '../../helpers/index.ts'
+import { certificate } from '../../helpers/certificates.ts'
+import { atEnd, fileScope, get, request, tempDir } from '../../helpers/index.ts'
 
 const scope = fileScope()
 
@@ -55,6 +58,17 @@ await listening(peer)
 atEnd(scope, () => void peer.close())
 const peerPort = (peer.address() as AddressInfo).port
 
+const certificates = tempDir(scope)
+certificate(certificates, 'localhost')
+const securePeer = http2.createSecureServer({
+  cert: readFileSync(join(certificates, 'localhost.crt')),
+  key: readFileSync(join(certificates, 'localhost.key')),
+})
+securePeer.on('stream', echo)
+await listening(securePeer)
+atEnd(scope, () => void securePeer.close())
+const securePort = (securePeer.address() as AddressInfo).port
+
 // A server that answers whatever it is asked with settings and the frames that a test has put here, in hex.
 let frames = ''
 const raw = net.createServer(socket => {
@@ -76,6 +90,8 @@ const server = await serveHttp(
   scope,
   `proxy_http_version 2; client_max_body_size 10m; client_body_buffer_size 16k;
    location / { proxy_pass http://127.0.0.1:${peerPort}; proxy_set_header X-Set $arg_x; proxy_set_header Connection up; }
+   location /secure { proxy_pass https://127.0.0.1:${securePort}; }
+   location /grpcs { grpc_pass grpcs://127.0.0.1:${securePort}; }
    location /kept/ { proxy_pass http://peers/; }
    location /old { proxy_pass http://peers; proxy_http_version 1.1; proxy_read_timeout 1s; }
    location /streamed { proxy_pass http://127.0.0.1:${peerPort}; proxy_request_buffering off; }
@@ -92,6 +108,13 @@ test('a request has its pseudo-fields, what is set, and the rest of the clientâ€
   assert.match(response.text, /^:method: GET\n:scheme: http\n:path: \/a%20b\?x=y\n:authority: 127\.0\.0\.1:\d+\n/m)
   assert.match(response.text, /\nx-set: y\n/)
   assert.doesNotMatch(response.text, /\n(connection|te|host|content-length): /)
+})
+
+test('over TLS the protocol is agreed on', async () => {
+  for (const location of ['/secure', '/grpcs']) {
+    const { text } = await request({ address: server.port, path: location, method: 'POST', body: 'hello' })
+    assert.match(text, /^:method: POST\n:scheme: https\n[^]*\n5 532\n$/)
+  }
 })
 
 test('bodies of any size pass the peerâ€™s flow control', async () => {

@@ -7,7 +7,7 @@ import type { LocationBuilder, Value } from '../../module.ts'
 import { groupOf, GROUPS } from '../../upstream/groups.ts'
 import { CONNECTION_FIELDS } from '../../upstream/h2/protocol.ts'
 import { conditionFields } from '../../cache/conditions.ts'
-import { cacheSettings } from '../../cache/settings.ts'
+import { withCache } from '../../cache/settings.ts'
 import { fieldActions } from '../../upstream/response-fields.ts'
 import type { FieldActions } from '../../upstream/response-fields.ts'
 import { upstreamSettings } from '../../upstream/settings.ts'
@@ -106,10 +106,7 @@ export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSe
     )
   }
   const tempPath = pass.site.prefixPath(TEMP_PATH)
-  const settings = {
-    ...upstreamSettings('proxy', conf, at, HIDDEN, tempPath),
-    cache: cacheSettings('proxy', at, http),
-  }
+  const settings = withCache('proxy', upstreamSettings('proxy', conf, at, HIDDEN, tempPath), at, http)
   http.needsFolder(settings.bufferLimits.tempPath)
   const http11 = conf.proxy_http_version === '1.1'
   const http2 = conf.proxy_http_version === '2'

@@ -16,6 +16,7 @@ import { groupAtRunTime } from '../../upstream/groups.ts'
 import { http1 } from '../../upstream/h1.ts'
 import type { UpstreamProtocol } from '../../upstream/protocol.ts'
 import { requestUri } from '../../upstream/request-uri.ts'
+import { peerTlsFor } from '../../upstream/tls.ts'
 import { StreamedBody } from '../../upstream/streamed-body.ts'
 import { requestTrailers } from '../../upstream/trailers.ts'
 import { compileProxy } from './conf.ts'
@@ -62,7 +63,11 @@ function proxyPass(r: HttpRequest, conf: ProxyConf): number {
 function exchange(r: HttpRequest, conf: ProxyConf, target: Target): number {
   setTarget(r, target)
   const x = new Exchange(r, protocolOf(conf, target.tls), conf.settings, conf, target.group)
-  if (target.tls) x.tls = { settings: conf.tls!, name: conf.tlsName === null ? target.hostHeader : conf.tlsName.get(r) }
+  if (target.tls) {
+    const settings = peerTlsFor(r, conf.tls!)
+    if (settings === null) return 500
+    x.tls = { settings, name: conf.tlsName === null ? target.hostHeader : conf.tlsName.get(r) }
+  }
   if (conf.method !== null) x.method = targetText(conf.method.get(r))
   x.uri = requestUri(r, target.uri, conf.target === null, conf.location)
   if (x.uri === '') {

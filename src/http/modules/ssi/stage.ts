@@ -114,10 +114,12 @@ export class SsiStage extends BodyStage implements PartsOwner {
   private run(r: HttpRequest): void {
     if (this.isRunning || r.done) return
     this.isRunning = true
+    this.body.cork()
     while (this.input !== null && !this.mustWait() && !r.done) {
       this.parse(r, this.input)
       this.startWaiting(r)
     }
+    this.body.uncork()
     this.isRunning = false
   }
 

@@ -1,0 +1,57 @@
+// What a start would stumble over though the configuration is right: a pid file, folders, logs and addresses that cannot be
+// had. `-t` tries them as nginx does, without writing to any or keeping one (ngx_init_cycle).
+
+import { closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs'
+import net from 'node:net'
+import { dirname } from 'node:path'
+import { provideFolder, provideLogFile } from '../process/privileges.ts'
+import { failed, reason } from '../process/system-error.ts'
+import type { Configuration } from './configuration.ts'
+
+/** In nginx's words; null: all is well. */
+export function rehearse({ main, http, stream }: Configuration, prefix: string): string | null {
+  const errorLogs = main.errorLog.flatMap(({ path }) => (path === null ? [] : [path]))
+  const logs = new Set([...errorLogs, ...http.logFiles, ...stream.logFiles])
+  try {
+    provideLogs(prefix, [...logs, main.pidFile])
+    tryPidFile(main.pidFile)
+    for (const folder of [...http.folders, ...stream.folders]) provideFolder(folder, main.user)
+    for (const path of logs) if (!STANDARD.has(path)) provideLogFile(path, main.user)
+    for (const { host, port, ipv6only } of http.listens) if (host !== '') tryAddress(host, port, ipv6only)
+    return null
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+/** These are inherited, and need no permission. */
+const STANDARD = new Set(['/dev/stdout', '/dev/stderr'])
+
+/** The folder of the default paths: nginx's installation makes it, nobody has made ours. */
+export function provideLogs(prefix: string, paths: readonly string[]): void {
+  const folder = `${prefix}logs`
+  if (paths.some(path => dirname(path) === folder)) mkdirSync(Buffer.from(folder, 'latin1'), { recursive: true })
+}
+
+/** One that is there may be a running server's. */
+function tryPidFile(path: string): void {
+  const name = Buffer.from(path, 'latin1')
+  const isNew = !existsSync(name)
+  try {
+    closeSync(openSync(name, 'a+', 0o644))
+  } catch (error) {
+    throw new Error(failed('open()', path, error), { cause: error })
+  }
+  if (isNew) rmSync(name, { force: true })
+}
+
+/** An address in use is likely to be that of the running server. */
+function tryAddress(host: string, port: number, ipv6only: boolean): void {
+  try {
+    new net.BoundSocket({ host, port, ipv6Only: ipv6only && host.includes(':') }).close()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return
+    const written = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+    throw new Error(`bind() to ${written} failed (${reason(error)})`, { cause: error })
+  }
+}

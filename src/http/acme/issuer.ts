@@ -1,0 +1,196 @@
+// An issuer at work, in one thread: gets the certificates that are asked of it, renews each when two thirds of its time are
+// over, and tries again, later and later, what has failed.
+
+import { createHash, createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
+import { ERR, INFO, NOTICE, WARN, type ErrorLog } from '../../log/error-log.ts'
+import type { TlsContext } from '../../net/openssl/context.ts'
+import type { LocationResolver } from '../resolver.ts'
+import { AcmeProblem, Authority } from './authority.ts'
+import { keyPem, newKey, type KeyKind } from './keys.ts'
+import { issue, type Account, type ChallengeType } from './order.ts'
+import type { StateFolder } from './state.ts'
+import type { AcmeStore } from './store.ts'
+
+export interface IssuerSettings {
+  readonly name: string
+  readonly uri: string
+  /** A key's kind, or the PEM text of one. */
+  readonly accountKey: KeyKind | string
+  readonly challenge: ChallengeType
+  readonly contacts: readonly string[]
+  readonly acceptsTerms: boolean
+  readonly external: Account['external']
+  readonly profile: string
+  readonly tls: TlsContext
+  readonly verifies: boolean
+  readonly resolver: LocationResolver | null
+  /** null: nothing is kept. */
+  readonly state: StateFolder | null
+}
+
+export interface CertificateOrder {
+  readonly id: string
+  readonly identifiers: readonly string[]
+  readonly key: KeyKind
+}
+
+const ACCOUNT_KEY = 'account.key'
+/** Of a certificate's time, when a new one is asked for. */
+const RENEWAL = 2 / 3
+const RETRY_FIRST_MS = 10_000
+const RETRY_MAX_MS = 6 * 3_600_000
+/** Longer timers do not exist. */
+const SLEEP_MAX_MS = 24 * 3_600_000
+
+/** The same for the same wishes: what a restart finds again. */
+export function certificateId(issuer: string, identifiers: readonly string[], { type, bits }: KeyKind): string {
+  const wish = [issuer, ...identifiers, type, bits].join(' ')
+  const first = identifiers[0]!.replace(/[^a-z0-9.-]/gi, '_')
+  return `${first}-${createHash('sha256').update(wish, 'latin1').digest('hex').slice(0, 16)}`
+}
+
+export class Issuer {
+  private readonly settings: IssuerSettings
+  private readonly orders: readonly CertificateOrder[]
+  private readonly store: AcmeStore
+  private readonly errorLog: ErrorLog
+  private readonly timers = new Map<string, NodeJS.Timeout>()
+  private readonly failures = new Map<string, number>()
+  private authority: Authority | null = null
+  private account: Account | null = null
+  /** One order after the other. */
+  private queue: Promise<void> = Promise.resolve()
+  private stopped = false
+
+  constructor(settings: IssuerSettings, orders: readonly CertificateOrder[], store: AcmeStore, errorLog: ErrorLog) {
+    this.settings = settings
+    this.orders = orders
+    this.store = store
+    this.errorLog = errorLog
+  }
+
+  /** What is on disk is there before the first client; the rest follows. */
+  start(): void {
+    for (const order of this.orders) {
+      if (this.store.certificate(order.id) === null) this.load(order)
+      this.schedule(order, this.untilRenewal(order))
+    }
+  }
+
+  stop(): void {
+    this.stopped = true
+    for (const timer of this.timers.values()) clearTimeout(timer)
+  }
+
+  private load({ id }: CertificateOrder): void {
+    const { state, name } = this.settings
+    if (state === null) return
+    try {
+      const certificate = state.read(`${id}.crt`)
+      const key = state.read(`${id}.key`)
+      if (certificate === null || key === null) return
+      if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))) {
+        this.log(WARN, `issuer "${name}": the key of "${id}" in the state folder is another certificate's`)
+        return
+      }
+      this.store.setCertificate(id, { certificate, key })
+    } catch (error) {
+      this.log(WARN, `issuer "${name}": cannot load "${id}" from the state folder: ${(error as Error).message}`)
+    }
+  }
+
+  /** Milliseconds; 0: there is none, or its time has come. */
+  private untilRenewal({ id }: CertificateOrder): number {
+    const issued = this.store.certificate(id)
+    if (issued === null) return 0
+    const { validFromDate, validToDate } = new X509Certificate(issued.certificate)
+    const [from, to] = [validFromDate.getTime(), validToDate.getTime()]
+    return Math.max(0, from + (to - from) * RENEWAL - Date.now())
+  }
+
+  private schedule(order: CertificateOrder, ms: number): void {
+    if (this.stopped) return
+    const timer = setTimeout(() => this.due(order), Math.min(ms, SLEEP_MAX_MS))
+    this.timers.set(order.id, timer.unref())
+  }
+
+  private due(order: CertificateOrder): void {
+    const left = this.failures.has(order.id) ? 0 : this.untilRenewal(order)
+    if (left > 0) this.schedule(order, left)
+    else this.queue = this.queue.then(() => this.issue(order))
+  }
+
+  private async issue(order: CertificateOrder): Promise<void> {
+    if (this.stopped) return
+    const { name } = this.settings
+    const { id, identifiers } = order
+    try {
+      await this.get(order)
+      this.failures.delete(id)
+      this.log(NOTICE, `issuer "${name}": certificate issued for ${identifiers.join(', ')}`)
+      this.schedule(order, Math.max(this.untilRenewal(order), RETRY_FIRST_MS))
+    } catch (error) {
+      const failures = (this.failures.get(id) ?? 0) + 1
+      this.failures.set(id, failures)
+      const asked = error instanceof AcmeProblem ? error.retryAfter * 1000 : 0
+      const wait = Math.min(Math.max(asked, RETRY_FIRST_MS * 2 ** (failures - 1)), RETRY_MAX_MS)
+      // Nobody waits exactly as long as everybody else.
+      const ms = Math.round(wait * (0.9 + Math.random() * 0.2))
+      const why = (error as Error).message
+      this.log(
+        ERR,
+        `issuer "${name}": no certificate for ${identifiers.join(', ')}: ${why}, next try in ${Math.round(ms / 1000)} s`,
+      )
+      this.schedule(order, ms)
+    }
+  }
+
+  private async get({ id, identifiers, key: kind }: CertificateOrder): Promise<void> {
+    const { challenge, name, state } = this.settings
+    const account = await this.registered()
+    const key = await newKey(kind)
+    const certificate = await issue(this.authority!, account, identifiers, key, challenge, {
+      show: (type, identifier, token, authorization) => {
+        if (this.store.setChallenge(identifier.toLowerCase(), { type, token, authorization })) return
+        throw new Error('"acme_shared_zone" is too small')
+      },
+      hide: identifier => void this.store.setChallenge(identifier.toLowerCase(), null),
+    })
+    const issued = { certificate, key: keyPem(key) }
+    if (!new X509Certificate(certificate).checkPrivateKey(key)) throw new Error('the certificate is for another key')
+    if (!this.store.setCertificate(id, issued)) throw new Error('"acme_shared_zone" is too small')
+    if (state === null) return
+    try {
+      state.write(`${id}.key`, issued.key)
+      state.write(`${id}.crt`, certificate)
+    } catch (error) {
+      this.log(WARN, `issuer "${name}": cannot keep "${id}" in the state folder: ${(error as Error).message}`)
+    }
+  }
+
+  private async registered(): Promise<Account> {
+    if (this.account !== null) return this.account
+    const { settings } = this
+    const key = await this.accountKey()
+    const { contacts, acceptsTerms, external, profile } = settings
+    this.authority = new Authority(settings.uri, settings.tls, settings.verifies, settings.resolver, key)
+    this.account = { key, contacts, acceptsTerms, external, profile }
+    return this.account
+  }
+
+  private async accountKey(): Promise<KeyObject> {
+    const { accountKey, name, state } = this.settings
+    if (typeof accountKey === 'string') return createPrivateKey(accountKey)
+    const kept = this.store.account(name) ?? state?.read(ACCOUNT_KEY) ?? null
+    if (kept !== null) return createPrivateKey(kept)
+    const key = await newKey(accountKey)
+    this.store.setAccount(name, keyPem(key))
+    state?.write(ACCOUNT_KEY, keyPem(key))
+    this.log(INFO, `issuer "${name}": new account key`)
+    return key
+  }
+
+  private log(level: number, message: string): void {
+    this.errorLog.log(level, `acme: ${message}`)
+  }
+}

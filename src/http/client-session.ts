@@ -1,0 +1,51 @@
+// What a client's connection is, whichever version of HTTP is spoken on it.
+
+import type { ProxyProtocol } from '../codec/proxy-protocol.ts'
+import type { Connection } from '../net/connection.ts'
+import type { ListenRuntime } from './runtime.ts'
+import type { Session, Sessions } from './sessions.ts'
+import type { ClientTls } from './ssl/client-tls.ts'
+
+export abstract class ClientSession implements Session {
+  abstract readonly connection: Connection
+  abstract readonly clientAddress: string
+  abstract readonly clientPort: number
+  readonly listen: ListenRuntime
+  readonly connectionNumber: number
+  /** Date.now() when the connection was accepted. */
+  readonly connectedMs: number
+  proxyProtocol: ProxyProtocol | null = null
+  tls: ClientTls | null = null
+  /** Requests begun on this connection. */
+  requests = 0
+  protected readonly sessions: Sessions
+
+  constructor(listen: ListenRuntime, sessions: Sessions, number: number, connectedMs: number) {
+    this.listen = listen
+    this.sessions = sessions
+    this.connectionNumber = number
+    this.connectedMs = connectedMs
+  }
+
+  abstract get idle(): boolean
+  abstract get kept(): boolean
+  abstract closeNow(): void
+  abstract retire(): void
+
+  get descriptor(): number {
+    return (this.connection.socket as unknown as { _handle: { fd?: number } | null })._handle?.fd ?? -1
+  }
+
+  get localAddress(): string {
+    return this.connection.socket.localAddress ?? ''
+  }
+
+  get localPort(): number {
+    return this.connection.socket.localPort ?? 0
+  }
+
+  /** Logs what is no request's. */
+  note(level: number, message: string): void {
+    this.sessions.log(level, `${message}, client: ${this.clientAddress}`, this)
+  }
+}

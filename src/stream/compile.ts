@@ -1,0 +1,199 @@
+// A stream block, read and checked, becomes what sessions run through. As with http, compiling opens nothing; start() does.
+
+import { STREAM, type Scope, type Site } from '../config/directive.ts'
+import { ConfigError } from '../config/errors.ts'
+import { ErrorLog, type LogTarget } from '../log/error-log.ts'
+import { listen, type Listener } from '../net/listener.ts'
+import { ownErrorLog, runtimeFor, wildcardsFirst, type ListenAddress } from '../http/compile.ts'
+import { Definitions, type CompileOptions } from '../http/definitions.ts'
+import { compileServerHttp2 } from '../http/h2/directives.ts'
+import type { ListenDeclaration } from '../http/listen.ts'
+import type { HttpModule } from '../http/module.ts'
+import { defineCaptures, regex } from '../http/regex.ts'
+import { Sessions } from '../http/sessions.ts'
+import type { ThreadServices } from '../http/setup.ts'
+import { compileServerTls } from '../http/ssl/server-tls.ts'
+import { readValue, valueIndex, writeValue } from '../http/variable-values.ts'
+import { streamDirectives } from './core.ts'
+import { asListen, StreamListen } from './listen.ts'
+import type { Content, StreamServer } from './module.ts'
+import { compileProxy } from './proxy/conf.ts'
+import { returnContent } from './return.ts'
+import { StreamSession } from './session.ts'
+import { ALSO_OF_SESSIONS, streamVariables } from './variables.ts'
+
+interface Address extends ListenAddress {
+  readonly runtime: StreamListen
+  readonly within: Map<string, StreamListen>
+}
+
+/** Compiles the stream block of a configuration (nothing where there is none). Throws ConfigError. */
+export function compileStream(main: Scope, modules: readonly HttpModule[], options: CompileOptions): CompiledStream {
+  const stream = main.children.find(scope => scope.context === STREAM)
+  const compiled = new CompiledStream(stream ?? null, modules, { ...options, notes: null })
+  if (stream !== undefined) compiled.compile(stream)
+  return compiled
+}
+
+export class CompiledStream extends Definitions {
+  listens: Address[] = []
+  private readonly modules: readonly HttpModule[]
+  private readonly logged: { server: StreamServer; targets: readonly LogTarget[] | null }[] = []
+  private listeners: Listener[] = []
+  private sessions: Sessions | null = null
+
+  /** @param modules of http: those that know the stream block, too, take part */
+  constructor(scope: Scope | null, modules: readonly HttpModule[], options: CompileOptions) {
+    super(scope, options, streamVariables, {})
+    this.modules = modules.filter(module => module.inStream === true)
+    for (const { variables = {}, prefixVariables = {} } of modules) {
+      const shared = Object.entries(variables).filter(([name]) => ALSO_OF_SESSIONS.test(name))
+      const families = Object.entries(prefixVariables).filter(([name]) => ALSO_OF_SESSIONS.test(name))
+      this.addVariables(Object.fromEntries(shared), Object.fromEntries(families))
+    }
+  }
+
+  compile(stream: Scope): void {
+    for (const module of this.modules) module.setup?.(stream.conf(module.directives), this)
+    const scopes = stream.conf(streamDirectives).server
+    for (const scope of scopes) {
+      this.defineSet(scope)
+      this.defineNames(scope)
+    }
+    for (const scope of scopes) this.listen(scope, this.server(scope))
+    for (const { runtime, place } of this.listens) runtime.checkTls(place)
+    this.listens = wildcardsFirst(this.listens)
+    this.checkAwaited()
+  }
+
+  /** `set` makes variables, which others may name before they are set. */
+  private defineSet(scope: Scope): void {
+    for (const { name, site } of scope.conf(streamDirectives).set) {
+      if (this.defined(name) !== null) continue
+      const index = valueIndex(name)
+      this.define(name, { get: r => readValue(r, index) ?? '', set: (r, value) => writeValue(r, index, value) }, site)
+    }
+  }
+
+  /** Named captures of `server_name ~…`. */
+  private defineNames(scope: Scope): void {
+    const site = scope.site('server_name')
+    for (const name of scope.conf(streamDirectives).server_name) {
+      if (site !== null && /^~./s.test(name)) defineCaptures(regex(name.slice(1), true, site), site, this)
+    }
+  }
+
+  private server(scope: Scope): StreamServer {
+    const conf = scope.conf(streamDirectives)
+    const access: { run: StreamServer['access'][number]['run']; conf: unknown }[] = []
+    const logs: { run: StreamServer['logs'][number]['run']; conf: unknown }[] = []
+    const builder = {
+      scope,
+      access: (run: (r: any, conf: any) => number, of: unknown) => void access.push({ run, conf: of }),
+      log: (run: (r: any, conf: any) => void, of: unknown) => void logs.push({ run, conf: of }),
+      value: this.value.bind(this),
+    }
+    for (const module of this.modules) module.connection?.(scope.conf(module.directives), builder, this)
+    const server: StreamServer = {
+      name: conf.server_name[0] ?? '',
+      errorLog: null as unknown as ErrorLog,
+      access,
+      logs,
+      assignments: conf.set.map(({ name, template, site }) => {
+        return { variable: this.variable(name, site), value: this.value(template) }
+      }),
+      content: this.content(scope),
+      prereads: conf.ssl_preread,
+      prereadBufferSize: conf.preread_buffer_size,
+      prereadTimeout: conf.preread_timeout,
+      proxyProtocolTimeout: conf.proxy_protocol_timeout,
+      handshakeTimeout: conf.ssl_handshake_timeout,
+      tcpNodelay: conf.tcp_nodelay,
+      tls: compileServerTls(scope, this),
+      http2: { ...compileServerHttp2(scope), enabled: false },
+    }
+    const targets = ownErrorLog(scope)
+    for (const { path } of targets ?? []) if (path !== null) this.needsLogFile(path)
+    this.logged.push({ server, targets })
+    return server
+  }
+
+  private content(scope: Scope): Content {
+    const told = scope.conf(streamDirectives).return
+    const proxied = compileProxy(scope, this)
+    if (told !== null && proxied !== null) scope.site('return')!.fail('"return" and "proxy_pass" exclude each other')
+    if (told !== null) return returnContent(this.value(told))
+    if (proxied !== null) return proxied
+    const { file, line } = scope.statement!
+    throw new ConfigError(`no handler for server in ${file}:${line}`)
+  }
+
+  // ── addresses ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private listen(scope: Scope, server: StreamServer): void {
+    const conf = scope.conf(streamDirectives)
+    if (conf.listen.length === 0) {
+      const { file, line } = scope.statement!
+      throw new ConfigError(`no "listen" is defined for server in ${file}:${line}`)
+    }
+    const seen = new Set<string>()
+    for (const declared of conf.listen) {
+      if (seen.has(declared.key)) declared.site.fail(`a duplicate listen ${declared.key}`)
+      seen.add(declared.key)
+      const site: Site = scope.site('server_name') ?? declared.site
+      this.addressFor(declared, server).addServer(declared, server, conf.server_name, site)
+    }
+  }
+
+  private addressFor(declared: ListenDeclaration, server: StreamServer): StreamListen {
+    const known = this.listens.find(address => address.key === declared.key)
+    if (known !== undefined) return known.runtime
+    const { key, host, port, path, backlog, ipv6only, options, site } = declared
+    const runtime = new StreamListen(key, server)
+    const place = `${site.file}:${site.line}`
+    this.listens.push({ key, host, port, path, backlog, ipv6only, options, place, runtime, within: new Map() })
+    return runtime
+  }
+
+  // ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** As CompiledHttp.start(). */
+  async start(
+    services: ThreadServices,
+    descriptors: ReadonlyMap<string, number>,
+    connectionsMax: number,
+  ): Promise<void> {
+    const { errorLog, logFiles } = services
+    const sessions = new Sessions(connectionsMax, errorLog, (...all) => new StreamSession(...all))
+    this.sessions = sessions
+    for (const { server, targets } of this.logged) {
+      server.errorLog = targets === null ? errorLog : new ErrorLog(targets, logFiles, errorLog.thread)
+    }
+    for (const run of this.starts) run(services)
+    await Promise.all(this.listens.map(address => this.accept(address, descriptors.get(address.key)!, sessions)))
+  }
+
+  private accept(address: Address, fd: number, sessions: Sessions): Promise<void> {
+    const add = (handle: unknown): void => sessions.add(handle, asListen(runtimeFor(address, handle)))
+    return new Promise<void>((resolve, reject) => {
+      const done = (error: Error | null): void => (error === null ? resolve() : reject(error))
+      this.listeners.push(listen({ fd }, address.backlog, add, done))
+    })
+  }
+
+  /** Accepts no more and calls `done` when the last session has ended. */
+  retire(done: () => void): void {
+    for (const listener of this.listeners) listener.close()
+    this.listeners = []
+    if (this.sessions === null) done()
+    else this.sessions.drain(false, done)
+  }
+
+  /** Cuts what is left. */
+  stop(): void {
+    for (const listener of this.listeners) listener.close()
+    this.listeners = []
+    this.sessions?.closeAll()
+    for (const run of this.stops) run()
+  }
+}

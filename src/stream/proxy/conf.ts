@@ -1,0 +1,207 @@
+// The proxy_* directives of the stream block, and what they come to for one server.
+
+import { STREAM, STREAM_SERVER, type Conf, type Directive, type Scope, type Site } from '../../config/directive.ts'
+import { Template } from '../../config/template.ts'
+import { parseSize } from '../../config/units.ts'
+import { accepted, flag, number, size, time } from '../../config/values.ts'
+import { resolverDirectives, resolverOf, resolveGroup, type LocationResolver } from '../../http/resolver.ts'
+import type { HttpSetup, Registry } from '../../http/setup.ts'
+import { Bind, bindDirective } from '../../http/upstream/bind.ts'
+import { groupAtRunTime, groupOf, GROUPS } from '../../http/upstream/groups.ts'
+import { tlsDirectives, upstreamTls } from '../../http/upstream/tls.ts'
+import type { Value } from '../../http/module.ts'
+import { ERR } from '../../log/error-log.ts'
+import { parseUpstreamUrl, type UpstreamUrl } from '../../upstream/address.ts'
+import type { Group } from '../../upstream/group.ts'
+import type { PeerTlsSettings } from '../../upstream/peer-tls.ts'
+import { asRequest, type Content } from '../module.ts'
+import type { StreamSession } from '../session.ts'
+import { StreamExchange } from './exchange.ts'
+
+const anywhere = STREAM | STREAM_SERVER
+
+interface Pass {
+  readonly text: string
+  readonly template: Template
+  readonly site: Site
+}
+
+const pass: Directive<Pass | null> = {
+  in: STREAM_SERVER,
+  args: [1, 1],
+  default: null,
+  inheritedBy: 0,
+  parse: ([text], at) => ({ text: text!, template: Template.parse(text!, at), site: at }),
+}
+
+/** A size, or variables that make one. */
+const rate: Directive<Template | null> = {
+  in: anywhere,
+  args: [1, 1],
+  default: null,
+  parse([word], at) {
+    const template = Template.parse(word!, at)
+    const bytes = template.constant === null ? 0 : (parseSize(word!) ?? at.fail(`"${at.name}" directive invalid value`))
+    return template.constant === null ? template : bytes === 0 ? null : Template.builtIn(String(bytes))
+  },
+}
+
+export const proxyDirectives = {
+  ...inStream(tlsDirectives('proxy')),
+  proxy_pass: pass,
+  proxy_bind: { ...bindDirective, in: anywhere },
+  proxy_ssl: flag(anywhere, false),
+  proxy_protocol: flag(anywhere, false),
+  proxy_half_close: flag(anywhere, false),
+  proxy_socket_keepalive: flag(anywhere, false),
+  proxy_connect_timeout: time(anywhere, 60_000),
+  proxy_timeout: time(anywhere, 600_000),
+  proxy_next_upstream: flag(anywhere, true),
+  proxy_next_upstream_tries: number(anywhere, 0),
+  proxy_next_upstream_timeout: time(anywhere, 0),
+  proxy_upload_rate: rate,
+  proxy_download_rate: rate,
+  // Memory is taken by the read, not by the session.
+  proxy_buffer_size: accepted(size(anywhere, 16384)),
+  proxy_requests: accepted(number(anywhere, 0)),
+  proxy_responses: accepted(number(anywhere, 0)),
+}
+
+/** The same directives, where the stream block has them. */
+function inStream<D extends Record<string, Directive<any>>>(directives: D): D {
+  const entries = Object.entries(directives).map(([name, one]) => [name, { ...one, in: anywhere }])
+  return Object.fromEntries(entries) as D
+}
+
+/** Times in ms. */
+export interface ProxySettings {
+  readonly connectTimeout: number
+  readonly timeout: number
+  readonly nextUpstream: boolean
+  readonly nextUpstreamTries: number
+  readonly nextUpstreamTimeout: number
+  readonly halfClose: boolean
+  readonly sendsProxyProtocol: boolean
+  readonly socketKeepalive: boolean
+  readonly uploadRate: Value | null
+  readonly downloadRate: Value | null
+  readonly bind: Bind | null
+}
+
+function settingsOf(conf: Conf<typeof proxyDirectives>, stream: HttpSetup): ProxySettings {
+  const optional = (template: Template | null): Value | null => (template === null ? null : stream.value(template))
+  const bind = optional(conf.proxy_bind)
+  return {
+    connectTimeout: conf.proxy_connect_timeout,
+    timeout: conf.proxy_timeout,
+    nextUpstream: conf.proxy_next_upstream,
+    nextUpstreamTries: conf.proxy_next_upstream_tries,
+    nextUpstreamTimeout: conf.proxy_next_upstream_timeout,
+    halfClose: conf.proxy_half_close,
+    sendsProxyProtocol: conf.proxy_protocol,
+    socketKeepalive: conf.proxy_socket_keepalive,
+    uploadRate: optional(conf.proxy_upload_rate),
+    downloadRate: optional(conf.proxy_download_rate),
+    bind: bind === null ? null : new Bind(bind),
+  }
+}
+
+/** There is no default port to make up for a missing one. */
+const ANY_PORT = 80
+
+/** The content of a server that passes connections on; null: it does not. */
+export function compileProxy(scope: Scope, stream: HttpSetup): Content | null {
+  const conf = scope.conf(proxyDirectives)
+  const declared = conf.proxy_pass
+  if (declared === null) return null
+  const groups = stream.registry(GROUPS)
+  const { template, site } = declared
+  const fixed = template.constant === null ? null : fixedGroup(template.constant, groups, site)
+  const tls = conf.proxy_ssl ? upstreamTls('proxy', conf, stream) : null
+  return new Proxy(
+    settingsOf(conf, stream),
+    fixed,
+    stream.value(template),
+    groups,
+    resolverOf(scope.conf(resolverDirectives), stream),
+    tls?.settings ?? null,
+    tls === null || tls.name === null ? null : stream.value(tls.name),
+  )
+}
+
+interface Fixed {
+  readonly group: Group
+  readonly host: string
+}
+
+function fixedGroup(text: string, groups: Registry<Group>, site: Site): Fixed {
+  const url = parseUpstreamUrl(text, ANY_PORT, false)
+  if (typeof url === 'string') return site.fail(`${url} in upstream "${text}"`)
+  if (needsPort(url, groups)) site.fail(`no port in upstream "${text}"`)
+  return { group: groupOf(url, groups, site), host: url.host }
+}
+
+function needsPort(url: UpstreamUrl, groups: Registry<Group>): boolean {
+  return !url.unix && url.portText === '' && groups.get(url.host.toLowerCase()) === null
+}
+
+class Proxy implements Content {
+  private readonly settings: ProxySettings
+  private readonly fixed: Fixed | null
+  private readonly address: Value
+  private readonly groups: Registry<Group>
+  private readonly resolver: LocationResolver | null
+  private readonly tls: PeerTlsSettings | null
+  private readonly tlsName: Value | null
+
+  constructor(
+    settings: ProxySettings,
+    fixed: Fixed | null,
+    address: Value,
+    groups: Registry<Group>,
+    resolver: LocationResolver | null,
+    tls: PeerTlsSettings | null,
+    tlsName: Value | null,
+  ) {
+    this.settings = settings
+    this.fixed = fixed
+    this.address = address
+    this.groups = groups
+    this.resolver = resolver
+    this.tls = tls
+    this.tlsName = tlsName
+  }
+
+  begin(session: StreamSession): void {
+    if (this.fixed !== null) this.connect(session, this.fixed.group, this.fixed.host)
+    else this.find(session)
+  }
+
+  private connect(session: StreamSession, group: Group, host: string): void {
+    const { tls, tlsName } = this
+    const name = tlsName === null ? host : tlsName.get(asRequest(session))
+    new StreamExchange(session, group, this.settings, tls === null ? null : { settings: tls, name }).connect()
+  }
+
+  /** The upstream that variables name. */
+  private find(session: StreamSession): void {
+    const text = this.address.get(asRequest(session))
+    const url = parseUpstreamUrl(text, ANY_PORT, false)
+    if (typeof url === 'string' || needsPort(url, this.groups)) {
+      session.log(ERR, `${typeof url === 'string' ? url : 'no port'} in upstream "${text}"`)
+      session.finalize(500)
+      return
+    }
+    const group = groupAtRunTime(url, this.groups)
+    if (group !== null) this.connect(session, group, url.host)
+    else if (this.resolver === null) {
+      session.log(ERR, `no resolver defined to resolve ${url.host}`)
+      session.finalize(500)
+    } else {
+      resolveGroup(asRequest(session), url, this.resolver, found => {
+        if (found === null) session.finalize(502)
+        else this.connect(session, found, url.host)
+      })
+    }
+  }
+}

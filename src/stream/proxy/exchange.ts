@@ -1,0 +1,264 @@
+// A session's dealings with its upstream (ngx_stream_proxy_module): one is chosen and connected to, then bytes go both ways,
+// each side read only as fast as the other takes them.
+
+import { errorText } from '../../lib/errno.ts'
+import { ERR, INFO, WARN } from '../../log/error-log.ts'
+import type { ConnectionHandler } from '../../net/connection.ts'
+import { Choice, FAILED, SUCCEEDED, type Group } from '../../upstream/group.ts'
+import { PeerConnection, type PeerUser } from '../../upstream/peer-connection.ts'
+import type { PeerTls } from '../../upstream/peer-tls.ts'
+import { asRequest } from '../module.ts'
+import type { StreamSession } from '../session.ts'
+import type { ProxySettings } from './conf.ts'
+import { Throttle } from './throttle.ts'
+
+/** What became of a session at one upstream; times in ms, -1 while unknown. */
+export interface StreamAttempt {
+  readonly addr: string
+  readonly startedAt: number
+  connectMs: number
+  firstByteMs: number
+  sessionMs: number
+  bytesSent: number
+  bytesReceived: number
+}
+
+export function exchangeOf(session: StreamSession): StreamExchange | null {
+  return session.exchange as StreamExchange | null
+}
+
+export class StreamExchange implements PeerUser {
+  readonly attempts: StreamAttempt[] = []
+  private readonly session: StreamSession
+  private readonly settings: ProxySettings
+  private readonly choice: Choice
+  private readonly tls: PeerTls | null
+  private readonly startedAt = performance.now()
+  private link: PeerConnection | null = null
+  private relaying = false
+  /** Neither connection is to be used any more. */
+  private over = false
+  private clientEnded = false
+  private upstreamEnded = false
+  private upload: Throttle | null = null
+  private download: Throttle | null = null
+
+  constructor(session: StreamSession, group: Group, settings: ProxySettings, tls: PeerTls | null) {
+    this.session = session
+    this.settings = settings
+    this.tls = tls
+    const key = group.key === null ? '' : group.key.get(asRequest(session))
+    this.choice = new Choice(group, session.clientAddress, settings.nextUpstreamTries, key)
+    session.exchange = this
+    session.onEnd(() => this.end())
+  }
+
+  connect(): void {
+    const peer = this.choice.next()
+    if (peer === null) {
+      this.begin(this.choice.group.name)
+      this.log(ERR, 'no live upstreams while connecting to upstream')
+      this.session.finalize(502)
+      return
+    }
+    this.begin(peer.name)
+    const local = this.settings.bind === null ? null : this.settings.bind.addressFor(asRequest(this.session))
+    this.link = new PeerConnection(peer, this, this.tls, local)
+    if (this.settings.socketKeepalive) this.link.connection.socket.setKeepAlive(true)
+    this.link.watch(this.settings.connectTimeout)
+  }
+
+  private begin(addr: string): void {
+    const startedAt = performance.now()
+    this.attempts.push({
+      addr,
+      startedAt,
+      connectMs: -1,
+      firstByteMs: -1,
+      sessionMs: -1,
+      bytesSent: 0,
+      bytesReceived: 0,
+    })
+  }
+
+  private get attempt(): StreamAttempt {
+    return this.attempts.at(-1)!
+  }
+
+  // ── the upstream's side ──────────────────────────────────────────────────────────────────────────────────────────
+
+  onConnect(): void {
+    const { session, settings } = this
+    const { connection } = this.link!
+    this.attempt.connectMs = Math.round(performance.now() - this.attempt.startedAt)
+    this.relaying = true
+    const r = asRequest(session)
+    const [up, down] = [Number(settings.uploadRate?.get(r) ?? 0), Number(settings.downloadRate?.get(r) ?? 0)]
+    if (up > 0) this.upload = new Throttle(up, session.connection)
+    if (down > 0) this.download = new Throttle(down, connection)
+    if (settings.sendsProxyProtocol) connection.writeText(proxyProtocolLine(session))
+    const received = session.take(new ClientSide(this))
+    this.touch()
+    if (received.length > 0) this.fromClient(received, false)
+    this.resumeClient()
+  }
+
+  onData(chunk: Buffer): void {
+    const { attempt } = this
+    if (attempt.firstByteMs < 0) attempt.firstByteMs = Math.round(performance.now() - attempt.startedAt)
+    this.touch()
+    if (!this.session.connection.writeVolatile(chunk)) this.link!.connection.pause()
+    this.download?.read(chunk.length, () => this.resumeUpstream())
+  }
+
+  onDrain(): void {
+    if (this.clientEnded && !this.settings.halfClose) this.finish()
+    else this.resumeClient()
+  }
+
+  onEnd(): void {
+    if (!this.relaying) {
+      this.log(ERR, 'upstream prematurely closed connection while connecting to upstream')
+      this.failed()
+      return
+    }
+    this.upstreamEnded = true
+    if (this.settings.halfClose && !this.clientEnded) this.session.connection.shutdown()
+    else if (this.session.connection.pending === 0) this.finish()
+  }
+
+  onClose(error: NodeJS.ErrnoException | null): void {
+    if (this.over) return
+    if (this.relaying) {
+      if (error !== null) this.log(ERR, `recv() failed (${errorText(error)}) while proxying connection`)
+      this.finish()
+      return
+    }
+    const why = error === null ? 'upstream closed the connection' : `connect() failed (${errorText(error)})`
+    this.log(ERR, `${why} while ${this.link?.handshaking === true ? 'SSL handshaking' : 'connecting'} to upstream`)
+    this.failed()
+  }
+
+  onTimeout(): void {
+    if (this.relaying) {
+      this.log(INFO, 'connection timed out (110: Connection timed out) while proxying connection')
+      this.finish()
+      return
+    }
+    this.log(ERR, 'upstream timed out (110: Connection timed out) while connecting to upstream')
+    this.failed()
+  }
+
+  /** No connection came about: the next one is asked, if that is wanted and there is one. */
+  private failed(): void {
+    this.settle()
+    this.link?.close()
+    this.link = null
+    if (this.choice.release(FAILED)) this.log(WARN, 'upstream server temporarily disabled')
+    const { nextUpstream, nextUpstreamTimeout } = this.settings
+    const late = nextUpstreamTimeout > 0 && performance.now() - this.startedAt >= nextUpstreamTimeout
+    if (nextUpstream && this.choice.triesLeft > 0 && !late) this.connect()
+    else this.session.finalize(502)
+  }
+
+  // ── the client's side ────────────────────────────────────────────────────────────────────────────────────────────
+
+  fromClient(chunk: Buffer, volatile: boolean): void {
+    const { connection } = this.link!
+    this.touch()
+    if (!(volatile ? connection.writeVolatile(chunk) : connection.write(chunk))) this.session.connection.pause()
+    this.upload?.read(chunk.length, () => this.resumeClient())
+  }
+
+  clientDrained(): void {
+    if (this.upstreamEnded && (!this.settings.halfClose || this.clientEnded)) this.finish()
+    else this.resumeUpstream()
+  }
+
+  clientGone(): void {
+    this.clientEnded = true
+    const { connection } = this.link!
+    if (this.settings.halfClose && !this.upstreamEnded) connection.shutdown()
+    else if (connection.pending === 0) this.finish()
+  }
+
+  private resumeClient(): void {
+    if (this.over || this.upload?.waits === true || this.link!.connection.pending > 0) return
+    this.session.connection.resume()
+  }
+
+  private resumeUpstream(): void {
+    if (this.over || this.download?.waits === true || this.session.connection.pending > 0) return
+    this.link!.connection.resume()
+  }
+
+  // ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private touch(): void {
+    this.link!.watch(this.settings.timeout)
+  }
+
+  private finish(): void {
+    this.session.finalize(200)
+  }
+
+  /** The session is over. Before its line is logged the numbers have to be right. */
+  private end(): void {
+    if (this.over) return
+    this.over = true
+    this.upload?.stop()
+    this.download?.stop()
+    this.settle()
+    if (this.relaying) {
+      const who = this.upstreamEnded && !this.clientEnded ? 'upstream' : 'client'
+      this.log(INFO, `${who} disconnected`)
+    }
+    this.choice.release(SUCCEEDED)
+    this.link?.close()
+    this.link = null
+  }
+
+  /** Fixes the attempt's numbers. */
+  settle(): void {
+    const { link } = this
+    const { attempt } = this
+    if (attempt === undefined || attempt.sessionMs >= 0) return
+    attempt.sessionMs = Math.round(performance.now() - attempt.startedAt)
+    if (link === null) return
+    attempt.bytesSent = link.connection.bytesOut
+    attempt.bytesReceived = link.connection.bytesIn
+  }
+
+  private log(level: number, message: string): void {
+    const { bytesIn, bytesOut } = this.session.connection
+    const sent = this.link?.connection.bytesOut ?? 0
+    const received = this.link?.connection.bytesIn ?? 0
+    const counts = `bytes from/to client:${bytesIn}/${bytesOut}, bytes from/to upstream:${received}/${sent}`
+    this.session.log(level, message, `, upstream: "${this.attempt.addr}", ${counts}`)
+  }
+}
+
+/** What the session tells of the client's connection. */
+class ClientSide implements ConnectionHandler {
+  private readonly exchange: StreamExchange
+  constructor(exchange: StreamExchange) {
+    this.exchange = exchange
+  }
+  onData(chunk: Buffer): void {
+    this.exchange.fromClient(chunk, true)
+  }
+  onDrain(): void {
+    this.exchange.clientDrained()
+  }
+  onEnd(): void {
+    this.exchange.clientGone()
+  }
+  onClose(): void {}
+}
+
+/** The PROXY protocol's first version (section 2.1 of its specification). */
+function proxyProtocolLine({ clientAddress, clientPort, localAddress, localPort }: StreamSession): string {
+  if (clientAddress === 'unix:' || clientAddress === '') return 'PROXY UNKNOWN\r\n'
+  const family = clientAddress.includes(':') ? 'TCP6' : 'TCP4'
+  return `PROXY ${family} ${clientAddress} ${localAddress} ${clientPort} ${localPort}\r\n`
+}

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import tls from 'node:tls'
+import { promisify } from 'node:util'
+import { eventually, freePort, serve, tempDir } from '../../helpers/index.ts'
+import { needs } from '../../helpers/needs.ts'
+
+const run = promisify(execFile)
+
+interface Ca {
+  readonly dir: string
+  readonly responder: number
+}
+
+function openssl(dir: string, ...args: string[]): void {
+  execFileSync('openssl', args, { cwd: dir, stdio: 'pipe' })
+}
+
+/** An authority with its database, and a real responder that answers from it. */
+async function authority(t: TestContext, revoked: readonly string[], ...names: string[]): Promise<Ca> {
+  const dir = tempDir(t)
+  const responder = await freePort()
+  writeFileSync(
+    join(dir, 'ca.conf'),
+    `[ca]\ndefault_ca=my\n[my]\nnew_certs_dir=${dir}\ndatabase=${dir}/index\ndefault_md=sha256\npolicy=any\nserial=${dir}/serial
+default_days=2\nx509_extensions=leaf\n[any]\ncommonName=supplied\n[leaf]\nbasicConstraints=CA:FALSE
+authorityInfoAccess=OCSP;URI:http://127.0.0.1:${responder}\n`,
+  )
+  writeFileSync(join(dir, 'index'), '')
+  writeFileSync(join(dir, 'serial'), '1000')
+  openssl(
+    dir,
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-subj',
+    '/CN=ca',
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca.crt',
+  )
+  for (const name of names) {
+    const files = ['-keyout', `${name}.key`, '-out', `${name}.csr`]
+    openssl(dir, 'req', '-new', '-newkey', 'rsa:2048', '-nodes', '-subj', `/CN=${name}`, ...files)
+    const signer = ['-keyfile', 'ca.key', '-cert', 'ca.crt']
+    openssl(dir, 'ca', '-batch', '-config', 'ca.conf', ...signer, '-in', `${name}.csr`, '-out', `${name}.crt`)
+  }
+  for (const name of revoked) {
+    openssl(dir, 'ca', '-config', 'ca.conf', '-keyfile', 'ca.key', '-cert', 'ca.crt', '-revoke', `${name}.crt`)
+  }
+  const keys = ['-index', 'index', '-CA', 'ca.crt', '-rsigner', 'ca.crt', '-rkey', 'ca.key', '-ndays', '1']
+  const child = spawn('openssl', ['ocsp', '-port', `${responder}`, ...keys], { cwd: dir, stdio: 'pipe' })
+  t.after(() => child.kill('SIGKILL'))
+  // It is not asked whether it is there: a connection without a request confuses it.
+  await new Promise<void>(resolve => {
+    const look = (text: Buffer): void => {
+      if (text.includes('waiting for')) resolve()
+    }
+    child.stdout.on('data', look)
+    child.stderr.on('data', look)
+  })
+  return { dir, responder }
+}
+
+/** What is stapled; null: nothing. */
+function stapled(port: number): Promise<Buffer | null> {
+  return new Promise((resolve, reject) => {
+    const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, requestOCSP: true })
+    let staple: Buffer | null = null
+    socket.on('OCSPResponse', (response: Buffer) => (staple = response))
+    socket.on('secureConnect', () => {
+      resolve(staple !== null && staple.length > 0 ? staple : null)
+      socket.destroy()
+    })
+    socket.on('error', reject)
+  })
+}
+
+function ask(port: number, options: tls.ConnectionOptions): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options })
+    let text = ''
+    socket.on('data', bytes => (text += bytes.toString()))
+    socket.on('error', reject)
+    socket.on('close', () => resolve(text))
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  })
+}
+
+test('a responder’s word is stapled once it is known, and one from a file at once', async t => {
+  if (!needs(t, 'openssl')) return
+  const { dir, responder } = await authority(t, [], 'server')
+  const url = ['-url', `http://127.0.0.1:${responder}`]
+  const question = ['ocsp', '-issuer', 'ca.crt', '-cert', 'server.crt', ...url, '-respout', 'answer', '-noverify']
+  await run('openssl', question, { cwd: dir })
+  const server = (port: number, more: string): string =>
+    `server { listen %%PORT_${port}%% ssl; ssl_certificate server.crt; ssl_certificate_key server.key; ssl_stapling on; ${more} }`
+  const trusted = 'ssl_trusted_certificate ca.crt;'
+  const running = await serve(t, {
+    dir,
+    conf: `http { ${server(0, `${trusted} ssl_stapling_verify on;`)} ${server(1, 'ssl_stapling_file answer;')}
+      ${server(2, `${trusted} ssl_stapling_responder http://127.0.0.1:1/;`)} ${server(3, '')} }`,
+  })
+  const [asked, fromFile, wrong, unknown] = running.ports as [number, number, number, number]
+  assert.deepEqual(await stapled(fromFile), readFileSync(join(dir, 'answer')))
+  assert.equal(await stapled(asked), null)
+  await eventually(async () => (await stapled(asked)) !== null)
+  assert.equal(await stapled(wrong), null)
+  await eventually(() => /\[error\].*ECONNREFUSED.* while requesting certificate status/.test(running.errorLog()))
+  assert.equal(await stapled(unknown), null)
+  assert.match(running.errorLog(), /\[warn\].*"ssl_stapling" ignored, issuer certificate not found for certificate/)
+})
+
+test('clients whose certificates are revoked are refused, and the answers remembered', async t => {
+  if (!needs(t, 'openssl')) return
+  const { dir } = await authority(t, ['bad'], 'server', 'good', 'bad')
+  const server = (port: number, more: string): string =>
+    `server { listen %%PORT_${port}%% ssl; ssl_certificate server.crt; ssl_certificate_key server.key;
+      ssl_verify_client on; ssl_client_certificate ca.crt; ssl_ocsp on; ${more} return 200 "$ssl_client_verify"; }`
+  const running = await serve(t, {
+    dir,
+    conf: `worker_processes 2; http { ${server(0, 'ssl_ocsp_cache shared:O:64k;')}
+      ${server(1, 'ssl_ocsp_responder http://127.0.0.1:1/;')} }`,
+  })
+  const [port, unreachable] = running.ports as [number, number]
+  const as = (name: string): tls.ConnectionOptions => ({
+    cert: readFileSync(join(dir, `${name}.crt`)),
+    key: readFileSync(join(dir, `${name}.key`)),
+  })
+  for (let i = 0; i < 4; i++) {
+    assert.match(await ask(port, as('good')), /200 OK[^]*SUCCESS$/)
+    assert.match(await ask(port, as('bad')), /400 Bad Request[^]*The SSL certificate error/)
+  }
+  assert.match(running.errorLog(), /client SSL certificate verify error: certificate revoked while reading/)
+  assert.match(await ask(unreachable, as('good')), /400 Bad Request[^]*The SSL certificate error/)
+  assert.match(running.errorLog(), /verify error: certificate status request failed/)
+})

@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import net from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import test from 'node:test'
+import tls from 'node:tls'
+import { certificate } from '../helpers/certificates.ts'
+import { atEnd, eventually, fileScope, serve, tempDir } from '../helpers/index.ts'
+
+const scope = fileScope()
+
+/** A server that says what it got, in capitals, and ends when its client does; `hello` first, where it is given. */
+async function peer(hello = ''): Promise<number> {
+  const server = net.createServer({ allowHalfOpen: true }, socket => {
+    socket.on('error', () => {})
+    socket.write(hello)
+    socket.on('data', chunk => void socket.write(chunk.toString('latin1').toUpperCase(), 'latin1'))
+    socket.on('end', () => socket.end('|bye'))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  atEnd(scope, () => void server.close())
+  return (server.address() as AddressInfo).port
+}
+
+const dir = tempDir(scope)
+certificate(dir, 'one.test')
+const [plain, greeting] = [await peer(), await peer('hello ')]
+
+const server = await serve(scope, {
+  dir,
+  conf: `
+error_log error.log debug;
+events { }
+stream {
+  log_format line '$server_port $protocol $status $bytes_received/$bytes_sent $upstream_addr $ssl_preread_server_name $name';
+  access_log access.log line;
+  map $ssl_preread_server_name $name { default other; one.test first; }
+  upstream several { server 127.0.0.1:1; server 127.0.0.1:${plain}; }
+  server { listen 127.0.0.1:%%PORT_0%%; proxy_pass several; proxy_half_close on; }
+  server { listen 127.0.0.1:%%PORT_1%%; proxy_pass 127.0.0.1:${greeting}; deny 127.0.0.2; allow all; }
+  server { listen 127.0.0.1:%%PORT_2%% ssl; ssl_certificate one.test.crt; ssl_certificate_key one.test.key;
+           proxy_pass 127.0.0.1:${plain}; proxy_half_close on; }
+  server { listen 127.0.0.1:%%PORT_3%%; ssl_preread on; set $target 127.0.0.1:%%PORT_2%%; proxy_pass $target; }
+  server { listen 127.0.0.1:%%PORT_4%%; return "you are $remote_addr\\n"; }
+  server { listen 127.0.0.1:%%PORT_5%%; proxy_pass 127.0.0.1:%%PORT_2%%; proxy_ssl on; proxy_half_close on; }
+  server { listen 127.0.0.1:%%PORT_6%%; proxy_pass 127.0.0.1:1; }
+  server { listen 127.0.0.1:%%PORT_7%%; proxy_pass 127.0.0.1:%%PORT_8%%; proxy_protocol on; }
+  server { listen 127.0.0.1:%%PORT_8%% proxy_protocol; return "$proxy_protocol_addr $proxy_protocol_server_port"; }
+  server { listen 127.0.0.1:%%PORT_9%%; proxy_pass 127.0.0.1:${plain}; proxy_timeout 200ms; }
+  server { listen 127.0.0.1:%%PORT_10%%; proxy_pass 127.0.0.1:${plain}; proxy_download_rate 20k; proxy_half_close on; }
+}
+`,
+})
+
+const port = (i: number): number => server.ports[i]!
+
+const log = (name: string): string => readFileSync(join(dir, `${name}.log`), 'latin1')
+
+/** Sends it all, ends, and answers all that comes back. */
+async function talk(socket: net.Socket, text = '', ends = true): Promise<string> {
+  let answer = ''
+  socket.on('data', chunk => void (answer += chunk.toString('latin1')))
+  socket.on('error', () => {})
+  socket.on('end', () => socket.end())
+  socket.setTimeout(10_000, () => socket.destroy())
+  if (text !== '') socket.write(text, 'latin1')
+  if (ends) socket.end()
+  await new Promise(resolve => socket.on('close', resolve))
+  return answer
+}
+
+const plainTo = (i: number, localAddress = '127.0.0.1'): net.Socket =>
+  net.connect({ port: port(i), host: '127.0.0.1', localAddress, allowHalfOpen: true })
+
+test('bytes go both ways, however many, and each side may end first', async () => {
+  assert.equal(await talk(plainTo(0), 'abc'), 'ABC|bye')
+  const large = 'x'.repeat(5_000_000)
+  const answer = await talk(plainTo(0), large)
+  assert.equal(answer, `${large.toUpperCase()}|bye`)
+})
+
+test('who does not answer is passed over, and when nobody does the session ends with 502', async () => {
+  for (let i = 0; i < 3; i++) assert.equal(await talk(plainTo(0), 'a'), 'A|bye')
+  assert.equal(await talk(plainTo(6), 'a', false), '')
+  const line = `${port(6)} TCP 502 `
+  await eventually(() => new RegExp(line).test(log('access')))
+  assert.match(log('error'), /connect\(\) failed \(111: Connection refused\) while connecting/)
+})
+
+test('an upstream may speak first, and those who are denied hear nothing', async () => {
+  const socket = plainTo(1)
+  const [first] = (await once(socket, 'data')) as [Buffer]
+  assert.equal(first.toString(), 'hello ')
+  socket.destroy()
+  assert.equal(await talk(plainTo(1, '127.0.0.2'), '', false), '')
+  await eventually(() => log('access').includes(`${port(1)} TCP 403 0/0`))
+})
+
+test('TLS may end here, begin here, or pass through unread but for the name', async () => {
+  const over = (i: number): net.Socket =>
+    tls.connect({ port: port(i), host: '127.0.0.1', rejectUnauthorized: false, servername: 'one.test' })
+  for (const i of [2, 3]) {
+    const socket = over(i)
+    await once(socket, 'secureConnect')
+    socket.write('abc')
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    assert.equal(answer.toString(), 'ABC')
+    socket.destroy()
+  }
+  assert.equal(await talk(plainTo(5), 'abc'), 'ABC|bye')
+  const line = new RegExp(`${port(3)} TCP 200 \\d+/\\d+ 127.0.0.1:${port(2)} one.test first`)
+  await eventually(() => line.test(log('access')))
+})
+
+test('plain text where a client’s hello is looked for passes on', async () => {
+  // The TLS server behind refuses it, which is its own affair.
+  assert.match(await talk(plainTo(3), 'GET / HTTP/1.0\r\n\r\n'), /^(\x15\x03[^]*)?$/)
+})
+
+test('a text may be all the answer', async () => {
+  assert.equal(await talk(plainTo(4), '', false), 'you are 127.0.0.1\n')
+})
+
+test('the PROXY protocol is spoken and understood', async () => {
+  assert.equal(await talk(plainTo(7), '', false), `127.0.0.1 ${port(7)}`)
+  assert.equal(await talk(plainTo(8), 'GARBAGE AND MORE\r\n', false), '')
+})
+
+test('a session in which nothing happens is ended', async () => {
+  assert.equal(await talk(plainTo(9), 'abc', false), 'ABC')
+})
+
+test('an upstream is read at the pace it is allowed', async () => {
+  const started = performance.now()
+  const answer = await talk(plainTo(10), 'x'.repeat(30_000))
+  assert.equal(answer.length, 30_004)
+  assert.ok(performance.now() - started > 400, `${performance.now() - started} ms`)
+})
+
+test('a reload leaves sessions alone', async () => {
+  const socket = plainTo(0)
+  socket.write('before ')
+  await once(socket, 'data')
+  server.signal('SIGHUP')
+  await eventually(() => log('error').includes('start worker process 2'))
+  assert.equal(await talk(socket, 'after'), 'AFTER|bye')
+})
+
+test('what cannot be served is refused when the configuration is read', async () => {
+  const refusal = async (block: string): Promise<string> => {
+    const failed = await serve(scope, { conf: `events { }\nstream { ${block} }\n` }).catch(
+      (error: Error) => error.message,
+    )
+    return typeof failed === 'string' ? failed : ''
+  }
+  assert.match(await refusal('server { listen 127.0.0.1:1 udp; return x; }'), /"udp" is not supported by this version/)
+  assert.match(await refusal('server { listen 127.0.0.1:1; }'), /no handler for server in /)
+  assert.match(await refusal('server { return x; }'), /no "listen" is defined for server in /)
+  assert.match(
+    await refusal('server { listen 127.0.0.1:1; return x; location / { } }'),
+    /"location" directive is not allowed here/,
+  )
+})
