@@ -28,9 +28,9 @@ const applications: Readonly<Record<string, Prose>> = {
     text: 'How workers serve. `sync`: one WSGI request at a time in each worker. `threads`: so many at a time as `threads` says. `gevent`: WSGI with a greenlet for each request; needs the package gevent, whose patches are made before the application is imported, in each worker. `asgi`: ASGI 3 (HTTP, WebSocket and lifespan) on an event loop, uvloop’s where it is installed. `node`: a Node process that serves many at a time.',
   },
   'app/workers': {
-    args: 'NUMBER | auto',
+    args: 'NUMBER | NUMBER..NUMBER | auto',
     standard: '=twice the number of processors, plus one',
-    text: 'How many processes run the application, at most 1024.',
+    text: 'How many processes run the application, at most 1024. With a range there are as many as the first number says, one more each time requests have to wait, up to the second, and one less each second once one has had nothing to do for ten. Not for `kind node`.',
   },
   'app/threads': {
     text: 'Threads of each worker, with `kind threads`.',
@@ -49,7 +49,7 @@ const applications: Readonly<Record<string, Prose>> = {
     text: 'A further folder to look for modules in.',
   },
   'app/timeout': {
-    text: 'How long a worker may take. One that takes longer is killed (a Python worker writes the stacks of its threads to standard error first) and replaced, and its client gets 504. With `sync` it is the whole request that is timed, with `threads` each silence. A Node worker is not killed, since it serves others meanwhile. `0`: no limit.',
+    text: 'How long a worker may take. One that takes longer is killed (a Python worker writes the stacks of its threads to standard error first) and replaced, and its client gets 504. With `sync` it is the whole request that is timed, with `threads` each silence. A Node worker serves others meanwhile: it is killed only when its loop does not turn any more. `0`: no limit.',
   },
   'app/graceful_timeout': {
     text: 'How long workers that are to leave, at a reload or a stop, may take to finish what they serve.',
@@ -57,7 +57,10 @@ const applications: Readonly<Record<string, Prose>> = {
   'app/max_requests': {
     args: 'NUMBER [jitter=NUMBER]',
     standard: '0',
-    text: 'A worker is replaced when it has served so many requests, and up to `jitter` more so that they do not all go together. Its replacement serves before it leaves. `0`: never. Not for `kind node`.',
+    text: 'A worker is replaced when it has served so many requests, and up to `jitter` more so that they do not all go together. Its replacement serves before it leaves. `0`: never.',
+  },
+  'app/max_memory': {
+    text: 'A worker that has more memory than this to itself (what it shares with others since they were forked is not counted) is replaced as with `max_requests`, one at a time. It is looked at every two seconds. `0`: no limit.',
   },
   'app/preload': {
     text: 'On, the application is imported once and workers are forked from that, which saves memory and makes a new worker a matter of milliseconds. Off, each worker imports it: for applications that open connections or start threads while they are imported.',
@@ -113,14 +116,22 @@ const applications: Readonly<Record<string, Prose>> = {
   },
   app_pass: {
     args: 'NAME',
-    text: 'Sends the requests of this location to an application declared with `app`. A request is given to a worker when all of it has arrived.',
+    text: 'Sends the requests of this location to an application declared with `app`. A request is given to a worker when all of it has arrived. Sets `$app_name`, `$app_worker` (its pid), `$app_status`, `$app_queue_time` and `$app_time` (seconds).',
   },
   app_buffering: {
     text: 'On, a response is taken from the worker as fast as it makes it and fed to the client at the client’s pace, so that the worker is free at once. Off, each part goes to the client when it is made, at the pace of the client. A response with `X-Accel-Buffering: no` turns it off for itself.',
   },
   app_request_buffering: {
-    args: 'on',
-    text: 'Always on: an application gets a request when all of it is here. `off` is refused.',
+    text: 'On, an application gets a request when all of it is here. Off, it reads the body while the client sends it, and a slow client holds a worker for as long; `timeout` counts.',
+  },
+  app_server_timing: {
+    text: 'Adds a `Server-Timing` field with the milliseconds a request has waited for a worker (`queue`) and the worker has taken (`app`), which browsers show in their developer tools.',
+  },
+  app_websocket_compression: {
+    text: 'Accepts permessage-deflate where a client offers it. Messages of 256 bytes to 64 KB are then sent compressed; no window is kept between messages.',
+  },
+  app_status: {
+    text: 'A page of JSON: for each application its workers with the requests they have and have served, how many requests wait, and counters of all threads: `requests` given to workers, `queued`, `queue_full`, `queue_timeouts`, `timeouts`, `workers_lost`, `failed`, and the sums `queue_ms` and `app_ms`.',
   },
   app_buffers: {
     text: 'How much of a response is kept in memory while the client is slower than the worker. What is more goes to a temporary file.',

@@ -11,7 +11,6 @@ import sys
 from datetime import timedelta
 from time import monotonic
 
-from . import config
 from .loader import LoadError
 from .stand_in import GUNICORN_VERSION, Application, Config, Request, Response, Server, Worker, provide_gunicorn
 from .wsgi import FileWrapper
@@ -20,9 +19,12 @@ from .wsgi import FileWrapper
 VITAL = frozenset(('on_starting', 'when_ready', 'post_fork', 'post_worker_init'))
 
 
+# What `portico serve` calls Gunicorn's own logger, by whatever name it was asked for.
+GUNICORN_LOGGER = 'gunicorn.glogging.Logger'
+
 # A check opens no files and configures no logs.
 CHECKED = {'errorlog': '-', 'accesslog': None, 'syslog': False, 'logconfig': None, 'logconfig_json': None}
-CHECKED.update(logconfig_dict={}, logger_class='gunicorn.glogging.Logger', access_in_python=False)
+CHECKED.update(logconfig_dict={}, logger_class=GUNICORN_LOGGER, access_in_python=False, statsd_host=None)
 
 
 class Hooks:
@@ -46,6 +48,8 @@ class Hooks:
         self.again = given['again']
 
     def _function(self, name, value):
+        from . import config
+
         function = config.function(name, value)
         if name != 'post_request':
             return function
@@ -298,12 +302,15 @@ def read(given):
 
     What the file prints has been seen when it was read for its settings.
     """
-    provide_gunicorn()
     # What applications tell by that they are served by Gunicorn.
     sys.argv[:] = given['argv']
     os.environ['SERVER_SOFTWARE'] = 'gunicorn/' + GUNICORN_VERSION
+    if given['hooks'] or given['in_python'] or given['values']['logger_class'] != GUNICORN_LOGGER:
+        provide_gunicorn()
     if not given['hooks'] and not given['in_python']:
         return {}
+    from . import config
+
     here = os.getcwd()
     out = sys.stdout
     start = given['start_directory']
@@ -332,6 +339,8 @@ def failure(what, error):
 
 def make_logger(value, cfg):
     kind = logger_class(value)
+    if value == GUNICORN_LOGGER and cfg.statsd_host is not None:
+        from .statsd_logger import StatsdLogger as kind
     try:
         return kind(cfg)
     except Exception as error:
@@ -341,7 +350,7 @@ def make_logger(value, cfg):
 def logger_class(value):
     if isinstance(value, type):
         return value
-    if value in ('', 'simple', 'gunicorn.glogging.Logger', 'egg:gunicorn#simple'):
+    if value == GUNICORN_LOGGER:
         from .logger import Logger
 
         return Logger

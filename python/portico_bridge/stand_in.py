@@ -2,18 +2,18 @@
 and a response, with the attributes that people use. No behaviour of theirs is here, but what a hook may ask for.
 """
 
-import importlib.util
 import os
 import signal
 import sys
 import types
-from urllib.parse import urlsplit
 
 GUNICORN_VERSION = '26.1.0'
 
 
 def provide_gunicorn():
     """A module `gunicorn` for logger classes that build on its own, where the package is not installed."""
+    import importlib.util
+
     if 'gunicorn' in sys.modules or importlib.util.find_spec('gunicorn') is not None:
         return
     from . import logger
@@ -227,7 +227,11 @@ class Request:
 
     @property
     def path(self):
-        return self.uri.partition('?')[0] if self.uri.startswith('/') else urlsplit(self.uri).path
+        if self.uri.startswith('/'):
+            return self.uri.partition('?')[0]
+        from urllib.parse import urlsplit
+
+        return urlsplit(self.uri).path
 
     @property
     def version(self):

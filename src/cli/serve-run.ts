@@ -4,7 +4,7 @@
 import { basename } from 'node:path'
 import type { Settings } from '../app/settings/command-line.ts'
 import { addressUrl } from '../app/settings/bind.ts'
-import { greeting, within } from '../app/settings/configuration.ts'
+import { greeting, kindOf, within } from '../app/settings/configuration.ts'
 import { UsageError } from '../app/settings/setting.ts'
 import { ConfigError } from '../config/errors.ts'
 import { FileSource } from '../config/source.ts'
@@ -151,13 +151,13 @@ function ownGreeting({ line, around }: Composition): string {
 }
 
 /** For programs that wait for these words. */
-function gunicornGreeting({ line, around, python }: Composition): string {
+function gunicornGreeting({ line, around }: Composition): string {
   const begin = `[${gunicornTime()}] [${process.pid}] [INFO]`
-  const kind = python?.values['worker_class'] ?? 'node'
+  const kind = kindOf(line.settings)
   return [
     `${begin} Starting gunicorn (${PRODUCT} ${VERSION})`,
     `${begin} Listening at: ${around.addresses.map(addressUrl).join(',')} (${process.pid})`,
-    `${begin} Using worker: ${line.settings.threads > 1 && kind === 'sync' ? 'gthread' : String(kind)}`,
+    `${begin} Using worker: ${kind === 'threads' ? 'gthread' : kind}`,
   ].join('\n')
 }
 

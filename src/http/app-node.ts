@@ -56,8 +56,9 @@ export function nodePass(
     passTrailers: false,
     passRequestHeaders: true,
     passRequestBody: true,
+    // A request that kills its worker must not be tried on all others; an idle connection that was just closed may be.
     nextUpstream: ERROR,
-    nextUpstreamTries: 0,
+    nextUpstreamTries: 1,
     nextUpstreamTimeout: 0,
     ignoreHeaders: 0,
     headLimits: {

@@ -66,6 +66,14 @@ export class ClientWriter extends BodyStage {
     this.owner.connection.writeText(head)
   }
 
+  /** Without what would end the body; the connection ends when all has gone. */
+  override breakOff(r: HttpRequest): void {
+    if (r.done) return
+    r.keepAlive = false
+    this.flushHead()
+    this.owner.responseWritten(r, false)
+  }
+
   write(r: HttpRequest, bytes: Buffer, flags: number): boolean {
     return this.put(r, bytes, flags, false)
   }
@@ -81,7 +89,7 @@ export class ClientWriter extends BodyStage {
     r.bodyBytesSent += bytes.length
     if (bytes.length === 0 && !last && (flags & FLUSH) !== 0) this.flushHead()
     const ready = this.chunked
-      ? this.putChunk(bytes, last ? endOf(r) : '', volatile)
+      ? this.putChunk(r, bytes, last ? endOf(r) : '', volatile)
       : this.putPlain(bytes, last, volatile)
     if (last) this.owner.responseWritten(r, r.bodiless || this.left <= 0)
     else if (!ready) this.owner.clientSlow(r)
@@ -118,16 +126,20 @@ export class ClientWriter extends BodyStage {
   }
 
   /** @param tail what ends the body, '' if more of it follows */
-  private putChunk(bytes: Buffer, tail: string, volatile: boolean): boolean {
+  private putChunk(r: HttpRequest, bytes: Buffer, tail: string, volatile: boolean): boolean {
     const { connection } = this.owner
     const { head } = this
+    // As nginx counts: all that is not head, the framing with it.
+    r.bodyBytesSent += tail.length
     if (bytes.length === 0) {
       if (tail === '') return connection.pending === 0
       this.head = ''
       return connection.writeText(head + tail)
     }
     this.head = ''
-    const before = head + chunkLine(bytes.length)
+    const line = chunkLine(bytes.length)
+    r.bodyBytesSent += line.length + 2
+    const before = head + line
     if (bytes.length <= JOIN_MAX) return connection.writeText(`${before}${bytes.toString('latin1')}\r\n${tail}`)
     return connection.writeAll(before, bytes, `\r\n${tail}`, volatile)
   }

@@ -129,7 +129,8 @@ class Builder implements LocationBuilder {
   /** The one that is adding to the location just now. */
   private module: HttpModule = own
 
-  constructor(scope: Scope, declaration: LocationDeclaration | null, http: CompiledHttp) {
+  /** @param outer what an `if` stands in: its handler answers, unless the block has one of its own */
+  constructor(scope: Scope, declaration: LocationDeclaration | null, http: CompiledHttp, outer: Builder | null = null) {
     this.scope = scope
     this.declaration = declaration
     this.kind = scope.context === SERVER ? 'server' : 'location'
@@ -140,6 +141,7 @@ class Builder implements LocationBuilder {
       this.module = module
       module.compile?.(scope.conf(module.directives), this, http)
     }
+    this.contentStep ??= outer?.contentStep ?? null
     if (this.contentStep !== null) this.steps.unshift(this.contentStep)
   }
 
@@ -183,7 +185,7 @@ class Builder implements LocationBuilder {
   }
 
   inner(scope: Scope): LocationRuntime {
-    const builder = new Builder(scope, this.declaration, this.http)
+    const builder = new Builder(scope, this.declaration, this.http, this)
     return builder.runtime(flatten(builder, LOCATION_PHASES, null))
   }
 

@@ -49,6 +49,10 @@ export abstract class BodyStage {
     if (this.previous !== null) this.previous.drain(r)
     else if (r.source !== null) r.source.drain(r)
   }
+  /** Of a last stage: what was written is all there is, and not the whole. The client gets it, and sees that. */
+  breakOff(r: HttpRequest): void {
+    r.stream.abort(r)
+  }
   /** The request ended early. */
   destroy(_r: HttpRequest): void {}
 }

@@ -29,6 +29,11 @@ export interface RangePlan {
   readonly around: MultipartText | null
 }
 
+/** A stage that sees to it itself that the client gets the range: whoever makes the body knows nothing of it. */
+export interface RangeTaker {
+  takeRange(plan: RangePlan): void
+}
+
 /** Weighs the ranges asked for and makes the head say what is sent. False: none of them lies within, 416. */
 export function planRanges(r: HttpRequest): boolean {
   // A body whose length the filters do not know is one that they alter.
@@ -36,7 +41,11 @@ export function planRanges(r: HttpRequest): boolean {
   const ranges = requestedRanges(r, r.rangesMax)
   if (ranges === UNSATISFIABLE) return false
   if (ranges === WHOLE) r.addHeader('Accept-Ranges', 'bytes')
-  else r.range = { ranges, around: prepareRangeHead(r, ranges) }
+  else {
+    const plan = { ranges, around: prepareRangeHead(r, ranges) }
+    if (r.rangeTaker === null) r.range = plan
+    else r.rangeTaker.takeRange(plan)
+  }
   return true
 }
 

@@ -28,6 +28,7 @@ export function startRequest(r: HttpRequest, expectsTls: boolean, tls: ClientTls
   }
   if (!parseUri(head.path, r.server.mergeSlashes, target)) {
     r.log(INFO, `client sent invalid request: "${r.method} ${head.target}"`)
+    r.unparsedUri = ''
     r.keepAlive = false
     respondSpecial(r, 400)
     return

@@ -8,7 +8,7 @@ import { freshSlots } from './module.ts'
 import type { DateRule } from './not-modified.ts'
 import type { BodyStage, Source } from './output.ts'
 import type { Step } from './phases.ts'
-import type { RangePlan } from './range.ts'
+import type { RangePlan, RangeTaker } from './range.ts'
 import type { RequestBody } from './request-body.ts'
 import type { LocationRuntime, ServerRuntime } from './runtime.ts'
 import type { ClientTls } from './ssl/client-tls.ts'
@@ -133,6 +133,7 @@ export class HttpRequest {
   rangesMax = 0
   /** The parts it gets: whoever makes the body sends these alone. */
   range: RangePlan | null = null
+  rangeTaker: RangeTaker | null = null
   /** The client gets a head and no body (HEAD, 204, 304). */
   bodiless = false
   /** Keep the connection after this request? Handlers may only clear it. */

@@ -47,6 +47,8 @@ export class ResponseBuffer implements Source {
   private held = false
   /** The producer has pushed its last piece. */
   ended = false
+  /** It should have pushed more. */
+  private broken = false
   private endSent = false
   /** Bytes pushed. */
   length = 0
@@ -88,6 +90,14 @@ export class ResponseBuffer implements Source {
     if (!this.ended) this.push(r, EMPTY, true)
   }
 
+  /** No more comes, though it should: the client gets what there is, and sees that it is not the whole. */
+  breakOff(r: HttpRequest): void {
+    if (this.ended) return
+    this.ended = true
+    this.broken = true
+    if (this.clientReady) this.drain(r)
+  }
+
   drain(r: HttpRequest): void {
     this.clientReady = true
     while (this.clientReady && !r.done) {
@@ -95,9 +105,10 @@ export class ResponseBuffer implements Source {
       if (piece === null) break
       const last = this.ended && this.empty
       if (last) this.endSent = true
-      this.clientReady = r.out.write(r, piece, last ? LAST : 0)
-      if (last) return
+      this.clientReady = r.out.write(r, piece, last && !this.broken ? LAST : 0)
+      if (last && !this.broken) return
     }
+    if (this.broken && this.empty && !r.done) r.stream.writer.breakOff(r)
     this.sendEnd(r)
     if (this.held && !this.full()) {
       this.held = false
@@ -107,7 +118,7 @@ export class ResponseBuffer implements Source {
 
   /** The end came when the client could take no more, and nothing was left to be sent with it. */
   private sendEnd(r: HttpRequest): void {
-    if (!this.ended || this.endSent || !this.clientReady || r.done) return
+    if (!this.ended || this.broken || this.endSent || !this.clientReady || r.done) return
     this.endSent = true
     r.out.write(r, EMPTY, LAST)
   }

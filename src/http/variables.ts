@@ -23,7 +23,8 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   is_args: get(r => (r.args === '' ? '' : '?')),
   uri: get(r => r.uri),
   document_uri: get(r => r.uri),
-  request_uri: get(r => r.unparsedUri),
+  // A target that cannot be read is none.
+  request_uri: { get: r => (r.unparsedUri === '' ? null : r.unparsedUri) },
   request: get(r => r.head.requestLine),
   request_method: get(r => r.method),
   scheme: get(r => (r.stream.tls === null ? 'http' : 'https')),

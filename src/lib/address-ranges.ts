@@ -8,6 +8,7 @@
 //               └─ 10.9.0.0/16
 
 import type { Network } from './networks.ts'
+import { lastAtOrBefore } from './sorted.ts'
 
 /** Networks of one family (numbers or 16-byte strings); the longest prefix that contains an address wins. */
 export class NetworkTable<A extends number | string> {
@@ -62,16 +63,8 @@ export class NetworkTable<A extends number | string> {
 
   /** The value for an address, -1 for none. */
   find(address: A): number {
-    const firsts = this.firsts as A[]
     const lasts = this.lasts as A[]
-    let low = 0
-    let high = firsts.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (firsts[middle]! <= address) low = middle + 1
-      else high = middle
-    }
-    let at = low - 1
+    let at = lastAtOrBefore(this.firsts as A[], address)
     while (at >= 0 && lasts[at]! < address) at = this.parents[at]!
     return at < 0 ? -1 : this.values[at]!
   }
@@ -162,14 +155,8 @@ export class RangeTable {
 
   /** -1 for none. */
   find(address: number): number {
-    let low = 0
-    let high = this.firsts.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.firsts[middle]! <= address) low = middle + 1
-      else high = middle
-    }
-    return low > 0 && this.lasts[low - 1]! >= address ? this.values[low - 1]! : -1
+    const at = lastAtOrBefore(this.firsts, address)
+    return at >= 0 && this.lasts[at]! >= address ? this.values[at]! : -1
   }
 }
 

@@ -5,6 +5,7 @@
 //   192.0.2.0/24 allow #1      ──▶      -1      #0               -1         #1         -1
 
 import type { Address, Network } from './networks.ts'
+import { lastAtOrBefore } from './sorted.ts'
 
 interface Entry {
   readonly network: Network
@@ -36,15 +37,8 @@ export class FirstMatch {
 
   /** The number for an address, -1 for none. */
   find(address: Address): number {
-    const { starts } = this
-    let low = 0
-    let high = starts.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (starts[middle]! <= address) low = middle + 1
-      else high = middle
-    }
-    return low === 0 ? -1 : this.orders[low - 1]!
+    const at = lastAtOrBefore(this.starts, address)
+    return at < 0 ? -1 : this.orders[at]!
   }
 
   /** Ends the networks that do not reach `next`; all of them for null. */

@@ -66,6 +66,31 @@ test('-t says that a usable configuration is one, and -q makes it say nothing', 
   assert.equal(existsSync(join(dir, 'logs/nginx.pid')), false)
 })
 
+test('-t tells what a start would stumble over', t => {
+  for (const [text, problem] of [
+    ['pid no/where/x.pid; events {}', 'open() "%/no/where/x.pid" failed (2: No such file or directory)'],
+    ['error_log no/where/e.log; events {}', 'open() "%/no/where/e.log" failed (2: No such file or directory)'],
+    [
+      'events {} http { access_log no/a.log; server { listen 127.0.0.1:8099; } }',
+      'open() "%/no/a.log" failed (2: No such file or directory)',
+    ],
+    [
+      'events {} http { server { listen 192.0.2.1:8099; } }',
+      'bind() to 192.0.2.1:8099 failed (99: Cannot assign requested address)',
+    ],
+  ] as const) {
+    const { dir, args } = folder(t, text)
+    assert.deepEqual(portico([...args, '-t']), {
+      code: 1,
+      out: '',
+      err:
+        `portico: the configuration file ${dir}/a.conf syntax is ok\n` +
+        `portico: [emerg] ${problem.replace('%', dir)}\n` +
+        `portico: configuration file ${dir}/a.conf test failed\n`,
+    })
+  }
+})
+
 test('-T prints every file once, as it is', t => {
   const { dir, args } = folder(t, 'events {}\ninclude b.conf;\ninclude b.conf;')
   writeFiles(dir, { 'b.conf': '# na\u00efve\n' })

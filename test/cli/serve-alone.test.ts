@@ -271,6 +271,10 @@ async function datagrams(t: Scope): Promise<{ port: number; text: () => string }
 test('StatsD hears of requests and workers as from Gunicorn', async t => {
   if (!needs(t, 'python3')) return
   const { port, text } = await datagrams(t)
+  const conf = `def post_fork(server, worker):
+    server.log.warning('once for each worker')
+    server.log.info('', extra={'metric': 'mine.age', 'value': worker.age, 'mtype': 'gauge'})
+`
   const args = [
     '--statsd-host',
     `localhost:${port}`,
@@ -282,7 +286,7 @@ test('StatsD hears of requests and workers as from Gunicorn', async t => {
     '2',
     'told:app',
   ]
-  const server = await serveApp(t, args, { files, env })
+  const server = await serveApp(t, args, { files: { ...files, 'gunicorn.conf.py': conf }, env })
   await get(server.port)
   await get(server.port, '/missing')
   await eventually(() => text().includes('status.404'))
@@ -292,6 +296,8 @@ test('StatsD hears of requests and workers as from Gunicorn', async t => {
   assert.ok(lines.includes('mine.gunicorn.request.status.200:1|c|@1.0|#a:b'))
   assert.ok(lines.includes('mine.gunicorn.request.status.404:1|c|@1.0|#a:b'))
   assert.ok(lines.includes('mine.gunicorn.workers:2|g|#a:b'), text())
+  assert.equal(lines.filter(line => line === 'mine.gunicorn.log.warning:1|c|@1.0|#a:b').length, 2)
+  assert.ok(lines.includes('mine.mine.age:2|g|#a:b'), text())
 })
 
 test('syslog gets requests and errors, and requests not where that is said', async t => {

@@ -135,6 +135,33 @@ test('--access-logfile - writes to standard output, in the format asked for', as
   assert.equal(server.stdout, 'GET /a 200 blue text/plain\n')
 })
 
+test("every atom of Gunicorn's access log format is filled", async t => {
+  if (!needs(t, 'python3')) return
+  const nap = `import os, time
+def app(environ, start_response):
+    time.sleep(0.05)
+    start_response('200 OK', [('X-Colour', 'red')])
+    return [str(os.getpid()).encode()]
+`
+  const format =
+    '%(h)s|%(l)s|%(u)s|%(t)s|%(r)s|%(m)s|%(U)s|%(q)s|%(H)s|%(s)s|%(b)s|%(B)s|%(f)s|%(a)s|%(T)s|%(D)s|%(M)s|%(L)s|%(p)s|' +
+    '%({x-a}i)s|%({x-colour}o)s|%({REQUEST_METHOD}e)s|%({HTTP_X_A}e)s|%({none}i)s|%%'
+  const args = ['--access-logfile', '-', '--access-logformat', format, 'nap:app']
+  const server = await serveApp(t, args, { files: { 'nap.py': nap }, env })
+  const { text: pid } = await get(server.port, '/p?q=1', { Referer: 'ref', 'User-Agent': 'me', 'X-A': 'b' })
+  await eventually(() => server.stdout !== '')
+  const size = `${pid.length}`
+  const time = String.raw`\[\d\d/\w{3}/\d{4}:[\d:]{8} [+-]\d{4}\]`
+  const duration = String.raw`0\|\d{5,6}\|\d{2,3}\|0\.\d{6}`
+  assert.match(
+    server.stdout,
+    new RegExp(
+      `^127\\.0\\.0\\.1\\|-\\|-\\|${time}\\|GET /p\\?q=1 HTTP/1\\.1\\|GET\\|/p\\|q=1\\|HTTP/1\\.1\\|200\\|${size}\\|${size}\\|ref\\|me\\|` +
+        `${duration}\\|<${pid}>\\|b\\|red\\|GET\\|b\\|-\\|%\n$`,
+    ),
+  )
+})
+
 test('--daemon: the caller returns when it serves, and nothing holds its output open', async t => {
   if (!needs(t, 'python3')) return
   const dir = tempDir(t)

@@ -2,12 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { copyFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import test from 'node:test'
 import { readCommandLine } from '../../src/app/settings/command-line.ts'
 import { parseSwitches } from '../../src/cli/switches.ts'
 import { parseQuestion } from '../../src/cli/explain-url.ts'
+import { certificate } from '../helpers/certificates.ts'
 import { PORTICO } from '../helpers/serve.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { blocksOf, commandsOf, pagesOf, root } from './blocks.ts'
@@ -79,6 +80,11 @@ function provide(dir: string, text: string): void {
     const file = join(dir, directory, module)
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, '')
+  }
+  for (const [, path] of text.matchAll(/^\s*ssl_certificate\s+(\/\S+)\.pem;/gm)) {
+    mkdirSync(join(dir, dirname(path!)), { recursive: true })
+    certificate(join(dir, dirname(path!)), basename(path!))
+    renameSync(join(dir, `${path}.crt`), join(dir, `${path}.pem`))
   }
 }
 

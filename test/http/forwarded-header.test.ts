@@ -52,7 +52,7 @@ test('any text is read or refused, in short time', t => {
     for (const element of parseForwarded(text) ?? []) assert.match(element.address, /^[0-9a-f.:]*$/)
   }
   const begun = performance.now()
-  parseForwarded(`${'for="'.repeat(20_000)}`)
+  parseForwarded('for="'.repeat(20_000))
   parseForwarded(`for="${'\\'.repeat(50_000)}`)
   assert.ok(performance.now() - begun < 1000)
 })

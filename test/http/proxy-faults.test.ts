@@ -18,6 +18,14 @@ import { atEnd } from '../helpers/scope.ts'
 const OK = 'HTTP/1.1 200 OK\r\n'
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n'
 
+const LARGE = Buffer.alloc(3_000_000, 'large')
+/** More than sockets' buffers take. */
+const HUGE = Buffer.alloc(24_000_000, 'huge')
+
+function whole(body: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${OK}Content-Length: ${body.length}\r\n\r\n`), body])
+}
+
 interface Fault {
   readonly what: string
   readonly does: (socket: net.Socket) => void
@@ -237,6 +245,26 @@ test('a fault before the head leads to the next upstream, one behind it never do
   }
 })
 
+for (const buffering of ['on', 'off'] as const) {
+  test(`what came before a fault reaches a slow client to its last byte, buffering ${buffering}`, async t => {
+    const most = HUGE.subarray(0, 6_000_000)
+    const up = await origin(t, (_request, socket) => {
+      socket.write(`${OK}Content-Length: ${HUGE.length}\r\n\r\n`)
+      socket.end(most)
+    })
+    const server = await serveHttp(t, `location / { proxy_pass http://${up.path}; proxy_buffering ${buffering}; }`)
+    mkdirSync(join(server.dir, 'proxy_temp'))
+    const client = await raw(t, server.port)
+    client.pause()
+    await client.send(GET)
+    if (buffering === 'on') await eventually(() => /prematurely closed/.test(server.errorLog()))
+    client.resume()
+    const received = await client.closed()
+    assert.equal(received.length - received.indexOf('\r\n\r\n') - 4, most.length)
+    assert.match(server.errorLog(), /prematurely closed connection while reading upstream/)
+  })
+}
+
 /** A client that leaves at one step of its request. */
 const departures: readonly { readonly what: string; readonly sent: string; readonly after?: string }[] = [
   { what: 'within the request line', sent: 'GET / HT' },
@@ -261,14 +289,6 @@ const departures: readonly { readonly what: string; readonly sent: string; reado
     after: 'tunnelled',
   },
 ]
-
-const LARGE = Buffer.alloc(3_000_000, 'large')
-/** More than sockets' buffers take. */
-const HUGE = Buffer.alloc(24_000_000, 'huge')
-
-function whole(body: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`${OK}Content-Length: ${body.length}\r\n\r\n`), body])
-}
 
 function answer(request: OriginRequest, socket: net.Socket): string | Buffer | void {
   const { target } = request

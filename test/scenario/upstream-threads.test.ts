@@ -52,13 +52,13 @@ test('health checks are made once, not by every thread, and go on after a reload
   const one = await origin(t)
   const server = await threads(t, `server ${one.path};`, 'health_check interval=100ms uri=/health;')
   const checks = (): number => one.requests.filter(({ target }) => target === '/health').length
-  await eventually(() => checks() >= 10)
+  await eventually(() => checks() >= 10, 20_000)
   const { peers } = await api(server, 'GET', '')
   assert.ok(Math.abs(peers[0].health_checks.checks - checks()) <= 1)
   await reload(server)
   const after = checks()
   const started = performance.now()
-  await eventually(() => checks() >= after + 10)
+  await eventually(() => checks() >= after + 10, 20_000)
   assert.ok(performance.now() - started > 700, 'one thread checks, once in 100 ms')
 })
 
@@ -74,7 +74,7 @@ test('addresses found by one thread are the peers of all, and are kept over a re
     '',
     `resolver 127.0.0.1:${dns.port}; resolver_timeout 500ms;`,
   )
-  await eventually(async () => (await texts(server)) === 'found')
+  await eventually(async () => (await texts(server)) === 'found', 20_000)
   answers = false
   await reload(server)
   assert.equal(await texts(server), 'found')

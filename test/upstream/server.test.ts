@@ -36,7 +36,9 @@ const start = seed()
 
 test(`any words are a server or refused (FUZZ_SEED=${start})`, () => {
   const random = new Random(start)
-  const line = Buffer.from('a.example:80 weight=3 max_conns=4 fail_timeout=5s slow_start=1s route=a service=x resolve backup drain')
+  const line = Buffer.from(
+    'a.example:80 weight=3 max_conns=4 fail_timeout=5s slow_start=1s route=a service=x resolve backup drain',
+  )
   let read = 0
   for (let i = 0; i < 3000; i++) {
     const words = mutate(line, line, random).toString('latin1').split(' ')

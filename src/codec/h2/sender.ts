@@ -32,11 +32,6 @@ export class Sender {
     return this.writer === null ? 0 : this.writer.length
   }
 
-  /** Is there anything for the transport to take, now? */
-  get ready(): boolean {
-    return this.waiting > 0 || (!this.list.empty && this.window > 0 && !this.blocked)
-  }
-
   /** Hands over what waits; the caller gives the writer back (returnWriter) once the transport has the bytes. */
   take(): ByteWriter | null {
     const { writer } = this

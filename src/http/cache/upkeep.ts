@@ -44,6 +44,7 @@ export class Upkeep {
   /** Milliseconds until the next one. */
   private sweep(): number {
     const { zone, path } = this
+    if (zone.recover()) this.load()
     const started = performance.now()
     let files = 0
     const isEnough = (): boolean => ++files >= path.managerFiles || performance.now() - started >= path.managerThreshold

@@ -61,6 +61,8 @@ export class CacheZone {
   /** The stamp of its file. */
   stamp = 0
   readonly recent = new RecentEntries()
+  /** Keys that are no more, whose files are yet to go. */
+  private readonly dropped: string[] = []
 
   constructor(path: CachePath, table: SharedArrayBuffer, numbers: SharedArrayBuffer) {
     this.path = path
@@ -87,6 +89,14 @@ export class CacheZone {
 
   warm(): void {
     Atomics.store(this.shared, WARM, 1)
+  }
+
+  /** A thread that died with the lock in its hands takes with it what was known: the files must be looked at again. */
+  recover(): boolean {
+    if (this.isCold || this.table.size > 0 || this.blocks === 0) return false
+    Atomics.store(this.shared, SIZE, 0)
+    Atomics.store(this.shared, WARM, 0)
+    return true
   }
 
   /** Above this many keys the zone is too full; Infinity: it has never been. */
@@ -127,6 +137,7 @@ export class CacheZone {
       }
     }
     table.unlock()
+    this.unlinkDropped()
     return answer
   }
 
@@ -279,6 +290,7 @@ export class CacheZone {
     this.table.lock()
     const done = this.evictLocked()
     this.table.unlock()
+    this.unlinkDropped()
     return done
   }
 
@@ -313,6 +325,7 @@ export class CacheZone {
       }
     }
     table.unlock()
+    this.unlinkDropped()
     return Math.min(wait, 10)
   }
 
@@ -326,18 +339,21 @@ export class CacheZone {
     const { table } = this
     const at = table.valuesAt(entry)
     const { values } = table
-    if ((values[at + FLAGS]! & EXISTS) !== 0) this.unlink(table.keyAt(entry, 16))
+    if ((values[at + FLAGS]! & EXISTS) !== 0) this.dropped.push(table.keyAt(entry, 16))
     this.resize(values, at, 0)
     table.remove(entry)
   }
 
   // ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private unlink(id: string): void {
-    try {
-      unlinkSync(this.fileOf(id))
-    } catch {
-      // Somebody has tidied the folder: it is gone, which is what was wanted.
+  /** Behind the lock: a disk may be slow, and other threads wait. */
+  private unlinkDropped(): void {
+    while (this.dropped.length > 0) {
+      try {
+        unlinkSync(this.fileOf(this.dropped.pop()!))
+      } catch {
+        // Somebody has tidied the folder: it is gone, which is what was wanted.
+      }
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { HTTP, LOCATION, SERVER, type Directive, type Scope } from '../../config/directive.ts'
 import { flag, number, size } from '../../config/values.ts'
-import { DEFAULT_WINDOW, WINDOW_MAX } from '../../codec/h2/constants.ts'
+import { WINDOW_MAX } from '../../codec/h2/constants.ts'
 import { LocationSlot } from '../module.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
@@ -56,5 +56,3 @@ export function compileServerHttp2(scope: Scope): Http2Settings {
 /** Longest DATA frame of a location's responses, where it is not the usual. */
 export const chunkSizes = new LocationSlot<number>()
 export const CHUNK_SIZE = 8192
-
-export { DEFAULT_WINDOW }

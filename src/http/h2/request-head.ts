@@ -250,5 +250,5 @@ function takeRest(head: RequestHead, ended: boolean): number {
   if (head.contentLength > 0 && ended) return head.refuse(400, 'client prematurely closed stream')
   head.chunked = head.contentLengthIndex === -1 && !ended
   if (head.expectIndex !== -1) head.expectContinue = head.values[head.expectIndex]!.toLowerCase() === '100-continue'
-  return method === 'TRACE' ? head.refuse(405, 'client sent TRACE method') : 0
+  return method === 'TRACE' || method === 'CONNECT' ? head.refuse(405, `client sent ${method} method`) : 0
 }

@@ -16,7 +16,8 @@ export function encodeHead(r: HttpRequest, encoder: HpackEncoder, out: ByteWrite
   if (r.serverHeader === '' && r.dateHeader === '') copy(out, commonFields(r.status, r.location.serverTokens, second))
   else {
     encoder.field(out, ':status', statusText(r.status), PLAIN)
-    encoder.field(out, 'server', r.serverHeader === '' ? nameIn(r.location.serverTokens) : r.serverHeader, PLAIN)
+    const server = r.serverHeader === '' ? nameIn(r.location.serverTokens) : r.serverHeader
+    if (server !== '') encoder.field(out, 'server', server, PLAIN)
     encoder.field(out, 'date', r.dateHeader === '' ? httpDate(second) : r.dateHeader, PLAIN)
   }
   if (r.contentType !== '' && r.status !== 204) copy(out, commonField('content-type', r.contentType))

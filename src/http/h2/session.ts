@@ -23,6 +23,9 @@ import { Http2Stream } from './stream.ts'
 /** Bytes waiting for a client that takes none. */
 const OUTPUT_MAX = 262144
 
+/** Bytes a connection may send before others have their turn. */
+const TURN = 1048576
+
 const settingsOf = new WeakMap<ListenRuntime, EndpointSettings>()
 
 export class Http2Session extends ClientSession implements ConnectionHandler, EndpointOwner {
@@ -78,7 +81,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
     this.endpoint.feed(chunk, 0, chunk.length)
     this.receiving = false
     this.flush()
-    if (!this.ending && this.connection.pending === 0) this.await()
+    if (!this.ending && this.connection.pending === 0) this.rearm()
   }
 
   onEnd(): void {
@@ -93,7 +96,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
     this.flush()
     if (this.closed || this.ending || this.connection.pending > 0) return
     this.connection.resume()
-    this.await()
+    this.rearm()
   }
 
   onClose(_error: NodeJS.ErrnoException | null): void {
@@ -112,10 +115,16 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   flush(): void {
     const { connection, endpoint } = this
     const { sender } = endpoint
+    let left = TURN
     while (!sender.blocked && !this.closed) {
+      if (left <= 0) {
+        this.schedule()
+        break
+      }
       sender.fill()
       const writer = sender.take()
       if (writer === null) break
+      left -= writer.length
       connection.write(writer.bytes.subarray(0, writer.length))
       if (connection.pending === 0) returnWriter(writer)
       else this.hold(writer)
@@ -132,7 +141,11 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   }
 
   outputWaits(): void {
-    if (this.receiving || this.scheduled) return
+    if (!this.receiving) this.schedule()
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return
     this.scheduled = true
     if (scheduled.push(this) === 1) setImmediate(flushScheduled)
   }
@@ -141,7 +154,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
     this.scheduled = false
     if (this.closed) return
     this.flush()
-    if (!this.ending && this.connection.pending === 0) this.await()
+    if (!this.ending && this.connection.pending === 0) this.rearm()
   }
 
   // ── streams ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -245,7 +258,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   // ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** What is the connection waiting for, and how long may it? */
-  private await(): void {
+  private rearm(): void {
     const { defaultServer } = this.listen
     if (this.endpoint.midway !== 0 || !this.endpoint.greeted) timers.arm(this.timer, defaultServer.clientHeaderTimeout)
     else if (this.active > 0) timers.disarm(this.timer)
@@ -270,7 +283,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
     if (connection.pending === 0 && this.endpoint.abandon()) {
       this.note(INFO, 'client timed out (110: Connection timed out) while reading client request headers')
       this.flush()
-      this.await()
+      this.rearm()
     } else if (connection.pending > 0 || this.endpoint.midway !== 0 || !this.endpoint.greeted) {
       this.note(INFO, 'client timed out (110: Connection timed out)')
       const reset = this.listen.defaultServer.outside.resetTimedoutConnection
@@ -305,10 +318,11 @@ function timedOut(session: Http2Session): void {
   session.onTimeout()
 }
 
-const scheduled: Http2Session[] = []
+let scheduled: Http2Session[] = []
 
-/** All that has become ready in this turn. */
+/** All that has become ready in this turn; what becomes so meanwhile has the next. */
 function flushScheduled(): void {
-  for (let i = 0; i < scheduled.length; i++) scheduled[i]!.flushScheduled()
-  scheduled.length = 0
+  const batch = scheduled
+  scheduled = []
+  for (let i = 0; i < batch.length; i++) batch[i]!.flushScheduled()
 }

@@ -215,7 +215,12 @@ export class Http2Stream extends Stream implements ClientStream {
   readBody(wanted: boolean): void {
     this.wanted = wanted
     const r = this.request
-    if (r === null || r.done || !wanted) return
+    if (r === null || r.done) return
+    if (!wanted) {
+      // It is not the client who is waited for now.
+      if (this.queued === 0) this.stopTimer()
+      return
+    }
     if (this.expectsContinue && !this.bodyEnded && this.bodyLength === 0)
       this.endpoint.sendHeaders(this, [':status', '100'], false)
     this.expectsContinue = false

@@ -25,7 +25,10 @@ export const cache = httpModule({
 
 function declare(prefix: string, path: CachePath, http: HttpSetup): void {
   const slot: CacheSlot = { zone: null }
-  http.registry(CACHES).add(`${prefix} ${path.zone}`, slot, path.site)
+  const caches = http.registry(CACHES)
+  const name = `${prefix} ${path.zone}`
+  if (caches.get(name) !== null) path.site.fail(`duplicate zone "${path.zone}"`)
+  caches.set(name, slot)
   http.needsFolder(path.folder)
   // Another folder, or other levels, and what is known of the files is worth nothing.
   const key = `cache "${prefix} ${path.zone}" ${path.folder} ${path.levels.join(':')}`

@@ -9,8 +9,9 @@ import { size } from '../../config/values.ts'
 import { ERR } from '../../log/error-log.ts'
 import { dropField } from '../altered-body.ts'
 import { httpModule, LocationSlot, Slot } from '../module.ts'
+import { checkPreconditions, hasConditions } from '../not-modified.ts'
 import { BodyStage, EMPTY, LAST } from '../output.ts'
-import { parseContentRange } from '../range.ts'
+import { parseContentRange, type ByteRange, type RangePlan, type RangeTaker } from '../range.ts'
 import type { HttpRequest } from '../request.ts'
 import type { LocationRuntime } from '../runtime.ts'
 import { cloneSubrequest, startSubrequest, SubrequestOutput } from '../subrequest.ts'
@@ -106,14 +107,25 @@ function checkPart(r: HttpRequest, slicing: Slicing): boolean {
 }
 
 function begin(r: HttpRequest, slicing: Slicing): BodyStage | null {
+  // What holds for a whole could not be asked of a part.
+  if (r.conditional !== null && hasConditions(r) && checkPreconditions(r, r.conditional) === 304) {
+    r.status = 304
+    r.contentType = ''
+    r.contentLength = -1
+    r.bodiless = true
+    return null
+  }
   // Which range it is going to be is weighed when all filters have seen the head.
   r.rangesMax = 1
-  return r.method === 'HEAD' ? null : new SliceStage(r, slicing, r.contentLength)
+  const stage = new SliceStage(r, slicing, r.contentLength)
+  r.rangeTaker = stage
+  return r.method === 'HEAD' ? null : stage
 }
 
-class SliceStage extends BodyStage {
+class SliceStage extends BodyStage implements RangeTaker {
   private readonly r: HttpRequest
   private readonly slicing: Slicing
+  private range: ByteRange | null = null
   /** What the client is to get; not known before the first byte comes. */
   private start = -1
   private end: number
@@ -132,9 +144,12 @@ class SliceStage extends BodyStage {
     this.onEnd = sub => this.partOver(sub)
   }
 
+  takeRange({ ranges }: RangePlan): void {
+    this.range = ranges[0]!
+  }
+
   private choose(): void {
-    const { r, slicing, position } = this
-    const range = r.range?.ranges[0] ?? null
+    const { slicing, position, range } = this
     this.start = range?.start ?? 0
     this.end = range?.end ?? this.end
     // The range may have turned out to be another one than what the first part was asked for.

@@ -30,6 +30,8 @@ export class VariableSource implements TlsSource {
     this.http = http
     this.prepare = prepare
     this.cache = conf.ssl_certificate_cache === null ? null : CertificateCache.of(conf.ssl_certificate_cache)
+    // All that has no variables is read, and found good, by the master.
+    serverContext(conf, [], [], path => http.readData(path))
     this.certs = conf.ssl_certificate.map(({ name }) => http.value(name))
     this.keys = conf.ssl_certificate_key.map(({ name }) => http.value(name))
   }

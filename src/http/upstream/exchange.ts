@@ -373,7 +373,9 @@ export class Exchange implements PeerUser, Source, Producer {
     const { buffer } = this
     if (this.state === RELAYING && !r.done && (buffer === null || buffer.isIdle)) r.out.write(r, EMPTY, FLUSH)
     this.over(false)
-    if (!r.done) r.stream.abort(r)
+    if (r.done) return
+    if (buffer !== null && !buffer.ended) buffer.breakOff(r)
+    else r.stream.writer.breakOff(r)
   }
 
   private over(keep: boolean): void {

@@ -1,8 +1,13 @@
 // Active health checks: servers that fail them get no requests until they pass again.
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import test from 'node:test'
-import { eventually, get, origin, reply } from '../../helpers/index.ts'
+import tls from 'node:tls'
+import { certificate } from '../../helpers/certificates.ts'
+import { atEnd, eventually, get, needs, origin, reply, tempDir } from '../../helpers/index.ts'
 import type { Origin, Scope } from '../../helpers/index.ts'
 import { serveHttp } from '../../helpers/http.ts'
 import type { HttpServer } from '../../helpers/http.ts'
@@ -176,4 +181,34 @@ test('what cannot be meant is refused', async t => {
   await refused('return 200;', /unknown directive "what"/, match('what 1;'))
   await refused('return 200;', /invalid operator "\^"/, match('body ^ x;'))
   await refused('return 200;', /pcre2_compile\(\) failed/, match('body ~ "(";'))
+})
+
+test('where the location speaks TLS the check does, and minds the certificate', async t => {
+  if (!needs(t, 'openssl')) return
+  const dir = tempDir(t)
+  certificate(dir, 'example.org')
+  const [cert, key] = ['crt', 'key'].map(kind => readFileSync(join(dir, `example.org.${kind}`)))
+  const names: string[] = []
+  const secure = tls.createServer({ cert: cert!, key: key! }, socket => {
+    names.push(String(socket.servername))
+    socket.on('error', () => {})
+    socket.on('data', () => void socket.end(reply('fine')))
+  })
+  await new Promise<void>(resolve => secure.listen(0, '127.0.0.1', resolve))
+  atEnd(t, () => secure.close())
+  const { port } = secure.address() as AddressInfo
+  const server = await serveHttp(
+    t,
+    `location /api { api; }
+     location / { proxy_pass https://u; proxy_ssl_server_name on; proxy_ssl_name example.org; health_check interval=50ms; }
+     location /v { proxy_pass https://v; proxy_ssl_name other.org; proxy_ssl_verify on;
+       proxy_ssl_trusted_certificate ${dir}/example.org.crt; health_check interval=50ms; }`,
+    `upstream u { zone z 64k; server 127.0.0.1:${port}; } upstream v { zone z; server 127.0.0.1:${port}; }`,
+  )
+  const state = async (name: string): Promise<any> =>
+    JSON.parse((await get(server.port, `/api/9/http/upstreams/${name}`)).text).peers[0]
+  await eventually(async () => (await state('u')).health_checks.last_passed === true)
+  await eventually(async () => (await state('v')).state === 'unhealthy')
+  assert.ok(names.includes('example.org'))
+  assert.match(server.errorLog(), /certificate does not match "other\.org"/)
 })

@@ -73,3 +73,25 @@ test('parts of something else end the response', async t => {
     assert.ok(server.errorLog().includes(why), why)
   }
 })
+
+test('parts are cached, each by itself', async t => {
+  const { port, asked } = await alphabet(t)
+  const cached = `proxy_cache one; proxy_cache_key $uri$slice_range; proxy_cache_valid 206 1m;`
+  const server = await serveHttp(t, location(port, cached), 'proxy_cache_path cache keys_zone=one:1m;', {
+    files: { 'cache/x': '', 'proxy_temp/x': '' },
+  })
+  const get = async (headers: Record<string, string> = {}, method = 'GET') => {
+    asked.length = 0
+    const response = await request({ address: server.port, path: '/', headers, method })
+    return [response.status, response.text, response.header('content-length'), asked.join()]
+  }
+  assert.deepEqual(await get({ Range: 'bytes=12-14' }), [206, 'mno', '3', '10-19'])
+  assert.deepEqual(await get({ Range: 'bytes=5-15' }), [206, 'fghijklmnop', '11', '0-9'])
+  assert.deepEqual(await get(), [200, text, '26', '20-29'])
+  assert.deepEqual(await get(), [200, text, '26', ''])
+  assert.deepEqual(await get({ Range: 'bytes=-3' }), [206, 'xyz', '3', ''])
+  assert.deepEqual(await get({ 'If-None-Match': '"e"' }), [304, '', null, ''])
+  assert.deepEqual(await get({ 'If-Range': '"x"', Range: 'bytes=1-2' }), [200, text, '26', ''])
+  assert.deepEqual(await get({ 'If-Range': '"e"', Range: 'bytes=11-12' }), [206, 'lm', '2', ''])
+  assert.deepEqual(await get({}, 'HEAD'), [200, '', '26', ''])
+})

@@ -145,9 +145,9 @@ export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSe
       settings.cache === null
         ? null
         : compileFields([...conf.proxy_set_header, ...conditionFields(conf.proxy_set_header)], at),
-    rewriting: new ProxyRewriting(compileRedirects(conf.proxy_redirect, pass.text, target, path, at), {
-      domains: (conf.proxy_cookie_domain ?? []).map(rule => bindDomainRule(rule, at)),
-      paths: (conf.proxy_cookie_path ?? []).map(rule => bindRule(rule, at)),
+    rewriting: new ProxyRewriting(compileRedirects(conf.proxy_redirect, pass.text, target, path, at, http), {
+      domains: (conf.proxy_cookie_domain ?? []).map(rule => bindDomainRule(rule, at, http)),
+      paths: (conf.proxy_cookie_path ?? []).map(rule => bindRule(rule, at, http)),
       flags: (conf.proxy_cookie_flags ?? []).map(rule => bindFlags(rule, at)),
     }),
     fieldActions: fieldActions(settings.hidden),
@@ -212,11 +212,12 @@ function compileRedirects(
   target: Target | null,
   location: string,
   at: LocationBuilder,
+  http: HttpSetup,
 ): readonly Rule[] {
   if (redirects === 'off') return []
   const rules = redirects ?? ['default' as const]
   return rules.flatMap(rule => {
-    if (rule !== 'default') return [bindRule(rule, at)]
+    if (rule !== 'default') return [bindRule(rule, at, http)]
     if (target === null) return []
     const [from, to] = target.uri === '' ? [`${text}/`, '/'] : [text, location]
     return [new DefaultRule(from, to)]

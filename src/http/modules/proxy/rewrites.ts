@@ -3,24 +3,26 @@
 
 import type { Site } from '../../../config/directive.ts'
 import { Template } from '../../../config/template.ts'
-import { regex, type Pattern } from '../../regex.ts'
+import { defineCaptures, execute, MATCHED, regex, type Pattern } from '../../regex.ts'
 import { fieldValue } from '../../upstream/field-value.ts'
 import type { LocationBuilder, Value } from '../../module.ts'
 import type { HttpRequest } from '../../request.ts'
+import type { HttpSetup } from '../../setup.ts'
 
 export interface RuleText {
   /** Null for a rule with a pattern, and for `default`. */
   readonly prefix: Template | null
   readonly pattern: Pattern | null
   readonly replacement: Template
+  readonly site: Site
 }
 
 /** Reads `FROM TO`, where FROM may be `~pattern` or `~*pattern`. */
 export function readRule(from: string, to: string, at: Site): RuleText {
   const replacement = Template.parse(to, at)
-  if (!from.startsWith('~')) return { prefix: Template.parse(from, at), pattern: null, replacement }
+  if (!from.startsWith('~')) return { prefix: Template.parse(from, at), pattern: null, replacement, site: at }
   const caseless = from.startsWith('~*')
-  return { prefix: null, pattern: regex(from.slice(caseless ? 2 : 1), caseless, at), replacement }
+  return { prefix: null, pattern: regex(from.slice(caseless ? 2 : 1), caseless, at), replacement, site: at }
 }
 
 /** Answers the new text, or null where the rule does not apply. `text` is what follows an untouched beginning. */
@@ -28,13 +30,16 @@ export interface Rule {
   apply(r: HttpRequest, text: string): string | null
 }
 
-export function bindRule(rule: RuleText, at: LocationBuilder): Rule {
-  if (rule.pattern !== null) return new PatternRule(rule.pattern, new Replacement(rule.replacement, rule.pattern, at))
+export function bindRule(rule: RuleText, at: LocationBuilder, http: HttpSetup): Rule {
+  if (rule.pattern !== null) {
+    defineCaptures(rule.pattern, rule.site, http)
+    return new PatternRule(rule.pattern, at.value(rule.replacement))
+  }
   return new PrefixRule(at.value(rule.prefix!), at.value(rule.replacement))
 }
 
-export function bindDomainRule(rule: RuleText, at: LocationBuilder): Rule {
-  if (rule.pattern !== null) return bindRule(rule, at)
+export function bindDomainRule(rule: RuleText, at: LocationBuilder, http: HttpSetup): Rule {
+  if (rule.pattern !== null) return bindRule(rule, at, http)
   return new DomainRule(at.value(rule.prefix!), at.value(rule.replacement))
 }
 
@@ -75,37 +80,15 @@ class DomainRule implements Rule {
   }
 }
 
+/** What the pattern captures is the request's from then on, as with every other pattern. */
 class PatternRule implements Rule {
   private readonly pattern: Pattern
-  private readonly replacement: Replacement
-  constructor(pattern: Pattern, replacement: Replacement) {
+  private readonly replacement: Value
+  constructor(pattern: Pattern, replacement: Value) {
     this.pattern = pattern
     this.replacement = replacement
   }
   apply(r: HttpRequest, text: string): string | null {
-    const match = this.pattern.exec(text)
-    return match === null ? null : this.replacement.get(r, match)
-  }
-}
-
-/** A template in which $1 to $9 and the pattern's own names are what it has matched. */
-class Replacement {
-  private readonly parts: readonly (string | number | Value)[]
-  constructor(template: Template, pattern: Pattern, at: LocationBuilder) {
-    this.parts = template.parts.map(part => {
-      if (typeof part === 'string') return part
-      if (/^[1-9]$/.test(part.variable)) return Number(part.variable)
-      for (const [name, number] of pattern.names) if (name.toLowerCase() === part.variable) return number
-      return at.value(Template.parse(`\${${part.variable}}`, template.place))
-    })
-  }
-  get(r: HttpRequest, match: RegExpExecArray): string {
-    let text = ''
-    for (const part of this.parts) {
-      if (typeof part === 'string') text += part
-      else if (typeof part === 'number') text += match[part] ?? ''
-      else text += part.get(r)
-    }
-    return text
+    return execute(r, this.pattern, text) === MATCHED ? this.replacement.get(r) : null
   }
 }

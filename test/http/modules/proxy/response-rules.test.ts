@@ -168,7 +168,7 @@ test('proxy_store: what is not whole is not stored; a client that leaves is no r
     if (request.target === '/chunks') return void socket.end(`${OK}Transfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n`)
     socket.write(`${OK}Content-Length: 8\r\n\r\nsome`)
     finish = () => void socket.write('more')
-    return
+    return undefined
   })
   const server = await serveHttp(t, `root kept; location / { proxy_pass http://${up.path}; proxy_store on; }`)
   for (const path of ['/cut', '/chunks']) {
