@@ -6,6 +6,8 @@ import type { Directive, Directives } from '../src/config/directive.ts'
 import * as contexts from '../src/config/directive.ts'
 import { contextNames } from '../src/config/registry.ts'
 import { httpModules } from '../src/http/modules/index.ts'
+import { streamDirectives } from '../src/stream/core.ts'
+import { proxyDirectives as streamProxyDirectives } from '../src/stream/proxy/conf.ts'
 import { formOf } from './directive-form.ts'
 import { prose, type Prose } from './directive-prose.ts'
 
@@ -25,6 +27,8 @@ export const pages: readonly Page[] = [
   { name: 'main', directives: mainDirectives },
   { name: 'events', directives: eventsDirectives },
   ...httpModules.map(({ name, directives }) => ({ name, directives: directives as Directives })),
+  { name: 'stream', directives: streamDirectives },
+  { name: 'stream-proxy', directives: streamProxyDirectives },
 ]
   .map(({ name, directives }) => ({ name, directives: usable(directives) }))
   .filter(page => Object.keys(page.directives).length > 0)

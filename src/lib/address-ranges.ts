@@ -8,12 +8,14 @@
 //               └─ 10.9.0.0/16
 
 import type { Network } from './networks.ts'
+import { NumberMap } from './number-map.ts'
 import { lastAtOrBefore } from './sorted.ts'
 
 /** Networks of one family (numbers or 16-byte strings); the longest prefix that contains an address wins. */
 export class NetworkTable<A extends number | string> {
-  /** By base and prefix in one key, which sorts by base and then by prefix. */
-  private readonly entries = new Map<number | string, number>()
+  // By base and prefix in one key, which sorts by base and then by prefix.
+  private readonly numbers = new NumberMap()
+  private readonly texts = new Map<string, number>()
   private firsts: A[] | Float64Array = []
   private lasts: A[] | Float64Array = []
   private values = new Int32Array(0)
@@ -22,34 +24,39 @@ export class NetworkTable<A extends number | string> {
   /** @returns the value it had before, -1 for none */
   add(network: Network, value: number): number {
     const key = keyOf(network)
-    const before = this.entries.get(key) ?? -1
-    this.entries.set(key, value)
+    if (typeof key === 'number') {
+      const before = this.numbers.get(key)
+      this.numbers.set(key, value)
+      return before
+    }
+    const before = this.texts.get(key) ?? -1
+    this.texts.set(key, value)
     return before
   }
 
   delete(network: Network): boolean {
-    return this.entries.delete(keyOf(network))
+    const key = keyOf(network)
+    return typeof key === 'number' ? this.numbers.delete(key) : this.texts.delete(key)
   }
 
   /** Sorts; afterwards only find() may be called. `last` gives a network's last address. */
   freeze(last: (base: A, prefix: number) => A): void {
-    const { entries } = this
-    const [any] = entries.keys()
-    const keys =
-      typeof any === 'number'
-        ? Float64Array.from(entries.keys() as Iterable<number>).sort()
-        : [...entries.keys()].sort((a, b) => (a < b ? -1 : 1))
-    this.firsts = typeof any === 'number' ? new Float64Array(keys.length) : []
-    this.lasts = typeof any === 'number' ? new Float64Array(keys.length) : []
+    const { numbers, texts } = this
+    const areNumbers = numbers.size > 0
+    const keys = areNumbers ? numbers.keys() : [...texts.keys()].sort((a, b) => (a < b ? -1 : 1))
+    this.firsts = areNumbers ? new Float64Array(keys.length) : []
+    this.lasts = areNumbers ? new Float64Array(keys.length) : []
     this.values = new Int32Array(keys.length)
     this.parents = new Int32Array(keys.length)
     for (let at = 0; at < keys.length; at++) {
       const key = keys[at]!
       const prefix = prefixOf(key)
       const base = (typeof key === 'number' ? (key - prefix) / PREFIXES : key.slice(0, -1)) as A
-      this.place(at, base, last(base, prefix), entries.get(key)!)
+      const value = typeof key === 'number' ? numbers.get(key) : texts.get(key)!
+      this.place(at, base, last(base, prefix), value)
     }
-    entries.clear()
+    numbers.clear()
+    texts.clear()
   }
 
   private place(at: number, first: A, last: A, value: number): void {

@@ -90,6 +90,14 @@ test('options are read in every spelling argparse reads', () => {
   assert.deepEqual([read('-m 022 a').umask, read('-m 0o22 a').umask, read('-m 0x12 a').umask], [18, 18, 18])
 })
 
+test('a number of workers may be a range', () => {
+  const { workers, max_workers: most } = read('-w 2..16 a', {})
+  assert.deepEqual([workers, most], [2, 16])
+  assert.equal(read('a -w 3', { WEB_CONCURRENCY: '2..4' }).max_workers, 0)
+  assert.match(complaint('a -w 4..2', {}), /invalid value "4\.\.2"/)
+  assert.match(complaint('a -w 0..2', {}), /invalid value "0\.\.2"|invalid value/)
+})
+
 test('the command line wins over GUNICORN_CMD_ARGS, which wins over WEB_CONCURRENCY and PORT', () => {
   const environment = { GUNICORN_CMD_ARGS: '-w 3 --bind :9001 --env "A=b c"', WEB_CONCURRENCY: '2', PORT: '9000' }
   assert.equal(read('a', { WEB_CONCURRENCY: '2' }).workers, 2)

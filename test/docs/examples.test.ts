@@ -60,7 +60,7 @@ function split(text: string): string[] {
 /** A fragment gets the blocks around it: `server` needs http, `location` needs server. */
 function whole(text: string): string {
   const has = (name: string): boolean => new RegExp(`^${name}\\b`, 'm').test(text)
-  if (has('http')) return has('events') ? text : `events {}\n${text}`
+  if (has('http') || has('stream')) return has('events') ? text : `events {}\n${text}`
   const inHttp = has('server') || has('upstream') || has('app') ? text : `server {\n${text}}\n`
   return `events {}\nhttp {\n${inHttp}${text.includes('listen ') ? '' : 'server { }\n'}}\n`
 }
@@ -80,6 +80,10 @@ function provide(dir: string, text: string): void {
     const file = join(dir, directory, module)
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, '')
+  }
+  // Folders of logs and of the pid file, which a check opens.
+  for (const [, path] of text.matchAll(/^\s*(?:error_log|access_log|pid)\s+(\/[^\s;]+)/gm)) {
+    mkdirSync(join(dir, dirname(path!)), { recursive: true })
   }
   for (const [, path] of text.matchAll(/^\s*ssl_certificate\s+(\/\S+)\.pem;/gm)) {
     mkdirSync(join(dir, dirname(path!)), { recursive: true })

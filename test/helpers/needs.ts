@@ -2,7 +2,7 @@
 // scripts/test.ts lists the same at the top of its output.
 
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
 
@@ -16,6 +16,7 @@ export const PEERS = {
   starlette: { package: 'python3-starlette', present: () => hasPython('starlette') },
   grpc: { package: 'python3-grpcio', present: () => hasPython('grpc') },
   uwsgi: { package: 'uwsgi-plugin-python3', present: () => findCommand('uwsgi_python3') },
+  phpFpm: { package: 'php-fpm', present: () => phpFpm() },
   memcached: { package: 'memcached', present: () => findCommand('memcached') },
   nginx: { package: 'nginx-light', present: () => findCommand('nginx') },
   curl: { package: 'curl', present: () => findCommand('curl') },
@@ -27,6 +28,15 @@ export const PEERS = {
 } as const
 
 export type Peer = keyof typeof PEERS
+
+/** PHP-FPM, whose name has PHP's version in it. */
+export function phpFpm(): string | null {
+  for (const folder of ['/usr/sbin', '/usr/local/sbin']) {
+    const names = existsSync(folder) ? readdirSync(folder).filter(name => /^php-fpm[\d.]*$/.test(name)) : []
+    if (names.length > 0) return join(folder, names.at(-1)!)
+  }
+  return null
+}
 
 /** Whether all are there; if not, the test is marked as skipped and should return. */
 export function needs(t: Pick<TestContext, 'skip'>, ...peers: readonly Peer[]): boolean {

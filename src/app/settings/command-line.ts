@@ -90,8 +90,13 @@ class Reading {
 
   set(name: SettingName, words: readonly string[], place: string): void {
     const setting = table[name]!
+    // Ours: a number of workers may be a range.
+    const range = name === 'workers' ? /^(\d+)\.\.(\d+)$/.exec(words.at(-1) ?? '') : null
+    if (range !== null && Number(range[2]) < Number(range[1]))
+      throw new UsageError(`invalid value "${range[0]}" ${place}: the second number is the greater one`)
     try {
-      this.values[name] = setting.read(words)
+      this.values[name] = setting.read(range === null ? words : [range[1]!])
+      if (name === 'workers') this.values['max_workers'] = range === null ? 0 : Number(range[2])
     } catch (error) {
       if (!(error instanceof SettingError)) throw error
       throw new UsageError(`invalid value "${words.at(-1)}" ${place}: ${error.message}`, { cause: error })

@@ -140,7 +140,7 @@ function appLines(settings: Settings, application: string, { folder }: Surroundi
     `directory ${word(folder)};`,
     `module ${word(application)};`,
     `kind ${kind};`,
-    `workers ${settings.workers};`,
+    `workers ${settings.workers}${settings.max_workers > settings.workers ? `..${settings.max_workers}` : ''};`,
     ...(kind === 'threads' ? [`threads ${threads};`] : []),
     ...(kind === 'asgi' || kind === 'gevent'
       ? [`worker_connections ${Math.min(settings.worker_connections, CONNECTIONS_OF_WORKER)};`]

@@ -36,6 +36,15 @@ export const ownSettings = {
     },
     word => (word === 'auto' ? availableParallelism() : countAbove(1)(word)),
   ),
+  max_workers: single(
+    {
+      flags: ['--max-workers'],
+      value: 'N',
+      default: 0,
+      about: 'How many workers there may be while requests wait; "--workers 2..16" says both.',
+    },
+    countAbove(0),
+  ),
   python: single(
     {
       flags: ['--python'],

@@ -21,6 +21,7 @@ import {
   FRAME_SIZE_ERROR,
   HEADERS,
   INITIAL_WINDOW_SIZE,
+  MAX_FRAME_SIZE,
   PADDED,
   PREFACE,
   PROTOCOL_ERROR,
@@ -123,8 +124,11 @@ export class Endpoint implements FrameSink {
     this.encoder = new HpackEncoder(settings.tableMax)
     this.reader = new FrameReader(this)
     this.sender = new Sender(this)
-    for (let i = 0; i < settings.announced.length; i += 2)
-      if (settings.announced[i] === INITIAL_WINDOW_SIZE) this.ownInitialWindow = settings.announced[i + 1]!
+    for (let i = 0; i < settings.announced.length; i += 2) {
+      const value = settings.announced[i + 1]!
+      if (settings.announced[i] === INITIAL_WINDOW_SIZE) this.ownInitialWindow = value
+      else if (settings.announced[i] === MAX_FRAME_SIZE) this.reader.lengthMax = value
+    }
   }
 
   get out(): ByteWriter {

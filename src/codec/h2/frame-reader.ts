@@ -146,12 +146,17 @@ export class FrameReader {
     return false
   }
 
-  /** Copies what there is of a frame. @returns bytes used up to */
+  /** Copies what there is of a frame. What a header promises costs no memory before it comes. @returns bytes used up to */
   private gather(bytes: Buffer, start: number, end: number): number {
-    if (this.gathered === 0) this.payload = Buffer.allocUnsafe(this.left)
     const size = Math.min(this.left - this.gathered, end - start)
+    const needed = this.gathered + size
+    if (needed > this.payload.length) {
+      const larger = Buffer.allocUnsafe(Math.min(this.left, Math.max(needed, this.payload.length * 2, 256)))
+      this.payload.copy(larger, 0, 0, this.gathered)
+      this.payload = larger
+    }
     bytes.copy(this.payload, this.gathered, start, start + size)
-    this.gathered += size
+    this.gathered = needed
     return start + size
   }
 }

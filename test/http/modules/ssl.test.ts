@@ -274,8 +274,11 @@ test('certificates that variables name are looked for when a client comes', asyn
   const server = await secure(
     t,
     `server { listen %%PORT_0%% ssl; ssl_certificate %%DIR%%/$ssl_server_name.crt; ssl_certificate_key %%DIR%%/$ssl_server_name.key;
-      return 200 $ssl_server_name; }`,
-    dir => certificate(dir, 'one'),
+      ssl_password_file words; return 200 $ssl_server_name; }`,
+    dir => {
+      certificate(dir, 'one', { password: 'secret' })
+      writeFileSync(join(dir, 'words'), 'secret\n')
+    },
   )
   const [port] = server.ports as [number]
   assert.match((await ask(port, '/', { servername: 'one' })).text, /one$/)
