@@ -107,7 +107,7 @@ export const mainDirectives = {
   load_module: accepted(list(MAIN, [1, 1], loadModule)),
   events: section(MAIN, EVENTS),
   stream: section(MAIN, STREAM),
-  mail: refused(MAIN, '"mail" is not supported by this version, which serves HTTP only'),
+  mail: refused(MAIN, '"mail" is not supported by this version, which serves HTTP and TCP'),
 }
 
 export const eventsDirectives = {

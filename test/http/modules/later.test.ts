@@ -58,10 +58,10 @@ for (const [directive, problem] of [
   })
 }
 
-test('stream is refused in one line, whatever is in it', t => {
-  const { status, said } = check(t, '', 'stream { upstream a { server b:1; } server { listen 1; proxy_pass a; } }')
+test('mail is refused in one line, whatever is in it', t => {
+  const { status, said } = check(t, '', 'mail { auth_http a; server { listen 1; protocol imap; } }')
   assert.equal(status, 1)
-  assert.deepEqual(said, ['[emerg] "stream" is not supported by this version, which serves HTTP only'])
+  assert.deepEqual(said, ['[emerg] "mail" is not supported by this version, which serves HTTP and TCP'])
 })
 
 test('what an address for HTTP/3 is besides one for TCP is left out', t => {
