@@ -2,30 +2,27 @@
 // server's settings the handshake runs with, and what it offers is told by no interface of Node's. Only reads; what is
 // malformed is left to OpenSSL to refuse, which knows the right alert.
 
-/** Lists are read when somebody asks for them, which is rare. */
+/** Lists are looked for when somebody asks for them, which is rare. */
 export class ClientHello {
   /** Lower case, '' without the extension. */
   readonly serverName: string
   private readonly message: Buffer
-  /** Where the lists are: suites, and by type the extensions. */
-  private readonly suites: readonly [start: number, end: number]
-  private readonly extensions: ReadonlyMap<number, readonly [start: number, end: number]>
+  private readonly suitesEnd: number
+  /** Where the first extension is. */
+  private readonly extensions: number
 
-  constructor(
-    message: Buffer,
-    suites: readonly [start: number, end: number],
-    extensions: ReadonlyMap<number, readonly [start: number, end: number]>,
-  ) {
-    this.message = message
-    this.suites = suites
+  /** @param message a whole one, whose lengths have been found to fit; it is copied */
+  constructor(message: Buffer, suitesEnd: number, extensions: number, serverName: string) {
+    this.message = Buffer.from(message)
+    this.suitesEnd = suitesEnd
     this.extensions = extensions
-    const name = extensions.get(SERVER_NAME)
-    this.serverName = name === undefined ? '' : hostName(message, name[0], name[1])
+    this.serverName = serverName
   }
 
   /** Numbers of cipher suites, groups and signature algorithms, in the client's order. */
   get ciphers(): readonly number[] {
-    return numbers(this.message, this.suites[0], this.suites[1])
+    const { message, suitesEnd } = this
+    return message.length === 0 ? [] : numbers(message, 37 + message[34]!, suitesEnd)
   }
 
   get groups(): readonly number[] {
@@ -38,37 +35,47 @@ export class ClientHello {
 
   /** Is this one of the protocols it offers to speak (ALPN)? */
   offers(protocol: string): boolean {
-    const at = this.extensions.get(ALPN)
-    return (
-      at !== undefined &&
-      this.message.toString('latin1', ...at).includes(String.fromCharCode(protocol.length) + protocol)
-    )
+    return this.contentOf(ALPN)
+      .toString('latin1')
+      .includes(String.fromCharCode(protocol.length) + protocol)
   }
 
   /** All it offers to speak, as it spells them. */
   get protocols(): readonly string[] {
-    const at = this.extensions.get(ALPN)
+    const content = this.contentOf(ALPN)
     const names: string[] = []
-    if (at === undefined) return names
-    for (let i = at[0] + 2; i < at[1]; i += 1 + this.message[i]!) {
-      names.push(this.message.toString('latin1', i + 1, Math.min(i + 1 + this.message[i]!, at[1])))
+    for (let at = 2; at < content.length; at += 1 + content[at]!) {
+      names.push(content.toString('latin1', at + 1, at + 1 + content[at]!))
     }
     return names
   }
 
   /** The highest version it knows, as nginx writes it; '' for one that nobody has heard of. */
   get version(): string {
-    const at = this.extensions.get(SUPPORTED_VERSIONS)
-    const known = at === undefined ? [] : numbers(this.message, at[0] + 1, at[1]).filter(number => number in VERSIONS)
+    const content = this.contentOf(SUPPORTED_VERSIONS)
+    const known = numbers(content, 1, content.length).filter(number => number in VERSIONS)
     const legacy = this.message.length < 2 ? 0 : this.message.readUInt16BE(0)
     return VERSIONS[known.length > 0 ? Math.max(...known) : legacy] ?? ''
   }
 
   private list(type: number): readonly number[] {
-    const at = this.extensions.get(type)
-    return at === undefined ? [] : numbers(this.message, at[0] + 2, at[1])
+    const content = this.contentOf(type)
+    return numbers(content, 2, content.length)
+  }
+
+  /** Of an extension; empty without it. */
+  private contentOf(type: number): Buffer {
+    const { message } = this
+    for (let at = this.extensions; at + 4 <= message.length;) {
+      const end = at + 4 + message.readUInt16BE(at + 2)
+      if (message.readUInt16BE(at) === type) return message.subarray(at + 4, end)
+      at = end
+    }
+    return NOTHING
   }
 }
+
+const NOTHING = Buffer.alloc(0)
 
 /** Type of a TLS record that holds handshake messages: the first byte of every connection. */
 export const HANDSHAKE = 22
@@ -91,7 +98,7 @@ const VERSIONS: Readonly<Record<number, string>> = {
   0x0304: 'TLSv1.3',
 }
 
-export const UNREADABLE = new ClientHello(Buffer.alloc(0), [0, 0], new Map())
+export const UNREADABLE = new ClientHello(NOTHING, 0, 0, '')
 
 /** The hello that begins at `start`, UNREADABLE if it is none; null: it is not complete. */
 export function readClientHello(bytes: Buffer, start: number, end: number): ClientHello | null {
@@ -133,21 +140,21 @@ function parse(message: Buffer): ClientHello {
   let at = 34
   at += 1 + message.readUInt8(at)
   const suitesEnd = at + 2 + message.readUInt16BE(at)
-  const suites = [at + 2, suitesEnd] as const
   at = suitesEnd
   at += 1 + message.readUInt8(at)
-  const extensions = new Map<number, readonly [number, number]>()
   // Extensions may be missing altogether.
-  const extensionsEnd = at === message.length ? at : at + 2 + message.readUInt16BE(at)
-  for (at += 2; at < extensionsEnd;) {
+  const end = at === message.length ? at : at + 2 + message.readUInt16BE(at)
+  const extensions = at + 2
+  let serverName = ''
+  for (at = extensions; at < end;) {
     const type = message.readUInt16BE(at)
     const size = message.readUInt16BE(at + 2)
     at += 4
-    extensions.set(type, [at, at + size])
+    if (type === SERVER_NAME) serverName = hostName(message, at, at + size)
     at += size
   }
-  if (suitesEnd > message.length || extensionsEnd > message.length || at > extensionsEnd + 2) throw new RangeError()
-  return new ClientHello(Buffer.from(message), suites, extensions)
+  if (at > message.length + 2) throw new RangeError()
+  return new ClientHello(message, suitesEnd, extensions, serverName)
 }
 
 function numbers(message: Buffer, start: number, end: number): number[] {

@@ -91,7 +91,7 @@ function onSettings(endpoint: Endpoint, flags: number, id: number, bytes: Buffer
         return endpoint.fail(FLOW_CONTROL_ERROR, 'violated flow control: window is too large')
   endpoint.encoder.limit(peer.tableSize)
   const first = !endpoint.settingsSeen
-  endpoint.settingsSeen = true
+  endpoint.onGreeting()
   writeSettingsAck(endpoint.out)
   endpoint.owner.outputWaits()
   endpoint.owner.onSettings()

@@ -12,6 +12,7 @@ import {
   COMPRESSION_ERROR,
   CONTINUATION,
   DATA,
+  DEFAULT_FRAME_SIZE,
   DEFAULT_TABLE_SIZE,
   DEFAULT_WINDOW,
   END_HEADERS,
@@ -59,6 +60,8 @@ export interface EndpointOwner {
 }
 
 export interface EndpointSettings {
+  /** Frames as long as that are taken from who has sent no settings yet, or never does; 0: no longer ones than announced. */
+  readonly laxFrameMax: number
   readonly role: 'client' | 'server'
   /** What SETTINGS says, numbers and values in turn. */
   readonly announced: readonly number[]
@@ -101,6 +104,7 @@ export class Endpoint implements FrameSink {
   /** Streams we open are above this one. */
   lastOwnStream: number
   ownInitialWindow = DEFAULT_WINDOW
+  private ownFrameMax = DEFAULT_FRAME_SIZE
   private readonly decoder = new HpackDecoder(DEFAULT_TABLE_SIZE)
   private readonly reader: FrameReader
   readonly server: boolean
@@ -127,8 +131,9 @@ export class Endpoint implements FrameSink {
     for (let i = 0; i < settings.announced.length; i += 2) {
       const value = settings.announced[i + 1]!
       if (settings.announced[i] === INITIAL_WINDOW_SIZE) this.ownInitialWindow = value
-      else if (settings.announced[i] === MAX_FRAME_SIZE) this.reader.lengthMax = value
+      else if (settings.announced[i] === MAX_FRAME_SIZE) this.ownFrameMax = value
     }
+    this.reader.lengthMax = Math.max(this.ownFrameMax, settings.laxFrameMax)
   }
 
   get out(): ByteWriter {
@@ -159,6 +164,12 @@ export class Endpoint implements FrameSink {
     writeReset(this.out, id, PROTOCOL_ERROR)
     this.owner.outputWaits()
     return true
+  }
+
+  /** The other side has said hello: it is held to what was agreed on. */
+  onGreeting(): void {
+    this.settingsSeen = true
+    this.reader.lengthMax = this.ownFrameMax
   }
 
   /** Says hello: a client's preface, then our settings. */

@@ -8,13 +8,7 @@
 
 import { returnWriter } from '../../codec/h2/byte-writer.ts'
 import type { ByteWriter } from '../../codec/h2/byte-writer.ts'
-import {
-  INITIAL_WINDOW_SIZE,
-  MAX_CONCURRENT_STREAMS,
-  MAX_FRAME_SIZE,
-  NO_ERROR,
-  WINDOW_MAX,
-} from '../../codec/h2/constants.ts'
+import { INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, NO_ERROR, WINDOW_MAX } from '../../codec/h2/constants.ts'
 import { Endpoint, type EndpointOwner, type EndpointSettings } from '../../codec/h2/endpoint.ts'
 import type { Stream } from '../../codec/h2/stream.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
@@ -29,8 +23,8 @@ import { Http2Stream } from './stream.ts'
 /** Bytes waiting for a client that takes none. */
 const OUTPUT_MAX = 262144
 
-/** The longest frame we take: bodies go on in pieces, and a head as large as is allowed by default fits in. */
-const FRAME_MAX = 65536
+/** nginx takes long frames from everybody; we from clients that have no settings of their own. */
+const LAX_FRAME_MAX = 65536
 /** Bytes a connection may send before others have their turn. */
 const TURN = 1048576
 
@@ -312,14 +306,8 @@ function settingsFor(listen: ListenRuntime): EndpointSettings {
     const { http2, limits } = listen.defaultServer
     settings = {
       role: 'server',
-      announced: [
-        MAX_CONCURRENT_STREAMS,
-        http2.concurrentStreams,
-        INITIAL_WINDOW_SIZE,
-        http2.prereadSize,
-        MAX_FRAME_SIZE,
-        FRAME_MAX,
-      ],
+      laxFrameMax: LAX_FRAME_MAX,
+      announced: [MAX_CONCURRENT_STREAMS, http2.concurrentStreams, INITIAL_WINDOW_SIZE, http2.prereadSize],
       connectionWindow: WINDOW_MAX,
       fieldsMax: limits.headMax,
       tableMax: 0,

@@ -56,6 +56,7 @@ class Side implements EndpointOwner {
   constructor(role: 'client' | 'server', settings: Partial<EndpointSettings> = {}) {
     this.endpoint = new Endpoint(this, {
       role,
+      laxFrameMax: 0,
       announced: [],
       connectionWindow: 65535,
       fieldsMax: 65536,

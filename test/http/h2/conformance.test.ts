@@ -66,9 +66,9 @@ const cases: Record<string, readonly (readonly [what: string, frames: readonly B
     ['the reserved bit is ignored', [frame(6, 0, 0x80000000, 'portico!')], 'pong'],
   ],
   '4.2 frame size': [
-    ['DATA as long as was announced', [headers(1, post(), OPEN), frame(0, 1, 1, Buffer.alloc(65536))], answered],
-    ['DATA of more', [headers(1, post('/body'), OPEN), frame(0, 1, 1, Buffer.alloc(65537))], ends(FRAME_SIZE_ERROR)],
-    ['HEADERS of more', [frame(1, WHOLE, 1, Buffer.alloc(65537))], ends(FRAME_SIZE_ERROR)],
+    ['DATA as long as was announced', [headers(1, post(), OPEN), frame(0, 1, 1, Buffer.alloc(16384))], answered],
+    ['DATA of more', [headers(1, post('/body'), OPEN), frame(0, 1, 1, Buffer.alloc(16385))], ends(FRAME_SIZE_ERROR)],
+    ['HEADERS of more', [frame(1, WHOLE, 1, Buffer.alloc(16385))], ends(FRAME_SIZE_ERROR)],
     ['RST_STREAM of three bytes', [headers(1, post('/body'), OPEN), frame(3, 0, 1, 'xxx')], ends(FRAME_SIZE_ERROR)],
     ['PRIORITY of four bytes', [headers(1, post('/body'), OPEN), frame(2, 0, 1, 'xxxx')], resets(FRAME_SIZE_ERROR)],
   ],
