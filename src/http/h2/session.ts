@@ -24,7 +24,7 @@ import { Http2Stream } from './stream.ts'
 const OUTPUT_MAX = 262144
 
 /** nginx takes long frames from everybody; we from clients that have no settings of their own. */
-const LAX_FRAME_MAX = 65536
+const LAX_FRAME_MAX = 131072
 /** Bytes a connection may send before others have their turn. */
 const TURN = 1048576
 

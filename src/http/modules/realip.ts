@@ -1,6 +1,6 @@
 // The client's address, taken from a trusted proxy's word for it (ngx_http_realip_module).
 
-import { HTTP, LOCATION, SERVER, type Directive, type Site } from '../../config/directive.ts'
+import { HTTP, LOCATION, SERVER, STREAM, STREAM_SERVER, type Directive, type Site } from '../../config/directive.ts'
 import { flag, one } from '../../config/values.ts'
 import { parseNetwork, type Network } from '../../lib/networks.ts'
 import { resolveHost } from '../../upstream/resolve.ts'
@@ -12,7 +12,7 @@ const everywhere = HTTP | SERVER | LOCATION
 
 /** null stands for `unix:`. */
 const setRealIpFrom: Directive<readonly (Network | null)[]> = {
-  in: everywhere,
+  in: everywhere | STREAM | STREAM_SERVER,
   args: [1, 1],
   default: [],
   repeatable: true,
@@ -50,12 +50,19 @@ export const realip = httpModule({
     realip_remote_addr: { get: r => original.get(r)?.address ?? r.clientAddress },
     realip_remote_port: { get: r => portText(original.get(r)?.port ?? r.clientPort) },
   },
+  inStream: true,
+  connection(conf, at) {
+    const networks = conf.set_real_ip_from
+    if (networks.length > 0) {
+      // A step like the rules of access, which come after it; it has no objections.
+      at.access(takeAddress, { trusted: trustedOf(networks), header: 'proxy_protocol', recursive: false })
+    }
+  },
   compile(conf, at) {
     const networks = conf.set_real_ip_from
     if (networks.length === 0) return
-    const known = networks.filter(network => network !== null)
     const own: RealIp = {
-      trusted: new TrustedProxies(known, known.length < networks.length),
+      trusted: trustedOf(networks),
       header: conf.real_ip_header,
       recursive: conf.real_ip_recursive,
     }
@@ -68,6 +75,11 @@ interface RealIp {
   readonly trusted: TrustedProxies
   readonly header: string
   readonly recursive: boolean
+}
+
+function trustedOf(networks: readonly (Network | null)[]): TrustedProxies {
+  const known = networks.filter(network => network !== null)
+  return new TrustedProxies(known, known.length < networks.length)
 }
 
 function portText(port: number): string {

@@ -1,7 +1,7 @@
 // From ssl_* values to an OpenSSL context, with nginx's words for what is wrong with a file (ngx_event_openssl.c).
 
 import { createHash } from 'node:crypto'
-import type { Conf } from '../../config/directive.ts'
+import { STREAM, type Conf } from '../../config/directive.ts'
 import { ConfigError } from '../../config/errors.ts'
 import { chooseProtocol } from '../../net/openssl/alpn.ts'
 import * as c from '../../net/openssl/constants.ts'
@@ -12,13 +12,18 @@ import { derOf } from '../../net/openssl/memory.ts'
 import { readChain } from '../../net/openssl/pem.ts'
 import { saveSessions } from '../../net/openssl/client-sessions.ts'
 import { TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3, type sslDirectives } from './directives.ts'
+import type { HttpSetup } from '../setup.ts'
 import { readFile, readPasswords, type Read } from './files.ts'
 
 export type SslConf = Conf<typeof sslDirectives>
 export type ConfCommand = readonly [command: string, value: string]
 
-/** What is spoken inside. */
-const PROTOCOLS = ['h2', 'http/1.1', 'http/1.0', 'http/0.9']
+const HTTP_PROTOCOLS: readonly string[] = ['h2', 'http/1.1', 'http/1.0', 'http/0.9']
+
+/** What is spoken inside: HTTP, or in the stream block what the configuration says. */
+export function protocolsOf(conf: SslConf, http: HttpSetup): readonly string[] {
+  return http.scope.context === STREAM ? conf.ssl_alpn : HTTP_PROTOCOLS
+}
 
 /** What a server's certificates are, and the context that shows them. */
 export interface ServerContext {
@@ -41,6 +46,7 @@ export function serverContext(
   certPaths: readonly string[],
   keyPaths: readonly string[],
   read: Read,
+  protocols: readonly string[],
 ): ServerContext {
   return configuring(() => {
     const context = new TlsContext()
@@ -66,7 +72,8 @@ export function serverContext(
     context.setSessionTimeout(conf.ssl_session_timeout)
     context.setSessionIdContext(sessionId(conf, certificates, read))
     if (conf.ssl_early_data) context.setEarlyData(16384)
-    chooseProtocol(context, PROTOCOLS)
+    // Where nothing is expected inside, clients are not asked.
+    if (protocols.length > 0) chooseProtocol(context, protocols)
     runCommands(context, conf.ssl_conf_command, passwords, read)
     if (conf.ssl_certificate_compression) context.compressCertificates()
     return { context, certificates }

@@ -140,6 +140,13 @@ const ocspCache: Directive<{ readonly name: string; readonly bytes: number } | n
 )
 
 export const sslDirectives = {
+  /** Of the stream block alone. */
+  ssl_alpn: {
+    in: STREAM | STREAM_SERVER,
+    args: [1, Infinity],
+    default: [],
+    parse: protocols => protocols,
+  } satisfies Directive<readonly string[]>,
   ssl_certificate: certificateFiles(contexts, CERTIFICATE_SCHEMES),
   ssl_certificate_key: certificateFiles(contexts, KEY_SCHEMES),
   ssl_certificate_cache: certificateCache(contexts),

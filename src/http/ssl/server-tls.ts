@@ -13,7 +13,7 @@ import type { HttpRequest } from '../request.ts'
 import { resolverDirectives, resolverOf } from '../resolver.ts'
 import { RegistryKey, type HttpSetup } from '../setup.ts'
 import { ClientOcsp } from './client-ocsp.ts'
-import { serverContext, type ServerContext, type SslConf } from './context.ts'
+import { protocolsOf, serverContext, type ServerContext, type SslConf } from './context.ts'
 import { sslDirectives, type NamedFile } from './directives.ts'
 import { Resumption } from './resumption.ts'
 import { stapleAll } from './stapling.ts'
@@ -77,7 +77,7 @@ function sourceOf(conf: SslConf, scope: Scope, http: HttpSetup): TlsSource {
   }
   if ([...certs, ...keys].some(({ name }) => name.constant === null)) return new VariableSource(conf, http, prepare)
   const paths = (files: readonly NamedFile[]): string[] => files.map(({ name }) => name.text)
-  const made = serverContext(conf, paths(certs), paths(keys), read)
+  const made = serverContext(conf, paths(certs), paths(keys), read, protocolsOf(conf, http))
   if (conf.ssl_stapling) {
     const site = scope.site('ssl_stapling') ?? scope.parent?.site('ssl_stapling')
     const staplings = stapleAll(made, conf, read, resolver, problem => site?.warn(problem))

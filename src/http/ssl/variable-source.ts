@@ -8,7 +8,7 @@ import type { Value } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 import type { HttpSetup } from '../setup.ts'
 import { CertificateCache } from './certificate-cache.ts'
-import { serverContext, type ServerContext, type SslConf } from './context.ts'
+import { protocolsOf, serverContext, type ServerContext, type SslConf } from './context.ts'
 import { isFile, pathOf } from './directives.ts'
 import type { TlsSource } from './server-tls.ts'
 
@@ -31,7 +31,7 @@ export class VariableSource implements TlsSource {
     this.prepare = prepare
     this.cache = conf.ssl_certificate_cache === null ? null : CertificateCache.of(conf.ssl_certificate_cache)
     // All that has no variables is read, and found good, by the master.
-    serverContext(conf, [], [], path => http.readData(path))
+    serverContext(conf, [], [], path => http.readData(path), protocolsOf(conf, http))
     this.certs = conf.ssl_certificate.map(({ name }) => http.value(name))
     this.keys = conf.ssl_certificate_key.map(({ name }) => http.value(name))
   }
@@ -46,7 +46,8 @@ export class VariableSource implements TlsSource {
     let settings = this.known.get(key)
     if (settings === undefined) {
       // What the configuration names itself has been read by the master.
-      const made = serverContext(this.conf, certs, keys, path => files.get(path) ?? this.http.readData(path))
+      const read = (path: string): DataFile => files.get(path) ?? this.http.readData(path)
+      const made = serverContext(this.conf, certs, keys, read, protocolsOf(this.conf, this.http))
       settings = {
         context: this.prepare(made),
         bufferSize: this.conf.ssl_buffer_size,

@@ -365,3 +365,12 @@ test('http2: DATA frames are no longer than http2_chunk_size', async t => {
     [100, 100, 50],
   )
 })
+
+test('http2: a client that has no settings of its own may send longer frames, as nginx takes them', async t => {
+  const { port } = await serveHttp(t, PLAIN)
+  const client = await connectHttp2(t, port)
+  client.send(PREFACE, frame(4, 1, 0), headers(1, get('/', [['x-a', 'x'.repeat(20_000)]])))
+  assert.equal((await client.response(1)).status, 200)
+  client.send(settings(), headers(3, get('/', [['x-a', 'x'.repeat(20_000)]])))
+  assert.equal((await client.frame('GOAWAY')).code, 6)
+})
