@@ -1,8 +1,10 @@
 // What a client's connection is, whichever version of HTTP is spoken on it.
 
+import type { RequestHead } from '../codec/h1/request-head.ts'
 import type { ProxyProtocol } from '../codec/proxy-protocol.ts'
+import { INFO } from '../log/error-log.ts'
 import type { Connection } from '../net/connection.ts'
-import type { ListenRuntime } from './runtime.ts'
+import type { ListenRuntime, ServerRuntime } from './runtime.ts'
 import type { Session, Sessions } from './sessions.ts'
 import type { ClientTls } from './ssl/client-tls.ts'
 
@@ -42,6 +44,19 @@ export abstract class ClientSession implements Session {
 
   get localPort(): number {
     return this.connection.socket.localPort ?? 0
+  }
+
+  /** Who names no host, as HTTP/1.0 may, gets the server that is called "". */
+  protected serverOf(head: RequestHead): ServerRuntime {
+    if (head.host !== null) return this.listen.serverFor(head.host)
+    if (this.tls !== null) return this.tls.server
+    return head.status === 0 ? this.listen.serverFor('') : this.listen.defaultServer
+  }
+
+  /** The client has closed a connection on which no request is under way. */
+  protected noteLeft(): void {
+    if (this.requests === 0) this.note(INFO, 'client closed connection while waiting for request')
+    else this.sessions.errorLog.log(INFO, `client ${this.clientAddress} closed keepalive connection`, this.connectionNumber)
   }
 
   /** Logs what is no request's. */

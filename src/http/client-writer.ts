@@ -181,7 +181,11 @@ export class ClientWriter extends BodyStage {
       } else r.keepAlive = false
     }
     let text = this.firstLines(r)
-    if (r.contentType !== '' && r.status !== 204) text += `Content-Type: ${r.contentType}\r\n`
+    if (r.status === 204) {
+      r.contentType = ''
+      r.contentLength = -1
+    }
+    if (r.contentType !== '') text += `Content-Type: ${r.contentType}\r\n`
     text += framing
     if (r.lastModified !== '') text += `Last-Modified: ${r.lastModified}\r\n`
     if (r.redirect !== '') text += `Location: ${r.redirect}\r\n`

@@ -177,8 +177,8 @@ export function respondSpecial(r: HttpRequest, status: number): number {
     r.stream.abort(r)
     return DONE
   }
-  if (status === 444) {
-    r.status = 444
+  if (ENDS_UNANSWERED.has(status)) {
+    r.status = status
     r.stream.abort(r)
     return DONE
   }
@@ -191,9 +191,14 @@ export function respondSpecial(r: HttpRequest, status: number): number {
     r.body.release()
     r.body = null
   }
+  if (isRedirect(status) && r.redirect.startsWith('/') && r.location.absoluteRedirect)
+    r.redirect = absolute(r) + r.redirect
   if (!followErrorPage(r, status)) respondBuiltIn(r, status)
   return DONE
 }
+
+/** nginx has no answer for these: the connection just ends (ngx_http_finalize_request). */
+const ENDS_UNANSWERED = new Set([408, 444, 499])
 
 /** Nobody knows what else such a client sends, or what state we are in. */
 const ENDS_CONNECTION = new Set([400, 408, 413, 414, 494, 495, 496, 497, 500, 501])
@@ -203,12 +208,15 @@ export function respondRedirect(r: HttpRequest): number {
   return respondBuiltIn(r, r.errorStatus)
 }
 
+function isRedirect(status: number): boolean {
+  return status >= 301 && status <= 308 && status !== 304
+}
+
 function respondBuiltIn(r: HttpRequest, status: number): number {
   const { location } = r
   r.lastModified = ''
   r.etag = ''
-  if (status < 301 || status > 308 || status === 304) r.redirect = ''
-  else if (r.redirect.startsWith('/') && location.absoluteRedirect) r.redirect = absolute(r) + r.redirect
+  if (!isRedirect(status)) r.redirect = ''
   if (location.msieRefresh && (status === 301 || status === 302) && isMsie(r)) {
     const page = refreshPage(r.redirect)
     r.redirect = ''

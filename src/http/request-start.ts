@@ -27,7 +27,7 @@ export function startRequest(r: HttpRequest, expectsTls: boolean, tls: ClientTls
     }
   }
   if (!parseUri(head.path, r.server.mergeSlashes, target)) {
-    r.log(INFO, `client sent invalid request: "${r.method} ${head.target}"`)
+    r.log(INFO, 'client sent invalid request while reading client request line')
     r.unparsedUri = ''
     r.keepAlive = false
     respondSpecial(r, 400)
@@ -45,7 +45,12 @@ export function startRequest(r: HttpRequest, expectsTls: boolean, tls: ClientTls
 export function refuseRequest(r: HttpRequest, status: number): void {
   const { head } = r
   r.keepAlive = false
-  r.uri = r.unparsedUri = head.target
-  r.log(INFO, head.error)
+  const lineRead = head.lineStop !== 0 || head.version === 20
+  if (lineRead && parseUri(head.path, r.server.mergeSlashes, target)) {
+    r.unparsedUri = head.path
+    r.uri = target.uri
+    r.args = target.args
+  }
+  r.log(INFO, `${head.error} while reading client request ${lineRead ? 'headers' : 'line'}`)
   respondSpecial(r, status)
 }

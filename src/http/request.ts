@@ -208,11 +208,13 @@ export class HttpRequest {
     if (level > log.level) return
     const server = this.server.name
     const host = this.header('host')
+    const referrer = this.header('referer')
     log.log(
       level,
       `${message}, client: ${this.clientAddress}, server: ${server}, request: "${this.head.requestLine}"` +
         (this.parent === null ? '' : `, subrequest: "${this.uri}"`) +
-        (host === null ? '' : `, host: "${host}"`),
+        (host === null ? '' : `, host: "${host}"`) +
+        (referrer === null ? '' : `, referrer: "${referrer}"`),
       this.stream.connectionNumber,
     )
   }

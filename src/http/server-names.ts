@@ -50,6 +50,7 @@ export class ServerNames {
     this.matched = null
     const exact = this.exact.get(host)
     if (exact !== undefined) return exact
+    if (host === '') return null
     if (this.suffixes.size === 0 && this.prefixes.size === 0 && this.patterns.length === 0) return null
     return this.bySuffix(host) ?? this.byPrefix(host) ?? this.byPattern(host)
   }

@@ -8,7 +8,7 @@
 // kernel from throwing the answer away (a close with unread data is a reset).
 
 import type { BodySink } from '../codec/h1/chunked.ts'
-import { parseRequestHead, RequestHead } from '../codec/h1/request-head.ts'
+import { giveUpRequestHead, parseRequestHead, RequestHead } from '../codec/h1/request-head.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
 import { INFO } from '../log/error-log.ts'
 import { accepted, type Connection, type ConnectionHandler } from '../net/connection.ts'
@@ -188,9 +188,7 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     this.responseWhole = true
     this.outputBefore = this.connection.bytesOut
     this.writer.reset()
-    const server =
-      head.host !== null ? this.listen.serverFor(head.host) : (this.tls?.server ?? this.listen.defaultServer)
-    const r = new HttpRequest(this, head, server, this.clientAddress, this.clientPort)
+    const r = new HttpRequest(this, head, this.serverOf(head), this.clientAddress, this.clientPort)
     if (head.host !== null && this.listen.matchedName !== null) execute(r, this.listen.matchedName, head.host)
     this.request = r
     return r
@@ -420,7 +418,11 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     this.clientEnded = true
     const r = this.request
     if (r === null || this.state !== ACTIVE) {
-      if (r === null) this.closeNow()
+      if (this.state === HEAD) this.giveUpHead(400, 'client prematurely closed connection')
+      else if (r === null) {
+        if (this.state === IDLE) this.noteLeft()
+        this.closeNow()
+      }
       return
     }
     // As nginx: a client that hangs up before it has an answer is gone; one that is being answered may have half-closed.
@@ -447,7 +449,7 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
   onTimeout(): void {
     const r = this.request
     if (this.state === ACTIVE && r !== null) this.requestTimedOut(r)
-    else if (this.state === HEAD) this.headTimedOut()
+    else if (this.state === HEAD) this.giveUpHead(408, 'client timed out (110: Connection timed out)')
     else if (
       this.state === LINGER &&
       performance.now() < this.lingerUntil &&
@@ -476,11 +478,12 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     this.close(r)
   }
 
-  private headTimedOut(): void {
+  private giveUpHead(status: number, why: string): void {
     const head = this.head!
+    giveUpRequestHead(head, status, this.input)
     const r = this.begin(head)
-    r.status = 408
-    r.log(INFO, 'client timed out (110: Connection timed out) while reading client request headers')
+    r.status = status
+    r.log(INFO, `${why} while reading client request ${head.lineStop === 0 ? 'line' : 'headers'}`)
     this.close(r)
   }
 }

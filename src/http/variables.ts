@@ -12,24 +12,20 @@ import { Slot, type Variable } from './module.ts'
 import { filePath } from './document-root.ts'
 import type { HttpRequest } from './request.ts'
 
-/** What a request's version is called; HTTP/0.9 has no name for itself. */
-const PROTOCOLS: Readonly<Record<number, string>> = { 10: 'HTTP/1.0', 11: 'HTTP/1.1', 20: 'HTTP/2.0' }
-
 const get = (getter: (r: HttpRequest) => string | null): Variable => ({ get: getter })
 
 export const coreVariables: Readonly<Record<string, Variable>> = {
-  args: { get: r => r.args, set: (r, value) => void (r.args = value) },
-  query_string: get(r => r.args),
+  args: { get: r => known(r.args), set: (r, value) => void (r.args = value) },
+  query_string: get(r => known(r.args)),
   is_args: get(r => (r.args === '' ? '' : '?')),
-  uri: get(r => r.uri),
-  document_uri: get(r => r.uri),
-  // A target that cannot be read is none.
-  request_uri: { get: r => (r.unparsedUri === '' ? null : r.unparsedUri) },
+  uri: get(r => known(r.uri)),
+  document_uri: get(r => known(r.uri)),
+  request_uri: get(r => known(r.unparsedUri)),
   request: get(r => r.head.requestLine),
-  request_method: get(r => r.method),
+  request_method: get(r => known(r.method)),
   scheme: get(r => (r.stream.tls === null ? 'http' : 'https')),
   https: get(r => (r.stream.tls === null ? '' : 'on')),
-  server_protocol: get(r => PROTOCOLS[r.version] ?? ''),
+  server_protocol: get(r => (r.version === 20 ? 'HTTP/2.0' : known(r.head.protocol))),
   host: get(r => (r.host === '' ? r.server.name : r.host)),
   hostname: get(() => hostname()),
   server_name: get(r => r.server.name),
@@ -66,6 +62,11 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   sent_http_connection: get(r => (r.status === 101 ? 'upgrade' : r.keepAlive ? 'keep-alive' : 'close')),
   sent_http_keep_alive: get(keepAliveField),
   sent_http_transfer_encoding: get(r => (r.headSent && r.contentLength < 0 && r.version === 11 ? 'chunked' : null)),
+}
+
+/** Of a head that could not be read, much is unknown. */
+function known(text: string): string | null {
+  return text === '' ? null : text
 }
 
 function isComplete(r: HttpRequest): boolean {

@@ -77,6 +77,7 @@ export class RequestHead extends FieldBlock {
     super.restart()
     this.status = 0
     this.done = false
+    this.protocol = ''
     this.lineStart = 0
     this.methodEnd = 0
     this.targetStart = 0
@@ -117,6 +118,13 @@ export function parseRequestHead(
   takeFields(head)
   const status = interpret(head)
   return status === 0 ? answer : status
+}
+
+/** No more bytes will come: what there is of an incomplete head, for the logs. */
+export function giveUpRequestHead(head: RequestHead, status: number, bytes: Buffer): void {
+  head.status = status
+  head.done = true
+  takeRefused(head, bytes, 0, bytes.length)
 }
 
 function scan(head: RequestHead, bytes: Buffer, start: number, end: number, limits: HeadLimits): number {

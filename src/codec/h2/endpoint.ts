@@ -150,6 +150,11 @@ export class Endpoint implements FrameSink {
     return id === this.abandoned ? 0 : id
   }
 
+  /** Has the other side opened a stream, or tried to? */
+  get begun(): boolean {
+    return this.lastPeerStream > 0 || this.abandoned > 0
+  }
+
   /** Has the other side's preface come? */
   get greeted(): boolean {
     return this.prefaceRead === PREFACE.length

@@ -264,6 +264,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
     const { defaultServer } = this.listen
     if (this.endpoint.midway !== 0 || !this.endpoint.greeted) timers.arm(this.timer, defaultServer.clientHeaderTimeout)
     else if (this.active > 0) timers.disarm(this.timer)
+    else if (!this.endpoint.begun) timers.arm(this.timer, defaultServer.clientHeaderTimeout)
     else timers.arm(this.timer, defaultServer.outside.keepaliveTimeout)
   }
 
