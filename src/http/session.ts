@@ -420,7 +420,7 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     if (r === null || this.state !== ACTIVE) {
       if (this.state === HEAD) this.giveUpHead(400, 'client prematurely closed connection')
       else if (r === null) {
-        if (this.state === IDLE) this.noteLeft()
+        if (this.state === IDLE && this.opening === null) this.noteLeft()
         this.closeNow()
       }
       return
@@ -481,6 +481,7 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
   private giveUpHead(status: number, why: string): void {
     const head = this.head!
     giveUpRequestHead(head, status, this.input)
+    this.input = NONE
     const r = this.begin(head)
     r.status = status
     r.log(INFO, `${why} while reading client request ${head.lineStop === 0 ? 'line' : 'headers'}`)

@@ -35,7 +35,7 @@ export class Sessions {
   draining = false
   private readonly all = new Set<Session>()
   private readonly max: number
-  private readonly errorLog: ErrorLog
+  readonly errorLog: ErrorLog
   private readonly make: MakeSession
   private emptied: (() => void) | null = null
 

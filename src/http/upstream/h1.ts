@@ -68,7 +68,7 @@ export const http1: Omit<UpstreamProtocol, 'requestHead' | 'passHead'> = {
     x.chunked = head.chunked
     x.reusable = head.keepAlive
     if (head.code < 200 && head.code !== 101) {
-      if (head.code === 103) passEarlyHints(x, head)
+      if (head.code === 103) passEarlyHints(x, head, head.text.length)
       return taken
     }
     x.names = head.names

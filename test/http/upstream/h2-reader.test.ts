@@ -62,7 +62,9 @@ function read(wire: Buffer, ends: readonly number[]): unknown {
       }
     }
   }
-  return { failed, problem: x.problem, status: x.status, names: x.names, values: x.values, body: body(), sent: sent() }
+  // What has come together with a fault is not delivered: how much that is depends on how it came.
+  const delivered = failed ? '' : body()
+  return { failed, problem: x.problem, status: x.status, names: x.names, values: x.values, delivered, sent: sent() }
 }
 
 const HEADS = [

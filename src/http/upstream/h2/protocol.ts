@@ -3,6 +3,7 @@
 import { DEFAULT_FRAME_SIZE } from '../../../codec/h2/constants.ts'
 import { ByteWriter } from '../../../codec/h2/byte-writer.ts'
 import { HpackEncoder, PLAIN } from '../../../codec/h2/hpack-encoder.ts'
+import { passEarlyHints } from '../early-hints.ts'
 import type { Exchange } from '../exchange.ts'
 import { bare } from '../protocol.ts'
 import type { UpstreamProtocol } from '../protocol.ts'
@@ -58,6 +59,7 @@ export const http2: Omit<UpstreamProtocol, 'requestHead' | 'passHead'> = {
       x.problem = 'upstream prematurely closed stream'
       return -1
     }
+    if (response.status === 103) passEarlyHints(x, response, response.size)
     x.status = response.status
     x.statusText = ''
     x.contentLength = response.contentLength
@@ -77,7 +79,11 @@ export const http2: Omit<UpstreamProtocol, 'requestHead' | 'passHead'> = {
   readBody(x: Exchange, bytes: Buffer, start: number, end: number): number {
     const reader = readerOf(x)
     const stop = reader.feed(x, bytes, start, end)
-    if (stop < 0) return -1
+    if (stop < 0) {
+      // What came together with a fault is not passed on: it would look like all there was.
+      x.pieceStart = x.pieceEnd = 0
+      return -1
+    }
     x.bodyDone = reader.ended
     x.reusable = reader.reusable
     return end

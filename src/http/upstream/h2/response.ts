@@ -10,12 +10,15 @@ export class H2Response {
   status = 0
   /** -1: not told. */
   contentLength = -1
+  /** By RFC 9113, 6.5.2. */
+  size = 0
   /** Nothing follows the head. */
   ends = false
 
   /** Takes a decoded head. @returns what is wrong with it */
   take(list: FieldList, ends: boolean): string {
     this.ends = ends
+    this.size = list.size
     for (let i = 0; i < list.count; i++) {
       const name = list.names[i]!
       const value = list.values[i]!
