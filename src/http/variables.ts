@@ -97,9 +97,14 @@ function joined(r: HttpRequest, name: string, separator: string): string | null 
   const { names, values, count } = r.head
   let value: string | null = null
   for (let i = 0; i < count; i++) {
-    if (names[i] === name) value = value === null ? values[i]! : value + separator + values[i]!
+    if (isNamed(names[i]!, name)) value = value === null ? values[i]! : value + separator + values[i]!
   }
   return value
+}
+
+/** In a variable's name, `_` stands for `-` and for itself. */
+function isNamed(field: string, name: string): boolean {
+  return field === name || (field.length === name.length && field.includes('_') && field.replaceAll('_', '-') === name)
 }
 
 /** First argument of that name, as sent; names compare without case. */

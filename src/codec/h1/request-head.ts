@@ -77,6 +77,7 @@ export class RequestHead extends FieldBlock {
     super.restart()
     this.status = 0
     this.done = false
+    this.version = 11
     this.protocol = ''
     this.lineStart = 0
     this.methodEnd = 0

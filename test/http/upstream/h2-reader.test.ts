@@ -18,7 +18,7 @@ function exchange(): { x: Exchange; body: () => string; sent: () => string } {
     settings: { headLimits: { headMax: 4096 } },
     link: { connection },
     reader: null,
-    r: { head: {} },
+    r: { head: {}, done: true },
     method: 'GET',
     status: 0,
     problem: '',
