@@ -241,7 +241,11 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
     }
     this.call = null
     this.claimed = false
-    this.paused = false
+    if (this.paused) {
+      // The end came together with what was too much for the client: the next response must be read all the same.
+      this.paused = false
+      this.connection.resume()
+    }
     timers.disarm(this.timer)
     if (this.leaving) {
       dispatcher.linkDone(this)
