@@ -142,16 +142,13 @@ class NodeExchange extends Exchange implements AppTimes {
     super.onClose(error)
   }
 
-  /** A worker that cannot be connected to is gone, though the master has not said so yet: the request waits for another. */
+  /** A worker that cannot be connected to is gone, though the master has not said so yet: the request waits for another.
+   *  Not if it had been sent on an idle connection to that worker before: it may be what the worker died of. */
   override failed(why: number): void {
     const { r, pass } = this
     const tried = retries.get(r) ?? 0
-    if (
-      !((this.state === CONNECTING && this.nobodyListens) || why === NO_LIVE) ||
-      tried === RETRIES_MAX ||
-      !pass.app.mayCome ||
-      r.done
-    ) {
+    const isAway = this.state === CONNECTING && this.nobodyListens && !this.wasAsked()
+    if (!(isAway || why === NO_LIVE) || tried === RETRIES_MAX || !pass.app.mayCome || r.done) {
       super.failed(why)
       return
     }
@@ -159,6 +156,12 @@ class NodeExchange extends Exchange implements AppTimes {
     pass.app.lose(this.worker)
     this.letGo()
     bodyReady(r)
+  }
+
+  /** Has this very worker had the request before? */
+  private wasAsked(): boolean {
+    const { attempts } = this
+    return attempts.length > 1 && attempts.at(-2)!.addr === attempts.at(-1)!.addr
   }
 
   /** The worker may be busy with others, or hang: the master asks it. */

@@ -24,6 +24,9 @@ export interface NodeWorkersOptions {
 /** What a process whose loop turns may take to say so. */
 const ANSWER_MS = 1000
 
+/** In which every thread has heard that a worker goes. */
+const NOTICE_MS = 100
+
 export class NodeWorkers implements Spawner {
   private readonly options: NodeWorkersOptions
   private readonly events: SpawnerEvents
@@ -109,8 +112,9 @@ export class NodeWorkers implements Spawner {
     this.children.get(pid)?.kill('SIGKILL')
   }
 
+  /** The front's threads have been told first: when the worker closes its idle connections, nobody must be about to use one. */
   leave(pid: number): void {
-    this.children.get(pid)?.kill('SIGTERM')
+    setTimeout(() => this.children.get(pid)?.kill('SIGTERM'), NOTICE_MS)
   }
 
   stop(graceful: boolean): void {
