@@ -56,7 +56,12 @@ export abstract class ClientSession implements Session {
   /** The client has closed a connection on which no request is under way. */
   protected noteLeft(): void {
     if (this.requests === 0) this.note(INFO, 'client closed connection while waiting for request')
-    else this.sessions.errorLog.log(INFO, `client ${this.clientAddress} closed keepalive connection`, this.connectionNumber)
+    else
+      this.sessions.errorLog.log(
+        INFO,
+        `client ${this.clientAddress} closed keepalive connection`,
+        this.connectionNumber,
+      )
   }
 
   /** Logs what is no request's. */

@@ -5,6 +5,7 @@
 import { chunkLine, httpDate, LAST_CHUNK, statusLine, TRAILERS_FOLLOW } from '../codec/h1/write.ts'
 import { ERR } from '../log/error-log.ts'
 import type { Connection } from '../net/connection.ts'
+import { mistrustsKeepAlive } from './keepalive-disable.ts'
 import { BodyStage, EMPTY, FLUSH, LAST } from './output.ts'
 import type { HttpRequest } from './request.ts'
 
@@ -169,16 +170,15 @@ export class ClientWriter extends BodyStage {
     if (this.owner.draining || this.owner.requests >= limit.keepaliveRequests || limit.keepaliveTimeout === 0)
       r.keepAlive = false
     else if (r.startMs - this.owner.connectedMs > limit.keepaliveTime) r.keepAlive = false
+    else if (mistrustsKeepAlive(r, limit.keepaliveDisable)) r.keepAlive = false
     // HTTP/0.9 has no heads.
     if (r.version === 9) return ''
     let framing = ''
     if (r.contentLength >= 0) {
       if (r.status !== 204 && r.status >= 200) framing = `Content-Length: ${r.contentLength}\r\n`
     } else if (!r.bodiless && r.status >= 200) {
-      if (r.version === 11 && limit.chunkedTransferEncoding) {
-        this.chunked = true
-        framing = 'Transfer-Encoding: chunked\r\n'
-      } else r.keepAlive = false
+      if (r.version === 11 && limit.chunkedTransferEncoding) this.chunked = true
+      else r.keepAlive = false
     }
     let text = this.firstLines(r)
     if (r.status === 204) {
@@ -189,6 +189,7 @@ export class ClientWriter extends BodyStage {
     text += framing
     if (r.lastModified !== '') text += `Last-Modified: ${r.lastModified}\r\n`
     if (r.redirect !== '') text += `Location: ${r.redirect}\r\n`
+    if (this.chunked) text += 'Transfer-Encoding: chunked\r\n'
     if (r.status === 101) text += 'Connection: upgrade\r\n'
     else text += r.keepAlive ? limit.keepaliveHeader : 'Connection: close\r\n'
     if (r.etag !== '') text += `ETag: ${r.etag}\r\n`

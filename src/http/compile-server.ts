@@ -226,6 +226,8 @@ class Builder implements LocationBuilder {
           ? 'Connection: keep-alive\r\n'
           : `Connection: keep-alive\r\nKeep-Alive: timeout=${keepalive.header}\r\n`,
       keepaliveRequests: conf.keepalive_requests,
+      keepaliveDisable: conf.keepalive_disable,
+      lingeringClose: conf.lingering_close,
       lingeringTime: conf.lingering_time,
       lingeringTimeout: conf.lingering_timeout,
       resetTimedoutConnection: conf.reset_timedout_connection,

@@ -21,6 +21,7 @@ import { Template } from '../config/template.ts'
 import type { Directive } from '../config/directive.ts'
 import { errorLog } from '../config/error-log.ts'
 import { errorPage } from './error-page.ts'
+import { keepaliveDisable } from './keepalive-disable.ts'
 import { limitExcept } from './limit-except.ts'
 import { parseListen, type ListenDeclaration } from './listen.ts'
 import { parseLocation } from './location-name.ts'
@@ -44,7 +45,7 @@ const keepaliveTimeout: Directive<KeepaliveTimeout> = {
 }
 
 function timeOf(word: string, at: Site): number {
-  return parseTime(word) ?? at.fail('invalid value')
+  return parseTime(word) ?? at.fail(`"${at.name}" directive invalid value`)
 }
 
 /** `root` and `alias`: made absolute unless they begin with a variable. */
@@ -55,6 +56,10 @@ function fileRoot(contexts: number): Directive<Template | null> {
         `"${at.name}" directive is duplicate, "${at.name === 'root' ? 'alias' : 'root'}" directive was specified earlier`,
       )
     }
+    const circle = /\$(?:\{(document_root|realpath_root)\}|(document_root|realpath_root))/.exec(word)
+    if (circle !== null) at.fail(`the $${circle[1] ?? circle[2]} variable cannot be used in the "${at.name}" directive`)
+    if (at.name === 'alias' && at.scope.args[0]?.startsWith('@') === true)
+      at.fail('the "alias" directive cannot be used inside the named location')
     const text = word.startsWith('$') ? word : at.prefixPath(word)
     return Template.parse(at.name === 'root' && text.length > 1 && text.endsWith('/') ? text.slice(0, -1) : text, at)
   })
@@ -138,10 +143,11 @@ export const coreDirectives = {
   send_timeout: time(everywhere, 60000),
   keepalive_timeout: keepaliveTimeout,
   keepalive_time: time(everywhere, 3_600_000),
+  keepalive_disable: keepaliveDisable,
   keepalive_requests: number(everywhere, 1000),
   lingering_time: time(everywhere, 30000),
   lingering_timeout: time(everywhere, 5000),
-  lingering_close: accepted(oneOf(everywhere, ['off', 'on', 'always'], 'on')),
+  lingering_close: oneOf(everywhere, ['off', 'on', 'always'], 'on'),
   reset_timedout_connection: flag(everywhere, false),
   tcp_nodelay: flag(everywhere, true),
   tcp_nopush: accepted(flag(everywhere, false)),

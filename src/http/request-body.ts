@@ -62,7 +62,7 @@ export class RequestBody {
   feed(r: HttpRequest, chunk: Buffer): boolean {
     const limit = r.location.clientMaxBodySize
     if (limit !== 0 && this.length + chunk.length > limit) {
-      r.log(ERR, `client intended to send too large chunked body: ${this.length + chunk.length} bytes`)
+      r.log(ERR, `client intended to send too large chunked body: ${this.length}+${chunk.length} bytes`)
       this.length += chunk.length
       respondSpecial(r, 413)
       return false
@@ -71,9 +71,8 @@ export class RequestBody {
       this.length += chunk.length
       return true
     }
-    const { clientBodyBufferSize, clientBodyInFileOnly } = r.location
-    const inMemory = this.path === '' && !this.inFile && clientBodyInFileOnly === 'off'
-    if (inMemory && this.length + chunk.length <= clientBodyBufferSize) this.remember(r, chunk)
+    const inMemory = this.path === '' && !this.inFile && r.location.clientBodyInFileOnly === 'off'
+    if (inMemory && this.length + chunk.length <= this.memoryMax(r)) this.remember(r, chunk)
     else if (!this.store(r, chunk)) return false
     this.length += chunk.length
     return true
@@ -121,15 +120,19 @@ export class RequestBody {
     }
   }
 
+  /** As nginx: a body that is up to a quarter larger than the buffer is not worth a file. */
+  private memoryMax(r: HttpRequest): number {
+    const size = r.location.clientBodyBufferSize
+    return this.declared > size && this.declared < size + (size >> 2) ? this.declared : size
+  }
+
   private remember(r: HttpRequest, chunk: Buffer): void {
     const needed = this.length + chunk.length
     if (this.memory === null) {
-      const size = this.declared >= 0 ? Math.min(this.declared, r.location.clientBodyBufferSize) : FIRST_ALLOCATION
+      const size = this.declared >= 0 ? Math.min(this.declared, this.memoryMax(r)) : FIRST_ALLOCATION
       this.memory = Buffer.allocUnsafe(Math.max(size, needed))
     } else if (needed > this.memory.length) {
-      const larger = Buffer.allocUnsafe(
-        Math.min(Math.max(needed, this.memory.length * 2), r.location.clientBodyBufferSize),
-      )
+      const larger = Buffer.allocUnsafe(Math.min(Math.max(needed, this.memory.length * 2), this.memoryMax(r)))
       this.memory.copy(larger, 0, 0, this.length)
       this.memory = larger
     }

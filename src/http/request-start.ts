@@ -45,12 +45,19 @@ export function startRequest(r: HttpRequest, expectsTls: boolean, tls: ClientTls
 export function refuseRequest(r: HttpRequest, status: number): void {
   const { head } = r
   r.keepAlive = false
-  const lineRead = head.lineStop !== 0 || head.version === 20
-  if (lineRead && parseUri(head.path, r.server.mergeSlashes, target)) {
+  const part = readTarget(r) ? 'headers' : 'line'
+  r.log(INFO, `${head.error} while reading client request ${part}`)
+  respondSpecial(r, status)
+}
+
+/** Of a head that goes no further, for logs and error pages. False: its first line was not read to the end. */
+export function readTarget(r: HttpRequest): boolean {
+  const { head } = r
+  if (head.lineStop === 0 && head.version !== 20) return false
+  if (parseUri(head.path, r.server.mergeSlashes, target)) {
     r.unparsedUri = head.path
     r.uri = target.uri
     r.args = target.args
   }
-  r.log(INFO, `${head.error} while reading client request ${lineRead ? 'headers' : 'line'}`)
-  respondSpecial(r, status)
+  return true
 }

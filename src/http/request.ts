@@ -207,11 +207,13 @@ export class HttpRequest {
     const log = this.location.errorLog
     if (level > log.level) return
     const server = this.server.name
+    const line = this.head.requestLine
     const host = this.header('host')
     const referrer = this.header('referer')
     log.log(
       level,
-      `${message}, client: ${this.clientAddress}, server: ${server}, request: "${this.head.requestLine}"` +
+      `${message}, client: ${this.clientAddress}, server: ${server}` +
+        (line === '' ? '' : `, request: "${line}"`) +
         (this.parent === null ? '' : `, subrequest: "${this.uri}"`) +
         (host === null ? '' : `, host: "${host}"`) +
         (referrer === null ? '' : `, referrer: "${referrer}"`),

@@ -50,6 +50,9 @@ export interface LocationRuntime {
   readonly keepaliveTime: number
   readonly keepaliveHeader: string
   readonly keepaliveRequests: number
+  /** Bits of keepalive_disable. */
+  readonly keepaliveDisable: number
+  readonly lingeringClose: 'off' | 'on' | 'always'
   readonly lingeringTime: number
   readonly lingeringTimeout: number
   readonly resetTimedoutConnection: boolean

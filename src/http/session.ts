@@ -10,7 +10,7 @@
 import type { BodySink } from '../codec/h1/chunked.ts'
 import { giveUpRequestHead, parseRequestHead, RequestHead } from '../codec/h1/request-head.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
-import { INFO } from '../log/error-log.ts'
+import { ERR, INFO } from '../log/error-log.ts'
 import { accepted, type Connection, type ConnectionHandler } from '../net/connection.ts'
 import { ClientSession } from './client-session.ts'
 import { BodyFraming, BROKEN_BODY } from './body-framing.ts'
@@ -22,7 +22,7 @@ import { execute } from './regex.ts'
 import { HttpRequest, type ClientStream } from './request.ts'
 import { RequestBody } from './request-body.ts'
 import { endRequest } from './request-end.ts'
-import { refuseRequest, startRequest } from './request-start.ts'
+import { readTarget, refuseRequest, startRequest } from './request-start.ts'
 import { Tunnel } from './session-tunnel.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from './runtime.ts'
 import { countClosed, countMove, countRequest } from '../zone/connection-counts.ts'
@@ -56,8 +56,10 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
   private resuming = false
   private clientEnded = false
   private lingerUntil = 0
-  /** bytesIn and bytesOut of the connection when the request began. */
+  /** What the request has taken of the input, but for a body that was dropped behind the answer. */
+  private requestBytes = 0
   private inputBefore = 0
+  /** bytesOut of the connection when the request began. */
   private outputBefore = 0
   private queuedBefore = 0
 
@@ -162,7 +164,6 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     if (this.state === IDLE) {
       this.enter(HEAD)
       this.pipelined = this.requests > 0 && (start > 0 || this.resuming)
-      this.inputBefore = this.connection.bytesIn - (end - start)
       if (this.requests > 0) timers.arm(this.timer, server.clientHeaderTimeout)
     }
     const used = parseRequestHead(bytes, start, end, server.limits, head)
@@ -170,6 +171,7 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     this.enter(ACTIVE)
     timers.disarm(this.timer)
     const r = this.begin(head)
+    this.requestBytes = used < 0 ? head.scanned : used
     if (used < 0) {
       refuseRequest(r, -used)
       return -1
@@ -208,12 +210,13 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     const r = this.request!
     const used = this.framing.feed(bytes, start, end, this)
     if (used === BROKEN_BODY) {
-      r.log(INFO, `client sent invalid chunked body: ${this.framing.error}`)
+      r.log(ERR, this.framing.error)
       r.keepAlive = false
       if (this.responseDone) this.close(r)
       else respondSpecial(r, 400)
       return end - start
     }
+    if (!this.responseDone) this.requestBytes += used
     if (this.framing.complete) {
       if (r.body !== null) r.body.trailers = this.framing.trailers
       this.bodyComplete(r)
@@ -257,7 +260,7 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
   private sayContinue(): void {
     if (!this.expectsContinue) return
     this.expectsContinue = false
-    if (!this.framing.complete) this.connection.writeText('HTTP/1.1 100 Continue\r\n\r\n')
+    this.connection.writeText('HTTP/1.1 100 Continue\r\n\r\n')
   }
 
   /** Goes on with bytes that were kept, unless the loop that would use them is running already. */
@@ -360,9 +363,10 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     const { location, keepAlive } = r
     // After a refusal nobody knows what else is on its way.
     const more = !this.framing.complete || this.input.length > 0 || r.status >= 400
+    const lingers = location.lingeringClose === 'on' ? more : location.lingeringClose === 'always'
     this.endRequest(r)
     if (keepAlive && !this.clientEnded) this.keep(location)
-    else if (more && !this.clientEnded) this.linger(location)
+    else if (lingers && !this.clientEnded) this.linger(location)
     else this.closeNow()
   }
 
@@ -388,8 +392,7 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
   }
 
   private endRequest(r: HttpRequest): void {
-    r.requestLength = this.connection.bytesIn - this.inputBefore - this.input.length
-    this.inputBefore = this.connection.bytesIn - this.input.length
+    r.requestLength = this.requestBytes
     r.bytesSent = this.connection.bytesOut - this.outputBefore
     this.request = null
     endRequest(r)
@@ -483,6 +486,8 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     giveUpRequestHead(head, status, this.input)
     this.input = NONE
     const r = this.begin(head)
+    this.requestBytes = head.lineStop === 0 ? 0 : head.scanned
+    readTarget(r)
     r.status = status
     r.log(INFO, `${why} while reading client request ${head.lineStop === 0 ? 'line' : 'headers'}`)
     this.close(r)

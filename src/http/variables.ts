@@ -18,8 +18,8 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   args: { get: r => known(r.args), set: (r, value) => void (r.args = value) },
   query_string: get(r => known(r.args)),
   is_args: get(r => (r.args === '' ? '' : '?')),
-  uri: get(r => known(r.uri)),
-  document_uri: get(r => known(r.uri)),
+  uri: get(uri),
+  document_uri: get(uri),
   request_uri: get(r => known(r.unparsedUri)),
   request: get(r => r.head.requestLine),
   request_method: get(r => known(r.method)),
@@ -43,7 +43,7 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   pid: get(() => `${process.pid}`),
   // For a post_action, that of the request it is about.
   request_completion: get(r => (isComplete(r.parent ?? r) ? 'OK' : '')),
-  request_body: get(r => (r.body === null || r.body.path !== '' ? null : r.body.bytes().toString('latin1'))),
+  request_body: get(r => (r.body === null || r.body.path !== '' ? null : known(r.body.bytes().toString('latin1')))),
   request_body_file: get(r => (r.body === null || r.body.path === '' ? null : r.body.path)),
   limit_rate: { get: r => `${rateOf(r) ?? 0}`, set: setRateText },
   request_id: get(requestId),
@@ -55,18 +55,28 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   tcpinfo_rttvar: get(r => tcpNumber(r, RTTVAR)),
   tcpinfo_snd_cwnd: get(r => tcpNumber(r, SND_CWND)),
   tcpinfo_rcv_space: get(r => tcpNumber(r, RCV_SPACE)),
-  sent_http_content_type: get(r => (r.contentType === '' ? null : r.contentType)),
+  sent_http_content_type: get(r => known(r.contentType)),
   sent_http_content_length: get(r => (r.contentLength < 0 ? null : `${r.contentLength}`)),
-  sent_http_location: get(r => (r.redirect === '' ? null : r.redirect)),
-  sent_http_last_modified: get(r => (r.lastModified === '' ? null : r.lastModified)),
+  sent_http_location: get(r => known(r.redirect)),
+  sent_http_last_modified: get(r => known(r.lastModified)),
+  sent_http_etag: get(r => known(r.etag) ?? sentHeader(r, 'etag')),
+  sent_http_server: get(r => known(r.serverHeader) ?? sentHeader(r, 'server')),
+  sent_http_date: get(r => known(r.dateHeader) ?? sentHeader(r, 'date')),
   sent_http_connection: get(r => (r.status === 101 ? 'upgrade' : r.keepAlive ? 'keep-alive' : 'close')),
   sent_http_keep_alive: get(keepAliveField),
-  sent_http_transfer_encoding: get(r => (r.headSent && r.contentLength < 0 && r.version === 11 ? 'chunked' : null)),
+  sent_http_transfer_encoding: get(r =>
+    r.headSent && !r.bodiless && r.contentLength < 0 && r.version === 11 ? 'chunked' : null,
+  ),
 }
 
-/** Of a head that could not be read, much is unknown. */
+/** What is empty was not there (ngx_http_variable_request). */
 function known(text: string): string | null {
   return text === '' ? null : text
+}
+
+/** A line that could not be read names none; of a target that could not, nothing is left. */
+function uri(r: HttpRequest): string | null {
+  return r.uri === '' && r.head.lineStop === 0 && r.version !== 20 ? null : r.uri
 }
 
 function isComplete(r: HttpRequest): boolean {
@@ -125,7 +135,7 @@ function cookie(r: HttpRequest, name: string): string | null {
   const { names, values, count } = r.head
   for (let i = 0; i < count; i++) {
     if (names[i] !== 'cookie') continue
-    for (const pair of values[i]!.split(/[;,]/)) {
+    for (const pair of values[i]!.split(';')) {
       const equals = pair.indexOf('=')
       if (equals !== -1 && pair.slice(0, equals).trim().toLowerCase() === name) return pair.slice(equals + 1).trim()
     }
@@ -155,7 +165,7 @@ function portText(port: number): string {
 function sentHeader(r: HttpRequest, name: string): string | null {
   let value: string | null = null
   for (let i = 0; i < r.outNames.length; i++) {
-    if (r.outNames[i]!.length !== name.length || r.outNames[i]!.toLowerCase() !== name) continue
+    if (r.outNames[i]!.length !== name.length || !isNamed(r.outNames[i]!.toLowerCase(), name)) continue
     value = value === null ? r.outValues[i]! : `${value}, ${r.outValues[i]!}`
   }
   return value

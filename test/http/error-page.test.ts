@@ -32,6 +32,11 @@ const server: HttpServer = await serveHttp(
   location /tokens { server_tokens off; return 404; }
   location /silent { error_page 404 /cut; }
   location /cut { return 444; }
+  location /late { error_page 408 /show; return 408; }
+  location /left { return 499; }
+  location /status { error_page 404 /seen; error_page 405 =200 /seen; if ($arg_not) { return 405; } return 404; }
+  location /seen { return 200 "seen $status"; }
+  location /redirected { error_page 301 /show; return 301 /there; }
   `,
   '',
   { files: { 'html/404.html': 'gone', 'html/400.html': 'bad' } },
@@ -147,4 +152,23 @@ test('444 as an error page closes the connection', async () => {
   const client = await raw(file, server.port)
   await client.send('GET /silent/x HTTP/1.1\r\nHost: a\r\n\r\n')
   assert.equal(await client.closed(), '')
+})
+
+test('408 and 499 have no answer, and no page', async () => {
+  for (const path of ['/late', '/left']) {
+    const client = await raw(file, server.port)
+    await client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
+    assert.equal(await client.closed(), '')
+  }
+})
+
+test('$status in a page is the status it comes with', async () => {
+  assert.equal(await answer('/status'), '404 seen 404')
+  assert.equal(await answer('/status?not=1'), '200 seen 200')
+})
+
+test('a redirect whose page is shown still leads to this server', async () => {
+  const response = await ask('/redirected')
+  assert.equal(response.status, 301)
+  assert.match(response.header('location')!, /^http:\/\/[^/]+\/there$/)
 })

@@ -210,3 +210,59 @@ test('line ends that a client smuggles into variables end no line', async t => {
   assert.equal(up.requests[1]!.target, '/v%20HTTP/1.1%0D%0AX-Evil:%201')
   assert.ok(up.requests.every(one => one.header('x-evil') === null))
 })
+
+test('an unbuffered body that has come with the head has its length, and a broken one reaches no upstream', async t => {
+  const up = await origin(t)
+  const server = await proxy(t, `http://${up.path}`, 'proxy_request_buffering off;')
+  const head = 'POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n'
+  const broken = await raw(t, server.port)
+  await broken.send(`${head}3\r\nabcd\r\n0\r\n\r\n`)
+  assert.match(await broken.closed(), /^HTTP\/1\.1 400 /)
+  assert.equal(up.accepted, 0)
+  const client = await raw(t, server.port)
+  await client.send(`${head}3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n`)
+  assert.match(await client.closed(), /^HTTP\/1\.1 200 /)
+  assert.equal(up.requests[0]!.head, `POST / HTTP/1.1\r\nHost: ${up.path}\r\nContent-Length: 5\r\n\r\n`)
+})
+
+test('who expects 100 Continue is told so even if the body has come with the head', async t => {
+  const up = await origin(t)
+  for (const buffering of ['on', 'off']) {
+    const server = await proxy(t, `http://${up.path}`, `proxy_request_buffering ${buffering};`)
+    const client = await raw(t, server.port)
+    await client.send(
+      'POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc',
+    )
+    assert.match(await client.closed(), /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 /)
+  }
+})
+
+test('arguments that were set are what the upstream is asked', async t => {
+  const up = await origin(t)
+  const server = await proxy(t, `http://${up.path}`, 'set $args $arg_to;')
+  for (const path of ['/a%20b?to=x', '/a?other', '/a', '/a?to=']) await request({ address: server.port, path })
+  assert.deepEqual(
+    up.requests.map(({ target }) => target),
+    ['/a%20b?x', '/a', '/a', '/a'],
+  )
+})
+
+test('what an upstream says to a part of a refused body is not the answer', async t => {
+  const refusing = await origin(t, () => 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate')
+  const page = await origin(t, reply('page'))
+  const server = await proxy(
+    t,
+    `http://${refusing.path}`,
+    `proxy_request_buffering off; client_max_body_size 4; error_page 400 413 @page; } location @page { proxy_pass http://${page.path};`,
+  )
+  for (const rest of ['3\r\ndef\r\n', 'zz\r\n']) {
+    const client = await raw(t, server.port)
+    const before = refusing.accepted
+    await client.send(
+      'POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
+    )
+    await eventually(() => refusing.accepted === before + 1)
+    await client.send(rest)
+    assert.match(await client.closed(), /^HTTP\/1\.1 4[\s\S]*page$/)
+  }
+})

@@ -24,17 +24,20 @@ async function byteByByte(socket: net.Socket, text: string): Promise<void> {
   }
 }
 
-for (const [name, text, body] of [
-  ['length', 'HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 5\r\n\r\nhello', 'hello'],
+for (const [name, text, body, length] of [
+  ['length', 'HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 5\r\n\r\nhello', 'hello', 5],
   [
     'chunks',
     'HTTP/1.1 200 OK\r\nX-A: 1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n',
     'hello',
+    // With its framing, as nginx counts.
+    24,
   ],
   [
     'interim heads',
     'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 2\r\n\r\nok',
     'ok',
+    2,
   ],
 ] as const) {
   test(`a response with ${name} is the same whole and byte by byte`, async t => {
@@ -48,7 +51,7 @@ for (const [name, text, body] of [
     }
     assert.equal(up.accepted, 1, 'one connection for all')
     await eventually(() => server.accessLog().split('\n').length === 5)
-    assert.equal(server.accessLog().split('\n')[0], `200 200 ${up.path} ${body.length} 1`)
+    assert.equal(server.accessLog().split('\n')[0], `200 200 ${up.path} ${length} 1`)
   })
 }
 
@@ -362,4 +365,42 @@ test('$upstream_cookie_ and several values of one field', async t => {
   )
   await request({ address: server.port })
   await eventually(() => server.accessLog() === 'abc|a, b|-\n' || assert.fail(server.accessLog()))
+})
+
+test('of fields that there can be one of, the first is passed on', async t => {
+  const fields = ['Expires', 'Date', 'Server', 'ETag', 'Last-Modified', 'Location', 'Content-Type']
+  const text = fields.map(name => `${name}: "1"\r\n${name}: "2"\r\n`).join('')
+  const up = await origin(t, (_request, socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 0\r\n${text}\r\n`)
+  })
+  const server = await proxy(t, up.path, 'proxy_pass_header Date; proxy_pass_header Server;')
+  const response = await request({ address: server.port })
+  for (const name of fields) assert.equal(response.header(name.toLowerCase()), '"1"', name)
+  assert.doesNotMatch(response.head, /"2"/)
+})
+
+test('a kept connection that breaks within a response head is no reason to fail', async t => {
+  let seen = 0
+  const up = await origin(t, (_request, socket) => {
+    if (++seen === 2) socket.end('HTTP/1.1 200')
+    else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+  })
+  const server = await serve(
+    t,
+    `http { upstream u { server ${up.path}; keepalive 1; }
+       server { listen 127.0.0.1:%%PORT_0%%; location / { proxy_pass http://u; proxy_set_header Connection ""; } } }`,
+  )
+  for (let i = 0; i < 3; i++) assert.equal((await request({ address: server.port })).text, 'ok')
+  assert.deepEqual([seen, up.accepted], [4, 2])
+})
+
+test('$proxy_host is unknown where an error page is not proxied', async t => {
+  const server = await serve(
+    t,
+    `http { log_format p '$uri $proxy_host'; access_log access.log p;
+       server { listen 127.0.0.1:%%PORT_0%%; error_page 502 /page;
+         location / { proxy_pass http://127.0.0.1:1; } location /page { return 200 page; } } }`,
+  )
+  await request({ address: server.port, path: '/' })
+  await eventually(() => server.accessLog() === '/page -\n')
 })

@@ -132,6 +132,13 @@ test('a body beyond client_body_buffer_size goes to a temporary file, which is g
   await eventually(() => readdirSync(`${dir}/client_body_temp`).length === 1)
 })
 
+test('a body that is little larger than client_body_buffer_size stays in memory', async t => {
+  const { port } = await start(t)
+  const client = await raw(t, port)
+  const body = 'x'.repeat(1200)
+  assert.equal((await client.request({ method: 'POST', path: '/echo', body })).text, body)
+})
+
 test('client_max_body_size: declared or chunked, the body is refused with 413 and the connection closed', async t => {
   const { port } = await start(t)
   const declared = await raw(t, port)
@@ -241,4 +248,29 @@ test('worker_connections: the longest idle connection makes room for a new one',
   assert.equal((await third.request()).text, 'hello')
   await first.closed()
   assert.equal((await second.request()).text, 'hello')
+})
+
+test('lingering_close: a connection that is refused a body is read on, cut off at once, or read on in any case', async t => {
+  const { port } = await serveHttp(
+    t,
+    `lingering_timeout 200ms; client_max_body_size 1;
+     location /on { }
+     location /off { lingering_close off; }
+     location /always { lingering_close always; return 200; }`,
+  )
+  const lingers = async (path: string, fields: string): Promise<boolean> => {
+    const client = await raw(t, port)
+    await client.send(`POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${fields}\r\n`)
+    await client.response()
+    // A connection that is gone answers the first late byte with a reset, and the second cannot be sent.
+    await client.send('x')
+    await new Promise(resolve => setTimeout(resolve, 50))
+    return client.send('y').then(
+      () => true,
+      () => false,
+    )
+  }
+  assert.equal(await lingers('/on', 'Content-Length: 9\r\n'), true)
+  assert.equal(await lingers('/off', 'Content-Length: 9\r\n'), false)
+  assert.equal(await lingers('/always', ''), true)
 })

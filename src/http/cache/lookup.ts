@@ -300,7 +300,7 @@ export class CacheLookup {
     return new CachedResponse(this, until)
   }
 
-  /** What is kept as a whole may be asked for in part, and on conditions, as if it were kept already. */
+  /** The upstream was asked for the whole, unconditionally: the client gets its part, and only if it must, as if from the cache. */
   weigh(hasRange: boolean): void {
     const { r } = this.x
     const { dateRule, maxRanges } = this.conf.sending

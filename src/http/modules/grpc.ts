@@ -133,8 +133,10 @@ function requestHead(x: Exchange): string {
   block.add(':method', x.method)
   block.add(':scheme', x.tls === null ? 'http' : 'https')
   block.add(':path', targetText(requestUri(r, '', false, '')))
+  // As nginx: a host that is set goes as the field it was set as.
   const host = conf.host === null ? '' : fieldValue(conf.host.get(r))
-  block.add(':authority', host === '' ? ownName(x) : host)
+  if (conf.host === null) block.add(':authority', ownName(x))
+  else if (host !== '') block.add('host', host)
   for (let i = 0; i < conf.fields.length; i++) {
     const { name, value } = conf.fields[i]!
     const text = fieldValue(value.get(r))

@@ -4,7 +4,7 @@
 
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import type { Directive, Directives } from '../../config/directive.ts'
-import { accepted, bitmask, flag, later, number, one, size, str, time } from '../../config/values.ts'
+import { accepted, flag, later, number, one, size, str, time } from '../../config/values.ts'
 import { httpModule } from '../module.ts'
 import type { Variable } from '../module.ts'
 
@@ -16,7 +16,6 @@ export const laterModule = httpModule({
   name: 'later',
   directives: {
     send_lowat: accepted(size(everywhere, 0)),
-    keepalive_disable: accepted(bitmask(everywhere, { none: 1, msie6: 2, safari: 4 }, 2)),
     keepalive_min_timeout: later(time(everywhere, 0)),
     ...socketBuffersOf('proxy'),
     ...socketBuffersOf('fastcgi'),

@@ -182,8 +182,10 @@ function get(getter: (r: HttpRequest) => string): Variable {
 }
 
 function statusText(r: HttpRequest): string {
-  if (r.status === 0) return r.version === 9 ? '009' : '000'
-  return r.status < 100 ? `${r.status}`.padStart(3, '0') : `${r.status}`
+  // What an error page is made for is known before it is answered.
+  const status = r.status === 0 ? r.errorStatus : r.status
+  if (status === 0) return r.version === 9 ? '009' : '000'
+  return status < 100 ? `${status}`.padStart(3, '0') : `${status}`
 }
 
 /** Milliseconds as seconds with three digits behind the point. */

@@ -11,7 +11,7 @@ export class Attempt {
   connectMs = -1
   headerMs = -1
   responseMs = -1
-  /** Bytes of the response's body, and all bytes. */
+  /** Bytes behind the response's head, with their framing as nginx counts them, and all bytes. */
   responseLength = 0
   bytesReceived = 0
   bytesSent = 0

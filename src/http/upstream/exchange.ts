@@ -324,7 +324,7 @@ export class Exchange implements PeerUser, Source, Producer {
 
   /** This attempt has failed before anything went to the client: the next one, or an error page. */
   failed(why: number): void {
-    const stale = why === ERROR && this.stale()
+    const stale = why === ERROR && this.cached
     this.closeLink()
     this.attempt!.status = statusOf(why)
     this.attempt!.responseMs = this.attempt!.elapsed
@@ -408,7 +408,7 @@ export class Exchange implements PeerUser, Source, Producer {
     this.link = null
   }
 
-  private settleCounts(): void {
+  settleCounts(): void {
     const { link, attempt } = this
     if (attempt !== null && link !== null) attempt.bytesSent = link.connection.bytesOut - link.bytesBefore
   }

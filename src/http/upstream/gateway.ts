@@ -31,7 +31,7 @@ import { upstreamSettings } from './settings.ts'
 import type { UpstreamSettings } from './settings.ts'
 import { peerTlsFor, upstreamTls } from './tls.ts'
 import type { PeerTlsSettings } from '../../upstream/peer-tls.ts'
-import { StreamedBody } from './streamed-body.ts'
+import { streamBody } from './streamed-body.ts'
 
 /** What a gateway protocol is, apart from its messages. */
 export interface Gateway {
@@ -200,9 +200,7 @@ function exchange(
   x.sendsBody = conf.settings.passRequestBody && body !== null
   const streams = x.sendsBody && !conf.settings.requestBuffering && !body!.complete
   if (streams && (conf.gateway.anyLength || body!.declared >= 0)) {
-    x.streamed = new StreamedBody(r, body!.declared)
-    r.body = x.streamed
-    begin(r)
+    streamBody(x, begin)
     return DONE
   }
   return readRequestBody(r, begin)

@@ -108,14 +108,20 @@ function begin(x: Exchange, chunk: Buffer, at: number): void {
   // nginx's rule: what is not buffered leaves as it comes.
   if (!x.buffering) setRate(r, 0)
   store(x)
-  if (x.cache !== null && x.stored !== null) x.cache.weigh(settings.forceRanges)
+  if (x.cache !== null && x.cache.cacheable) x.cache.weigh(settings.forceRanges)
   if (!sendHead(r)) {
     x.letGo()
     return
   }
   if (r.range !== null && x.status === 200) new RangeStage(r.range.ranges[0]!).enter(r)
-  if (settings.passTrailers && x.chunked && r.version >= 11) r.trailers = new PassedTrailers(x, r.trailers)
+  if (settings.passTrailers && mayHaveTrailers(x)) r.trailers = new PassedTrailers(x, r.trailers)
   relay(x, chunk, at)
+}
+
+/** Behind a body of known length, only HTTP/2 has room for them. */
+function mayHaveTrailers({ r, chunked, contentLength, protocol }: Exchange): boolean {
+  if (chunked) return r.version >= 11
+  return r.version >= 20 && contentLength > 0 && protocol.writeBody !== undefined
 }
 
 function store(x: Exchange): void {
@@ -142,6 +148,7 @@ function relay(x: Exchange, chunk: Buffer, at: number): void {
   x.state = RELAYING
   if (x.buffering && x.settings.limitRate !== null) x.readRate = readRateOf(x, x.settings.limitRate)
   if (x.bodyDone || (r.bodiless && x.stored === null)) {
+    if (r.method !== 'HEAD') x.attempt!.responseLength += chunk.length - at
     // A body the client does not want (HEAD made GET by proxy_method) is not read to its end.
     if (x.bodyDone) overrun(x, chunk, at)
     finishStored(x)
@@ -184,6 +191,7 @@ function finishStored(x: Exchange): void {
 
 /** Bytes of the body's part of the connection. */
 export function relayBody(x: Exchange, chunk: Buffer, start: number, end: number): void {
+  x.attempt!.responseLength += end - start
   x.chunk = chunk
   x.pieceStart = 0
   x.pieceEnd = 0
@@ -211,7 +219,6 @@ export function continueBody(x: Exchange, last: boolean): void {
   const piece = x.pieceEnd > x.pieceStart ? x.chunk!.subarray(x.pieceStart, x.pieceEnd) : EMPTY
   x.pieceStart = 0
   x.pieceEnd = 0
-  x.attempt!.responseLength += piece.length
   if (x.stored !== null && !last) x.stored.write(piece)
   const { r } = x
   if (r.done) return

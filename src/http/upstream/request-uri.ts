@@ -19,10 +19,17 @@ function clientTarget(r: HttpRequest): string {
   return target.startsWith('?') ? `/${target}` : target
 }
 
+/** `set $args` makes them anew. */
+function argsHold(target: string, args: string): boolean {
+  const at = target.indexOf('?')
+  if (at === -1) return args === ''
+  return target.length - at - 1 === args.length ? target.endsWith(args) : target.includes('#')
+}
+
 const parsed = new Uri()
 
 /** Does what the client has sent still mean the request's path? An internal redirect or rewrite may have changed it. */
 function spellingHolds(r: HttpRequest): boolean {
-  if (!r.internal) return true
+  if (!r.internal) return argsHold(r.unparsedUri, r.args)
   return parseUri(r.head.path, r.server.mergeSlashes, parsed) && parsed.uri === r.uri && parsed.args === r.args
 }

@@ -24,6 +24,19 @@ const LAST_MODIFIED = 10
 const ETAG = 11
 const ACCEL_LIMIT_RATE = 12
 const ACCEL_CHARSET = 13
+const EXPIRES = 14
+
+/** Of those only the first is heard (ngx_http_upstream_process_header_line). */
+const SINGLE =
+  (1 << CONTENT_TYPE) |
+  (1 << LOCATION) |
+  (1 << REFRESH) |
+  (1 << SERVER) |
+  (1 << DATE) |
+  (1 << LAST_MODIFIED) |
+  (1 << ETAG) |
+  (1 << EXPIRES)
+
 /** With any of the above: seen by us, not by the client. */
 const HIDDEN = 64
 
@@ -45,6 +58,7 @@ const ACTIONS: Readonly<Record<string, number>> = {
   'x-accel-charset': ACCEL_CHARSET,
   'last-modified': LAST_MODIFIED,
   etag: ETAG,
+  expires: EXPIRES,
 }
 
 export type FieldActions = ReadonlyMap<string, number>
@@ -99,15 +113,11 @@ export function passFields(
     if (action === 0) r.addHeader(head.originalName(i), value)
     else {
       const bit = 1 << (action & ~HIDDEN)
-      if (isRepeated(action, seen, bit)) repeated(x, head.originalName(i), value)
+      if ((seen & bit & SINGLE) !== 0) repeated(x, head.originalName(i), value)
       else take(x, rewriting, action, head.originalName(i), value)
       seen |= bit
     }
   }
-}
-
-function isRepeated(action: number, seen: number, bit: number): boolean {
-  return (seen & bit) !== 0 && (action === CONTENT_TYPE || action === LOCATION || action === REFRESH)
 }
 
 function repeated(x: Exchange, name: string, value: string): void {

@@ -6,7 +6,7 @@ import { RequestBody } from '../request-body.ts'
 import type { HttpRequest } from '../request.ts'
 import { ERR } from '../../log/error-log.ts'
 import { keep } from '../../net/read-buffer.ts'
-import { OVER, RELAYING } from './exchange.ts'
+import { OVER, RELAYING, upstreamSlot } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import { sent, writePieces } from './sending.ts'
 
@@ -35,7 +35,7 @@ export class StreamedBody extends RequestBody {
   override feed(r: HttpRequest, chunk: Buffer): boolean {
     const limit = r.location.clientMaxBodySize
     if (limit !== 0 && this.length + chunk.length > limit) {
-      r.log(ERR, `client intended to send too large chunked body: ${this.length + chunk.length} bytes`)
+      r.log(ERR, `client intended to send too large chunked body: ${this.length}+${chunk.length} bytes`)
       this.length += chunk.length
       this.target = null
       respondSpecial(r, 413)
@@ -117,6 +117,9 @@ export class StreamedBody extends RequestBody {
   }
 
   override release(): void {
+    // The rest will not come (it was too large or broken): what the upstream says to a part of it is nobody's answer.
+    const x = upstreamSlot.get(this.r)
+    if (!this.complete && x !== null && x.streamed === this) x.letGo()
     this.waiting = []
     this.first = []
     this.target = null
@@ -142,6 +145,27 @@ export class StreamedBody extends RequestBody {
     if (x.link !== null) x.link.watch(x.settings.sendTimeout)
     this.r.stream.readBody(false)
   }
+}
+
+/**
+ * The body goes on as it comes. What has come with the head is looked at first: if it is all of the body, that is one like
+ * any other, its length known; if it is broken, no upstream hears of it.
+ */
+export function streamBody(x: Exchange, begin: (r: HttpRequest) => void): void {
+  const { r } = x
+  x.streamed = new StreamedBody(r, r.body!.declared)
+  r.body = x.streamed
+  r.stream.readBody(true)
+  process.nextTick(beginStreaming, x, begin)
+}
+
+function beginStreaming(x: Exchange, begin: (r: HttpRequest) => void): void {
+  const { r } = x
+  // It may have been refused by now.
+  if (r.done || r.headSent || r.source !== x) return
+  const { complete, trailers } = x.streamed!
+  if (complete && (trailers.length === 0 || !x.settings.passTrailers)) x.streamed = null
+  begin(r)
 }
 
 function flush(body: StreamedBody): void {

@@ -16,7 +16,11 @@ export const upstreamVariables: Readonly<Record<string, Variable>> = {
   ),
   upstream_response_length: each(attempt => String(attempt.responseLength)),
   upstream_bytes_received: each(attempt => String(attempt.bytesReceived)),
-  upstream_bytes_sent: each(attempt => String(attempt.bytesSent)),
+  upstream_bytes_sent: each((attempt, r) => {
+    // Of the one that is under way it is asked for now.
+    upstreamSlot.get(r)!.settleCounts()
+    return String(attempt.bytesSent)
+  }),
   upstream_last_server_name: { get: r => upstreamSlot.get(r)?.choice.lastServer || null },
 }
 

@@ -26,6 +26,17 @@ const server: Server = await serve(
         location /buffered { access_log buffered.log plain buffer=1k; return 200; }
         location /flushed { access_log flushed.log plain buffer=64k flush=100ms; return 200; }
       }
+      log_format bodiless '$sent_http_content_type|$sent_http_content_length|$sent_http_transfer_encoding';
+      log_format gone '$args|$query_string|$request_body|$cookie_a|$http_x_y|$sent_http_etag|$sent_http_x_z|';
+      server {
+        listen 127.0.0.1:%%PORT_2%%;
+        underscores_in_headers on;
+        access_log gone.log gone;
+        add_header ETag '"e"';
+        add_header X_Z z;
+        location / { return 200; }
+        location /none { return 204 text; access_log none.log bodiless; }
+      }
       server {
         listen 127.0.0.1:%%PORT_1%%;
         access_log logs/access.log combined;
@@ -122,6 +133,15 @@ test('buffered lines are written when the server stops', async t => {
   await request({ address: own.port, path: '/last' })
   await own.stop()
   assert.match(own.file('end.log'), /GET \/last/)
+})
+
+test('what is not there is a hyphen; underscores in names of fields are hyphens, or underscores', async () => {
+  const headers = { X_Y: 'y', Cookie: 'b=1; a=2,c=3' }
+  await request({ address: server.ports[2]!, path: '/?', headers })
+  await request({ address: server.ports[2]!, path: '/none' })
+  await eventually(
+    () => server.file('gone.log') === '-|-|-|2,c=3|y|\\x22e\\x22|z|\n' && server.file('none.log') === '-|-|-\n',
+  )
 })
 
 test('what cannot be is refused', async t => {

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readlinkSync, symlinkSync, truncateSync, utimes
 import { join } from 'node:path'
 import test, { after } from 'node:test'
 import { eventually, raw, request, serve, type Response, type Server } from '../../helpers/index.ts'
+import { serveHttp } from '../../helpers/http.ts'
 
 const MODIFIED = 981173106
 const DATE = 'Sat, 03 Feb 2001 04:05:06 GMT'
@@ -252,3 +253,10 @@ function descriptorsOf(pid: number): string[] {
     return []
   }
 }
+
+test('root and alias: a path made of itself is refused, and an alias where no part of the URI can be replaced', async t => {
+  const refused = (body: string, problem: RegExp): Promise<void> => assert.rejects(serveHttp(t, body), problem)
+  await refused('root $document_root/x;', /the \$document_root variable cannot be used in the "root" directive/)
+  await refused('location / { alias ${realpath_root}; }', /the \$realpath_root variable .* in the "alias" directive/)
+  await refused('location @x { alias y; }', /the "alias" directive cannot be used inside the named location/)
+})

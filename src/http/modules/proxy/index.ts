@@ -17,7 +17,7 @@ import { http1 } from '../../upstream/h1.ts'
 import type { UpstreamProtocol } from '../../upstream/protocol.ts'
 import { requestUri } from '../../upstream/request-uri.ts'
 import { peerTlsFor } from '../../upstream/tls.ts'
-import { StreamedBody } from '../../upstream/streamed-body.ts'
+import { streamBody } from '../../upstream/streamed-body.ts'
 import { requestTrailers } from '../../upstream/trailers.ts'
 import { compileProxy } from './conf.ts'
 import type { ProxyConf } from './conf.ts'
@@ -83,9 +83,7 @@ function exchange(r: HttpRequest, conf: ProxyConf, target: Target): number {
     !body!.complete &&
     (body!.declared >= 0 || conf.http11 || conf.http2)
   ) {
-    x.streamed = new StreamedBody(r, body!.declared)
-    r.body = x.streamed
-    x.connect()
+    streamBody(x, bodyReady)
     return DONE
   }
   return readRequestBody(r, bodyReady)

@@ -3,6 +3,7 @@
 
 import { Slot } from '../../module.ts'
 import type { HttpRequest } from '../../request.ts'
+import type { LocationRuntime } from '../../runtime.ts'
 import type { Group } from '../../../upstream/group.ts'
 import { parseUpstreamUrl } from '../../../upstream/address.ts'
 import type { UpstreamUrl } from '../../../upstream/address.ts'
@@ -18,6 +19,7 @@ export interface Target {
 }
 
 const slot = new Slot<Target>()
+const passedBy = new Slot<LocationRuntime>()
 
 export function targetOf(r: HttpRequest): Target | null {
   return slot.get(r)
@@ -25,6 +27,12 @@ export function targetOf(r: HttpRequest): Target | null {
 
 export function setTarget(r: HttpRequest, target: Target): void {
   slot.set(r, target)
+  passedBy.set(r, r.location)
+}
+
+/** Null again when the request has been redirected to a location that passes nothing on. */
+export function currentTarget(r: HttpRequest): Target | null {
+  return passedBy.get(r) === r.location ? slot.get(r) : null
 }
 
 const HTTP_PORT = 80

@@ -2,11 +2,11 @@
 
 import type { Variable } from '../../module.ts'
 import type { HttpRequest } from '../../request.ts'
-import { targetOf } from './target.ts'
+import { currentTarget } from './target.ts'
 
 export const proxyVariables: Readonly<Record<string, Variable>> = {
-  proxy_host: { get: r => targetOf(r)?.hostHeader ?? null },
-  proxy_port: { get: r => targetOf(r)?.port ?? null },
+  proxy_host: { get: r => currentTarget(r)?.hostHeader ?? null },
+  proxy_port: { get: r => currentTarget(r)?.port ?? null },
   proxy_add_x_forwarded_for: { get: forwardedFor },
 }
 

@@ -57,7 +57,11 @@ function defineVariables(scope: Scope, http: HttpSetup): void {
 function readOrWarn(r: HttpRequest, index: number, name: string): string {
   const value = readValue(r, index)
   if (value !== undefined) return value
-  if (warns.get(r) === true) r.log(WARN, `using uninitialized "${name}" variable`)
+  if (warns.get(r) === true) {
+    r.log(WARN, `using uninitialized "${name}" variable`)
+    // Once is enough.
+    writeValue(r, index, '')
+  }
   return ''
 }
 

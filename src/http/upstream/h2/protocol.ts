@@ -51,9 +51,14 @@ export const http2: Omit<UpstreamProtocol, 'requestHead' | 'passHead'> = {
 
   readHead(x: Exchange, bytes: Buffer, start: number, end: number): number {
     const reader = readerOf(x)
-    const stop = reader.feed(x, bytes, start, end)
+    let stop = reader.feed(x, bytes, start, end)
     if (stop < 0) return -1
     const { response } = reader
+    // The stream's RST_STREAM with NO_ERROR, SETTINGS and their like may follow a head that is all of the response.
+    if (response.ends && stop < end) {
+      const last = reader.feed(x, bytes, stop, end)
+      if (last >= 0) stop = last
+    }
     if (response.status === 0) return end - start
     if (response.ends && response.contentLength > 0 && hasBody(x, response.status)) {
       x.problem = 'upstream prematurely closed stream'

@@ -32,6 +32,7 @@ const server = await serveHttp(
   location /zero { rewrite ^/zero(.*)$ $1 last; }
   location /chain { rewrite ^/chain/(.*)$ /c2/$1; rewrite ^/c2/(.*)$ /text/$1?c; }
   location /stop { rewrite ^/stop/(.*)$ /text/$1; break; return 200 no; }
+  location /never { if ($never) { set $never x; } return 200 "$never-$never-"; }
   location /int { internal; return 200 "int $uri"; }
   location /toint { rewrite ^ /int last; }
   location ~ ^/nl$ { return 200 nl; }
@@ -148,4 +149,10 @@ test('location: a text that is too much for its pattern is an error, not a misma
   assert.equal((await ask('/hostile/aaa')).text, 'matched')
   assert.equal((await ask(`/hostile/${'a'.repeat(200)}b`)).status, 500)
   assert.match(server.errorLog(), /\[alert\] .*pcre2_match\(\) failed: -47 on "\/hostile\/a+b" using "\^\/hostile/)
+})
+
+test('a variable that nobody has set is warned about once', async () => {
+  const before = server.errorLog().length
+  assert.equal((await get(server.port, '/never')).text, '--')
+  assert.equal(server.errorLog().slice(before).split('using uninitialized "never" variable').length, 2)
 })
