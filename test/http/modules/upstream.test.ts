@@ -207,7 +207,7 @@ test('variables tell of each attempt: where, how long, how much, and whom it was
   const line = await eventually(() => readFileSync(join(server.dir, 'access.log'), 'latin1').trim())
   const [addr, status, length, last, ...rest] = line.split('|')
   assert.equal(addr, `${bad.path}, 127.0.0.1:${good.port}`)
-  assert.deepEqual([status, length, last], ['500, 200', '0, 2', 'localhost'])
+  assert.deepEqual([status, length, last], ['500, 200', '0, 22', 'localhost'])
   assert.deepEqual(rest.slice(0, 4), ['1', 'v', '7', '-, -'])
   assert.match(rest[4]!, /^0\.\d{3}, 0\.\d{3}$/)
   assert.match(rest[5]!, /^[1-9]\d*, [1-9]\d*$/)
