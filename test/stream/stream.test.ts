@@ -117,7 +117,8 @@ test('TLS may end here, begin here, or pass through unread but for the name', as
 
 test('plain text where a client’s hello is looked for passes on', async () => {
   // The TLS server behind refuses it, which is its own affair.
-  assert.match(await talk(plainTo(3), 'GET / HTTP/1.0\r\n\r\n'), /^(\x15\x03[^]*)?$/)
+  const answer = await talk(plainTo(3), 'GET / HTTP/1.0\r\n\r\n')
+  assert.ok(answer === '' || answer.startsWith('\x15\x03'), answer)
 })
 
 test('a text may be all the answer', async () => {

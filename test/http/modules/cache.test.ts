@@ -350,3 +350,10 @@ test('a zone that is not declared is refused, and so are parameters that make no
     /no "fastcgi_cache_key" for "fastcgi_cache"/,
   )
 })
+
+test('conditions are met for a response that could have been kept, too', async t => {
+  const { get } = await cached(t, '', 'ETag: "a"')
+  for (let i = 0; i < 2; i++) assert.equal((await get('/', { 'If-None-Match': '"a"' })).status, 304)
+  assert.equal((await get('/', { 'If-Match': '"b"' })).status, 412)
+  assert.equal((await get('/')).status, 200)
+})

@@ -30,7 +30,11 @@ function exchange(): { x: Exchange; body: () => string; sent: () => string } {
     bodySent: true,
     deliver: (start: number, end: number) => void (body += chunk.toString('latin1', start, end)),
   } as unknown as Exchange
-  Object.defineProperty(x, 'chunk', { set: (value: Buffer) => void (chunk = value) })
+  Object.defineProperty(x, 'chunk', {
+    set(value: Buffer) {
+      chunk = value
+    },
+  })
   return { x, body: () => body, sent: () => sent }
 }
 

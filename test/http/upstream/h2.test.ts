@@ -48,7 +48,7 @@ function echo(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeader
     for (const byte of chunk) sum = (sum + byte) % 65521
   })
   stream.on('end', () => {
-    const text = Object.entries(headers).map(([name, value]) => `${name}: ${value}\n`)
+    const text = Object.entries(headers).map(([name, value]) => `${name}: ${String(value)}\n`)
     stream.respond({ ':status': 200, 'content-type': 'text/plain', 'x-kept': String(numbers.get(stream.session!)) })
     stream.end(`${text.join('')}${size} ${sum}\n`)
   })
