@@ -1,7 +1,7 @@
 // The PROXY protocol's header, which a balancer sends in front of a connection's first byte to tell whose it is: version 1
 // is a line of text, version 2 is binary and may carry further values (TLVs). Read piece by piece, as sockets give it.
 
-import { formatIpv6, ipv4Text } from '../lib/networks.ts'
+import { addressBytes, formatIpv6, ipv4Text } from '../lib/networks.ts'
 
 /** What a header tells. */
 export class ProxyProtocol {
@@ -198,4 +198,46 @@ function findTlv(tlvs: string, type: number): string | null {
     at = next
   }
   return null
+}
+
+// ── written ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Version 1, as latin1 text (section 2.1). */
+export function proxyLine({ source, sourcePort, destination, destinationPort }: ProxyProtocol): string {
+  const from = addressBytes(source)
+  if (from === '' || addressBytes(destination).length !== from.length) return 'PROXY UNKNOWN\r\n'
+  return `PROXY ${from.length === 4 ? 'TCP4' : 'TCP6'} ${source} ${destination} ${sourcePort} ${destinationPort}\r\n`
+}
+
+const PROXIED = '\x21'
+const OF_OUR_OWN = '\x20'
+const STREAM_V4 = '\x11'
+const STREAM_V6 = '\x21'
+
+/** Version 2, as latin1 text (section 2.2); a client without an address is told as a connection of our own. */
+export function proxyHeader({ source, sourcePort, destination, destinationPort, tlvs }: ProxyProtocol): string {
+  const from = addressBytes(source)
+  const to = addressBytes(destination)
+  const known = from !== '' && from.length === to.length
+  const content = (known ? from + to + uint16(sourcePort) + uint16(destinationPort) : '') + tlvs
+  const family = known ? (from.length === 4 ? STREAM_V4 : STREAM_V6) : '\0'
+  return SIGNATURE.toString('latin1') + (known ? PROXIED : OF_OUR_OWN) + family + uint16(content.length) + content
+}
+
+/** One value by nginx's name for its type, for a header's `tlvs`; '' for an empty value. */
+export function tlv(name: 'alpn' | 'authority' | 'ssl', value: string): string {
+  return value === '' ? '' : String.fromCharCode(name === 'ssl' ? SSL : TYPES[name]!) + uint16(value.length) + value
+}
+
+/** What the `ssl` value holds of a client that spoke TLS: version and cipher; it was not asked for a certificate, or that
+ *  was verified (0) or not. */
+export function tlsTlv(version: string, cipher: string, verified: boolean, shown: boolean): string {
+  const part = (name: string, value: string): string =>
+    value === '' ? '' : String.fromCharCode(SSL_TYPES[name]!) + uint16(value.length) + value
+  const flags = String.fromCharCode(CLIENT_SSL | (shown ? 6 : 0))
+  return tlv('ssl', `${flags}\0\0\0${verified ? '\0' : '\x01'}${part('version', version)}${part('cipher', cipher)}`)
+}
+
+function uint16(value: number): string {
+  return String.fromCharCode((value >>> 8) & 255, value & 255)
 }

@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { BROKEN, header, HEADER_MAX, INCOMPLETE, readProxyProtocol, tlvNamed } from '../../src/codec/proxy-protocol.ts'
+import {
+  BROKEN,
+  header,
+  HEADER_MAX,
+  INCOMPLETE,
+  proxyHeader,
+  proxyLine,
+  ProxyProtocol,
+  readProxyProtocol,
+  tlsTlv,
+  tlv as namedTlv,
+  tlvNamed,
+} from '../../src/codec/proxy-protocol.ts'
 import { Random, seed } from './h1/feeding.ts'
 
 const start = seed()
@@ -113,4 +125,26 @@ test(`fuzz: every input is incomplete, broken or used as far as its header goes,
     assert.ok(whole >= BROKEN && whole <= bytes.length)
     if (value !== null) for (const name of ['alpn', 'ssl_cn', 'ssl_verify']) tlvNamed(name)!(value.tlvs)
   }
+})
+
+test('what is written is read again', () => {
+  const tlvs =
+    namedTlv('alpn', 'h2') + namedTlv('authority', 'one.test') + tlsTlv('TLSv1.3', 'TLS_AES_128_GCM_SHA256', true, true)
+  for (const [source, destination] of [
+    ['192.0.2.1', '192.0.2.2'],
+    ['2001:db8::1', '::1'],
+  ] as const) {
+    const told = new ProxyProtocol(source, 40000, destination, 443, tlvs)
+    const binary = Buffer.from(proxyHeader(told), 'latin1')
+    assert.equal(readProxyProtocol(binary, 0, binary.length), binary.length)
+    assert.deepEqual(header.value, told)
+    const line = Buffer.from(proxyLine(told), 'latin1')
+    assert.equal(readProxyProtocol(line, 0, line.length), line.length)
+    assert.deepEqual(header.value, new ProxyProtocol(source, 40000, destination, 443, ''))
+  }
+  const unknown = new ProxyProtocol('unix:', 0, 'unix:', 0, '')
+  assert.equal(proxyLine(unknown), 'PROXY UNKNOWN\r\n')
+  const local = Buffer.from(proxyHeader(unknown), 'latin1')
+  assert.equal(readProxyProtocol(local, 0, local.length), local.length)
+  assert.equal(header.value, null)
 })

@@ -49,6 +49,10 @@ stream {
   server { listen 127.0.0.1:%%PORT_6%%; proxy_pass 127.0.0.1:1; }
   server { listen 127.0.0.1:%%PORT_7%%; proxy_pass 127.0.0.1:%%PORT_8%%; proxy_protocol on; }
   server { listen 127.0.0.1:%%PORT_8%% proxy_protocol; return "$proxy_protocol_addr $proxy_protocol_server_port"; }
+  server { listen 127.0.0.1:%%PORT_11%% ssl; ssl_certificate one.test.crt; ssl_certificate_key one.test.key;
+           proxy_pass 127.0.0.1:%%PORT_12%%; proxy_protocol v2; }
+  server { listen 127.0.0.1:%%PORT_12%% proxy_protocol;
+           return "$proxy_protocol_addr $proxy_protocol_tlv_authority $proxy_protocol_tlv_ssl_version $proxy_protocol_tlv_ssl_verify"; }
   server { listen 127.0.0.1:%%PORT_9%%; proxy_pass 127.0.0.1:${plain}; proxy_timeout 200ms; }
   server { listen 127.0.0.1:%%PORT_10%%; proxy_pass 127.0.0.1:${plain}; proxy_download_rate 20k; proxy_half_close on; }
 }
@@ -127,6 +131,10 @@ test('a text may be all the answer', async () => {
 
 test('the PROXY protocol is spoken and understood', async () => {
   assert.equal(await talk(plainTo(7), '', false), `127.0.0.1 ${port(7)}`)
+  const socket = tls.connect({ port: port(11), host: '127.0.0.1', rejectUnauthorized: false, servername: 'one.test' })
+  const [told] = (await once(socket, 'data')) as [Buffer]
+  assert.equal(told.toString(), '127.0.0.1 one.test TLSv1.3 0')
+  socket.destroy()
   assert.equal(await talk(plainTo(8), 'GARBAGE AND MORE\r\n', false), '')
 })
 

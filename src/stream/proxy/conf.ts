@@ -3,7 +3,7 @@
 import { STREAM, STREAM_SERVER, type Conf, type Directive, type Scope, type Site } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { parseSize } from '../../config/units.ts'
-import { accepted, flag, number, size, time } from '../../config/values.ts'
+import { accepted, flag, number, oneOf, size, time } from '../../config/values.ts'
 import { resolverDirectives, resolverOf, resolveGroup, type LocationResolver } from '../../http/resolver.ts'
 import type { HttpSetup, Registry } from '../../http/setup.ts'
 import { Bind, bindDirective } from '../../http/upstream/bind.ts'
@@ -51,7 +51,8 @@ export const proxyDirectives = {
   proxy_pass: pass,
   proxy_bind: { ...bindDirective, in: anywhere },
   proxy_ssl: flag(anywhere, false),
-  proxy_protocol: flag(anywhere, false),
+  /** `on` is version 1. */
+  proxy_protocol: oneOf(anywhere, ['off', 'on', 'v1', 'v2'], 'off'),
   proxy_half_close: flag(anywhere, false),
   proxy_socket_keepalive: flag(anywhere, false),
   proxy_connect_timeout: time(anywhere, 60_000),
@@ -81,7 +82,8 @@ export interface ProxySettings {
   readonly nextUpstreamTries: number
   readonly nextUpstreamTimeout: number
   readonly halfClose: boolean
-  readonly sendsProxyProtocol: boolean
+  /** What is told to the upstream in front of everything, if anything. */
+  readonly proxyProtocol: 'off' | 'v1' | 'v2'
   readonly socketKeepalive: boolean
   readonly uploadRate: Value | null
   readonly downloadRate: Value | null
@@ -98,7 +100,7 @@ function settingsOf(conf: Conf<typeof proxyDirectives>, stream: HttpSetup): Prox
     nextUpstreamTries: conf.proxy_next_upstream_tries,
     nextUpstreamTimeout: conf.proxy_next_upstream_timeout,
     halfClose: conf.proxy_half_close,
-    sendsProxyProtocol: conf.proxy_protocol,
+    proxyProtocol: conf.proxy_protocol === 'on' ? 'v1' : conf.proxy_protocol,
     socketKeepalive: conf.proxy_socket_keepalive,
     uploadRate: optional(conf.proxy_upload_rate),
     downloadRate: optional(conf.proxy_download_rate),

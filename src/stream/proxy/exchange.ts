@@ -1,6 +1,7 @@
 // A session's dealings with its upstream (ngx_stream_proxy_module): one is chosen and connected to, then bytes go both ways,
 // each side read only as fast as the other takes them.
 
+import { proxyHeader, proxyLine, ProxyProtocol, tlsTlv, tlv } from '../../codec/proxy-protocol.ts'
 import { errorText } from '../../lib/errno.ts'
 import { ERR, INFO, WARN } from '../../log/error-log.ts'
 import type { ConnectionHandler } from '../../net/connection.ts'
@@ -96,7 +97,7 @@ export class StreamExchange implements PeerUser {
     const [up, down] = [Number(settings.uploadRate?.get(r) ?? 0), Number(settings.downloadRate?.get(r) ?? 0)]
     if (up > 0) this.upload = new Throttle(up, session.connection)
     if (down > 0) this.download = new Throttle(down, connection)
-    if (settings.sendsProxyProtocol) connection.writeText(proxyProtocolLine(session))
+    if (settings.proxyProtocol !== 'off') connection.writeText(introduction(session, settings.proxyProtocol))
     const received = session.take(new ClientSide(this))
     this.touch()
     if (received.length > 0) this.fromClient(received, false)
@@ -256,9 +257,15 @@ class ClientSide implements ConnectionHandler {
   onClose(): void {}
 }
 
-/** The PROXY protocol's first version (section 2.1 of its specification). */
-function proxyProtocolLine({ clientAddress, clientPort, localAddress, localPort }: StreamSession): string {
-  if (clientAddress === 'unix:' || clientAddress === '') return 'PROXY UNKNOWN\r\n'
-  const family = clientAddress.includes(':') ? 'TCP6' : 'TCP4'
-  return `PROXY ${family} ${clientAddress} ${localAddress} ${clientPort} ${localPort}\r\n`
+/** What the client said of itself, in the PROXY protocol. */
+function introduction(session: StreamSession, version: 'v1' | 'v2'): string {
+  const { clientAddress, clientPort, localAddress, localPort, tls } = session
+  const told = (tlvs: string): ProxyProtocol =>
+    new ProxyProtocol(clientAddress, clientPort, localAddress, localPort, tlvs)
+  if (version === 'v1') return proxyLine(told(''))
+  const connection = tls?.connection ?? null
+  if (tls === null || connection === null) return proxyHeader(told(''))
+  const { protocol, cipher, alpnProtocol } = connection
+  const ssl = tlsTlv(protocol, cipher, tls.fault === null, tls.certificate !== null)
+  return proxyHeader(told(tlv('alpn', alpnProtocol) + tlv('authority', tls.hello.serverName) + ssl))
 }
