@@ -37,7 +37,15 @@ class HttpThread implements ThreadProgram {
   retire(grace: boolean, onIdle: () => void): void {
     const { http, stream } = this
     if (http === null || stream === null) onIdle()
-    else http.retire(grace, () => stream.retire(onIdle))
+    else {
+      // Both stop accepting at once, however long the other's connections last.
+      let busy = 2
+      const done = (): void => {
+        if (--busy === 0) onIdle()
+      }
+      http.retire(grace, done)
+      stream.retire(done)
+    }
   }
 
   stop(): void {

@@ -243,6 +243,8 @@ export class StreamSession implements OpeningOwner, Session {
   private start(): void {
     this.state = CONTENT
     this.unwatch()
+    // Neither what the client says nor that it ends is heard before somebody listens, who resumes.
+    this.connection.pause()
     for (const { variable, value } of this.server.assignments) {
       variable.set?.(asRequest(this), value.get(asRequest(this)))
     }
@@ -252,8 +254,6 @@ export class StreamSession implements OpeningOwner, Session {
   private hold(bytes: Buffer): void {
     if (bytes.length === 0) return
     this.received = this.received.length === 0 ? keep(bytes) : Buffer.concat([this.received, bytes])
-    // Once something is held nothing more is read, until the content takes it.
-    if (this.state === CONTENT) this.connection.pause()
   }
 
   // ── the content ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -271,11 +271,9 @@ export class StreamSession implements OpeningOwner, Session {
   }
 
   private clientEnded(): void {
-    if (this.state === CONTENT) {
-      // Who has not begun to listen hears of it later: by reading.
-      if (this.taker !== null) this.taker.onEnd()
-      else this.finalize(200)
-    } else this.finalize(400)
+    if (this.state !== CONTENT) this.finalize(400)
+    else if (this.taker !== null) this.taker.onEnd()
+    else this.finalize(200)
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {

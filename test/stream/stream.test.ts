@@ -86,6 +86,10 @@ test('bytes go both ways, however many, and each side may end first', async () =
   assert.equal(answer, `${large.toUpperCase()}|bye`)
 })
 
+test('a client that says nothing and ends at once is served all the same', async () => {
+  for (let i = 0; i < 5; i++) assert.equal(await talk(plainTo(0), ''), '|bye')
+})
+
 test('who does not answer is passed over, and when nobody does the session ends with 502', async () => {
   for (let i = 0; i < 3; i++) assert.equal(await talk(plainTo(0), 'a'), 'A|bye')
   assert.equal(await talk(plainTo(6), 'a', false), '')
@@ -156,6 +160,36 @@ test('a reload leaves sessions alone', async () => {
   server.signal('SIGHUP')
   await eventually(() => log('error').includes('start worker process 2'))
   assert.equal(await talk(socket, 'after'), 'AFTER|bye')
+})
+
+test('after a reload the old configuration takes no more sessions, though a request still keeps it busy', async t => {
+  const silent = net.createServer(socket => void socket.on('error', () => {}))
+  silent.listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  atEnd(t, () => void silent.close())
+  const conf = (text: string): string => `
+events { }
+stream { server { listen 127.0.0.1:%%PORT_0%%; return ${text}; } }
+http { server { listen 127.0.0.1:%%PORT_1%%;
+  location / { proxy_pass http://127.0.0.1:${(silent.address() as AddressInfo).port}; } } }`
+  const busy = await serve(t, { conf: conf('old') })
+  const asked = net.connect(busy.ports[1]!, '127.0.0.1')
+  asked.on('error', () => {})
+  asked.write('GET / HTTP/1.1\r\nHost: h\r\n\r\n')
+  await once(silent, 'connection')
+  await busy.reload(conf('new'))
+  const told = (): Promise<string> => talk(net.connect(busy.ports[0]!, '127.0.0.1'), '', false)
+  await eventually(async () => (await told()) === 'new')
+  // The old thread is told to retire when the new one listens, a moment later.
+  let last = ''
+  await eventually(async () => {
+    const answers = new Set<string>()
+    for (let i = 0; i < 20; i++) answers.add(await told())
+    last = [...answers].join()
+    return last === 'new'
+  })
+  assert.equal(last, 'new')
+  asked.destroy()
 })
 
 test('what cannot be served is refused when the configuration is read', async () => {
