@@ -18,9 +18,13 @@ async function secure(t: TestContext, conf: string, make: (dir: string) => void 
   return serve(t, { dir, conf: `http { client_max_body_size 100m; ${conf} }` })
 }
 
-/** Stands between client and server and does to what the client sends as it is told. */
-async function middle(t: TestContext, to: number, change: (bytes: Buffer, out: net.Socket) => void): Promise<number> {
+/** Bytes of one connection on their way from the client to the server. */
+type Change = (bytes: Buffer, out: net.Socket) => void
+
+/** Stands between client and server and does to what each client sends as it is told. */
+async function middle(t: TestContext, to: number, make: () => Change): Promise<number> {
   const server = net.createServer(client => {
+    const change = make()
     const upstream = net.connect(to, '127.0.0.1').setNoDelay(true)
     client.on('data', (bytes: Buffer) => change(bytes, upstream))
     client.on('end', () => upstream.end())
@@ -58,13 +62,15 @@ const hello = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
 test('records may come byte by byte, and many at a time', async t => {
   const server = await secure(t, `server { listen %%PORT_0%% ssl; ${pair} return 200 "ok $ssl_protocol"; }`)
   const [port] = server.ports as [number]
-  const single = await middle(t, port, (bytes, out) => {
+  const single = await middle(t, port, () => (bytes, out) => {
     for (const byte of bytes) out.write(Buffer.from([byte]))
   })
-  const all: Buffer[] = []
-  const late = await middle(t, port, (bytes, out) => {
-    all.push(bytes)
-    setTimeout(() => out.write(Buffer.concat(all.splice(0))), 20)
+  const late = await middle(t, port, () => {
+    const all: Buffer[] = []
+    return (bytes, out) => {
+      all.push(bytes)
+      setTimeout(() => out.write(Buffer.concat(all.splice(0))), 20)
+    }
   })
   for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
     for (const through of [single, late]) {
@@ -113,7 +119,7 @@ test('fuzz: bytes that were altered on their way end a connection, and no other'
   }
   const server = await secure(t, `server { listen %%PORT_0%% ssl; ${pair} return 200 ok; }`)
   const [port] = server.ports as [number]
-  const broken = await middle(t, port, (bytes, out) => {
+  const broken = await middle(t, port, () => (bytes, out) => {
     const copy = Buffer.from(bytes)
     for (let i = random(3); i > 0; i--) copy[random(copy.length)] = random(256)
     const cut = random(10) === 0 ? random(copy.length) : copy.length
