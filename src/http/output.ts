@@ -76,7 +76,7 @@ function runFilters(r: HttpRequest): boolean {
     if (status === 412) return answerInstead(r, 412)
     if (status === 304) becomeNotModified(r)
   }
-  r.bodiless = r.method === 'HEAD' || r.status === 204 || r.status === 304 || opensTunnel(r)
+  r.bodiless = asksHead(r) || r.status === 204 || r.status === 304 || opensTunnel(r)
   const { filters } = r.location
   const fields = r.outNames.length
   if (filters.length > 0) filterHead(r, filters)
@@ -85,6 +85,11 @@ function runFilters(r: HttpRequest): boolean {
   undoFilters(r, fields)
   r.addHeader('Content-Range', `bytes */${contentLength}`)
   return answerInstead(r, 416)
+}
+
+/** A line that could not be read to its end has no method for the logs, and yet it may have asked for a head alone. */
+function asksHead({ method, head }: HttpRequest): boolean {
+  return method === 'HEAD' || (method === '' && head.text.startsWith('HEAD ', head.lineStart))
 }
 
 function answerInstead(r: HttpRequest, status: number): false {

@@ -223,7 +223,7 @@ export class InsertedOutput extends SubrequestOutput {
   /** The stub goes through the filters of the subrequest's location, as its own body would have gone. */
   private useStub(r: HttpRequest): boolean {
     const { stub } = this
-    if (stub === null || !this.wasEmpty || stub.length === 0) return false
+    if (stub === null || !this.wasEmpty) return false
     this.stub = null
     r.headSent = false
     r.out = this

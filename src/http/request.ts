@@ -92,7 +92,7 @@ export class HttpRequest {
   /** The request this one is a part of (subrequest.ts); null for a client's own. */
   readonly parent: HttpRequest | null
   /** Subrequests that may still be nested below this one. */
-  nesting = 50
+  nesting = 51
   /** Somebody else reads `head` after the request's end: the session must not use it for the next request. */
   headShared = false
 

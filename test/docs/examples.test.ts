@@ -61,8 +61,11 @@ function split(text: string): string[] {
 function whole(text: string): string {
   const has = (name: string): boolean => new RegExp(`^${name}\\b`, 'm').test(text)
   if (has('http') || has('stream')) return has('events') ? text : `events {}\n${text}`
+  // The zones that a page's first example has declared.
+  const zones = [...new Set([...text.matchAll(/^\s*proxy_cache\s+(\w+);/gm)].map(match => match[1]!))]
+  const caches = zones.map(name => `proxy_cache_path cache-${name} keys_zone=${name}:1m;\n`).join('')
   const inHttp = has('server') || has('upstream') || has('app') ? text : `server {\n${text}}\n`
-  return `events {}\nhttp {\n${inHttp}${text.includes('listen ') ? '' : 'server { }\n'}}\n`
+  return `events {}\nhttp {\n${caches}${inHttp}${text.includes('listen ') ? '' : 'server { }\n'}}\n`
 }
 
 /** Paths of the example's machine become paths below a folder of ours. */
@@ -83,6 +86,9 @@ function provide(dir: string, text: string): void {
   }
   // Folders of logs and of the pid file, which a check opens.
   for (const [, path] of text.matchAll(/^\s*(?:error_log|access_log|pid)\s+(\/[^\s;]+)/gm)) {
+    mkdirSync(join(dir, dirname(path!)), { recursive: true })
+  }
+  for (const [, path] of text.matchAll(/^\s*proxy_cache_path\s+(\/\S+)/gm)) {
     mkdirSync(join(dir, dirname(path!)), { recursive: true })
   }
   for (const [, path] of text.matchAll(/^\s*ssl_certificate\s+(\/\S+)\.pem;/gm)) {

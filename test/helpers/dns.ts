@@ -4,6 +4,7 @@ import dgram from 'node:dgram'
 import net from 'node:net'
 import { once } from 'node:events'
 import { parseResponse } from '../../src/codec/dns.ts'
+import { freePort } from './ports.ts'
 import { atEnd, type Scope } from './scope.ts'
 
 export interface DnsQuestion {
@@ -62,9 +63,9 @@ export async function dnsServer(t: Scope, script: DnsScript): Promise<TestDnsSer
       }
     })
   })
-  tcp.listen(0, '127.0.0.1')
+  const port = await freePort()
+  tcp.listen(port, '127.0.0.1')
   await once(tcp, 'listening')
-  const { port } = tcp.address() as net.AddressInfo
   const udp = dgram.createSocket('udp4')
   udp.on('message', (bytes, from) => {
     const response = answer(bytes, false)

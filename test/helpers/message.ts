@@ -138,7 +138,7 @@ export class MessageReader {
   }
 
   request(): Request {
-    const match = /^(\S+) (\S+) (HTTP\/\d\.\d)$/.exec(this.startLine)
+    const match = /^([^\0- ]+) ([^\0- ]+) (HTTP\/\d\.\d)$/.exec(this.startLine)
     if (match === null) throw malformed('request line', this.startLine)
     return { ...this.message(), method: match[1]!, target: match[2]!, version: match[3]! }
   }

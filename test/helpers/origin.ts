@@ -5,7 +5,7 @@ import net from 'node:net'
 import { join } from 'node:path'
 import { MessageReader } from './message.ts'
 import type { Request } from './message.ts'
-import { reset } from './ports.ts'
+import { freePort, reset } from './ports.ts'
 import { atEnd } from './scope.ts'
 import type { Scope } from './scope.ts'
 import { tempDir } from './temp-dir.ts'
@@ -27,7 +27,7 @@ export interface OriginOptions {
   readonly unix?: boolean
   /** Closes each connection after this many answers. */
   readonly requestsPerConnection?: number
-  /** Listens on this port rather than a free one: to come back after close(). */
+  /** Listens on this port rather than a new one: to come back after close(). Nobody else is given it meanwhile. */
   readonly port?: number
 }
 
@@ -63,13 +63,13 @@ export async function origin(
     converse(socket, accepted++, requests, handler, options.requestsPerConnection ?? Infinity)
   })
   const path = options.unix === true ? join(tempDir(t), 'origin.sock') : null
+  const port = path === null ? (options.port ?? (await freePort())) : 0
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     if (path !== null) server.listen(path, resolve)
-    else server.listen(options.port ?? 0, '127.0.0.1', resolve)
+    else server.listen(port, '127.0.0.1', resolve)
   })
   if (path !== null) chmodSync(path, 0o666)
-  const port = path === null ? (server.address() as net.AddressInfo).port : 0
   const close = (): Promise<void> => {
     for (const socket of open) reset(socket)
     return new Promise(resolve => server.close(() => resolve()))

@@ -20,6 +20,8 @@ export const PORTICO = fileURLToPath(new URL('../../bin/portico', import.meta.ur
 
 const START_MS = 20_000
 const STOP_MS = 20_000
+/** For what a master leaves to the kernel to end. */
+const LEAVE_MS = 5000
 const TRIES = 3
 
 export interface ServeOptions {
@@ -247,8 +249,8 @@ export class Server {
       if (master !== undefined) signalTo(master.pid, signal)
       await eventually(() => master === undefined || !isAlive(master), STOP_MS)
       const how = await within(this.exited, STOP_MS, () => `no exit after ${signal}`)
-      // The kernel may need a moment to end what a master leaves to it by closing a pipe.
-      await eventually(() => [...running, ...this.processes()].every(one => !isAlive(one)), 2000)
+      // The kernel may need a moment to end what is told by a closed pipe.
+      await eventually(() => [...running, ...this.processes()].every(one => !isAlive(one)), LEAVE_MS)
       const sockets = await this.#deadSockets()
       if (sockets.length > 0) throw new Error(`socket files left behind: ${sockets.join(', ')}`)
       return how

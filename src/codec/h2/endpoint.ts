@@ -69,6 +69,8 @@ export interface EndpointSettings {
   readonly connectionWindow: number
   /** Bytes of a block's names and values that are kept. */
   readonly fieldsMax: number
+  /** Bytes that a name or a value may have. */
+  readonly stringMax: number
   /** How much of what we send the other side is asked to remember; 0: header blocks depend on nothing before them. */
   readonly tableMax: number
 }
@@ -123,6 +125,7 @@ export class Endpoint implements FrameSink {
     this.owner = owner
     this.settings = settings
     this.server = settings.role === 'server'
+    this.decoder.stringMax = settings.stringMax
     this.prefaceRead = this.server ? 0 : PREFACE.length
     this.lastOwnStream = this.server ? 0 : -1
     this.encoder = new HpackEncoder(settings.tableMax)
@@ -289,8 +292,8 @@ export class Endpoint implements FrameSink {
     this.fail(FRAME_SIZE_ERROR, `sent too large http2 frame of type ${type} for stream ${stream}: ${length}`)
   }
 
-  onBadPadding(): void {
-    this.fail(PROTOCOL_ERROR, 'sent padded DATA frame with incorrect length')
+  onBadPadding(empty: boolean): void {
+    this.fail(empty ? FRAME_SIZE_ERROR : PROTOCOL_ERROR, 'sent padded DATA frame with incorrect length')
   }
 
   onDataFrame(flags: number, id: number, length: number): boolean {
@@ -389,7 +392,7 @@ export class Endpoint implements FrameSink {
     fields.sizeMax = this.settings.fieldsMax
     const sound = this.decoder.decode(bytes, start, end, fields)
     this.block.end()
-    if (!sound) return this.fail(COMPRESSION_ERROR, 'sent header block that cannot be decoded')
+    if (!sound || fields.overflow || this.decoder.nameless) return this.failBlock(sound)
     const ended = (flags & END_STREAM) !== 0
     const stream = this.streams.get(id)
     if (stream === undefined) return this.server ? this.onOpening(id, ended) : this.onStray(HEADERS, id)
@@ -399,6 +402,13 @@ export class Endpoint implements FrameSink {
     if (ended) this.remoteEnd(stream)
     stream.onHeaders(fields, ended)
     return !this.failed
+  }
+
+  private failBlock(sound: boolean): false {
+    if (this.decoder.tooLong) return this.fail(ENHANCE_YOUR_CALM, 'sent too large header field')
+    if (!sound) return this.fail(COMPRESSION_ERROR, 'sent header block that cannot be decoded')
+    if (fields.overflow) return this.fail(ENHANCE_YOUR_CALM, 'sent too large header')
+    return this.fail(PROTOCOL_ERROR, 'sent zero header name length')
   }
 
   private onOpening(id: number, ended: boolean): boolean {

@@ -16,7 +16,8 @@ export interface FrameSink {
   /** A frame is longer than was agreed on. */
   onTooLong(type: number, stream: number, length: number): void
   /** A DATA frame says that it has more padding than bytes. */
-  onBadPadding(): void
+  /** @param empty there is no length of padding */
+  onBadPadding(empty: boolean): void
 }
 
 const AT_HEADER = 0
@@ -90,7 +91,7 @@ export class FrameReader {
           if (at === end) return true
           this.padding = bytes[at++]!
           if (this.padding >= this.left) {
-            this.sink.onBadPadding()
+            this.sink.onBadPadding(false)
             return false
           }
           this.left -= this.padding + 1
@@ -142,7 +143,7 @@ export class FrameReader {
     if ((this.flags & PADDED) === 0) return true
     this.state = AT_PADDING_LENGTH
     if (length > 0) return true
-    this.sink.onBadPadding()
+    this.sink.onBadPadding(true)
     return false
   }
 

@@ -76,6 +76,11 @@ export class HpackDecoder {
   readonly table: DynamicTable
   /** What we have told the other side (SETTINGS_HEADER_TABLE_SIZE); it may use less. */
   capacityMax: number
+  /** Bytes that a name or a value may have as it is sent. Beyond, decode() fails, and `tooLong` is set. */
+  stringMax = INTEGER_MAX
+  tooLong = false
+  /** A field without a name has come. */
+  nameless = false
   /** Bits of padding a Huffman-coded string may have. */
   private readonly paddingMax: number
   // The integer or string that was read last, and where the block goes on; -1: the block is broken.
@@ -184,6 +189,10 @@ export class HpackDecoder {
       if ((at = this.integer(bytes, start, end, 0x7f)) < 0) return -1
       length = this.value
     }
+    if (length > this.stringMax) {
+      this.tooLong = true
+      return -1
+    }
     const stop = at + length
     if (stop > end) return -1
     if (first < 0x80) {
@@ -202,7 +211,11 @@ export class HpackDecoder {
   private takeName(block: Buffer): void {
     const bytes = this.decoded ? scratch : block
     const { stringStart: start, stringEnd: end } = this
-    let faults = start === end ? NAME_INVALID : 0
+    let faults = 0
+    if (start === end) {
+      faults = NAME_INVALID
+      this.nameless = true
+    }
     const pseudo = start < end && bytes[start] === 58
     for (let i = pseudo ? start + 1 : start; i < end; i++) faults |= NAME_FAULTS[bytes[i]!]!
     this.faults = pseudo ? faults | PSEUDO : faults

@@ -89,7 +89,6 @@ function takeFields(head: RequestHead, fields: FieldList, limits: HeadLimits): n
     const status = takeField(head, fields.names[i]!, fields.values[i]!, fields.ids[i]!, limits.fieldsMax)
     if (status !== 0) return status
   }
-  if (fields.overflow) return head.refuse(494, 'client sent too large header')
   return pseudo ? takeLine(head) : 0
 }
 

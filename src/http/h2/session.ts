@@ -311,6 +311,7 @@ function settingsFor(listen: ListenRuntime): EndpointSettings {
       announced: [MAX_CONCURRENT_STREAMS, http2.concurrentStreams, INITIAL_WINDOW_SIZE, http2.prereadSize],
       connectionWindow: WINDOW_MAX,
       fieldsMax: limits.headMax,
+      stringMax: limits.fieldMax,
       tableMax: 0,
     }
     settingsOf.set(listen, settings)

@@ -176,12 +176,12 @@ class AddedTrailers implements Trailers {
   }
 }
 
-/** A body that trailers follow must be chunked, whatever its length. */
+/** A body that trailers follow must be chunked in HTTP/1, whatever its length. */
 function addTrailers(r: HttpRequest, conf: readonly HeaderConf[]): BodyStage | null {
   const ordinary = isOrdinary(r.status)
   const wanted = conf.filter(({ always }) => always || ordinary)
   if (wanted.length === 0 || r.version < 11 || r.bodiless) return null
-  r.contentLength = -1
+  if (r.version < 20) r.contentLength = -1
   r.trailers = new AddedTrailers(wanted)
   return null
 }

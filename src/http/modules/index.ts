@@ -132,10 +132,11 @@ export const httpModules: readonly HttpModule[] = [
   headers,
   userid,
   gunzip,
-  addition,
   subFilter,
   charset,
   ssi,
+  // What others add has been through the filters of their own locations.
+  addition,
   // Which coding is tried first decides among those a client wants as much.
   brotli,
   zstd,

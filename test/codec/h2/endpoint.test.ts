@@ -60,6 +60,7 @@ class Side implements EndpointOwner {
       announced: [],
       connectionWindow: 65535,
       fieldsMax: 65536,
+      stringMax: 65536,
       tableMax: 4096,
       ...settings,
     })

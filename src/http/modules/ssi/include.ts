@@ -41,6 +41,7 @@ export function readInclude(r: HttpRequest, given: Parameters, find: FindVariabl
     return refuse(`invalid value "${given.get('wait')}" in the "wait" parameter`)
   const text = evaluate(r, written, find)
   if (text === null) return null
+  if (text === '' && written !== '') return refuse('unsafe URI "" was detected')
   const target = inFolderOf(r, text)
   const cut = target.indexOf('?')
   const path = cut === -1 ? target : target.slice(0, cut)

@@ -244,6 +244,8 @@ export class SsiStage extends BodyStage implements PartsOwner {
     const branch = this.branches.at(-1)
     if (branch === undefined || (branch.hasElse && name !== 'endif')) {
       r.log(ERR, `invalid context of SSI command: "${name}"`)
+      // Told even where nothing is shown: who wrote the page must find out.
+      if (!this.isShown && !this.conf.silent) this.made.push(Buffer.from(this.errorMessage, 'latin1'))
       return false
     }
     if (name === 'endif') {
