@@ -12,6 +12,7 @@ export interface Form {
 }
 
 type Value = unknown
+/** What a directive makes of some words, or why it refuses them. */
 type Answer = { readonly value: Value } | { readonly hint: string }
 
 /** No directive knows this word. */
@@ -72,7 +73,7 @@ class Refusal extends Error {
 
 const PREFIX = '\u0002'
 
-function ask(name: string, directive: Directive<Value>, args: readonly string[]): Answer {
+export function ask(name: string, directive: Directive<Value>, args: readonly string[]): Answer {
   try {
     return { value: directive.parse(args, siteOf(name, args), undefined) }
   } catch (error) {
@@ -133,7 +134,7 @@ function plain(value: Value): string | null {
 }
 
 function number(value: Value, write: (value: number) => string): string | null {
-  return typeof value === 'number' ? write(value) : null
+  return typeof value === 'number' && Number.isFinite(value) ? write(value) : null
 }
 
 function size(bytes: number): string {

@@ -1,19 +1,27 @@
-// The directive reference of docs/directives: a page for each module, made from its declarations, and an index. Pure: it
-// answers texts by file name; scripts/docs.ts writes them, and test/docs compares them with what is there.
+// The directive reference of docs/directives: a page for each module, made from its declarations, and indexes of directives
+// and variables. Pure: it answers texts by file name; scripts/docs.ts writes them, and test/docs compares them with what is
+// there. What is said beyond the declarations is in directive-prose.
 
 import { eventsDirectives, mainDirectives } from '../src/cli/main-directives.ts'
 import type { Directive, Directives } from '../src/config/directive.ts'
 import * as contexts from '../src/config/directive.ts'
 import { contextNames } from '../src/config/registry.ts'
+import type { HttpModule } from '../src/http/module.ts'
 import { httpModules } from '../src/http/modules/index.ts'
+import { corePrefixVariables, coreVariables } from '../src/http/variables.ts'
 import { streamDirectives } from '../src/stream/core.ts'
 import { proxyDirectives as streamProxyDirectives } from '../src/stream/proxy/conf.ts'
+import { ALSO_OF_SESSIONS, streamVariables } from '../src/stream/variables.ts'
 import { formOf } from './directive-form.ts'
-import { prose, type Prose } from './directive-prose.ts'
+import { proseOf, wordsOf } from './directive-prose/index.ts'
+import type { Prose } from './directive-prose/prose.ts'
+import { topics, type Topic } from './directive-prose/topics.ts'
 
 interface Page {
   readonly name: string
   readonly directives: Directives
+  /** Names without the `$`; of a family `arg_NAME`. */
+  readonly variables: readonly string[]
 }
 
 const BLOCKS = [
@@ -22,57 +30,111 @@ const BLOCKS = [
   [' in `limit_except`', contexts.LIMIT_EXCEPT],
 ] as const
 
+/** Groups of a regular expression: not declared by anybody. */
+const CAPTURE = '1'
+
 /** Every set of declarations there is. */
 export const pages: readonly Page[] = [
-  { name: 'main', directives: mainDirectives },
-  { name: 'events', directives: eventsDirectives },
-  ...httpModules.map(({ name, directives }) => ({ name, directives: directives as Directives })),
-  { name: 'stream', directives: streamDirectives },
-  { name: 'stream-proxy', directives: streamProxyDirectives },
-]
-  .map(({ name, directives }) => ({ name, directives: usable(directives) }))
-  .filter(page => Object.keys(page.directives).length > 0)
+  page('main', mainDirectives),
+  page('events', eventsDirectives),
+  ...httpModules.map(module => page(module.name, module.directives, variablesOf(module))),
+  page('stream', streamDirectives, Object.keys(streamVariables)),
+  page('stream-proxy', streamProxyDirectives),
+].filter(({ directives, variables }) => Object.keys(directives).length > 0 || variables.length > 0)
 
-function usable(directives: Directives): Directives {
-  return Object.fromEntries(Object.entries(directives).filter(([, { refused }]) => refused === undefined))
+function page(name: string, directives: Directives, variables: readonly string[] = []): Page {
+  const usable = Object.entries(directives).filter(([, { refused }]) => refused === undefined)
+  return { name, directives: Object.fromEntries(usable), variables }
+}
+
+/** The core's are no module's: it has none of its own. */
+function variablesOf(module: Pick<HttpModule, 'name' | 'variables' | 'prefixVariables'>): string[] {
+  const isCore = module.name === 'core'
+  const { variables = {}, prefixVariables = {} } = isCore
+    ? { variables: coreVariables, prefixVariables: corePrefixVariables }
+    : module
+  const families = Object.keys(prefixVariables).map(prefix => `${prefix}NAME`)
+  return [...Object.keys(variables), ...families, ...(isCore ? [CAPTURE] : [])]
 }
 
 /** File names below docs/directives, and what they hold. */
 export function directivePages(): Map<string, string> {
   const files = pages.map(page => [`${page.name}.md`, pageText(page)] as const)
-  return new Map([['README.md', indexText()], ...files])
+  return new Map([['README.md', indexText()], ['variables.md', variablesText()], ...files])
 }
 
-/** What is said of a directive, by its page where a name has several meanings. */
-export function proseOf(page: string, name: string): Prose {
-  return prose[`${page}/${name}`] ?? prose[name] ?? {}
-}
+const GENERATED = '<!-- made by "npm run docs" from the declarations in src; do not edit -->'
 
-// ── the index ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── the indexes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function indexText(): string {
-  const all = pages.flatMap(page => Object.keys(page.directives).map(name => ({ name, page: page.name })))
-  const rows = all
-    .sort((a, b) => compare(a.name, b.name) || compare(a.page, b.page))
-    .map(
-      ({ name, page }) => `| [\`${name}\`](${page}.md#${name}) | [${page}](${page}.md) | ${firstWords(page, name)} |`,
-    )
   return `# Directives
 
 ${GENERATED}
 
-A directive that is nginx's does what [nginx's manual](https://nginx.org/en/docs/dirindex.html) says of it; these pages add what
-is different here. One that is not in this list is an error, and so is a parameter that is not supported. *idle*: accepted, so
-that existing files can be used, but what it tunes does not exist here. *no effect yet*: accepted with a warning, since its
-feature is still to come.
+A directive that is nginx's does what [nginx's manual](https://nginx.org/en/docs/dirindex.html) says of it; these pages tell it in
+short, and what is different here. One that is not in this list is an error, and so is a parameter that is not supported. *idle*:
+accepted, so that existing files can be used, but what it tunes does not exist here. *no effect yet*: accepted with a warning,
+since its feature is still to come.
 
-Sizes take \`k\`, \`m\` (some \`g\`); times \`ms\`, \`s\`, \`m\`, \`h\`, \`d\`, and are seconds without. Paths are relative to the prefix (\`-p\`,
-or the folder the program is started in).
+Words in capitals stand for what is to be written, \`[ ]\` is around what may be left out, \`|\` between what excludes each other,
+\`…\` behind what may be repeated. SIZE takes \`k\`, \`m\` (some \`g\`), and is bytes without; TIME takes \`ms\`, \`s\`, \`m\`, \`h\`, \`d\`, and is
+seconds without. PATH is relative to the prefix (\`-p\`, or the folder the program is started in), and for certificates, keys and
+passwords to the configuration's folder.
+
+| topic | pages | guides |
+| --- | --- | --- |
+${topics.map(topicRow).join('\n')}
+
+The [variables](variables.md) are listed on a page of their own.
 
 | directive | module | |
 | --- | --- | --- |
+${named(({ directives }) => Object.keys(directives))
+  .map(directiveRow)
+  .join('\n')}
+`
+}
+
+function topicRow({ title, pages, guides = [] }: Topic): string {
+  const links = Object.keys(pages).map(name => `[${name}](${name}.md)`)
+  const ways = guides.map(name => `[${name}](../guides/${name}.md)`)
+  return `| ${title} | ${links.join(', ')} | ${ways.join(', ')} |`
+}
+
+function directiveRow({ name, page }: Named): string {
+  return `| [\`${name}\`](${page}.md#${name}) | [${page}](${page}.md) | ${firstWords(page, name)} |`
+}
+
+function variablesText(): string {
+  const rows = named(({ variables }) => variables).map(
+    ({ name, page }) => `| \`$${name}\` | [${page}](${page}.md#variables) | ${inTable(wordsOf(page, name))} |`,
+  )
+  return `# Variables
+
+${GENERATED}
+
+[All directives](README.md)
+
+Besides these there are those that a configuration makes itself, by \`set\`, \`map\`, \`geo\`, \`split_clients\`, \`auth_request_set\`, or a
+named group of a regular expression. NAME stands for any name.
+
+| variable | module | |
+| --- | --- | --- |
 ${rows.join('\n')}
 `
+}
+
+interface Named {
+  readonly name: string
+  readonly page: string
+}
+
+/** What all pages have of a kind, in the alphabet's order. */
+function named(of: (page: Page) => readonly string[]): Named[] {
+  return pages
+    .flatMap(page => of(page).map(name => ({ name, page: page.name })))
+    .sort((a, b) => compare(a.name, b.name) || compare(a.page, b.page))
 }
 
 function firstWords(page: string, name: string): string {
@@ -80,32 +142,58 @@ function firstWords(page: string, name: string): string {
   if (directive.later === true) return '*no effect yet*'
   if (directive.idle === true) return '*idle*'
   const { text = '' } = proseOf(page, name)
-  return /^.*?[.](?= |$)/s.exec(text)?.[0].replaceAll('|', '\\|') ?? ''
+  return inTable(/^.*?[.](?= |$)/s.exec(text)?.[0] ?? '')
+}
+
+function inTable(text: string): string {
+  return text.replaceAll('|', '\\|')
 }
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-const GENERATED = '<!-- made by "npm run docs" from the declarations in src; do not edit -->'
-
 // ── a page ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function pageText({ name, directives }: Page): string {
+function pageText({ name, directives, variables }: Page): string {
+  const head = `# ${name}\n\n${GENERATED}\n\n${aboutOf(name)} [All directives](README.md)\n`
   const sections = Object.entries(directives).map(([word, directive]) => section(name, word, directive))
-  return `# ${name}\n\n${GENERATED}\n\n[All directives](README.md)\n\n${sections.join('\n')}`
+  const table = variables.length === 0 ? [] : [variablesSection(name, variables)]
+  return [head, ...sections, ...table].join('\n')
+}
+
+/** What a page is about. */
+export function aboutOf(page: string): string {
+  return topics.map(({ pages }) => pages[page]).find(about => about !== undefined) ?? ''
+}
+
+function variablesSection(page: string, variables: readonly string[]): string {
+  const rows = variables.map(name => `| \`$${name}\` | ${inTable(wordsOf(page, name))} |`)
+  const others = page === 'stream' ? `\nThese are as in http: ${ofOtherModules().join(', ')}.\n` : ''
+  return `## Variables\n\n| variable | |\n| --- | --- |\n${rows.join('\n')}\n${others}`
+}
+
+/** What sessions of the stream block have of the http modules' variables. */
+function ofOtherModules(): string[] {
+  const all = httpModules.filter(({ name }) => name !== 'core').flatMap(variablesOf)
+  return all.filter(name => ALSO_OF_SESSIONS.test(name)).map(name => `\`$${name}\``)
+}
+
+/** The forms in which a directive is written. */
+export function syntaxOf(page: string, name: string, directive: Directive<unknown>): readonly string[] {
+  const args = proseOf(page, name).args ?? formOf(name, directive).args
+  const forms = (Array.isArray(args) ? args : [args]) as readonly string[]
+  return forms.map(one => written(name, one, directive))
 }
 
 function section(page: string, name: string, directive: Directive<unknown>): string {
-  const form = formOf(name, directive)
   const said = proseOf(page, name)
-  const args = said.args ?? form.args
-  const syntax = (Array.isArray(args) ? args : [args]) as readonly string[]
-  const standard = said.standard === undefined ? form.standard : said.standard
+  const standard = said.standard === undefined ? formOf(name, directive).standard : said.standard
+  const syntax = syntaxOf(page, name, directive)
   const lines = [
     `## ${name}`,
     '',
-    `- **Syntax:** ${syntax.map(one => `\`${written(name, one, directive)}\``).join(', ')}`,
+    `- **Syntax:** ${syntax.map(one => `\`${one}\``).join(', ')}`,
     `- **Default:** ${standard === null ? '—' : isProse(said, standard) ? standard.slice(1) : `\`${name} ${standard};\``}`,
     `- **Context:** ${contextNames(directive.in).join(', ')}`,
   ]

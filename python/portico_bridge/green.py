@@ -49,7 +49,7 @@ class GreenSeat:
         self.empty = Event()
         self.base = base_environ(None, True)
         self.warned = set()
-        self.slow_close = False
+        self.slow_close = 0  # responses that are to leave before close()
         self.listener = listen(path)
         self.listener.setblocking(True)
 

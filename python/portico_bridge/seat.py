@@ -36,7 +36,7 @@ class Seat:
         self.busy = None  # the connection whose request is being served
         self.leaving = False
         self.forked = False  # this is a process the application forked: the sockets are not its own
-        self.slow_close = False
+        self.slow_close = 0  # responses that are to leave before close()
         self.warned = set()
         self.thread = 0
         self.listener = listen(path)

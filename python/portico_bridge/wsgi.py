@@ -19,9 +19,10 @@ from .frames import DATA, END, ERROR, FAIL, FILE, HEAD, HEADED, HEADER, JOIN_MAX
 from .frames import ClientGone, FrontGone, ProtocolError, regular_file_path
 from .head import CONTENT_LENGTH, HOP_BY_HOP, KINDS, STATUSES, HeadError, check_status, classify, encode_head, explain
 
-# An application that works longer than this in close() has something to do after the response: from then on its responses
-# leave before close() is called.
+# An application that takes longer than this in close() has something to do after the response: so many of its next responses
+# leave before close() is called. Not all of them: on a busy machine it may just have been another process's turn.
 SLOW_CLOSE = 0.005
+WARY = 64
 # A file at least this long is sent by the front itself.
 FILE_MIN = 65536
 FILE_TYPES = (io.BufferedReader, io.FileIO, io.BufferedRandom)
@@ -182,14 +183,16 @@ class Exchange:
             if self.head is None:
                 raise self._not_started()
             self.held = b''
+        seat = self.seat
+        started = monotonic()
+        self._close(result)
+        if monotonic() - started > SLOW_CLOSE and (self.held is not None or seat.slow_close):
+            seat.slow_close = WARY
+        elif seat.slow_close:
+            seat.slow_close -= 1
         if self.held is None:
-            self._close(result)
             self._end()
         else:
-            started = monotonic()
-            self._close(result)
-            if monotonic() - started > SLOW_CLOSE:
-                self.seat.slow_close = True
             self._finish(self.held)
 
     def _iterate(self, result):

@@ -30,7 +30,7 @@ export class AbsentClient extends BodyStage implements ClientStream {
   /** @param secured the server of a TLS handshake, null without one */
   constructor(localAddress: string, localPort: number, secured: ServerRuntime | null) {
     super()
-    this.tls = secured === null ? null : new ClientTls(helloFor(secured.name), secured, false, secured)
+    this.tls = secured === null ? null : new ClientTls(helloFor(secured.name), secured, null, secured)
     if (this.tls !== null) this.tls.connection = handshaken
     this.localAddress = localAddress
     this.localPort = localPort

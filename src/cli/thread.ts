@@ -44,7 +44,7 @@ class HttpThread implements ThreadProgram {
         if (--busy === 0) onIdle()
       }
       http.retire(grace, done)
-      stream.retire(done)
+      stream.retire(false, done)
     }
   }
 

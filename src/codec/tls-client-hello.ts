@@ -4,7 +4,9 @@
 
 /** Lists are looked for when somebody asks for them, which is rare. */
 export class ClientHello {
-  /** Lower case, '' without the extension. */
+  /** As the client spells it; '' without the extension. */
+  readonly spelledName: string
+  /** The same in lower case. */
   readonly serverName: string
   private readonly message: Buffer
   private readonly suitesEnd: number
@@ -16,7 +18,8 @@ export class ClientHello {
     this.message = Buffer.from(message)
     this.suitesEnd = suitesEnd
     this.extensions = extensions
-    this.serverName = serverName
+    this.spelledName = serverName
+    this.serverName = serverName.toLowerCase()
   }
 
   /** Numbers of cipher suites, groups and signature algorithms, in the client's order. */
@@ -168,5 +171,5 @@ function hostName(message: Buffer, start: number, end: number): string {
   if (end - start < 5 || message.readUInt8(start + 2) !== 0) return ''
   const size = message.readUInt16BE(start + 3)
   if (start + 5 + size > end || end > message.length) return ''
-  return message.toString('latin1', start + 5, start + 5 + size).toLowerCase()
+  return message.toString('latin1', start + 5, start + 5 + size)
 }

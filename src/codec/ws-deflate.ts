@@ -31,18 +31,19 @@ export function acceptOffer(offers: string): Deflate | null {
     const [name, ...parameters] = offer.split(';').map(part => part.trim())
     if (name!.toLowerCase() !== 'permessage-deflate') continue
     const bits = windowOf(parameters)
-    if (bits === 0) continue
-    const window = bits < WINDOW_MAX ? `; server_max_window_bits=${bits}` : ''
+    if (bits === null) continue
+    // What was asked for is agreed to by saying it again, even where it changes nothing (7.1.2.1).
+    const window = bits > 0 ? `; server_max_window_bits=${bits}` : ''
     const answer = `permessage-deflate; server_no_context_takeover; client_no_context_takeover${window}`
-    return { answer, windowBits: bits }
+    return { answer, windowBits: bits || WINDOW_MAX }
   }
   return null
 }
 
-/** The window an offer leaves us; 0 when it says what it must not, or what we cannot do (7.1). */
-function windowOf(parameters: readonly string[]): number {
+/** The window an offer leaves us, 0 for any; null when it says what it must not, or what we cannot do (7.1). */
+function windowOf(parameters: readonly string[]): number | null {
   const seen = new Set<string>()
-  let bits = WINDOW_MAX
+  let bits = 0
   for (const parameter of parameters) {
     const equals = parameter.indexOf('=')
     const name = (equals < 0 ? parameter : parameter.slice(0, equals)).trim().toLowerCase()
@@ -53,23 +54,23 @@ function windowOf(parameters: readonly string[]): number {
             .slice(equals + 1)
             .trim()
             .replace(/^"(.*)"$/, '$1')
-    if (seen.has(name)) return 0
+    if (seen.has(name)) return null
     seen.add(name)
     const number = value !== null && /^(?:[89]|1[0-5])$/.test(value) ? Number(value) : 0
     switch (name) {
       case 'server_no_context_takeover':
       case 'client_no_context_takeover':
-        if (value !== null) return 0
+        if (value !== null) return null
         break
       case 'client_max_window_bits':
-        if (value !== null && number === 0) return 0
+        if (value !== null && number === 0) return null
         break
       case 'server_max_window_bits':
-        if (number < WINDOW_MIN) return 0
+        if (number < WINDOW_MIN) return null
         bits = number
         break
       default:
-        return 0
+        return null
     }
   }
   return bits

@@ -29,8 +29,8 @@ export const RESTARTING = 1012
 
 /** A control frame's payload (5.5). */
 export const CONTROL_MAX = 125
-/** Frames in one message: empty ones cost a peer nothing. */
-const FRAMES_MAX = 65536
+/** Empty frames in one message, which cost a peer nothing; how many others there may be follows from its size. */
+const EMPTY_FRAMES_MAX = 65536
 
 const EMPTY = Buffer.alloc(0)
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
@@ -128,7 +128,7 @@ export class MessageReader {
   private messageType = 0
   private compressed = false
   private readonly utf8 = new Utf8Check()
-  private frames = 0
+  private emptyFrames = 0
   private over = false
   /** A message is being inflated; what has come behind it waits here. */
   private waiting = false
@@ -231,11 +231,11 @@ export class MessageReader {
     if (this.opcode !== CONTINUATION) {
       this.messageType = this.opcode
       this.messageSize = 0
-      this.frames = 0
+      this.emptyFrames = 0
       this.utf8.reset()
     }
     if (this.messageSize + length > this.maxMessage) this.fail(TOO_BIG, 'message too big')
-    else if (++this.frames > FRAMES_MAX) this.fail(TOO_BIG, 'message in too many parts')
+    else if (length === 0 && ++this.emptyFrames > EMPTY_FRAMES_MAX) this.fail(TOO_BIG, 'message in too many parts')
   }
 
   private takePayload(chunk: Buffer, at: number, size: number): void {

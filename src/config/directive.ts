@@ -62,7 +62,8 @@ export interface Site extends Place {
   fail(problem: string, hint?: string): never
   /** Refuses it for something written elsewhere: a line of a data block, the end of the block. */
   failAt(place: Place, problem: string, hint?: string): never
-  warn(problem: string): void
+  /** @param place where it is, if not where the directive is */
+  warn(problem: string, place?: Place): void
 }
 
 export interface Directive<T> {

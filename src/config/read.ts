@@ -172,7 +172,7 @@ class StatementSite implements Site {
     throw ConfigError.at(place, problem, hint ?? null)
   }
 
-  warn(problem: string): void {
-    this.reader.options.warn?.(ConfigError.at(this, problem))
+  warn(problem: string, place: Place = this): void {
+    this.reader.options.warn?.(ConfigError.at(place, problem))
   }
 }

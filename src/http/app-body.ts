@@ -1,47 +1,28 @@
 // A request body that an application gets as it comes (app_request_buffering off): each read of the client's connection goes on
-// in a BODY frame, and the client is held back while the worker takes no more. It stands in for the request's own body.
+// in a BODY frame.
 
 import type { Call, Carrier } from '../app/dispatch/call.ts'
 import { encodeBodyHeader } from '../codec/frames.ts'
-import { ERR } from '../log/error-log.ts'
-import { EMPTY, respondSpecial } from './output.ts'
-import { RequestBody } from './request-body.ts'
+import { EMPTY } from './output.ts'
+import type { RequestBody } from './request-body.ts'
 import type { HttpRequest } from './request.ts'
+import { UnbufferedBody } from './unbuffered-body.ts'
 
-/** Bytes held while no worker is there; more than one read brings. */
-const WAITING_MAX = 131_072
-
-export class AppBody extends RequestBody {
-  private readonly r: HttpRequest
+export class AppBody extends UnbufferedBody {
   private call: Call | null = null
-  private waiting: Buffer[] = []
-  private waitingBytes = 0
-  private held = false
   /** Its end has been sent, or nobody wants it any more. */
   private over = false
 
-  constructor(r: HttpRequest, declared: number) {
-    super(declared)
-    this.r = r
-    this.wanted = true
+  protected override take(chunk: Buffer): void {
+    if (this.over) return
+    // Another connection may read into the same memory before this has gone.
+    this.wait(Buffer.from(chunk))
+    this.flush()
+    if (this.isFull) this.pause()
   }
 
-  override feed(r: HttpRequest, chunk: Buffer): boolean {
-    const limit = r.location.clientMaxBodySize
-    this.length += chunk.length
-    if (limit !== 0 && this.length > limit) {
-      r.log(ERR, `client intended to send too large chunked body: ${this.length} bytes`)
-      this.close()
-      respondSpecial(r, 413)
-      return false
-    }
-    if (this.over) return true
-    // Another connection may read into the same memory before this has gone.
-    this.waiting.push(Buffer.from(chunk))
-    this.waitingBytes += chunk.length
-    this.flush()
-    if (this.waitingBytes >= WAITING_MAX) this.hold()
-    return true
+  protected override abandon(): void {
+    this.close()
   }
 
   override finish(_r: HttpRequest): void {
@@ -68,11 +49,8 @@ export class AppBody extends RequestBody {
       link.write(encodeBodyHeader(link.stream, 0, true))
       call.sending = false
       this.over = true
-    } else if (!ready) this.hold()
-    else if (this.held) {
-      this.held = false
-      this.r.stream.readBody(true)
-    }
+    } else if (!ready) this.pause()
+    else this.letOn()
   }
 
   /** False: no more at present. */
@@ -84,29 +62,19 @@ export class AppBody extends RequestBody {
     return link.write(bytes) && link.credit > 0
   }
 
-  private hold(): void {
-    if (this.held || this.complete) return
-    this.held = true
-    this.r.stream.readBody(false)
+  private pause(): void {
+    if (!this.held && !this.complete) this.hold()
   }
 
   /** Nobody listens any more: what still comes is dropped. */
   close(): void {
     this.over = true
     this.waiting = []
-    if (this.held) {
-      this.held = false
-      this.r.stream.readBody(true)
-    }
+    this.letOn()
   }
 
   override bytes(): Buffer {
     return EMPTY
-  }
-
-  /** What has gone is gone: whoever answers instead cannot have the body. */
-  override isRefused(): boolean {
-    return super.isRefused() || !this.complete
   }
 
   override release(): void {

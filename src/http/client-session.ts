@@ -46,11 +46,15 @@ export abstract class ClientSession implements Session {
     return this.connection.socket.localPort ?? 0
   }
 
+  /** Whose limits hold before a request has named its host: the server that TLS has named, or the address's default. */
+  get mainServer(): ServerRuntime {
+    return this.tls?.server ?? this.listen.defaultServer
+  }
+
   /** Who names no host, as HTTP/1.0 may, gets the server that is called "". */
   protected serverOf(head: RequestHead): ServerRuntime {
     if (head.host !== null) return this.listen.serverFor(head.host)
-    if (this.tls !== null) return this.tls.server
-    return head.status === 0 ? this.listen.serverFor('') : this.listen.defaultServer
+    return head.status === 0 ? this.listen.serverFor('') : this.mainServer
   }
 
   /** The client has closed a connection on which no request is under way. */

@@ -8,6 +8,7 @@ import type { Connection } from '../net/connection.ts'
 import { mistrustsKeepAlive } from './keepalive-disable.ts'
 import { BodyStage, EMPTY, FLUSH, LAST } from './output.ts'
 import type { HttpRequest } from './request.ts'
+import { locationValue } from './upstream/field-value.ts'
 
 /** Up to here a piece of body is copied into the head's string; beyond, two buffers in one writev are cheaper. */
 const JOIN_MAX = 4096
@@ -165,6 +166,8 @@ export class ClientWriter extends BodyStage {
 
   private headText(r: HttpRequest): string {
     const limit = r.location
+    // Trailers have a place behind chunks only; ranges have been cut from the length by now.
+    if (r.trailers !== null && limit.chunkedTransferEncoding && r.version === 11 && !r.bodiless) r.contentLength = -1
     this.left = r.contentLength
     this.chunked = false
     if (this.owner.draining || this.owner.requests >= limit.keepaliveRequests || limit.keepaliveTimeout === 0)
@@ -188,7 +191,7 @@ export class ClientWriter extends BodyStage {
     if (r.contentType !== '') text += `Content-Type: ${r.contentType}\r\n`
     text += framing
     if (r.lastModified !== '') text += `Last-Modified: ${r.lastModified}\r\n`
-    if (r.redirect !== '') text += `Location: ${r.redirect}\r\n`
+    if (r.redirect !== '') text += `Location: ${locationValue(r.redirect)}\r\n`
     if (this.chunked) text += 'Transfer-Encoding: chunked\r\n'
     if (r.status === 101) text += 'Connection: upgrade\r\n'
     else text += r.keepAlive ? limit.keepaliveHeader : 'Connection: close\r\n'

@@ -3,10 +3,10 @@
 import { SERVER, type Scope, type Site, type Statement } from '../config/directive.ts'
 import type { Template } from '../config/template.ts'
 import { serverProduct } from '../lib/product.ts'
-import { ERR } from '../log/error-log.ts'
+import { ALERT, ERR } from '../log/error-log.ts'
 import type { CompiledHttp } from './compile.ts'
 import { coreDirectives } from './core.ts'
-import { documentRoot } from './document-root.ts'
+import { absoluteValue, documentRoot } from './document-root.ts'
 import { compileErrorPages } from './error-page.ts'
 import { locationFor } from './limit-except.ts'
 import { Locations, type LocationEntry } from './locations.ts'
@@ -79,7 +79,7 @@ function compileLocations(scope: Scope, http: CompiledHttp): LocationEntry[] {
       runtime,
       pattern: declaration.pattern,
       inner: inner.length === 0 ? null : findLocations(inner, http),
-      autoRedirect: builder.hasContent,
+      autoRedirect: builder.passesOn,
     }
   })
 }
@@ -143,10 +143,14 @@ class Builder implements LocationBuilder {
     }
     this.contentStep ??= outer?.contentStep ?? null
     if (this.contentStep !== null) this.steps.unshift(this.contentStep)
+    else if (documentRoot(scope, '').aliasLength >= 0) {
+      this.steps.unshift({ phase: 'precontent', run: refuseRewritten, conf: null, module: own, explained: null })
+    }
   }
 
-  get hasContent(): boolean {
-    return this.contentStep !== null
+  /** Is what is below the location somebody else's? */
+  get passesOn(): boolean {
+    return this.contentStep !== null && this.contentStep.explained !== RUNS
   }
 
   step<C>(phase: Phase, run: Handler<C>, conf: C, explained: Explained<C> | null = null): void {
@@ -211,7 +215,7 @@ class Builder implements LocationBuilder {
       kept: this.kept,
       errorLog: silent,
       internal: conf.internal,
-      root: this.value(template),
+      root: absoluteValue(this.value(template), prefix),
       aliasLength,
       clientMaxBodySize: conf.client_max_body_size,
       clientBodyBufferSize: conf.client_body_buffer_size,
@@ -280,29 +284,37 @@ function nothingAnswered(r: HttpRequest): number {
   return r.uri.endsWith('/') ? 403 : 404
 }
 
+/** What an alias would replace is not there any more (ngx_http_map_uri_to_path). */
+function refuseRewritten(r: HttpRequest): number {
+  if (r.locationMatches) return NEXT
+  r.log(ALERT, `"alias" cannot be used in location "${r.location.name}" where URI was rewritten`)
+  return 500
+}
+
 /** Finds the location and goes on with its steps (ngx_http_core_find_config_phase). */
 function findConfig(r: HttpRequest, server: ServerRuntime): number {
   r.uriChanged = false
   const redirect = r.redirect
   r.redirect = ''
   const location = server.locations.find(r)
-  if (location === null) {
-    if (r.redirect !== '') return 301
-    if (server.locations.failed) return 500
-  } else {
+  const redirects = r.redirect !== ''
+  if (location !== null) {
+    // Whatever comes of it, errors and redirects are answered as the location says.
+    r.location = location
     if (location.internal && !r.internal) return 404
     r.location = locationFor(r, location)
     r.steps = r.location.steps
     r.cursor = -1
-  }
-  r.redirect = redirect
+  } else if (server.locations.failed) return 500
+  if (!redirects) r.redirect = redirect
   const limit = r.location.clientMaxBodySize
   if (limit !== 0 && r.head.contentLength > limit && r.body !== null && !r.body.complete) {
     r.body.refused = true
+    r.redirect = redirect
     r.log(ERR, `client intended to send too large body: ${r.head.contentLength} bytes`)
     return 413
   }
-  return NEXT
+  return redirects ? 301 : NEXT
 }
 
 /** Another URI wants another location; an `if` that applied has steps of its own (ngx_http_core_post_rewrite_phase). */

@@ -23,9 +23,10 @@ import { errorLog } from '../config/error-log.ts'
 import { errorPage } from './error-page.ts'
 import { keepaliveDisable } from './keepalive-disable.ts'
 import { limitExcept } from './limit-except.ts'
-import { parseListen, type ListenDeclaration } from './listen.ts'
+import { listen } from './listen.ts'
 import { parseLocation } from './location-name.ts'
 import { defaultTypes, readTypes } from './mime-types.ts'
+import { serverName } from './server-names.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
 
@@ -81,29 +82,14 @@ export const coreDirectives = {
   http: section(MAIN, HTTP),
   server: block(HTTP, [0, 0], SERVER, (_args, at) => at.inner!),
   location: block(SERVER | LOCATION, [1, 2], LOCATION, parseLocation),
-  listen: {
-    in: SERVER,
-    args: [1, 20],
-    default: [],
-    repeatable: true,
-    inheritedBy: 0,
-    parse: (args, at, soFar = []) => [...soFar, ...parseListen(args, at)],
-  } satisfies Directive<readonly ListenDeclaration[]>,
-  server_name: {
-    in: SERVER,
-    args: [1, Number.MAX_SAFE_INTEGER],
-    default: [],
-    repeatable: true,
-    inheritedBy: 0,
-    parse: (names, _at, soFar = []) => [...soFar, ...names],
-  } satisfies Directive<readonly string[]>,
+  listen: listen(SERVER),
+  server_name: serverName(SERVER),
   root: fileRoot(everywhere | IF_IN_LOCATION),
   alias: fileRoot(LOCATION),
   internal: {
     in: LOCATION,
     args: [0, 0],
     default: false,
-    inheritedBy: 0,
     parse: () => true,
   } satisfies Directive<boolean>,
   limit_except: limitExcept,

@@ -4,6 +4,7 @@
 import type { Scope } from '../config/directive.ts'
 import { Template } from '../config/template.ts'
 import { coreDirectives } from './core.ts'
+import type { Value } from './module.ts'
 import type { HttpRequest } from './request.ts'
 
 /** The innermost `root` or `alias` in force, and how much of the URI an alias replaces (-1 for a root). */
@@ -22,6 +23,18 @@ export function documentRoot(scope: Scope, prefix: string): { template: Template
 function absolute(template: Template, text: string, prefix: string): Template {
   const path = /^[/$]/.test(text) || template.text.startsWith('/') ? text : prefix + text
   return path === template.text ? template : Template.parse(path, template.place)
+}
+
+/** Where a variable came first, what it brings may be relative, too (ngx_get_full_name). */
+export function absoluteValue(value: Value, prefix: string): Value {
+  if (value.constant !== null) return value
+  return {
+    constant: null,
+    get(r) {
+      const path = value.get(r)
+      return path.startsWith('/') ? path : prefix + path
+    },
+  }
 }
 
 /** A prefix location's name goes; in a regular expression's location the alias is the whole path. */

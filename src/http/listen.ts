@@ -1,7 +1,7 @@
 // `listen`: an address and what goes with its socket (ngx_http_core_listen).
 
 import { isIPv4, isIPv6 } from 'node:net'
-import type { Site } from '../config/directive.ts'
+import type { Directive, Site } from '../config/directive.ts'
 import { socketOptions, type SocketOption } from './listen-options.ts'
 
 /** An address to listen on. Two with the same key are the same socket. */
@@ -33,6 +33,18 @@ export interface ListenDeclaration {
 export type ProxyVersions = 'v1' | 'v2' | 'auto'
 
 const BACKLOG = 511
+
+/** `listen`, with what a block's servers cannot be asked for refused by `parse`. */
+export function listen(contexts: number, parse = parseListen): Directive<readonly ListenDeclaration[]> {
+  return {
+    in: contexts,
+    args: [1, 20],
+    default: [],
+    repeatable: true,
+    inheritedBy: 0,
+    parse: (args, at, soFar = []) => [...soFar, ...parse(args, at)],
+  }
+}
 
 /** One directive; several addresses where it names a range of ports. */
 export function parseListen(args: readonly string[], at: Site): readonly ListenDeclaration[] {

@@ -23,7 +23,7 @@ export interface LocationEntry {
 const NOTHING = 0
 const PROVISIONAL = 1
 const FINAL = 2
-/** The location is `uri` plus a slash: r.redirect says where to. */
+/** The location is that of `uri` plus a slash: r.redirect says where to. */
 const REDIRECT = 3
 /** A regular expression gave up: the request must not go on. */
 const FAILED = 4
@@ -36,8 +36,8 @@ let found: LocationRuntime | null = null
 
 export class Locations implements LocationFinder {
   protected readonly exact = new Map<string, LocationRuntime>()
-  /** Where `/dir` is sent: the name of `/dir/`, escaped. */
-  private readonly slashless = new Map<string, string>()
+  /** `/dir` by what passes `/dir/` on. */
+  private readonly slashless = new Map<string, LocationRuntime>()
   private readonly byLength: { length: number; entries: Map<string, LocationEntry> }[] = []
   protected readonly patterns: LocationEntry[] = []
   /** What a URI must have for each of them to match. */
@@ -59,7 +59,7 @@ export class Locations implements LocationFinder {
     found = null
     const answer = this.search(r)
     this.failed = answer === FAILED
-    return answer >= REDIRECT ? null : found
+    return answer === FAILED ? null : found
   }
 
   named(name: string): LocationRuntime | null {
@@ -86,9 +86,10 @@ export class Locations implements LocationFinder {
   }
 
   private redirects(r: HttpRequest): boolean {
-    const name = this.slashless.get(r.uri)
-    if (name === undefined) return false
-    r.redirect = `${name}${r.args === '' ? '' : `?${r.args}`}`
+    const location = this.slashless.get(r.uri)
+    if (location === undefined) return false
+    found = this.exact.get(location.name) ?? location
+    r.redirect = `${escapeUri(location.name, 'uri')}${r.args === '' ? '' : `?${r.args}`}`
     return true
   }
 
@@ -125,16 +126,23 @@ export class Locations implements LocationFinder {
     const { name, modifier } = entry.runtime
     if (modifier === '@') this.names.set(name, entry.runtime)
     else if (entry.pattern !== null) this.addPattern(entry, entry.pattern)
-    else if (modifier === '=') this.exact.set(name, entry.runtime)
-    else {
+    else if (modifier === '=') {
+      this.exact.set(name, entry.runtime)
+      this.addSlashless(entry)
+    } else {
       let group = this.byLength.find(group => group.length === name.length)
       if (group === undefined) {
         group = { length: name.length, entries: new Map() }
         this.byLength.push(group)
       }
       group.entries.set(name, entry)
-      if (entry.autoRedirect && name.endsWith('/')) this.slashless.set(name.slice(0, -1), escapeUri(name, 'uri'))
+      this.addSlashless(entry)
     }
+  }
+
+  private addSlashless({ autoRedirect, runtime }: LocationEntry): void {
+    const { name } = runtime
+    if (autoRedirect && name.endsWith('/')) this.slashless.set(name.slice(0, -1), runtime)
   }
 
   private addPattern(entry: LocationEntry, { pairs, endings }: Pattern): void {

@@ -114,6 +114,7 @@ function undoFilters(r: HttpRequest, fields: number): void {
   for (let stage: BodyStage | null = r.out; stage !== null && stage !== writer; stage = stage.next) stage.destroy(r)
   r.out = writer
   writer.previous = null
+  r.trailers = null
   r.outNames.length = r.outValues.length = Math.min(fields, r.outNames.length)
 }
 

@@ -108,6 +108,8 @@ export class Passwords {
 }
 
 function compareQuickly(password: string, stored: string): number {
+  // No password at all is the hash of none.
+  if (stored === '') return WRONG
   if (stored.startsWith('{PLAIN}')) return isSame(password, stored.slice(7)) ? RIGHT : WRONG
   if (stored.startsWith('{SHA}')) return isSame(sha1(password, ''), stored.slice(5)) ? RIGHT : WRONG
   if (!stored.startsWith('{SSHA}')) return PENDING

@@ -144,6 +144,8 @@ export class HttpRequest {
   /** Runs when the request ends, whichever way (temp files, slots, counters). */
   cleanups: (() => void)[] | null = null
   done = false
+  /** All of the response has gone out. */
+  complete = false
 
   /** Date.now() when the head was complete. */
   readonly startMs: number

@@ -77,7 +77,7 @@ export interface LocationRuntime {
 }
 
 export interface LocationFinder {
-  /** The location for `r.uri`; null when there is none, or when `r.redirect` was set to the same URI with a slash. */
+  /** The location for `r.uri`, null when there is none; that for the same URI with a slash when `r.redirect` was set. */
   find(r: HttpRequest): LocationRuntime | null
   /** The last find() had to give up. */
   readonly failed: boolean

@@ -1,27 +1,26 @@
 // Which server answers for a host: exact name, longest `*.name`, longest `name.*`, first regular expression, else the
 // address's default (ngx_http_find_virtual_server).
 
-import type { Site } from '../config/directive.ts'
+import type { Directive, Site } from '../config/directive.ts'
 import { regex, type Pattern } from './regex.ts'
-import type { ServerRuntime } from './runtime.ts'
 
-export class ServerNames {
-  private readonly exact = new Map<string, ServerRuntime>()
+export class ServerNames<S> {
+  private readonly exact = new Map<string, S>()
   /** `.example.org` for `*.example.org`. */
-  private readonly suffixes = new Map<string, ServerRuntime>()
+  private readonly suffixes = new Map<string, S>()
   /** `www.example.` for `www.example.*`. */
-  private readonly prefixes = new Map<string, ServerRuntime>()
-  private readonly patterns: { pattern: Pattern; server: ServerRuntime }[] = []
+  private readonly prefixes = new Map<string, S>()
+  private readonly patterns: { pattern: Pattern; server: S }[] = []
   /** The regular expression that the last find() was answered by. */
   matched: Pattern | null = null
   /** Answers for what nobody has named; settled when all servers are known. */
-  fallback: ServerRuntime
+  fallback: S
 
-  constructor(fallback: ServerRuntime) {
+  constructor(fallback: S) {
     this.fallback = fallback
   }
 
-  add(name: string, server: ServerRuntime, at: Site): void {
+  add(name: string, server: S, at: Site): void {
     if (name.startsWith('~')) {
       if (name === '~') at.fail(`empty regex in server name "${name}"`)
       this.patterns.push({ pattern: regex(name.slice(1), true, at), server })
@@ -41,12 +40,12 @@ export class ServerNames {
     return this.patterns.map(({ pattern }) => pattern)
   }
 
-  find(host: string): ServerRuntime {
+  find(host: string): S {
     return this.lookup(host) ?? this.fallback
   }
 
   /** null: nobody has that name. */
-  lookup(host: string): ServerRuntime | null {
+  lookup(host: string): S | null {
     this.matched = null
     const exact = this.exact.get(host)
     if (exact !== undefined) return exact
@@ -55,7 +54,7 @@ export class ServerNames {
     return this.bySuffix(host) ?? this.byPrefix(host) ?? this.byPattern(host)
   }
 
-  private bySuffix(host: string): ServerRuntime | null {
+  private bySuffix(host: string): S | null {
     for (let dot = host.indexOf('.'); dot !== -1; dot = host.indexOf('.', dot + 1)) {
       const server = this.suffixes.get(host.slice(dot))
       if (server !== undefined) return server
@@ -63,7 +62,7 @@ export class ServerNames {
     return null
   }
 
-  private byPrefix(host: string): ServerRuntime | null {
+  private byPrefix(host: string): S | null {
     for (let dot = host.lastIndexOf('.'); dot > 0; dot = host.lastIndexOf('.', dot - 1)) {
       const server = this.prefixes.get(host.slice(0, dot + 1))
       if (server !== undefined) return server
@@ -71,7 +70,7 @@ export class ServerNames {
     return null
   }
 
-  private byPattern(host: string): ServerRuntime | null {
+  private byPattern(host: string): S | null {
     for (const { pattern, server } of this.patterns) {
       if (!pattern.test(host)) continue
       this.matched = pattern
@@ -81,12 +80,24 @@ export class ServerNames {
   }
 }
 
+/** `server_name` */
+export function serverName(contexts: number): Directive<readonly string[]> {
+  return {
+    in: contexts,
+    args: [1, Number.MAX_SAFE_INTEGER],
+    default: [],
+    repeatable: true,
+    inheritedBy: 0,
+    parse: (names, _at, soFar = []) => [...soFar, ...names],
+  }
+}
+
 /** Wildcards stand only at one end, with a dot; `*` alone is no name. */
 function isName(name: string): boolean {
   const inner = name.replace(/^\*\./, '').replace(/\.\*$/, '')
   return !inner.includes('*') && !name.includes('..') && (name === '' || inner !== '')
 }
 
-function setFirst(map: Map<string, ServerRuntime>, name: string, server: ServerRuntime): void {
+function setFirst<S>(map: Map<string, S>, name: string, server: S): void {
   if (!map.has(name)) map.set(name, server)
 }

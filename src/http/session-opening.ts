@@ -3,6 +3,7 @@
 // there is no Opening.
 
 import { latin1 } from '../codec/h1/fields.ts'
+import { HostName, parseHost } from '../codec/h1/host.ts'
 import { PREFACE } from '../codec/h2/constants.ts'
 import { BROKEN, header, mayBegin, ProxyProtocol, readProxyProtocol, SPOKE_TLS } from '../codec/proxy-protocol.ts'
 import { HANDSHAKE, readClientHello } from '../codec/tls-client-hello.ts'
@@ -37,6 +38,8 @@ export interface OpeningOwner extends ConnectionHandler {
 
 /** A first line of three words, of which the last is no version and the one before no target of HTTP/1. */
 const NO_HTTP1 = /^[A-Z]+ [^/*:.\s]+ (?!HTTP\/)[^\s]+\r?\n/
+
+const hostName = new HostName()
 
 /** HTTP/2's answer to whoever does not speak it: PROTOCOL_ERROR. */
 const GOAWAY = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
@@ -146,20 +149,22 @@ export class Opening {
     const { listen } = owner
     const challenge = hello.offers(ACME_TLS) ? challengeSettings(hello.serverName) : null
     if (challenge !== null) {
-      owner.tls = new ClientTls(hello, listen.defaultServer, false, listen.defaultServer)
+      owner.tls = new ClientTls(hello, listen.defaultServer, null, listen.defaultServer)
       const done = (): void => owner.closeNow()
       owner.tls.connection = acceptTls(owner.connection, bytes.subarray(start, end), challenge, owner, done)
       owner.connection = owner.tls.connection
       return end - start
     }
-    const named = hello.serverName === '' ? null : listen.serverNamed(hello.serverName)
+    const { spelledName } = hello
+    const isName = spelledName !== '' && parseHost(spelledName, 0, spelledName.length, hostName)
+    const named = isName ? listen.serverNamed(hostName.name) : null
     const server = named ?? listen.defaultServer
     const negotiated = server.tls.settings === null ? listen.defaultServer : server
     if (server.tls.rejects || negotiated.tls.settings === null) {
-      owner.note(INFO, `SSL handshake rejected, no server for "${hello.serverName}"`)
+      owner.note(INFO, `handshake rejected while SSL handshaking, server name: "${spelledName}"`)
       return refuse(owner, UNRECOGNIZED_NAME)
     }
-    owner.tls = new ClientTls(hello, server, named !== null, negotiated)
+    owner.tls = new ClientTls(hello, server, named === null ? null : hostName.name, negotiated)
     const settings = settingsFor(owner, negotiated.tls.settings, negotiated)
     if (settings === null) return refuse(owner, INTERNAL_ERROR)
     const received = bytes.subarray(start, end)

@@ -69,10 +69,10 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     this.timer = new Timer<Http1Session>(this, timedOut)
     this.writer = new ClientWriter(this)
     this.connection = accepted(handle, this)
-    const { socket } = this.connection
-    if (listen.tcpNodelay) socket.setNoDelay(true)
-    this.clientAddress = socket.remoteAddress ?? 'unix:'
-    this.clientPort = socket.remotePort ?? 0
+    if (listen.tcpNodelay) this.connection.socket.setNoDelay(true)
+    const { address = 'unix:', port = 0 } = this.connection.peerName()
+    this.clientAddress = address
+    this.clientPort = port
     timers.arm(this.timer, listen.defaultServer.clientHeaderTimeout)
   }
 
@@ -152,7 +152,7 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
 
   handshakeDone(): void {
     if (this.tls?.connection?.alpnProtocol === 'h2') this.speaksHttp2()
-    else if (this.state === IDLE) timers.arm(this.timer, this.listen.defaultServer.clientHeaderTimeout)
+    else if (this.state === IDLE) timers.arm(this.timer, this.mainServer.clientHeaderTimeout)
   }
 
   /** @returns bytes used; 0: the head is not complete; -1: the connection's fate is sealed */
@@ -160,13 +160,14 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     const head = (this.head ??= takeHead())
     // Whether its server does is seen when that is known.
     head.tunnels = true
-    const server = this.listen.defaultServer
-    if (this.state === IDLE) {
+    const server = this.mainServer
+    const begins = this.state === IDLE
+    if (begins) {
       this.enter(HEAD)
       this.pipelined = this.requests > 0 && (start > 0 || this.resuming)
-      if (this.requests > 0) timers.arm(this.timer, server.clientHeaderTimeout)
     }
     const used = parseRequestHead(bytes, start, end, server.limits, head)
+    if (used === 0 && begins && this.requests > 0) timers.arm(this.timer, server.clientHeaderTimeout)
     if (used === 0) return 0
     this.enter(ACTIVE)
     timers.disarm(this.timer)
@@ -339,6 +340,7 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
 
   finish(r: HttpRequest): void {
     r.keepAlive = false
+    r.complete = true
     this.endRequest(r)
     this.connection.destroy()
   }
@@ -348,10 +350,8 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
   /** The response has left; the request ends when its body is in too. */
   private settle(r: HttpRequest): void {
     if (r.done || r !== this.request) return
-    if (!this.responseWhole) {
-      this.close(r)
-      return
-    }
+    if (!this.responseWhole) return this.close(r)
+    r.complete = true
     if (!this.framing.complete && r.keepAlive && !this.clientEnded) {
       // The rest of an unwanted body is read and dropped, within lingering_time.
       this.lingerUntil = performance.now() + r.location.lingeringTime
@@ -460,7 +460,7 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     ) {
       // Still sending: it gets its time, up to lingering_time in all.
       this.inputBefore = this.connection.bytesIn
-      timers.arm(this.timer, this.listen.defaultServer.outside.lingeringTimeout)
+      timers.arm(this.timer, this.mainServer.outside.lingeringTimeout)
     } else this.closeNow()
   }
 

@@ -42,7 +42,7 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   nginx_version: get(() => '1.31.5'),
   pid: get(() => `${process.pid}`),
   // For a post_action, that of the request it is about.
-  request_completion: get(r => (isComplete(r.parent ?? r) ? 'OK' : '')),
+  request_completion: get(r => ((r.parent ?? r).complete ? 'OK' : '')),
   request_body: get(r => (r.body === null || r.body.path !== '' ? null : known(r.body.bytes().toString('latin1')))),
   request_body_file: get(r => (r.body === null || r.body.path === '' ? null : r.body.path)),
   limit_rate: { get: r => `${rateOf(r) ?? 0}`, set: setRateText },
@@ -77,10 +77,6 @@ function known(text: string): string | null {
 /** A line that could not be read names none; of a target that could not, nothing is left. */
 function uri(r: HttpRequest): string | null {
   return r.uri === '' && r.head.lineStop === 0 && r.version !== 20 ? null : r.uri
-}
-
-function isComplete(r: HttpRequest): boolean {
-  return r.done && r.headSent
 }
 
 /** Families: the getter for `$http_user_agent` is made from 'user_agent'. */

@@ -3,10 +3,12 @@
 // node:net's place.
 //
 // Reading: node:net's `onread` hands us the thread's shared read buffer instead of pushing every chunk through a stream.
-// Writing: the stream's own queue; what the kernel takes at once (nearly always) costs no callback at all.
+// Writing: text goes to the handle at once where nothing waits in the stream's queue, bytes through that queue; what the
+// kernel takes at once (nearly always) costs no callback at all.
 
 import { writeSync, writevSync } from 'node:fs'
 import net from 'node:net'
+import { getSystemErrorName } from 'node:util'
 import { READ_SIZE, readBuffer } from './read-buffer.ts'
 import { sendFilePart } from './sendfile.ts'
 
@@ -31,10 +33,72 @@ export interface LocalAddress {
   readonly port: number
 }
 
-type Handle = { writeQueueSize?: number; getAsyncId?: () => number; fd?: number }
-type SocketOptions = Omit<net.SocketConstructorOpts, 'handle'> & { readonly handle?: unknown }
+type PeerName = { address?: string; port?: number }
+
+/** What lies under a socket. */
+interface Handle {
+  readonly writeQueueSize?: number
+  readonly fd?: number
+  getpeername?(into: PeerName): number
+  /** Answers 0 when the kernel has taken all of it, -errno, or the request that will say when it has. */
+  writeLatin1String(request: null, text: string): number | TextRequest
+}
+
+interface TextRequest {
+  connection: Connection
+  length: number
+  oncomplete(this: TextRequest, status: number): void
+  /** It was done before `oncomplete` could be set. */
+  writeStatus?: number | null
+}
 
 const NOTHING = Buffer.alloc(0)
+
+/** node:net's socket without listeners: there may be ten thousand of them, and a connection wants to hear of each the same
+ *  four things. */
+class OwnSocket extends net.Socket {
+  readonly owner: Connection
+
+  /** @param handle what a listener has accepted; undefined: it is to be connected */
+  constructor(owner: Connection, handle: unknown) {
+    super({ handle, allowHalfOpen: true, onread: ONREAD } as unknown as net.SocketConstructorOpts)
+    this.owner = owner
+  }
+
+  override emit(event: string | symbol, value?: any): boolean {
+    if (event === 'error') {
+      this.owner.socketFailed(value as NodeJS.ErrnoException)
+      return true
+    }
+    // node:net's own code may be listening, too.
+    const heard = super.emit(event as string, value)
+    if (event === 'end') this.owner.handler.onEnd()
+    else if (event === 'connect') this.owner.socketConnected()
+    else if (event === 'close') this.owner.socketClosed()
+    return heard
+  }
+}
+
+/** All sockets read in the same way. */
+const ONREAD = { buffer: readBuffer(), callback: received }
+
+function received(this: OwnSocket, size: number, buffer: Buffer): boolean {
+  return this.owner.socketRead(size === READ_SIZE ? buffer : buffer.subarray(0, size))
+}
+
+function handleOf(socket: net.Socket): Handle | null {
+  return (socket as unknown as { _handle: Handle | null })._handle
+}
+
+function textWritten(this: TextRequest, status: number): void {
+  this.connection.textWritten(this.length, status)
+}
+
+/** As node:net words it. */
+function writeError(status: number): NodeJS.ErrnoException {
+  const code = getSystemErrorName(status)
+  return Object.assign(new Error(`write ${code}`), { errno: status, code, syscall: 'write' })
+}
 
 export class Connection {
   handler: ConnectionHandler
@@ -44,62 +108,90 @@ export class Connection {
   bytesOut = 0
   closed = false
   reading = true
-  protected readonly flushed: (error?: Error | null) => void
   private error: NodeJS.ErrnoException | null = null
   private awaitingDrain = false
+  /** Bytes of text that went past the stream and that the kernel has not taken yet. */
+  private textLeft = 0
+  private readonly connected: ((handler: ConnectionHandler) => void) | null
 
-  /** @param from what to make the socket of, or a connection whose socket is this one's too, and which hears of it alone */
-  constructor(from: SocketOptions | Connection, handler: ConnectionHandler) {
+  /** @param from libuv's handle (undefined: none yet), or a connection whose socket is this one's too, and which hears of it alone
+   *  @param connected called once, with the handler, when the connection stands */
+  constructor(
+    from: unknown,
+    handler: ConnectionHandler,
+    connected: ((handler: ConnectionHandler) => void) | null = null,
+  ) {
     this.handler = handler
-    // After an error nothing has gone anywhere: the close that follows tells.
-    this.flushed = error => {
-      if (!error) this.onFlushed()
-    }
-    if (from instanceof Connection) {
-      this.socket = from.socket
-      return
-    }
-    this.socket = this.open(from)
-    this.socket.on('end', () => this.handler.onEnd())
-    this.socket.on('error', error => {
-      this.error = error
-    })
-    this.socket.on('close', () => {
-      this.closed = true
-      this.handler.onClose(this.error)
-    })
+    this.connected = connected
+    this.socket = from instanceof Connection ? from.socket : new OwnSocket(this, from)
   }
 
-  private open(options: SocketOptions): net.Socket {
-    return new net.Socket({
-      ...options,
-      allowHalfOpen: true,
-      onread: {
-        buffer: readBuffer(),
-        callback: (size: number, buffer: Uint8Array): boolean => {
-          this.bytesIn += size
-          this.handler.onData(size === READ_SIZE ? (buffer as Buffer) : (buffer as Buffer).subarray(0, size))
-          return this.reading
-        },
-      },
-    } as net.SocketConstructorOpts)
+  // What the socket says.
+
+  socketRead(chunk: Buffer): boolean {
+    this.bytesIn += chunk.length
+    this.handler.onData(chunk)
+    return this.reading
+  }
+
+  socketConnected(): void {
+    if (this.connected !== null) this.connected(this.handler)
+  }
+
+  socketFailed(error: NodeJS.ErrnoException): void {
+    this.error = error
+  }
+
+  socketClosed(): void {
+    this.closed = true
+    this.handler.onClose(this.error)
+  }
+
+  /** The address of who is at the other end; of a Unix socket, nothing. */
+  peerName(): PeerName {
+    const name: PeerName = {}
+    // Asked of the handle: the socket would keep what it has found.
+    handleOf(this.socket)?.getpeername?.(name)
+    return name
   }
 
   /** Bytes written that the kernel has not taken yet. */
   get pending(): number {
-    return this.socket.writableLength
+    return this.socket.writableLength + this.textLeft
   }
 
   /** As `pending`, but falling while a large write is under way: tells a slow peer from a dead one (send_timeout). */
   get queued(): number {
-    return (this.socket as unknown as { _handle: Handle | null })._handle?.writeQueueSize ?? 0
+    return handleOf(this.socket)?.writeQueueSize ?? 0
   }
 
   /** Writes latin1 text. False: the peer is slow, hold further data until onDrain. */
   writeText(text: string): boolean {
     this.bytesOut += text.length
-    this.socket.write(text, 'latin1')
+    const { socket } = this
+    const handle = handleOf(socket)
+    // Heads and short answers: the stream would do no more than this, in four times as many steps.
+    if (handle !== null && socket.writableLength === 0 && !socket.connecting && !socket.writableEnded) {
+      const request = handle.writeLatin1String(null, text)
+      if (request === 0) return this.textLeft === 0 || this.settled()
+      if (typeof request === 'number') socket.destroy(writeError(request))
+      else this.await(request, text.length)
+    } else socket.write(text, 'latin1')
     return this.settled()
+  }
+
+  private await(request: TextRequest, length: number): void {
+    this.textLeft += length
+    request.connection = this
+    request.length = length
+    request.oncomplete = textWritten
+    if (typeof request.writeStatus === 'number') request.oncomplete(request.writeStatus)
+  }
+
+  /** @param status 0, or -errno */
+  textWritten(length: number, status: number): void {
+    this.textLeft -= length
+    if (status !== 0 && !this.socket.destroyed) this.socket.destroy(writeError(status))
   }
 
   /** Writes bytes that stay unchanged until they are sent. False as above. */
@@ -135,14 +227,14 @@ export class Connection {
     socket.write(bytes)
     if (after !== '') socket.write(after, 'latin1')
     socket.uncork()
-    return socket.writableLength === 0 || this.settled()
+    return this.settled()
   }
 
   /** Past the stream, when nothing waits in it. @returns how much the kernel has taken */
   private writeNow(parts: readonly Buffer[]): number {
     const { socket } = this
-    const fd = (socket as unknown as { _handle: Handle | null })._handle?.fd ?? -1
-    if (fd < 0 || socket.writableLength > 0 || !socket.writable) return 0
+    const fd = handleOf(socket)?.fd ?? -1
+    if (fd < 0 || this.pending > 0 || !socket.writable) return 0
     try {
       return parts.length === 1 ? writeSync(fd, parts[0]!) : writevSync(fd, parts)
     } catch {
@@ -154,7 +246,7 @@ export class Connection {
   /** Sends a part of a file without reading it, to a plain socket with nothing queued: bytes the kernel has taken, 0 at the
    *  file's end, -1 if it takes none now or the bytes must be written. Nobody tells when it takes more: write some. */
   sendFile(descriptor: number, position: number, length: number): number {
-    const { fd = -1 } = (this.socket as unknown as { _handle: Handle | null })._handle ?? {}
+    const { fd = -1 } = handleOf(this.socket) ?? {}
     const count = fd < 0 ? -1 : sendFilePart(fd, descriptor, position, length)
     if (count > 0) this.bytesOut += count
     return count
@@ -190,7 +282,7 @@ export class Connection {
   }
 
   private settled(): boolean {
-    if (this.socket.writableLength === 0) return true
+    if (this.pending === 0) return true
     if (!this.awaitingDrain) {
       this.awaitingDrain = true
       this.awaitFlush()
@@ -200,10 +292,17 @@ export class Connection {
 
   /** Has onFlushed() called when everything written so far has gone: then an empty write's callback comes. */
   protected awaitFlush(): void {
-    this.socket.write(NOTHING, this.flushed)
+    this.socket.write(NOTHING, this.flushed())
   }
 
-  protected onFlushed(): void {
+  protected flushed(): (error?: Error | null) => void {
+    return error => {
+      // After an error nothing has gone anywhere: the close that follows tells.
+      if (!error) this.onFlushed()
+    }
+  }
+
+  private onFlushed(): void {
     this.awaitingDrain = false
     if (this.closed || this.socket.destroyed) return
     if (this.settled()) this.handler.onDrain()
@@ -216,29 +315,29 @@ class UnixConnection extends Connection {
   protected override awaitFlush(): void {
     const { _writableState: state } = this.socket as unknown as { _writableState: { needDrain: boolean } }
     state.needDrain = true
-    this.socket.once('drain', this.flushed)
+    this.socket.once('drain', this.flushed())
   }
 }
 
 /** A connection for a handle that a listener accepted; reading starts at once. */
 export function accepted(handle: unknown, handler: ConnectionHandler): Connection {
-  const connection = new Connection({ handle }, handler)
-  connection.socket.read(0)
-  return connection
+  return new Connection(handle, handler)
 }
 
-/** Connects; `onConnect` is called once when the connection stands. Failure arrives as onClose with the error. */
+/** Connects; `onConnect` is called once, with the handler, when the connection stands. Failure arrives as onClose with the error. */
 export function connect(
   address: Address,
   handler: ConnectionHandler,
-  onConnect: () => void,
+  onConnect: (handler: ConnectionHandler) => void,
   local: LocalAddress | null = null,
 ): Connection {
-  const connection = 'path' in address ? new UnixConnection({}, handler) : new Connection({}, handler)
+  const connection =
+    'path' in address
+      ? new UnixConnection(undefined, handler, onConnect)
+      : new Connection(undefined, handler, onConnect)
   const from = local === null ? {} : { localAddress: local.host, localPort: local.port }
   connection.socket.connect(
     'path' in address ? { path: address.path } : { ...address, ...from, autoSelectFamily: false },
-    onConnect,
   )
   return connection
 }

@@ -24,7 +24,8 @@ import {
   sessionIdOf,
   type VerifyFault,
 } from './openssl/negotiated.ts'
-import { attach, claim, cork, flush, offer, recordEnd, recordSize, send, uncork } from './openssl/records.ts'
+import { attach, claim, cork, flush, leaveSoon, offer, recordEnd, recordSize, send, uncork } from './openssl/records.ts'
+import { ageSession } from './openssl/server-sessions.ts'
 import { TlsError } from './tls-errors.ts'
 
 /** How a server speaks TLS. */
@@ -183,8 +184,9 @@ export class TlsConnection extends Connection implements ConnectionHandler {
       return
     }
     const error = o.SSL_get_error(this.ssl, done)
-    if (error === c.SSL_ERROR_WANT_READ) send(this.plain)
-    else this.fail()
+    if (error !== c.SSL_ERROR_WANT_READ) return this.fail()
+    ageSession(this.ssl)
+    send(this.plain)
   }
 
   private becomeSecure(): void {
@@ -201,6 +203,7 @@ export class TlsConnection extends Connection implements ConnectionHandler {
     offer(record)
     const got = o.SSL_read_early_data(this.ssl, record, BigInt(record.length), readCount)
     if (got === c.SSL_READ_EARLY_DATA_SUCCESS) {
+      if (this.stage !== EARLY) ageSession(this.ssl)
       this.stage = EARLY
       send(this.plain)
       this.becomeSecure()
@@ -395,9 +398,7 @@ export class TlsConnection extends Connection implements ConnectionHandler {
       this.plain.destroy()
       return
     }
-    // What was held back until now is given a moment to leave.
-    socket.destroySoon()
-    setTimeout(destroySocket, LAST_WRITE_MS, socket).unref()
+    leaveSoon(socket)
   }
 
   override reset(): void {
@@ -450,12 +451,6 @@ export class TlsConnection extends Connection implements ConnectionHandler {
   get pointer(): bigint {
     return this.ssl
   }
-}
-
-const LAST_WRITE_MS = 5000
-
-function destroySocket(socket: Connection['socket']): void {
-  socket.destroy()
 }
 
 function readHeld(connection: TlsConnection): void {

@@ -1,31 +1,23 @@
 // A stream block, read and checked, becomes what sessions run through. As with http, compiling opens nothing; start() does.
 
-import { STREAM, type Scope, type Site } from '../config/directive.ts'
+import { STREAM, type Scope } from '../config/directive.ts'
 import { ConfigError } from '../config/errors.ts'
 import { ErrorLog, type LogTarget } from '../log/error-log.ts'
-import { listen, type Listener } from '../net/listener.ts'
-import { ownErrorLog, runtimeFor, wildcardsFirst, type ListenAddress } from '../http/compile.ts'
-import { Definitions, type CompileOptions } from '../http/definitions.ts'
+import type { CompileOptions } from '../http/definitions.ts'
 import { compileServerHttp2 } from '../http/h2/directives.ts'
-import type { ListenDeclaration } from '../http/listen.ts'
 import type { HttpModule } from '../http/module.ts'
-import { defineCaptures, regex } from '../http/regex.ts'
+import { ownErrorLog, ServerBlock } from '../http/server-block.ts'
 import { Sessions } from '../http/sessions.ts'
 import type { ThreadServices } from '../http/setup.ts'
 import { compileServerTls } from '../http/ssl/server-tls.ts'
 import { readValue, valueIndex, writeValue } from '../http/variable-values.ts'
 import { streamDirectives } from './core.ts'
-import { asListen, StreamListen } from './listen.ts'
+import { StreamListen } from './listen.ts'
 import type { Content, StreamServer } from './module.ts'
 import { compileProxy } from './proxy/conf.ts'
 import { returnContent } from './return.ts'
 import { StreamSession } from './session.ts'
 import { ALSO_OF_SESSIONS, streamVariables } from './variables.ts'
-
-interface Address extends ListenAddress {
-  readonly runtime: StreamListen
-  readonly within: Map<string, StreamListen>
-}
 
 /** Compiles the stream block of a configuration (nothing where there is none). Throws ConfigError. */
 export function compileStream(main: Scope, modules: readonly HttpModule[], options: CompileOptions): CompiledStream {
@@ -35,12 +27,9 @@ export function compileStream(main: Scope, modules: readonly HttpModule[], optio
   return compiled
 }
 
-export class CompiledStream extends Definitions {
-  listens: Address[] = []
+export class CompiledStream extends ServerBlock<StreamListen> {
   private readonly modules: readonly HttpModule[]
   private readonly logged: { server: StreamServer; targets: readonly LogTarget[] | null }[] = []
-  private listeners: Listener[] = []
-  private sessions: Sessions | null = null
 
   /** @param modules of http: those that know the stream block, too, take part */
   constructor(scope: Scope | null, modules: readonly HttpModule[], options: CompileOptions) {
@@ -58,11 +47,11 @@ export class CompiledStream extends Definitions {
     const scopes = stream.conf(streamDirectives).server
     for (const scope of scopes) {
       this.defineSet(scope)
-      this.defineNames(scope)
+      this.defineNameCaptures(scope, scope.conf(streamDirectives).server_name)
     }
     for (const scope of scopes) this.listen(scope, this.server(scope))
     for (const { runtime, place } of this.listens) runtime.checkTls(place)
-    this.listens = wildcardsFirst(this.listens)
+    this.settleAddresses()
     this.checkAwaited()
   }
 
@@ -72,14 +61,6 @@ export class CompiledStream extends Definitions {
       if (this.defined(name) !== null) continue
       const index = valueIndex(name)
       this.define(name, { get: r => readValue(r, index) ?? '', set: (r, value) => writeValue(r, index, value) }, site)
-    }
-  }
-
-  /** Named captures of `server_name ~…`. */
-  private defineNames(scope: Scope): void {
-    const site = scope.site('server_name')
-    for (const name of scope.conf(streamDirectives).server_name) {
-      if (site !== null && /^~./s.test(name)) defineCaptures(regex(name.slice(1), true, site), site, this)
     }
   }
 
@@ -136,23 +117,13 @@ export class CompiledStream extends Definitions {
       const { file, line } = scope.statement!
       throw new ConfigError(`no "listen" is defined for server in ${file}:${line}`)
     }
-    const seen = new Set<string>()
-    for (const declared of conf.listen) {
-      if (seen.has(declared.key)) declared.site.fail(`a duplicate listen ${declared.key}`)
-      seen.add(declared.key)
-      const site: Site = scope.site('server_name') ?? declared.site
-      this.addressFor(declared, server).addServer(declared, server, conf.server_name, site)
-    }
-  }
-
-  private addressFor(declared: ListenDeclaration, server: StreamServer): StreamListen {
-    const known = this.listens.find(address => address.key === declared.key)
-    if (known !== undefined) return known.runtime
-    const { key, host, port, path, backlog, ipv6only, options, site } = declared
-    const runtime = new StreamListen(key, server)
-    const place = `${site.file}:${site.line}`
-    this.listens.push({ key, host, port, path, backlog, ipv6only, options, place, runtime, within: new Map() })
-    return runtime
+    this.addressesOf(
+      conf.listen,
+      key => new StreamListen(key, server),
+      (address, declared) => {
+        address.addServer(declared, server, conf.server_name, scope.site('server_name') ?? declared.site)
+      },
+    )
   }
 
   // ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -164,36 +135,11 @@ export class CompiledStream extends Definitions {
     connectionsMax: number,
   ): Promise<void> {
     const { errorLog, logFiles } = services
-    const sessions = new Sessions(connectionsMax, errorLog, (...all) => new StreamSession(...all))
-    this.sessions = sessions
     for (const { server, targets } of this.logged) {
       server.errorLog = targets === null ? errorLog : new ErrorLog(targets, logFiles, errorLog.thread)
     }
     for (const run of this.starts) run(services)
-    await Promise.all(this.listens.map(address => this.accept(address, descriptors.get(address.key)!, sessions)))
-  }
-
-  private accept(address: Address, fd: number, sessions: Sessions): Promise<void> {
-    const add = (handle: unknown): void => sessions.add(handle, asListen(runtimeFor(address, handle)))
-    return new Promise<void>((resolve, reject) => {
-      const done = (error: Error | null): void => (error === null ? resolve() : reject(error))
-      this.listeners.push(listen({ fd }, address.backlog, add, done))
-    })
-  }
-
-  /** Accepts no more and calls `done` when the last session has ended. */
-  retire(done: () => void): void {
-    for (const listener of this.listeners) listener.close()
-    this.listeners = []
-    if (this.sessions === null) done()
-    else this.sessions.drain(false, done)
-  }
-
-  /** Cuts what is left. */
-  stop(): void {
-    for (const listener of this.listeners) listener.close()
-    this.listeners = []
-    this.sessions?.closeAll()
-    for (const run of this.stops) run()
+    const sessions = new Sessions(connectionsMax, errorLog, (...all) => new StreamSession(...all))
+    await this.accept(sessions, descriptors)
   }
 }

@@ -1,15 +1,16 @@
 // The core directives of the stream block (ngx_stream_core_module), and those small enough to need no file of their own: what
 // is looked at beforehand (ssl_preread), `set` and `return`.
 
-import { STREAM, STREAM_SERVER, type Directive, type Site } from '../config/directive.ts'
+import { STREAM, STREAM_SERVER, type Site } from '../config/directive.ts'
 import { Template } from '../config/template.ts'
 import { accepted, block, flag, list, number, size, template, time } from '../config/values.ts'
 import { variableName } from '../http/cached-variable.ts'
-import { parseListen, type ListenDeclaration } from '../http/listen.ts'
+import { listen, parseListen, type ListenDeclaration } from '../http/listen.ts'
+import { serverName } from '../http/server-names.ts'
 
 const anywhere = STREAM | STREAM_SERVER
 
-function listen(args: readonly string[], at: Site): readonly ListenDeclaration[] {
+function parseTcpListen(args: readonly string[], at: Site): readonly ListenDeclaration[] {
   if (args.includes('udp')) at.fail('"udp" is not supported by this version, which passes on TCP only')
   for (const parameter of ['uwsgi', 'http2', 'quic'])
     if (args.includes(parameter)) at.fail(`invalid parameter "${parameter}"`)
@@ -18,22 +19,8 @@ function listen(args: readonly string[], at: Site): readonly ListenDeclaration[]
 
 export const streamDirectives = {
   server: block(STREAM, [0, 0], STREAM_SERVER, (_args, at) => at.inner!),
-  listen: {
-    in: STREAM_SERVER,
-    args: [1, 20],
-    default: [],
-    repeatable: true,
-    inheritedBy: 0,
-    parse: (args, at, soFar = []) => [...soFar, ...listen(args, at)],
-  } satisfies Directive<readonly ListenDeclaration[]>,
-  server_name: {
-    in: STREAM_SERVER,
-    args: [1, Number.MAX_SAFE_INTEGER],
-    default: [],
-    repeatable: true,
-    inheritedBy: 0,
-    parse: (names, _at, soFar = []) => [...soFar, ...names],
-  } satisfies Directive<readonly string[]>,
+  listen: listen(STREAM_SERVER, parseTcpListen),
+  server_name: serverName(STREAM_SERVER),
   preread_buffer_size: size(anywhere, 16384),
   preread_timeout: time(anywhere, 30_000),
   proxy_protocol_timeout: time(anywhere, 30_000),

@@ -67,10 +67,10 @@ export class StreamSession implements OpeningOwner, Session {
     this.timer = new Timer<StreamSession>(this, timedOut)
     this.opening = listen.proxyProtocol || listen.tls ? new Opening(this) : null
     this.connection = accepted(handle, this)
-    const { socket } = this.connection
-    if (this.server.tcpNodelay) socket.setNoDelay(true)
-    this.clientAddress = socket.remoteAddress ?? 'unix:'
-    this.clientPort = socket.remotePort ?? 0
+    if (this.server.tcpNodelay) this.connection.socket.setNoDelay(true)
+    const { address = 'unix:', port = 0 } = this.connection.peerName()
+    this.clientAddress = address
+    this.clientPort = port
   }
 
   opened(): void {

@@ -51,7 +51,7 @@ export class PeerConnection implements ConnectionHandler {
     this.user = user
     this.startedAt = performance.now()
     this.timer = new Timer<PeerConnection>(this, timedOut)
-    this.connection = connect(peer.address, this, () => this.onConnected(), local)
+    this.connection = connect(peer.address, this, connected, local)
     // A request's head and its body may leave in two segments; the second must not wait for the first's acknowledgement.
     if ('port' in peer.address) this.connection.socket.setNoDelay(true)
   }
@@ -95,7 +95,8 @@ export class PeerConnection implements ConnectionHandler {
     else this.dropIdle()
   }
 
-  private onConnected(): void {
+  /** For connect(). */
+  onConnected(): void {
     const { tls } = this
     if (tls === null) {
       this.ready()
@@ -121,6 +122,10 @@ export class PeerConnection implements ConnectionHandler {
     if (this.pool !== null) this.pool.remove(this)
     this.close()
   }
+}
+
+function connected(one: ConnectionHandler): void {
+  ;(one as PeerConnection).onConnected()
 }
 
 function timedOut(one: PeerConnection): void {

@@ -1,22 +1,16 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import * as ws from '../../src/codec/ws.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { get, raw, type RawClient } from '../helpers/raw.ts'
-import { serve, type Server } from '../helpers/serve.ts'
+import type { Server } from '../helpers/serve.ts'
+import { serveThings } from './things.ts'
 
-const apps = fileURLToPath(new URL('./apps', import.meta.url))
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 
-function serveThings(t: TestContext, app = ''): Promise<Server> {
-  return serve(t, {
-    conf: `http {
-      app things { directory ${apps}; module asgi_things:application; kind asgi; workers 1;
-        environment PYTHONDONTWRITEBYTECODE=1; ${app} }
-      server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass things; } } }`,
-  })
+function serveEcho(t: TestContext, app = ''): Promise<Server> {
+  return serveThings(t, { module: 'asgi_things:application', app: `kind asgi; workers 1; ${app}` })
 }
 
 /** A client that has sent its handshake. */
@@ -76,7 +70,7 @@ async function seen(server: Server): Promise<string> {
 }
 
 test('websocket: text and bytes are echoed, in parts too, and pings answered', async t => {
-  const server = await serveThings(t)
+  const server = await serveEcho(t)
   const { client, head } = await open(t, server)
   assert.match(head, /Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=/i)
   assert.match(head, /upgrade: websocket/i)
@@ -92,7 +86,7 @@ test('websocket: text and bytes are echoed, in parts too, and pings answered', a
 })
 
 test('websocket: a message right behind the handshake is not lost', async t => {
-  const server = await serveThings(t)
+  const server = await serveEcho(t)
   const client = await raw(t, server.port)
   const handshake =
     'GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
@@ -103,13 +97,13 @@ test('websocket: a message right behind the handshake is not lost', async t => {
 })
 
 test('websocket: the application chooses one of the subprotocols offered', async t => {
-  const server = await serveThings(t)
+  const server = await serveEcho(t)
   const { head } = await open(t, server, '/echo', 'Sec-WebSocket-Protocol: chat, superchat\r\n')
   assert.match(head, /sec-websocket-protocol: superchat\r\n/i)
 })
 
 test('websocket: many big messages go both ways', async t => {
-  const server = await serveThings(t)
+  const server = await serveEcho(t)
   const { client } = await open(t, server, '/big')
   assert.equal((await next(client)).payload.length, 3_000_000)
   const message = Buffer.alloc(400_000, 'm')
@@ -121,7 +115,7 @@ test('websocket: many big messages go both ways', async t => {
 })
 
 test('websocket: the client’s close is answered, the application told, and TCP closed', async t => {
-  const server = await serveThings(t)
+  const server = await serveEcho(t)
   const { client } = await open(t, server)
   await client.send(frame(ws.CLOSE, closePayload(1001, 'bye')))
   assert.deepEqual(await next(client), { opcode: ws.CLOSE, payload: closePayload(1001) })
@@ -130,7 +124,7 @@ test('websocket: the client’s close is answered, the application told, and TCP
 })
 
 test('websocket: a close without code is 1005 to the application, a lost client 1006', async t => {
-  const server = await serveThings(t)
+  const server = await serveEcho(t)
   const { client } = await open(t, server)
   await client.send(frame(ws.CLOSE, ''))
   assert.deepEqual(await next(client), { opcode: ws.CLOSE, payload: Buffer.alloc(0) })
@@ -141,24 +135,24 @@ test('websocket: a close without code is 1005 to the application, a lost client 
 })
 
 test('websocket: the application closes with its code and reason; what it sends then is an OSError', async t => {
-  const server = await serveThings(t)
+  const server = await serveEcho(t)
   const { client } = await open(t, server)
   await client.send(frame(ws.TEXT, 'close'))
   assert.deepEqual(await next(client), { opcode: ws.CLOSE, payload: closePayload(4001, 'as you wish') })
   await client.send(frame(ws.CLOSE, closePayload(4001)))
   await client.closed()
-  assert.equal(await seen(server), 'closed')
+  await eventually(async () => (await seen(server)) === 'closed')
 })
 
 test('websocket: an application that returns closes with 1000, one that raises with 1011', async t => {
-  const server = await serveThings(t)
+  const server = await serveEcho(t)
   assert.deepEqual((await next((await open(t, server, '/returns')).client)).payload, closePayload(1000))
   assert.deepEqual((await next((await open(t, server, '/raises')).client)).payload, closePayload(1011))
   await eventually(() => /RuntimeError: in the middle/.test(server.errorLog()))
 })
 
 test('websocket: refused is a 403, denied the application’s own response, raised a 500', async t => {
-  const server = await serveThings(t)
+  const server = await serveEcho(t)
   assert.equal((await (await ask(t, server, '/refused')).response()).status, 403)
   const denied = await (await ask(t, server, '/denied')).response()
   assert.equal(denied.status, 401)
@@ -168,7 +162,7 @@ test('websocket: refused is a 403, denied the application’s own response, rais
 })
 
 test('websocket: what breaks the protocol is closed with the code that says so', async t => {
-  const server = await serveThings(t)
+  const server = await serveEcho(t)
   const unmasked = Buffer.concat([ws.frameHeader(ws.TEXT, 2), Buffer.from('hi')])
   for (const [bytes, code] of [
     [unmasked, 1002],
@@ -184,7 +178,7 @@ test('websocket: what breaks the protocol is closed with the code that says so',
 })
 
 test('websocket: a handshake that lacks something is refused by the front', async t => {
-  const server = await serveThings(t)
+  const server = await serveEcho(t)
   const client = await raw(t, server.port)
   await client.send(
     'GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n',
@@ -201,16 +195,16 @@ test('websocket: a handshake that lacks something is refused by the front', asyn
 })
 
 test('websocket: when its worker dies the client is told that it may come again (1012)', async t => {
-  const server = await serveThings(t)
+  const server = await serveEcho(t)
   const { client } = await open(t, server)
   process.kill(Number((await get(server.port, '/pid')).text), 'SIGKILL')
   assert.deepEqual(await next(client), { opcode: ws.CLOSE, payload: closePayload(1012) })
 })
 
 test('websocket: an open one outlasts the timeout of requests', async t => {
-  const server = await serveThings(t, 'timeout 200ms;')
+  const server = await serveEcho(t, 'timeout 1s;')
   const { client } = await open(t, server)
-  await new Promise(resolve => setTimeout(resolve, 500))
+  await new Promise(resolve => setTimeout(resolve, 1500))
   await client.send(frame(ws.TEXT, 'still here'))
   assert.equal((await next(client)).payload.toString(), 'still here')
 })

@@ -40,21 +40,24 @@ for (const threads of [1, 2]) {
   test(`node: after max_requests a worker makes room for another, and no request is lost (${threads} threads)`, async t => {
     const server = await serveNode(t, 'workers 2; max_requests 200 jitter=50;', handler, 'server.mjs', threads)
     const pids = new Set<number>()
-    const result = await load(server.port, {
-      connections: 8,
-      requests: 2000,
-      check: response => (pids.add(pidOf(response.text)), null),
-    })
-    assert.deepEqual([result.statuses, result.lost, result.errors], [{ 200: 2000 }, 0, {}])
+    // A worker serves on until its replacement has started, which may take long.
+    for (let round = 0; round < 50 && pids.size < 4; round++) {
+      const result = await load(server.port, {
+        connections: 8,
+        requests: 500,
+        check: response => (pids.add(pidOf(response.text)), null),
+      })
+      assert.deepEqual([result.statuses, result.lost, result.errors], [{ 200: 500 }, 0, {}])
+    }
     assert.ok(pids.size >= 4, `${pids.size} workers served`)
   })
 }
 
 test('node: a worker whose loop hangs costs its requests a 504, is killed and replaced; a slow one lives', async t => {
-  const server = await serveNode(t, 'workers 1; timeout 500ms;')
+  const server = await serveNode(t, 'workers 1; timeout 1s;')
   const first = pidOf((await get(server.port, '/')).text)
-  assert.equal((await get(server.port, '/slow?ms=3000')).status, 504)
-  await new Promise(resolve => setTimeout(resolve, 1500))
+  assert.equal((await get(server.port, '/slow?ms=5000')).status, 504)
+  await new Promise(resolve => setTimeout(resolve, 2500))
   assert.equal(pidOf((await get(server.port, '/')).text), first)
   assert.equal((await get(server.port, '/hang')).status, 504)
   const second = await eventually(async () => {
@@ -62,7 +65,7 @@ test('node: a worker whose loop hangs costs its requests a 504, is killed and re
     return answer.status === 200 && pidOf(answer.text) !== first ? pidOf(answer.text) : 0
   })
   assert.ok(second > 0)
-  assert.match(server.errorLog(), new RegExp(`worker process ${first} did not answer in time and is aborted`))
+  await eventually(() => server.errorLog().includes(`worker process ${first} did not answer in time and is aborted`))
   await eventually(() => !existsSync(`/proc/${first}`))
 })
 

@@ -182,7 +182,7 @@ test('pool: a zygote that dies takes its workers with it and is started again', 
   const zygote = Number(/process (\d+)/.exec(log.find(line => line.includes('loading on'))!)![1])
   process.kill(zygote, 'SIGKILL')
   await eventually(() => before.every(pid => gone(notices, pid)))
-  await eventually(() => pool.pids().length === 2, 10_000)
+  await eventually(() => pool.pids().length === 2)
   await eventually(() => !before.some(isAlive))
 })
 
@@ -199,8 +199,9 @@ test('pool: workers that die at once are not forked without a pause', async t =>
     'dies.py': 'import os\nos.register_at_fork(after_in_child=lambda: os._exit(3))\ndef application(e, s): pass\n',
   })
   const { log } = run(t, { directory: dir, module: 'dies:application', workers: 1 })
-  await eventually(() => log.filter(line => line.includes('exited with code 3')).length >= 3)
-  const count = log.length
+  const deaths = (): number => log.filter(line => line.includes('exited with code 3')).length
+  await eventually(() => deaths() >= 3)
   await new Promise(resolve => setTimeout(resolve, 500))
-  assert.equal(log.length, count)
+  // Without a pause it would be one in a few milliseconds.
+  assert.ok(deaths() < 6, `${deaths()} deaths`)
 })

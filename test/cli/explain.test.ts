@@ -51,7 +51,7 @@ interface Step {
 }
 
 function run(args: readonly string[]): { code: number | null; out: string; err: string } {
-  const { status, stdout, stderr } = spawnSync(PORTICO, ['explain', ...args], { encoding: 'latin1', timeout: 20_000 })
+  const { status, stdout, stderr } = spawnSync(PORTICO, ['explain', ...args], { encoding: 'latin1', timeout: 60_000 })
   return { code: status, out: stdout, err: stderr }
 }
 

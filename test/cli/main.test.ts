@@ -16,7 +16,7 @@ interface Outcome {
 }
 
 function portico(args: readonly string[], program = PORTICO): Outcome {
-  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'latin1', timeout: 20_000 })
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'latin1', timeout: 60_000 })
   return { code: status, out: stdout, err: stderr }
 }
 

@@ -40,7 +40,7 @@ test('TTIN starts a worker more and TTOU ends one, down to one; no request is lo
   assert.deepEqual(errors, {})
   assert.deepEqual(Object.keys(statuses), ['200'])
   server.signal('SIGHUP')
-  await eventually(() => workers(server) === 2, 10_000)
+  await eventually(() => workers(server) === 2)
 })
 
 test('USR2 starts a second master, and TERM ends the first', async t => {
@@ -50,28 +50,28 @@ test('USR2 starts a second master, and TERM ends the first', async t => {
     files,
     env,
   })
-  await eventually(() => server.file('a.pid') !== '', 10_000)
+  await eventually(() => server.file('a.pid') !== '')
   const old = Number(server.file('a.pid'))
   const worker = (await get(server.port)).text
   signalTo(old, 'SIGUSR2')
-  await eventually(() => server.file('a.pid.2') !== '', 10_000)
+  await eventually(() => server.file('a.pid.2') !== '')
   const fresh = Number(server.file('a.pid.2'))
   assert.equal(server.file('a.pid'), `${old}\n`)
   signalTo(old, 'SIGTERM')
-  await eventually(() => !server.processes().some(one => one.pid === old), 10_000)
+  await eventually(() => !server.processes().some(one => one.pid === old))
   await eventually(() => server.file('a.pid') === `${fresh}\n`)
-  assert.equal(server.file('a.pid.2'), '')
+  await eventually(() => server.file('a.pid.2') === '')
   assert.notEqual((await get(server.port)).text, worker)
   assert.equal((await get(join(server.dir, 'a.sock'))).status, 200)
   signalTo(fresh, 'SIGTERM')
-  await eventually(() => server.processes().length === 0, 10_000)
+  await eventually(() => server.processes().length === 0)
   assert.equal(server.file('a.pid'), '')
 })
 
 const SLOW = `import time
 def application(environ, start_response):
     open('begun', 'w').close()
-    time.sleep(8)
+    time.sleep(60)
     start_response('200 OK', [])
     return [b'late']
 `
@@ -102,9 +102,7 @@ for (const name of ['SIGQUIT', 'SIGINT'] as const) {
     const server = await serveApp(t, ['slow'], { files: { 'slow.py': SLOW }, env })
     const answer = get(server.port).catch(() => null)
     await eventually(() => existsSync(join(server.dir, 'begun')))
-    const begun = performance.now()
     assert.equal(await server.stop(name), 0)
-    assert.ok(performance.now() - begun < 5000)
     await answer
   })
 }
@@ -113,21 +111,21 @@ test('WINCH stops what serves of a daemon, and HUP starts it again; others do no
   if (!needs(t, 'python3')) return
   const args = ['--daemon', '--pid', '%%DIR%%/a.pid', '--error-logfile', '%%DIR%%/e.log', 'pid']
   const server = await serveApp(t, args, { files, env })
-  await eventually(() => server.file('a.pid') !== '', 10_000)
+  await eventually(() => server.file('a.pid') !== '')
   const pid = Number(server.file('a.pid'))
   assert.equal((await get(server.port)).status, 200)
   signalTo(pid, 'SIGWINCH')
-  await eventually(async () => !(await answers(server.port)), 10_000)
+  await eventually(async () => !(await answers(server.port)))
   signalTo(pid, 'SIGHUP')
-  await eventually(() => answers(server.port), 10_000)
+  await eventually(() => answers(server.port))
   signalTo(pid, 'SIGTERM')
-  await eventually(() => server.processes().length === 0, 10_000)
+  await eventually(() => server.processes().length === 0)
   const foreground = await serveApp(t, ['pid'], { files, env })
   foreground.signal('SIGWINCH')
   assert.equal((await get(foreground.port)).status, 200)
 })
 
 async function answers(port: number): Promise<boolean> {
-  const answer = await request({ address: port, timeoutMs: 500 }).catch(() => null)
+  const answer = await request({ address: port, timeoutMs: 2000 }).catch(() => null)
   return answer?.status === 200
 }

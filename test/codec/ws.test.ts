@@ -92,6 +92,17 @@ test('ws: a message in parts is one, with control frames in between', () => {
   ])
 })
 
+test('ws: a message may come in as many parts as it has bytes, but not in ever more empty ones', () => {
+  const size = 100_000
+  const parts = Buffer.concat(Array.from({ length: size }, () => frame(ws.CONTINUATION, 'x', { final: false })))
+  parts[0]! |= ws.BINARY
+  const whole = Buffer.concat([parts, frame(ws.CONTINUATION, '')])
+  assert.deepEqual(read(whole), { told: [['binary', 'x'.repeat(size)]], error: 0 })
+  const empty = Buffer.concat(Array.from({ length: size }, () => frame(ws.CONTINUATION, '', { final: false })))
+  const endless = Buffer.concat([frame(ws.BINARY, 'x', { final: false }), empty])
+  assert.deepEqual(read(endless), { told: [], error: ws.TOO_BIG })
+})
+
 test('ws: a close frame ends the reading', () => {
   const payload = Buffer.from([0x03, 0xe8, 0x62, 0x79, 0x65])
   assert.deepEqual(readBoth(Buffer.concat([frame(ws.CLOSE, payload), frame(ws.TEXT, 'late')])).told, [

@@ -7,7 +7,18 @@ import net from 'node:net'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { atEnd, eventually, get, isAlive, needs, PORTICO, processTree, tempDir, within } from '../helpers/index.ts'
+import {
+  atEnd,
+  eventually,
+  freePort,
+  get,
+  isAlive,
+  needs,
+  PORTICO,
+  processTree,
+  tempDir,
+  within,
+} from '../helpers/index.ts'
 import type { Process } from '../helpers/index.ts'
 import { killAll } from '../helpers/processes.ts'
 
@@ -37,7 +48,7 @@ async function start(t: TestContext, port: number): Promise<Started> {
   const address = await eventually(() => {
     if (child.exitCode !== null) return [output, '0']
     return /http:\/\/127\.0\.0\.1:(\d+)\//.exec(output)
-  }, 20_000)
+  }, 60_000)
   if (child.exitCode !== null) throw new Error(`npm start ended (${child.exitCode}): ${output}`)
   return {
     port: Number(address?.[1]),
@@ -46,14 +57,14 @@ async function start(t: TestContext, port: number): Promise<Started> {
     output: () => output,
     stop(signal) {
       child.kill(signal)
-      return within(exited, 15_000, () => `no exit on ${signal}: ${output}`)
+      return within(exited, 30_000, () => `no exit on ${signal}: ${output}`)
     },
   }
 }
 
 test('start: the book, its files and the clock are served, and TERM leaves nothing behind', async t => {
   if (!needs(t, 'python3')) return
-  const started = await start(t, 8080)
+  const started = await start(t, await freePort())
   const { port } = started
   assert.match((await get(port)).text, /Sign the book/)
   const logo = await get(port, '/static/logo.svg')
@@ -66,7 +77,7 @@ test('start: the book, its files and the clock are served, and TERM leaves nothi
   assert.equal(await started.stop('SIGTERM'), 0)
   await eventually(() => !tree.some(isAlive))
   assert.deepEqual(readdirSync(started.temp), [])
-  assert.match(started.output(), /"GET \/node\/hello HTTP\/1\.1" 200/)
+  await eventually(() => /"GET \/node\/hello HTTP\/1\.1" 200/.test(started.output()))
 })
 
 test('start: with its port taken it takes a following one, and Ctrl-C ends it', async t => {

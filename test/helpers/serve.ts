@@ -20,6 +20,8 @@ export const PORTICO = fileURLToPath(new URL('../../bin/portico', import.meta.ur
 
 const START_MS = 20_000
 const STOP_MS = 20_000
+/** For the last of its output, once it has ended. */
+const OUTPUT_MS = 2000
 /** For what a master leaves to the kernel to end. */
 const LEAVE_MS = 5000
 const TRIES = 3
@@ -157,7 +159,14 @@ export class Server {
     this.child.stderr?.on('data', bytes => (this.output += bytes))
     this.exited = new Promise(settle => {
       this.child.once('error', error => settle(error.message))
-      this.child.once('exit', (code, signal) => settle(code ?? signal ?? -1))
+      this.child.once('exit', (code, signal) => {
+        // What it has written last may still be on its way; but a process left behind may hold the pipes open.
+        const late = setTimeout(settle, OUTPUT_MS, code ?? signal ?? -1)
+        this.child.once('close', () => {
+          clearTimeout(late)
+          settle(code ?? signal ?? -1)
+        })
+      })
     })
     alive.add(this)
   }

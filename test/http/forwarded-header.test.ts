@@ -51,8 +51,9 @@ test('any text is read or refused, in short time', t => {
     const text = Array.from({ length: below(20) }, () => pieces[below(pieces.length)]!).join('')
     for (const element of parseForwarded(text) ?? []) assert.match(element.address, /^[0-9a-f.:]*$/)
   }
+  // Were it to look back at each byte, it would be minutes.
   const begun = performance.now()
   parseForwarded('for="'.repeat(20_000))
   parseForwarded(`for="${'\\'.repeat(50_000)}`)
-  assert.ok(performance.now() - begun < 1000)
+  assert.ok(performance.now() - begun < 10_000)
 })

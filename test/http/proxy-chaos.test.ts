@@ -63,7 +63,7 @@ test('upstreams that fail at random never make a wrong answer', async t => {
     t,
     `http { proxy_temp_path %%DIR%%/temp;
        upstream u { ${ups.map(up => `server ${up.path} max_fails=0;`).join('')} keepalive 8; }
-       server { listen 127.0.0.1:%%PORT_0%%; location / { proxy_pass http://u; proxy_next_upstream error timeout invalid_header http_503; proxy_read_timeout 3s; } } }`,
+       server { listen 127.0.0.1:%%PORT_0%%; location / { proxy_pass http://u; proxy_next_upstream error timeout invalid_header http_503; proxy_read_timeout 60s; } } }`,
   )
   const counts = { right: 0, refused: 0, cut: 0 }
   let next = 0

@@ -273,7 +273,7 @@ test('an upstream that says nothing: 504 after proxy_read_timeout', async t => {
 
 test('an upstream that stops in the middle of a body: the client is cut off after proxy_read_timeout', async t => {
   const up = await origin(t, (_, socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf'))
-  const server = await proxy(t, up.path, 'proxy_read_timeout 200ms;')
+  const server = await proxy(t, up.path, 'proxy_read_timeout 1s;')
   const client = await raw(t, server.port)
   await client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   assert.match(await client.closed(), /half$/)

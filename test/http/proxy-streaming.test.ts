@@ -87,7 +87,7 @@ test('WebSocket: frames pass untouched both ways, those behind the handshake too
     far = socket
     return `${SWITCHED}${plain(TEXT, 'first').toString('latin1')}`
   })
-  const server = await serveHttp(t, `location / { proxy_pass http://${up.path}; ${UPGRADE} proxy_read_timeout 400ms; }`)
+  const server = await serveHttp(t, `location / { proxy_pass http://${up.path}; ${UPGRADE} proxy_read_timeout 2s; }`)
   const client = await raw(t, server.port)
   await client.send(HANDSHAKE)
   assert.match(
@@ -102,11 +102,11 @@ test('WebSocket: frames pass untouched both ways, those behind the handshake too
     far!.write(plain(PING, `${i}`))
     await client.until(plain(PING, `${i}`).toString('latin1'))
     await client.send(masked(PONG, `${i}`))
-    await new Promise(resolve => setTimeout(resolve, 100))
+    await new Promise(resolve => setTimeout(resolve, 350))
   }
   assert.equal(client.ended, false)
   await client.closed()
-  assert.match(server.errorLog(), /upstream timed out .* while proxying upgraded connection/)
+  await eventually(() => /upstream timed out .* while proxying upgraded connection/.test(server.errorLog()))
 })
 
 test('any protocol may be switched to; each side’s end is passed on while the other still speaks', async t => {

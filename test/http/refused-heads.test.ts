@@ -12,8 +12,8 @@ const server: Server = await serve(
     http {
       log_format heads '$status|$request|$request_method|$server_protocol|$request_uri|$uri|$args|$request_length';
       access_log heads.log heads;
-      client_header_timeout 300ms;
-      keepalive_timeout 300ms;
+      client_header_timeout 2s;
+      keepalive_timeout 30s;
       server { listen 127.0.0.1:%%PORT_0%%; server_name first; return 200 $server_name; }
       server { listen 127.0.0.1:%%PORT_0%%; server_name ""; return 200 nameless; }
       server { listen 127.0.0.1:%%PORT_0%%; server_name ~.; return 200 any; }

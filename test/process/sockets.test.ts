@@ -63,8 +63,8 @@ test('an address in use is tried five times, told in the words of nginx, and not
 
 test('an address that becomes free meanwhile is had', async () => {
   const other = net.createServer()
-  await new Promise<void>(resolve => other.listen(0, '127.0.0.1', resolve))
-  const { port } = other.address() as net.AddressInfo
+  const port = await freePort()
+  await new Promise<void>(resolve => other.listen(port, '127.0.0.1', resolve))
   const sockets = new ListeningSockets()
   const opened = await sockets.bind([tcp(port)], () => other.close())
   assert.deepEqual(opened, [`127.0.0.1:${port}`])

@@ -3,7 +3,7 @@ import test from 'node:test'
 import { A, AAAA, CNAME, SRV } from '../../src/codec/dns.ts'
 import { Resolver, TIMED_OUT, type Resolution, type ResolverOptions } from '../../src/upstream/resolver.ts'
 import { answerTo, dnsServer, ipv4, record, type DnsScript } from '../helpers/dns.ts'
-import { atEnd, type Scope } from '../helpers/index.ts'
+import { atEnd, eventually, type Scope } from '../helpers/index.ts'
 
 function resolverOf(t: Scope, ports: readonly number[], options: Partial<ResolverOptions> = {}): Resolver {
   const servers = ports.map(port => ({ host: '127.0.0.1', port }))
@@ -12,7 +12,7 @@ function resolverOf(t: Scope, ports: readonly number[], options: Partial<Resolve
   return resolver
 }
 
-function ask(resolver: Resolver, name: string, timeoutMs = 5000): Promise<Resolution> {
+function ask(resolver: Resolver, name: string, timeoutMs = 20_000): Promise<Resolution> {
   return new Promise(resolve => void resolver.resolve(name, timeoutMs, resolve))
 }
 
@@ -95,6 +95,7 @@ test('who waits too long is told, and a late answer harms nobody', async t => {
   const server = await dnsServer(t, () => null)
   const resolver = resolverOf(t, [server.port])
   assert.equal((await ask(resolver, 'silent.example', 100)).code, TIMED_OUT)
+  await eventually(() => server.questions.length > 0)
   resolver.receive(answerTo(server.questions[0]!.bytes, []), '127.0.0.1', server.port)
 })
 
@@ -119,7 +120,7 @@ test('services have ports, weights and names', async t => {
   )
   const resolver = resolverOf(t, [server.port])
   const found = await new Promise<Resolution>(
-    resolve => void resolver.resolveService('_http._tcp.example', 1000, resolve),
+    resolve => void resolver.resolveService('_http._tcp.example', 20_000, resolve),
   )
   assert.deepEqual(found.services, [{ priority: 1, weight: 2, port: 8080, name: 'h._http._tcp.example' }])
 })

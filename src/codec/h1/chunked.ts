@@ -58,6 +58,11 @@ const FORBIDDEN = new Set(
   ).split(' '),
 )
 
+/** May a field of this (lower-case) name stand behind a body? Whichever protocol it comes by. */
+export function mayTrail(name: string): boolean {
+  return !FORBIDDEN.has(name)
+}
+
 const HEX = new Int8Array(256).fill(-1)
 for (let i = 0; i < 16; i++) {
   HEX['0123456789abcdef'.charCodeAt(i)] = i
@@ -195,7 +200,7 @@ export class ChunkedDecoder {
     block.text = latin1(this.held, 0, answer)
     takeFields(block)
     for (let i = 0; i < block.count; i++) {
-      if (!FORBIDDEN.has(block.names[i]!)) this.trailers.push(block.originalName(i), block.values[i]!)
+      if (mayTrail(block.names[i]!)) this.trailers.push(block.originalName(i), block.values[i]!)
     }
     return this.finish(start + answer - before)
   }

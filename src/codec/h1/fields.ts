@@ -103,10 +103,19 @@ export class FieldBlock {
 
   /** Lets go of all strings: for connections that fall idle. */
   release(): void {
+    const { names, values } = this
     this.restart()
     this.text = ''
-    this.names.length = 0
-    this.values.length = 0
+    // With their length they would lose their room, too.
+    const kept = values.length > 128 ? 0 : values.length
+    for (let i = 0; i < kept; i++) {
+      names[i] = ''
+      values[i] = ''
+    }
+    if (kept !== values.length) {
+      names.length = 0
+      values.length = 0
+    }
     if (this.spans.length > SPAN * 128) this.spans = new Int32Array(SPAN * FIELDS_USUAL)
   }
 }
@@ -264,13 +273,26 @@ function judge(
   nameEnd: number,
   limits: HeadLimits,
 ): number {
-  if ((odd & (TOKEN | OTHER)) === 0 && (limits.underscores || block.anyToken)) return PASS
-  const name = latin1(bytes as Buffer, line, nameEnd).toLowerCase()
-  const bare = name.replace(/[^a-z0-9]/g, '')
-  if (bare === 'contentlength' || bare === 'transferencoding') return REFUSE
+  const underscores = (odd & (TOKEN | OTHER)) === 0
+  if (underscores && block.anyToken) return PASS
+  if (looksLikeFraming(latin1(bytes as Buffer, line, nameEnd).toLowerCase())) return REFUSE
+  if (underscores && limits.underscores) return PASS
   if (block.anyToken) return (odd & OTHER) === 0 ? PASS : DROP
   if (limits.ignoreInvalid) return DROP
   return (odd & OTHER) === 0 ? PASS : REFUSE
+}
+
+const TOKEN_TEXT = /^[!#$%&'*+.^_`|~0-9a-zA-Z-]+$/
+
+/** A name as RFC 9110, 5.6.2 has it. */
+export function isToken(name: string): boolean {
+  return TOKEN_TEXT.test(name)
+}
+
+/** Could a careless reader take this name, which is not plain, for one of the fields that frame a message? */
+export function looksLikeFraming(name: string): boolean {
+  const bare = name.replace(/[^a-z0-9]/g, '')
+  return bare === 'contentlength' || bare === 'transferencoding'
 }
 
 function grow(block: FieldBlock): Int32Array {

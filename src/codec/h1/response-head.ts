@@ -76,9 +76,15 @@ export function parseResponseHead(
   head.done = true
   if (answer < 0) return answer
   head.text = latin1(bytes, start, start + answer)
-  head.statusText = head.text.slice(head.codeStart, head.codeEnd)
+  head.statusText = statusText(head)
   takeFields(head)
   return takeFraming(head) ? answer : INVALID
+}
+
+/** A sub-status ends here: no client could read it (RFC 9112, 4). */
+function statusText({ text, codeStart, codeEnd }: ResponseHead): string {
+  const status = text.slice(codeStart, codeEnd)
+  return status[3] === '.' ? status.replace(/^(...)[^ ]*/, '$1') : status
 }
 
 function scan(head: ResponseHead, bytes: Buffer, start: number, end: number, limits: HeadLimits): number {

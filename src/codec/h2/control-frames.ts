@@ -74,7 +74,7 @@ function onSettings(endpoint: Endpoint, flags: number, id: number, bytes: Buffer
   if (id !== 0) return wrongStream(endpoint, 'SETTINGS', id)
   const length = end - start
   if ((flags & ACK) !== 0) {
-    endpoint.settingsSeen = true
+    endpoint.settingsSeen = endpoint.settingsAcknowledged = true
     return length === 0 ? endpoint.tolerates(CHEAP) : wrongLength(endpoint, 'SETTINGS', length)
   }
   if (length % 6 !== 0) return wrongLength(endpoint, 'SETTINGS', length)

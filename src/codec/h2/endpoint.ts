@@ -19,6 +19,7 @@ import {
   END_STREAM,
   ENHANCE_YOUR_CALM,
   FLOW_CONTROL_ERROR,
+  FRAME_HEADER,
   FRAME_SIZE_ERROR,
   HEADERS,
   INITIAL_WINDOW_SIZE,
@@ -41,12 +42,13 @@ import { FieldList, HpackDecoder } from './hpack-decoder.ts'
 import { HpackEncoder, INDEXED } from './hpack-encoder.ts'
 import { CHEAP, DEAR, Nuisance } from './nuisance.ts'
 import { PeerSettings } from './peer-settings.ts'
+import { RecentStreams } from './recent-streams.ts'
 import { Sender } from './sender.ts'
 import type { Stream } from './stream.ts'
 
 export interface EndpointOwner {
-  /** A client asks for a stream. Null: it has too many, and is told REFUSED_STREAM. */
-  openStream(id: number): Stream | null
+  /** A client asks for a stream, `ended` where no body follows. Null: it may not now, and is told REFUSED_STREAM. */
+  openStream(id: number, ended: boolean): Stream | null
   /** Something waits in `out`, or has become ready for fill(). */
   outputWaits(): void
   /** The connection is over, and the other side has been told why. The streams have not heard of it. */
@@ -74,9 +76,6 @@ export interface EndpointSettings {
   /** How much of what we send the other side is asked to remember; 0: header blocks depend on nothing before them. */
   readonly tableMax: number
 }
-
-/** Streams that we have closed and for which frames may be on their way. */
-const RECENT_MAX = 1000
 
 /** A block may be larger on the wire than what is kept of it, by what has no place in the list. */
 const BLOCK_SPARE = 16384
@@ -112,6 +111,8 @@ export class Endpoint implements FrameSink {
   readonly server: boolean
   private prefaceRead: number
   settingsSeen = false
+  /** It knows ours. */
+  settingsAcknowledged = false
   private receiveWindow = DEFAULT_WINDOW
   private readonly block = new HeaderBlock()
   private abandoned = 0
@@ -119,7 +120,7 @@ export class Endpoint implements FrameSink {
   blockLength = 0
   /** The stream of the DATA frame being read; null: nobody's. */
   private receiver: Stream | null = null
-  private readonly recent = new Set<number>()
+  private readonly recent = new RecentStreams()
 
   constructor(owner: EndpointOwner, settings: EndpointSettings) {
     this.owner = owner
@@ -224,7 +225,9 @@ export class Endpoint implements FrameSink {
   /** Sends a header block that is encoded already (only where `tableMax` is 0). */
   sendBlock(stream: Stream, block: Uint8Array, length: number, ends: boolean): void {
     if (this.failed || stream.closed) return
-    writeHeaderBlock(this.out, stream.id, block, length, ends, this.peer.frameMax)
+    const { frameMax } = this.peer
+    stream.bytesOut += length + FRAME_HEADER * Math.ceil(length / frameMax)
+    writeHeaderBlock(this.out, stream.id, block, length, ends, frameMax)
     this.owner.outputWaits()
     if (ends) this.sender.ended(stream)
   }
@@ -235,7 +238,7 @@ export class Endpoint implements FrameSink {
     const known = stream.remoteEnded
     this.close(stream)
     if (this.failed) return
-    if (!known) this.remember(stream.id)
+    if (!known) this.recent.add(stream.id)
     writeReset(this.out, stream.id, code)
     this.owner.outputWaits()
   }
@@ -369,7 +372,11 @@ export class Endpoint implements FrameSink {
       from += 5
     }
     this.block.begin(id, flags)
-    if ((flags & END_HEADERS) !== 0) return this.onBlock(bytes, from, to)
+    if ((flags & END_HEADERS) !== 0) {
+      if (from === to && this.server && !this.streams.has(id))
+        return this.fail(FRAME_SIZE_ERROR, 'sent HEADERS frame with empty header block')
+      return this.onBlock(bytes, from, to)
+    }
     this.block.keep(bytes, from, to)
     return true
   }
@@ -418,12 +425,12 @@ export class Endpoint implements FrameSink {
     if (this.goingAway) return this.tolerates(CHEAP)
     this.lastPeerStream = id
     if (this.abandoned === id) {
-      this.remember(id)
+      this.recent.add(id)
       return this.tolerates(DEAR)
     }
-    const stream = this.owner.openStream(id)
+    const stream = this.owner.openStream(id, ended)
     if (stream === null) {
-      this.remember(id)
+      this.recent.add(id)
       writeReset(this.out, id, REFUSED_STREAM)
       this.owner.outputWaits()
       return this.tolerates(DEAR)
@@ -483,14 +490,5 @@ export class Endpoint implements FrameSink {
     writeWindowUpdate(this.out, 0, connectionWindow - this.receiveWindow)
     this.receiveWindow = connectionWindow
     this.owner.outputWaits()
-  }
-
-  private remember(id: number): void {
-    this.recent.add(id)
-    if (this.recent.size <= RECENT_MAX) return
-    for (const oldest of this.recent) {
-      this.recent.delete(oldest)
-      break
-    }
   }
 }

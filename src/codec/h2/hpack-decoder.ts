@@ -15,7 +15,7 @@ export const NAME_UNDERSCORE = 1
 export const NAME_ODD = 2
 /** Upper case, a control, space, or a colon that is not the first character (RFC 9113, 8.2.1); or no name at all. */
 export const NAME_INVALID = 4
-/** NUL, CR or LF in the value. */
+/** Controls in the value but HTAB (RFC 9110, 5.5), as in HTTP/1: NUL, CR and LF would end it there. */
 export const VALUE_INVALID = 8
 export const PSEUDO = 16
 
@@ -24,8 +24,9 @@ for (let c = 33; c < 256; c++) NAME_FAULTS[c] = c === 127 || c === 58 || (c >= 6
 for (const c of '-0123456789abcdefghijklmnopqrstuvwxyz') NAME_FAULTS[c.charCodeAt(0)] = 0
 NAME_FAULTS[95] = NAME_UNDERSCORE
 
-const VALUE_FAULTS = new Uint8Array(256)
-for (const c of '\0\r\n') VALUE_FAULTS[c.charCodeAt(0)] = VALUE_INVALID
+const VALUE_FAULTS = new Uint8Array(256).fill(VALUE_INVALID, 0, 32)
+VALUE_FAULTS[9] = 0
+VALUE_FAULTS[127] = VALUE_INVALID
 
 /** The fields of one block, in order; reused. */
 export class FieldList {
@@ -189,12 +190,12 @@ export class HpackDecoder {
       if ((at = this.integer(bytes, start, end, 0x7f)) < 0) return -1
       length = this.value
     }
+    const stop = at + length
+    if (stop > end) return -1
     if (length > this.stringMax) {
       this.tooLong = true
       return -1
     }
-    const stop = at + length
-    if (stop > end) return -1
     if (first < 0x80) {
       this.decoded = false
       this.stringStart = at

@@ -66,6 +66,7 @@ export class Sender {
     if (size > 0 || ends) {
       putFrameHeader(out.bytes, out.length, size, DATA, ends ? END_STREAM : 0, stream.id)
       out.length += FRAME_HEADER
+      stream.bytesOut += FRAME_HEADER
       out.append(bytes, 0, size)
       this.spend(stream, size)
     }
@@ -85,6 +86,7 @@ export class Sender {
     out.reserve(FRAME_HEADER + size)
     putFrameHeader(out.bytes, out.length, size, DATA, END_STREAM, stream.id)
     out.length += FRAME_HEADER
+    stream.bytesOut += FRAME_HEADER
     out.text(text)
     this.spend(stream, size)
     this.endpoint.owner.outputWaits()
@@ -118,6 +120,7 @@ export class Sender {
     out.reserve(FRAME_HEADER + most)
     const start = out.length
     out.length += FRAME_HEADER
+    stream.bytesOut += FRAME_HEADER
     const size = this.takeQueue(stream, Math.min(stream.queued, most))
     putFrameHeader(out.bytes, start, size, DATA, 0, stream.id)
     if (stream.queued === 0 && size < most) this.refill(stream, start, most)
@@ -160,6 +163,7 @@ export class Sender {
         out.reserve(FRAME_HEADER)
         putFrameHeader(out.bytes, out.length, 0, DATA, END_STREAM, stream.id)
         out.length += FRAME_HEADER
+        stream.bytesOut += FRAME_HEADER
       }
     }
     this.finish(stream)
@@ -175,6 +179,8 @@ export class Sender {
 
   private spend(stream: Stream, size: number): void {
     stream.sendWindow -= size
+    stream.bytesOut += size
+    stream.bodyOut += size
     this.window -= size
     // The other side answers it with updates of two windows.
     if (size >= 64) this.endpoint.nuisance.credit(2)

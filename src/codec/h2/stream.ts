@@ -18,6 +18,9 @@ export abstract class Stream {
   /** What each side may still send. */
   sendWindow: number
   receiveWindow: number
+  /** Bytes of its frames that have gone to `out`: all, and of the body alone. */
+  bytesOut = 0
+  bodyOut = 0
   /** Longest DATA frame to make. */
   frameMax = 16384
   /** RFC 9218: 0 goes first, 7 last. */

@@ -2,7 +2,7 @@
 // which protocol it came by. What is refused, and how that is worded, is nginx's (ngx_http_v2_state_process_header and
 // ngx_http_v2_run_request); RFC 9113, 8.2 and 8.3.
 
-import { parseLength, SPAN } from '../../codec/h1/fields.ts'
+import { isToken, looksLikeFraming, parseLength, SPAN } from '../../codec/h1/fields.ts'
 import type { HeadLimits } from '../../codec/h1/head.ts'
 import { HostName, parseHost } from '../../codec/h1/host.ts'
 import {
@@ -75,11 +75,13 @@ function takeFields(head: RequestHead, fields: FieldList, limits: HeadLimits): n
         if (status !== 0) return status
         continue
       }
+      if (looksLikeFraming(fields.names[i]!)) return refuseName(head, fields.names[i]!)
       const odd = (faults & NAME_ODD) !== 0 || ((faults & NAME_UNDERSCORE) !== 0 && !limits.underscores)
       if (odd && limits.ignoreInvalid) {
         head.dropped = fields.names[i]!
         continue
       }
+      if (odd && !isToken(fields.names[i]!)) return refuseName(head, fields.names[i]!)
     }
     if (pseudo) {
       pseudo = false
@@ -95,8 +97,12 @@ function takeFields(head: RequestHead, fields: FieldList, limits: HeadLimits): n
 function refuseBytes(head: RequestHead, fields: FieldList, i: number): number {
   const name = fields.names[i]!
   return (fields.faults[i]! & NAME_INVALID) !== 0
-    ? head.refuse(400, `client sent invalid header name: "${name}"`)
+    ? refuseName(head, name)
     : head.refuse(400, `client sent header "${name}" with invalid value: "${fields.values[i]}"`)
+}
+
+function refuseName(head: RequestHead, name: string): number {
+  return head.refuse(400, `client sent invalid header name: "${name}"`)
 }
 
 function takePseudo(head: RequestHead, name: string, value: string): number {

@@ -4,6 +4,7 @@
 import { httpDate } from '../../codec/h1/write.ts'
 import { ByteWriter } from '../../codec/h2/byte-writer.ts'
 import { HpackEncoder, PLAIN } from '../../codec/h2/hpack-encoder.ts'
+import { locationValue } from '../upstream/field-value.ts'
 import type { HttpRequest } from '../request.ts'
 
 /** Fields that are about a connection, which HTTP/2 knows otherwise (RFC 9113, 8.2.2). */
@@ -24,7 +25,7 @@ export function encodeHead(r: HttpRequest, encoder: HpackEncoder, out: ByteWrite
   if (r.contentLength >= 0 && r.status !== 204 && r.status >= 200)
     copy(out, commonField('content-length', `${r.contentLength}`))
   if (r.lastModified !== '') copy(out, commonField('last-modified', r.lastModified))
-  if (r.redirect !== '') encoder.field(out, 'location', r.redirect, PLAIN)
+  if (r.redirect !== '') encoder.field(out, 'location', locationValue(r.redirect), PLAIN)
   if (r.etag !== '') copy(out, commonField('etag', r.etag))
   const { outNames, outValues } = r
   for (let i = 0; i < outNames.length; i++) {

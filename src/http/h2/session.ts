@@ -8,7 +8,14 @@
 
 import { returnWriter } from '../../codec/h2/byte-writer.ts'
 import type { ByteWriter } from '../../codec/h2/byte-writer.ts'
-import { INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, NO_ERROR, WINDOW_MAX } from '../../codec/h2/constants.ts'
+import {
+  DEFAULT_WINDOW,
+  INITIAL_WINDOW_SIZE,
+  MAX_CONCURRENT_STREAMS,
+  NO_ERROR,
+  PROTOCOL_ERROR,
+  WINDOW_MAX,
+} from '../../codec/h2/constants.ts'
 import { Endpoint, type EndpointOwner, type EndpointSettings } from '../../codec/h2/endpoint.ts'
 import type { Stream } from '../../codec/h2/stream.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
@@ -16,7 +23,7 @@ import { INFO } from '../../log/error-log.ts'
 import type { Connection, ConnectionHandler } from '../../net/connection.ts'
 import { countClosed, countMove, GONE, WAITING, WRITING } from '../../zone/connection-counts.ts'
 import { ClientSession } from '../client-session.ts'
-import type { ListenRuntime } from '../runtime.ts'
+import type { ServerRuntime } from '../runtime.ts'
 import type { Sessions } from '../sessions.ts'
 import { Http2Stream } from './stream.ts'
 
@@ -28,7 +35,7 @@ const LAX_FRAME_MAX = 131072
 /** Bytes a connection may send before others have their turn. */
 const TURN = 1048576
 
-const settingsOf = new WeakMap<ListenRuntime, EndpointSettings>()
+const settingsOf = new WeakMap<ServerRuntime, EndpointSettings>()
 
 export class Http2Session extends ClientSession implements ConnectionHandler, EndpointOwner {
   readonly connection: Connection
@@ -36,6 +43,8 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   readonly clientPort: number
   readonly endpoint: Endpoint
   readonly prereadSize: number
+  /** Whose limits hold for the connection: the one that TLS has named, or the address's default. */
+  readonly server: ServerRuntime
   private readonly timer: Timer<Http2Session>
   private counted = WAITING
   /** Requests under way: streams may be closed before, or after. */
@@ -59,10 +68,11 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
     this.clientAddress = opened.clientAddress
     this.clientPort = opened.clientPort
     this.timer = new Timer<Http2Session>(this, timedOut)
-    this.prereadSize = this.listen.defaultServer.http2.prereadSize
-    this.endpoint = new Endpoint(this, settingsFor(this.listen))
+    this.server = this.mainServer
+    this.prereadSize = this.server.http2.prereadSize
+    this.endpoint = new Endpoint(this, settingsFor(this.server))
     this.connection.handler = this
-    timers.arm(this.timer, this.listen.defaultServer.clientHeaderTimeout)
+    timers.arm(this.timer, this.server.clientHeaderTimeout)
     this.endpoint.start()
   }
 
@@ -161,10 +171,15 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
 
   // ── streams ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  openStream(id: number): Stream | null {
-    const { http2, outside } = this.listen.defaultServer
+  openStream(id: number, ended: boolean): Stream | null {
+    const { http2, outside } = this.server
     if (this.active >= http2.concurrentStreams) {
       this.note(INFO, `concurrent streams exceeded ${this.active}`)
+      return null
+    }
+    // It does not know yet how little of a body it may send unasked.
+    if (!ended && this.prereadSize < DEFAULT_WINDOW && !this.endpoint.settingsAcknowledged) {
+      this.note(INFO, 'client sent stream with data before settings were acknowledged')
       return null
     }
     this.active++
@@ -178,7 +193,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
 
   /** An answered stream wants to wait for its end: not too many of them do. */
   mayLinger(): boolean {
-    if (this.lingering >= this.listen.defaultServer.http2.concurrentStreams) return false
+    if (this.lingering >= this.server.http2.concurrentStreams) return false
     this.lingering++
     return true
   }
@@ -230,13 +245,13 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   private end(): void {
     if (this.closed || this.ending) return
     this.ending = true
-    timers.arm(this.timer, this.listen.defaultServer.outside.sendTimeout)
+    timers.arm(this.timer, this.server.outside.sendTimeout)
     if (!this.receiving) this.flush()
   }
 
   private finishEnding(): void {
     if (this.closed || this.lingerUntil > 0 || this.endpoint.sender.waiting > 0 || this.connection.pending > 0) return
-    const { lingeringTime, lingeringTimeout } = this.listen.defaultServer.outside
+    const { lingeringTime, lingeringTimeout } = this.server.outside
     this.lingerUntil = performance.now() + lingeringTime
     this.connection.shutdown()
     this.connection.resume()
@@ -261,16 +276,16 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
 
   /** What is the connection waiting for, and how long may it? */
   private rearm(): void {
-    const { defaultServer } = this.listen
-    if (this.endpoint.midway !== 0 || !this.endpoint.greeted) timers.arm(this.timer, defaultServer.clientHeaderTimeout)
+    const { server } = this
+    if (this.endpoint.midway !== 0 || !this.endpoint.greeted) timers.arm(this.timer, server.clientHeaderTimeout)
     else if (this.active > 0) timers.disarm(this.timer)
-    else if (!this.endpoint.begun) timers.arm(this.timer, defaultServer.clientHeaderTimeout)
-    else timers.arm(this.timer, defaultServer.outside.keepaliveTimeout)
+    else if (!this.endpoint.begun) timers.arm(this.timer, server.clientHeaderTimeout)
+    else timers.arm(this.timer, server.outside.keepaliveTimeout)
   }
 
   private awaitClient(): void {
     this.queuedBefore = this.connection.queued
-    timers.arm(this.timer, this.listen.defaultServer.outside.sendTimeout)
+    timers.arm(this.timer, this.server.outside.sendTimeout)
   }
 
   onTimeout(): void {
@@ -289,9 +304,10 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
       this.rearm()
     } else if (connection.pending > 0 || this.endpoint.midway !== 0 || !this.endpoint.greeted) {
       this.note(INFO, 'client timed out (110: Connection timed out)')
-      const reset = this.listen.defaultServer.outside.resetTimedoutConnection
+      const reset = this.server.outside.resetTimedoutConnection
       this.streamsGone('client timed out (110: Connection timed out)')
       if (reset) connection.reset()
+      this.endpoint.goAway(PROTOCOL_ERROR)
       this.closeNow()
     } else if (this.active === 0) {
       this.endpoint.goAway(NO_ERROR)
@@ -300,11 +316,11 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   }
 }
 
-/** What sessions of an address tell their clients. */
-function settingsFor(listen: ListenRuntime): EndpointSettings {
-  let settings = settingsOf.get(listen)
+/** What sessions of a server tell their clients. */
+function settingsFor(server: ServerRuntime): EndpointSettings {
+  let settings = settingsOf.get(server)
   if (settings === undefined) {
-    const { http2, limits } = listen.defaultServer
+    const { http2, limits } = server
     settings = {
       role: 'server',
       laxFrameMax: LAX_FRAME_MAX,
@@ -314,7 +330,7 @@ function settingsFor(listen: ListenRuntime): EndpointSettings {
       stringMax: limits.fieldMax,
       tableMax: 0,
     }
-    settingsOf.set(listen, settings)
+    settingsOf.set(server, settings)
   }
   return settings
 }

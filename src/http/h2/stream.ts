@@ -6,8 +6,9 @@
 //
 // The request ends when the last byte of its answer is in a frame, or when either side has reset the stream.
 
+import { mayTrail } from '../../codec/h1/chunked.ts'
 import type { FieldList } from '../../codec/h2/hpack-decoder.ts'
-import { NAME_INVALID, PSEUDO, VALUE_INVALID } from '../../codec/h2/hpack-decoder.ts'
+import { NAME_INVALID, NAME_ODD, PSEUDO, VALUE_INVALID } from '../../codec/h2/hpack-decoder.ts'
 import {
   CANCEL,
   FLOW_CONTROL_ERROR,
@@ -66,9 +67,8 @@ export class Http2Stream extends Stream implements ClientStream {
   /** The request breaks the protocol: behind the answer, its stream is reset. */
   private malformed = false
   private timer: Timer<Http2Stream> | null = null
-  /** Bytes on the wire, for the logs. */
+  /** Bytes of headers and of the body as they came, for the logs. */
   private received = 0
-  private sent = 0
   private queuedBefore = 0
 
   constructor(session: Http2Session, id: number, number: number) {
@@ -113,8 +113,8 @@ export class Http2Stream extends Stream implements ClientStream {
     const { listen } = session
     countRequest()
     const head = takeHead()
-    const status = takeHttp2Head(head, fields, listen.defaultServer.limits, ended)
-    const server = head.host !== null ? listen.serverFor(head.host) : (session.tls?.server ?? listen.defaultServer)
+    const status = takeHttp2Head(head, fields, session.server.limits, ended)
+    const server = head.host !== null ? listen.serverFor(head.host) : session.server
     const r = new HttpRequest(this, head, server, session.clientAddress, session.clientPort)
     if (head.host !== null && listen.matchedName !== null) execute(r, listen.matchedName, head.host)
     this.request = r
@@ -178,7 +178,8 @@ export class Http2Stream extends Stream implements ClientStream {
         this.refuseBody(r, `client sent invalid trailer: "${fields.names[i]}"`)
         return
       }
-      trailers.push(fields.names[i]!, fields.values[i]!)
+      const odd = (fields.faults[i]! & NAME_ODD) !== 0
+      if (!odd && mayTrail(fields.names[i]!)) trailers.push(fields.names[i]!, fields.values[i]!)
     }
     if (r !== null && r.body !== null) r.body.trailers = trailers
     this.onEnded()
@@ -263,12 +264,10 @@ export class Http2Stream extends Stream implements ClientStream {
     this.frameMax = chunkSizes.get(r) ?? CHUNK_SIZE
     block.length = 0
     encodeHead(r, this.endpoint.encoder, block)
-    this.sent += 9 + block.length
     this.endpoint.sendBlock(this, block.bytes, block.length, ends)
   }
 
   putText(r: HttpRequest, text: string): void {
-    this.sent += 9 + text.length
     if (this.endpoint.sender.trySendText(this, text)) return
     this.endpoint.sender.queue(this, Buffer.from(text, 'latin1'), true)
     this.awaitClient(r)
@@ -282,7 +281,6 @@ export class Http2Stream extends Stream implements ClientStream {
   /** @returns may more be given at once? `bytes` is valid during the call only */
   putBody(r: HttpRequest, bytes: Buffer, last: boolean): boolean {
     const { sender } = this.endpoint
-    this.sent += 9 + bytes.length
     if (sender.trySend(this, bytes, last)) return true
     sender.queue(this, keep(bytes), last)
     this.awaitClient(r)
@@ -300,6 +298,7 @@ export class Http2Stream extends Stream implements ClientStream {
     const r = this.request
     if (r === null) return
     this.endpoint.nuisance.credit(ANSWERED)
+    r.complete = true
     this.endRequest(r)
     if (this.malformed) this.endpoint.resetClosed(this, PROTOCOL_ERROR)
     else if (!this.remoteEnded) this.linger()
@@ -371,7 +370,8 @@ export class Http2Stream extends Stream implements ClientStream {
     this.held = NONE
     this.heldBytes = 0
     r.requestLength = this.received
-    r.bytesSent = this.sent
+    r.bytesSent = this.bytesOut
+    r.bodyBytesSent = this.bodyOut
     endRequest(r)
     if (!r.headShared) returnHead(r.head)
     this.request = null
@@ -404,7 +404,7 @@ export class Http2Stream extends Stream implements ClientStream {
         return
       }
       r.log(INFO, 'client timed out (110: Connection timed out) while sending to client')
-      this.abortWith(r, CANCEL)
+      this.abortWith(r, PROTOCOL_ERROR)
     } else if (!this.bodyEnded && !r.headSent) {
       r.log(INFO, 'client timed out (110: Connection timed out) while reading client request body')
       r.status = 408

@@ -1,7 +1,7 @@
 // add_before_body, add_after_body: what other locations of ours answer, around a response's body
 // (ngx_http_addition_filter_module).
 
-import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
+import { HTTP, LOCATION, SERVER, type Conf } from '../../config/directive.ts'
 import { str } from '../../config/values.ts'
 import { reshape } from '../altered-body.ts'
 import { httpModule } from '../module.ts'
@@ -30,24 +30,40 @@ export const addition = httpModule({
   name: 'addition',
   directives,
   compile(conf, at) {
-    const own: AdditionConf = {
-      before: conf.add_before_body,
-      after: conf.add_after_body,
-      types: conf.addition_types,
-    }
-    if (own.before !== '' || own.after !== '') at.filter(add, own, isMeant)
+    const own = additionConf(conf)
+    if (own !== null) at.filter(announce, own, isMeant)
   },
 })
+
+/** The other end of it, behind the filters that work on the response's own body: those of the added parts have done with
+ *  them (ngx_http_postpone_filter's place). */
+export const addedParts = httpModule({
+  name: 'added-parts',
+  directives: {},
+  compile(_conf, at) {
+    const own = additionConf(at.scope.conf(directives))
+    if (own !== null) at.filter(add, own)
+  },
+})
+
+function additionConf(conf: Conf<typeof directives>): AdditionConf | null {
+  const { add_before_body: before, add_after_body: after, addition_types: types } = conf
+  return before === '' && after === '' ? null : { before, after, types }
+}
 
 function isMeant(r: HttpRequest, { types }: AdditionConf): boolean {
   if (r.status !== 200 || r.parent !== null) return false
   return types === null || (r.contentType !== '' && isListed(types, r.contentType))
 }
 
+/** Before the others see the head: what they make of it depends on its being another one. */
+function announce(r: HttpRequest, conf: AdditionConf): null {
+  if (isMeant(r, conf)) reshape(r)
+  return null
+}
+
 function add(r: HttpRequest, conf: AdditionConf): BodyStage | null {
-  if (!isMeant(r, conf)) return null
-  reshape(r)
-  return r.bodiless ? null : new AdditionStage(r, conf)
+  return isMeant(r, conf) && !r.bodiless ? new AdditionStage(r, conf) : null
 }
 
 class AdditionStage extends BodyStage implements PartsOwner {

@@ -12,6 +12,7 @@ import { Passwords, PENDING, RIGHT, UNAVAILABLE, WRONG } from '../passwords.ts'
 import { resume } from '../phases.ts'
 import type { HttpRequest } from '../request.ts'
 import { RegistryKey } from '../setup.ts'
+import { fieldValue } from '../upstream/field-value.ts'
 
 const contexts = HTTP | SERVER | LOCATION | LIMIT_EXCEPT
 
@@ -107,7 +108,7 @@ function judge(r: HttpRequest, outcome: number, user: string, realm: string): nu
 }
 
 function challenge(r: HttpRequest, realm: string): number {
-  r.addHeader('WWW-Authenticate', `Basic realm="${realm}"`)
+  r.addHeader('WWW-Authenticate', `Basic realm="${fieldValue(realm)}"`)
   return 401
 }
 

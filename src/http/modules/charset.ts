@@ -14,6 +14,7 @@ import type { HttpRequest } from '../request.ts'
 import { Registry, RegistryKey, type HttpSetup } from '../setup.ts'
 import { mainOf } from '../subrequest.ts'
 import { isListed, typeList, type TypeList } from '../type-list.ts'
+import { fieldValue } from '../upstream/field-value.ts'
 
 const everywhere = HTTP | SERVER | LOCATION | IF_IN_LOCATION
 
@@ -159,7 +160,7 @@ function charsetOf(contentType: string): string {
 function name(r: HttpRequest, charset: string): void {
   if (r.parent !== null || r.status === 301 || r.status === 302) return
   const end = r.contentType.indexOf(';')
-  r.contentType = `${end === -1 ? r.contentType : r.contentType.slice(0, end)}; charset=${charset}`
+  r.contentType = `${end === -1 ? r.contentType : r.contentType.slice(0, end)}; charset=${fieldValue(charset)}`
 }
 
 class RecodingStage extends BodyStage {

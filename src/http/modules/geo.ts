@@ -80,7 +80,7 @@ class GeoReader {
   private range(ranges: RangeTable, line: Statement, name: string, value: string): void {
     if (name === 'default') {
       const old = this.rangesDefault
-      if (old !== null) this.at.warn(`duplicate default geo range value: "${value}", old value: "${old}"`)
+      if (old !== null) this.at.warn(`duplicate default geo range value: "${value}", old value: "${old}"`, line)
       this.rangesDefault = value
       return
     }
@@ -90,11 +90,11 @@ class GeoReader {
     const last = dash < 0 ? -1 : parseIpv4(text.slice(dash + 1))
     if (first < 0 || last < first) this.at.failAt(line, `invalid range "${text}"`)
     if (name === 'delete') {
-      if (!ranges.delete(first, last)) this.at.warn(`no address range "${text}" to delete`)
+      if (!ranges.delete(first, last)) this.at.warn(`no address range "${text}" to delete`, line)
       return
     }
     const outcome = ranges.add(first, last, this.indexOf(value))
-    if (typeof outcome === 'number') this.warnReplaced(`range "${text}"`, value, outcome)
+    if (typeof outcome === 'number') this.warnReplaced(line, `range "${text}"`, value, outcome)
     else if (outcome !== null) {
       this.at.failAt(line, `range "${text}" overlaps "${ipv4Text(outcome.first)}-${ipv4Text(outcome.last)}"`)
     }
@@ -103,31 +103,31 @@ class GeoReader {
   private cidr(line: Statement, name: string, value: string): void {
     this.networks++
     if (name === 'default') {
-      this.add(parseNetwork('0.0.0.0/0')!, name, value)
-      this.add(parseNetwork('::/0')!, name, value)
+      this.add(line, parseNetwork('0.0.0.0/0')!, name, value)
+      this.add(line, parseNetwork('::/0')!, name, value)
       return
     }
     const text = name === 'delete' ? value : name
     const network = this.network(text, line)
-    if (name !== 'delete') this.add(network, text, value)
+    if (name !== 'delete') this.add(line, network, text, value)
     else if (!(typeof network.base === 'number' ? this.v4 : this.v6).delete(network)) {
-      this.at.warn(`no network "${text}" to delete`)
+      this.at.warn(`no network "${text}" to delete`, line)
     }
   }
 
-  private add(network: Network, text: string, value: string): void {
+  private add(line: Statement, network: Network, text: string, value: string): void {
     const old = (typeof network.base === 'number' ? this.v4 : this.v6).add(network, this.indexOf(value))
-    if (old >= 0) this.warnReplaced(`network "${text}"`, value, old)
+    if (old >= 0) this.warnReplaced(line, `network "${text}"`, value, old)
   }
 
   private network(text: string, line: Statement): Network {
     const network = parseNetwork(text) ?? this.at.failAt(line, `invalid network "${text}"`)
-    if (network.hasLowBits) this.at.warn(`low address bits of ${text} are meaningless`)
+    if (network.hasLowBits) this.at.warn(`low address bits of ${text} are meaningless`, line)
     return network
   }
 
-  private warnReplaced(what: string, value: string, old: number): void {
-    this.at.warn(`duplicate ${what}, value: "${value}", old value: "${this.values[old]}"`)
+  private warnReplaced(line: Statement, what: string, value: string, old: number): void {
+    this.at.warn(`duplicate ${what}, value: "${value}", old value: "${this.values[old]}"`, line)
   }
 
   /** Values are few and the same many times. */

@@ -4,6 +4,7 @@
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { list } from '../../config/values.ts'
+import type { Group } from '../../upstream/group.ts'
 import { httpModule } from '../module.ts'
 import type { LocationBuilder, Value, Variable } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
@@ -14,6 +15,8 @@ import type { Gateway, GatewayConf } from '../upstream/gateway.ts'
 import { CONNECTION_FIELDS, HeaderBlock, http2, readerOf } from '../upstream/h2/protocol.ts'
 import type { UpstreamProtocol } from '../upstream/protocol.ts'
 import { requestUri } from '../upstream/request-uri.ts'
+import { namesServer, tellPassed } from '../upstream/passed.ts'
+import type { Passed } from '../upstream/passed.ts'
 import { passFields } from '../upstream/response-fields.ts'
 import { upstreamDirectives } from '../upstream/settings.ts'
 import { tlsDirectives } from '../upstream/tls.ts'
@@ -90,9 +93,27 @@ export const grpc = httpModule({
   compile(conf, at, http) {
     if (at.kind !== 'location' || conf.grpc_pass === null) return
     const location = compileGateway(gateway, conf.grpc_pass, [], { ...conf, ...fixed(conf.grpc_buffer_size) }, at, http)
-    at.content(grpcPass, { ...location, ...compileFields(conf.grpc_set_header, at) }, gatewayExplained)
+    const compiled: GrpcConf = { ...location, ...compileFields(conf.grpc_set_header, at) }
+    if (compiled.group !== null) tellPassed(at.scope, passedBy(compiled, conf.grpc_ssl_name?.text ?? ''))
+    at.content(grpcPass, compiled, gatewayExplained)
   },
 })
+
+/** For health checks. */
+function passedBy(conf: GrpcConf, tlsNameText: string): Passed {
+  const { settings, tls, tlsHost, tlsName } = conf
+  const group = conf.group!
+  return {
+    group,
+    tls: tlsHost === '' || tls === null ? null : { settings: tls, name: tlsName?.constant ?? tlsHost },
+    tlsNamesServer: namesServer(tlsNameText),
+    host: conf.host?.constant || authorityOf(group),
+    fields: conf.fields.flatMap(({ name, value }) => (value.constant ? [[name, value.constant] as const] : [])),
+    http2: true,
+    connectTimeout: settings.connectTimeout,
+    readTimeout: settings.readTimeout,
+  }
+}
 
 /** Sent unless grpc_set_header says otherwise, here or further out. */
 const DEFAULTS: readonly FieldText[] = [
@@ -135,7 +156,7 @@ function requestHead(x: Exchange): string {
   block.add(':path', targetText(requestUri(r, '', false, '')))
   // As nginx: a host that is set goes as the field it was set as.
   const host = conf.host === null ? '' : fieldValue(conf.host.get(r))
-  if (conf.host === null) block.add(':authority', ownName(x))
+  if (conf.host === null) block.add(':authority', authorityOf(x.group))
   else if (host !== '') block.add('host', host)
   for (let i = 0; i < conf.fields.length; i++) {
     const { name, value } = conf.fields[i]!
@@ -149,8 +170,7 @@ function requestHead(x: Exchange): string {
   return block.end()
 }
 
-function ownName(x: Exchange): string {
-  const { name } = x.group
+function authorityOf({ name }: Group): string {
   return name.startsWith('unix:') ? 'localhost' : name
 }
 

@@ -16,6 +16,7 @@ import { formatHttpDate, NO_DATE, parseHttpDate } from '../../lib/http-date.ts'
 import { httpModule, type LocationBuilder, type Value } from '../module.ts'
 import type { BodyStage } from '../output.ts'
 import type { HttpRequest, Trailers } from '../request.ts'
+import { fieldValue } from '../upstream/field-value.ts'
 
 const everywhere = HTTP | SERVER | LOCATION | IF_IN_LOCATION
 
@@ -148,7 +149,7 @@ function addHeaders(r: HttpRequest, conf: readonly HeaderConf[]): BodyStage | nu
   for (let i = 0; i < conf.length; i++) {
     const { name, value, always, kind } = conf[i]!
     if (!ordinary && !always) continue
-    const text = value.constant ?? value.get(r)
+    const text = value.constant ?? fieldValue(value.get(r))
     if (kind === LAST_MODIFIED) r.lastModified = text
     else if (kind === ETAG) r.etag = text
     else if (text !== '') r.addHeader(name, text)
@@ -168,7 +169,7 @@ class AddedTrailers implements Trailers {
   fields(r: HttpRequest): readonly string[] {
     const fields: string[] = []
     for (const { name, value } of this.conf) {
-      const text = value.get(r)
+      const text = value.constant ?? fieldValue(value.get(r))
       if (text !== '') fields.push(name, text)
     }
     this.sent = fields
@@ -176,12 +177,10 @@ class AddedTrailers implements Trailers {
   }
 }
 
-/** A body that trailers follow must be chunked in HTTP/1, whatever its length. */
 function addTrailers(r: HttpRequest, conf: readonly HeaderConf[]): BodyStage | null {
   const ordinary = isOrdinary(r.status)
   const wanted = conf.filter(({ always }) => always || ordinary)
   if (wanted.length === 0 || r.version < 11 || r.bodiless) return null
-  if (r.version < 20) r.contentLength = -1
   r.trailers = new AddedTrailers(wanted)
   return null
 }

@@ -5,12 +5,13 @@ import { HTTP, LOCATION } from '../../config/directive.ts'
 import type { Directive, Site } from '../../config/directive.ts'
 import { parseNumber, parseTime } from '../../config/units.ts'
 import { HealthChecks } from '../../upstream/health-checks.ts'
-import type { CheckSettings } from '../../upstream/health-checks.ts'
+import type { CheckSettings, Probe } from '../../upstream/health-checks.ts'
 import { httpModule } from '../module.ts'
 import { RegistryKey } from '../setup.ts'
 import type { HttpSetup } from '../setup.ts'
 import { readMatch, USUAL } from '../upstream/health-match.ts'
 import type { Match } from '../upstream/health-match.ts'
+import { getQuestion, grpcMatch, grpcQuestion, Http2HealthProbe } from '../upstream/h2/health-probe.ts'
 import { HealthProbe } from '../upstream/health-probe.ts'
 import { passedIn } from '../upstream/passed.ts'
 import type { Passed } from '../upstream/passed.ts'
@@ -23,6 +24,8 @@ interface Declaration extends CheckSettings {
   readonly match: string
   readonly port: number
   readonly keepaliveMs: number
+  /** Null unless the check is gRPC's: whom it asks after, and the status besides OK that will do (-1: none). */
+  readonly grpc: { readonly service: string; readonly status: number } | null
   readonly site: Site
 }
 
@@ -67,10 +70,10 @@ export const healthCheck = httpModule({
 })
 
 function check(declaration: Declaration, passed: Passed | null, http: HttpSetup): void {
-  const { site, match: name, uri, port, keepaliveMs } = declaration
+  const { site, match: name, uri, port, keepaliveMs, grpc } = declaration
   if (passed === null)
-    return site.fail('"health_check" needs a "proxy_pass" to a group of servers in the same location')
-  if (passed.http2) site.fail('"health_check" over HTTP/2 is not supported')
+    return site.fail('"health_check" needs a "proxy_pass" or "grpc_pass" to a group of servers in the same location')
+  if (grpc !== null && !passed.http2) return site.fail('"type=grpc" needs a "grpc_pass" in the same location')
   const zone = http.registry(ZONE_GROUPS).get(passed.group.name)
   if (zone === null || zone.group !== passed.group) {
     return site.fail(`"health_check" requires upstream "${passed.group.name}" to be in shared memory: "zone"`)
@@ -78,10 +81,16 @@ function check(declaration: Declaration, passed: Passed | null, http: HttpSetup)
   const match = name === '' ? USUAL : (http.registry(MATCHES).get(name) ?? site.fail(`match "${name}" not found`))
   zone.checked = true
   if (declaration.mandatory) zone.mandatory = true
-  start(zone, declaration, () => new HealthProbe({ uri, match, port, keepaliveMs }, passed), http)
+  const makeProbe = (): Probe => {
+    if (!passed.http2) return new HealthProbe({ uri, match, port, keepaliveMs }, passed)
+    const question = grpc === null ? getQuestion(uri) : grpcQuestion(grpc.service)
+    const wanted = grpc === null ? match : grpcMatch(grpc.status)
+    return new Http2HealthProbe({ uri, match: wanted, port, keepaliveMs }, question, passed)
+  }
+  start(zone, declaration, makeProbe, http)
 }
 
-function start(zone: ZoneGroup, settings: CheckSettings, makeProbe: () => HealthProbe, http: HttpSetup): void {
+function start(zone: ZoneGroup, settings: CheckSettings, makeProbe: () => Probe, http: HttpSetup): void {
   let checks: HealthChecks | null = null
   http.onStart(services => {
     if (services.thread !== 0) return
@@ -105,9 +114,12 @@ function readCheck(words: readonly string[], at: Site): Declaration {
     match: '',
     port: 0,
     keepaliveMs: 0,
+    grpc: null,
     site: at,
   }
   for (const word of words) readParameter(word, draft, at)
+  if (draft.grpc !== null && (draft.match !== '' || words.some(word => word.startsWith('uri='))))
+    at.fail('"type=grpc" parameter is not compatible with "uri" and "match"')
   if (draft.persistent && !draft.mandatory) at.fail('"persistent" parameter requires "mandatory"')
   return draft
 }
@@ -130,6 +142,13 @@ function readParameter(word: string, draft: Draft, at: Site): void {
     if (draft.port > 65535) refuse()
   } else if (name === 'keepalive_time') draft.keepaliveMs = parseTime(value) ?? refuse()
   else if (name === 'type') {
-    if (value !== 'http') at.fail(`health checks of type "${value}" are not supported`)
+    if (value === 'grpc') draft.grpc = { service: '', status: -1 }
+    else if (value !== 'http') at.fail(`health checks of type "${value}" are not supported`)
+  } else if (draft.grpc !== null && name === 'grpc_service') {
+    // Its length must fit into one byte, as that of the message around it.
+    draft.grpc = { ...draft.grpc, service: /^[!-~]{1,120}$/.test(value) ? value : refuse() }
+  } else if (draft.grpc !== null && name === 'grpc_status') {
+    const status = parseNumber(value) ?? refuse()
+    draft.grpc = { ...draft.grpc, status }
   } else refuse()
 }

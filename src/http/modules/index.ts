@@ -4,7 +4,7 @@ import { httpModule, type HttpModule } from '../module.ts'
 import { coreDirectives } from '../core.ts'
 import { access } from './access.ts'
 import { acme } from './acme.ts'
-import { addition } from './addition.ts'
+import { addedParts, addition } from './addition.ts'
 import { api } from './api.ts'
 import { app } from './app.ts'
 import { appPass } from './app-pass.ts'
@@ -132,11 +132,11 @@ export const httpModules: readonly HttpModule[] = [
   headers,
   userid,
   gunzip,
+  addition,
   subFilter,
   charset,
   ssi,
-  // What others add has been through the filters of their own locations.
-  addition,
+  addedParts,
   // Which coding is tried first decides among those a client wants as much.
   brotli,
   zstd,

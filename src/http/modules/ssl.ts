@@ -28,6 +28,16 @@ function ofCertificate(read: (certificate: X509Certificate) => string): Variable
   return told(({ certificate }) => (certificate === null ? null : read(certificate)))
 }
 
+// What a client offers and nobody looks at, because a session is resumed, is not kept by OpenSSL.
+function resumed({ connection }: ClientTls): boolean {
+  return connection !== null && connection.sessionReused
+}
+
+/** Groups are needed nevertheless. */
+function lately({ connection }: ClientTls): boolean {
+  return connection !== null && connection.protocol === 'TLSv1.3'
+}
+
 const DAY_MS = 86_400_000
 
 export const ssl = httpModule({
@@ -38,12 +48,12 @@ export const ssl = httpModule({
     ssl_cipher: agreed(connection => connection.cipher),
     ssl_ciphers: told(({ hello }) => hello.ciphers.map(cipherName).join(':')),
     ssl_curve: agreed(connection => connection.curve),
-    ssl_curves: told(({ hello }) => hello.groups.map(groupName).join(':')),
-    ssl_sigalgs: told(({ hello }) => hello.signatureAlgorithms.map(numberText).join(':')),
+    ssl_curves: told(tls => (resumed(tls) && !lately(tls) ? '' : tls.hello.groups.map(groupName).join(':'))),
+    ssl_sigalgs: told(tls => (resumed(tls) ? '' : tls.hello.signatureAlgorithms.map(numberText).join(':'))),
     ssl_session_id: agreed(connection => connection.sessionId),
     ssl_session_reused: agreed(connection => (connection.sessionReused ? 'r' : '.')),
     ssl_early_data: agreed(connection => (connection.early ? '1' : '')),
-    ssl_server_name: told(({ hello }) => hello.serverName),
+    ssl_server_name: told(({ hello }) => hello.spelledName),
     ssl_alpn_protocol: agreed(connection => connection.alpnProtocol),
     // A field's value may go on in the next line where that begins with white space: so the old form passes headers.
     ssl_client_cert: ofCertificate(certificate => pem(certificate).replaceAll('\n', '\n\t')),

@@ -13,6 +13,7 @@ import { ERR, NOTICE } from '../../log/error-log.ts'
 import { httpModule, LocationSlot, Slot } from '../module.ts'
 import type { BodyStage } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
+import { mainOf } from '../subrequest.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
 
@@ -43,7 +44,7 @@ const directives = {
     if (word === 'max') return MAX
     return word === 'off' ? 0 : (parseSeconds(word) ?? at.fail('"userid_expires" directive invalid value'))
   }),
-  userid_flags: { ...bitmask(everywhere, FLAGS, 0), repeatable: false, args: [1, 3] } satisfies Directive<number>,
+  userid_flags: { ...bitmask(everywhere, FLAGS, 0), args: [1, 3] } satisfies Directive<number>,
   userid_p3p: one(everywhere, '', word => (word === 'none' ? '' : word)),
   userid_mark: one(everywhere, '', (word, at) => {
     if (word === 'off') return ''
@@ -80,8 +81,8 @@ export const userid = httpModule({
   name: 'userid',
   directives,
   variables: {
-    uid_got: { get: r => gotText(r, confs.get(r)) },
-    uid_set: { get: r => setText(r, confs.get(r)) },
+    uid_got: { get: gotText },
+    uid_set: { get: setText },
     uid_reset: { get: r => resets.get(r) ?? '', set: (r, value) => resets.set(r, value) },
   },
   compile(conf, at, http) {
@@ -103,16 +104,21 @@ export const userid = httpModule({
   },
 })
 
-function gotText(r: HttpRequest, conf: UserIdConf | null): string | null {
+/** Parts of a page know what the client's own request knows. */
+function gotText(r: HttpRequest): string | null {
+  const main = mainOf(r)
+  const conf = confs.get(main)
   if (conf === null) return null
-  const { got } = userIdOf(r, conf)
+  const { got } = userIdOf(main, conf)
   return got === null ? null : `${conf.name}=${hex(got)}`
 }
 
-function setText(r: HttpRequest, conf: UserIdConf | null): string | null {
+function setText(r: HttpRequest): string | null {
+  const main = mainOf(r)
+  const conf = confs.get(main)
   if (conf === null || conf.kind === 'log') return null
-  const id = userIdOf(r, conf)
-  decide(r, id, conf)
+  const id = userIdOf(main, conf)
+  decide(main, id, conf)
   return id.set === null ? null : `${conf.name}=${hex(id.set)}`
 }
 
@@ -215,6 +221,7 @@ function nextV2(r: HttpRequest, service: number | null): Buffer {
 }
 
 function setCookie(r: HttpRequest, conf: UserIdConf): BodyStage | null {
+  if (r.parent !== null) return null
   const id = userIdOf(r, conf)
   decide(r, id, conf)
   if (id.set === null) return null

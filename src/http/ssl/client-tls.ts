@@ -15,17 +15,17 @@ export class ClientTls {
   readonly hello: ClientHello
   /** The server the handshake was for. */
   readonly server: ServerRuntime
-  /** Did the client name it? */
-  readonly named: boolean
+  /** The name that the client has called it by, as Host fields are compared with it; null: it named none of ours. */
+  readonly name: string | null
   private readonly verified: boolean
   /** What its authority says of the client's certificate; '' for nothing bad. */
   revocation = ''
 
   /** @param negotiated the server whose settings the handshake ran with: `server`, or the default one in its place */
-  constructor(hello: ClientHello, server: ServerRuntime, named: boolean, negotiated: ServerRuntime) {
+  constructor(hello: ClientHello, server: ServerRuntime, name: string | null, negotiated: ServerRuntime) {
     this.hello = hello
     this.server = server
-    this.named = named
+    this.name = name
     this.verified = negotiated.tls.verify !== 'off'
   }
 
@@ -62,8 +62,9 @@ export function tlsRefusal(r: HttpRequest, tls: ClientTls | null): number {
   }
   const { verify } = r.server.tls
   if (verify === 'off') return 0
-  if (tls.named && r.host !== '' && r.host !== tls.hello.serverName) {
-    r.log(INFO, 'client attempted to request the server name different from the one that was negotiated')
+  if (tls.name !== null && r.host !== tls.name) {
+    const what = 'client attempted to request the server name different from the one that was negotiated'
+    r.log(INFO, `${what} while reading client request headers`)
     return 421
   }
   const { fault } = tls

@@ -1,9 +1,16 @@
 // A certificate's subject or issuer in the two forms that nginx has variables for. Node tells the name a line for each part,
 // in the order of the certificate, escaped as RFC 2253 wants it but for what is not ASCII.
 
+/** Between parts that make one together. In a value a plus is escaped. */
+const SET = ' + '
+
 /** `CN=example.org,O=Example`: the last part first, every byte ASCII (RFC 2253). */
 export function rfc2253Name(lines: string | undefined): string {
-  return (lines ?? '').split('\n').toReversed().map(asciiOnly).join(',')
+  return (lines ?? '')
+    .split('\n')
+    .toReversed()
+    .map(line => asciiOnly(line.split(SET).toReversed().join('+')))
+    .join(',')
 }
 
 /** `/O=Example/CN=example.org`, as OpenSSL's X509_NAME_oneline() writes it. */
@@ -11,7 +18,7 @@ export function legacyName(lines: string | undefined): string {
   if (lines === undefined || lines === '') return ''
   return lines
     .split('\n')
-    .map(line => `/${hexadecimal(unescape(line))}`)
+    .map(line => `/${line.split(SET).map(part => hexadecimal(unescape(part))).join('+')}`)
     .join('')
 }
 

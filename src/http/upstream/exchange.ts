@@ -19,6 +19,7 @@ import type { Peer } from '../../upstream/peer.ts'
 import type { PeerTls } from '../../upstream/peer-tls.ts'
 import { opensslText } from '../../net/tls-errors.ts'
 import { Slot } from '../module.ts'
+import type { Value } from '../module.ts'
 import { EMPTY, FLUSH, respondSpecial } from '../output.ts'
 import type { Source } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
@@ -85,6 +86,8 @@ export class Exchange implements PeerUser, Source, Producer {
   // The connection.
   /** How TLS is spoken on it; null: in plain text. */
   tls: PeerTls | null = null
+  /** Its name, where that is to be found anew for each peer ($upstream_last_server_name). */
+  tlsName: Value | null = null
   link: PeerConnection | null = null
   /** It had carried other requests before. */
   cached = false
@@ -182,6 +185,7 @@ export class Exchange implements PeerUser, Source, Producer {
     if (peer === null) return false
     if (this.group.sticky !== null) this.group.sticky.chosen(this.r, peer)
     this.begin(peer.name)
+    if (this.tlsName !== null) this.tls = { settings: this.tls!.settings, name: this.tlsName.get(this.r) }
     const idle =
       this.group.keepalive === null
         ? null
@@ -207,7 +211,9 @@ export class Exchange implements PeerUser, Source, Producer {
   private begin(addr: string): void {
     const redirected = this.attempt === null && this.attempts.length > 0
     this.attempt = new Attempt(addr, redirected)
-    this.attempts.push(this.attempt)
+    // push() would make room for sixteen more.
+    if (this.attempts.length === 0) this.attempts = [this.attempt]
+    else this.attempts.push(this.attempt)
     this.attempt.queueMs = this.queueMs
     this.queueMs = -1
     this.requestSent = false

@@ -194,7 +194,8 @@ function exchange(
   if (tlsHost !== '') {
     const settings = peerTlsFor(r, conf.tls!)
     if (settings === null) return 500
-    x.tls = { settings, name: conf.tlsName === null ? tlsHost : conf.tlsName.get(r) }
+    x.tls = { settings, name: conf.tlsName?.constant ?? tlsHost }
+    if (conf.tlsName?.constant === null) x.tlsName = conf.tlsName
   }
   const { body } = r
   x.sendsBody = conf.settings.passRequestBody && body !== null

@@ -35,6 +35,20 @@ const LIMITS: HeadLimits = {
 
 const EMPTY = Buffer.alloc(0)
 
+/** Begins a connection to the server, or another port of its host. */
+export function connectionTo(
+  peer: Peer,
+  port: number,
+  { tls, tlsNamesServer }: Passed,
+  user: PeerUser,
+): PeerConnection {
+  const { address } = peer
+  const elsewhere = port !== 0 && 'host' in address
+  const place = elsewhere ? new Peer(peerName(address.host, port), { host: address.host, port }) : peer
+  const named = tls !== null && tlsNamesServer ? { settings: tls.settings, name: peer.host } : tls
+  return new PeerConnection(place, user, named)
+}
+
 export class HealthProbe implements Probe, PeerUser, BodySink {
   private readonly settings: ProbeSettings
   private readonly passed: Passed
@@ -55,8 +69,9 @@ export class HealthProbe implements Probe, PeerUser, BodySink {
   constructor(settings: ProbeSettings, passed: Passed) {
     this.settings = settings
     this.passed = passed
+    const fields = passed.fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
     const connection = settings.keepaliveMs > 0 ? 'keep-alive' : 'close'
-    this.request = `GET ${settings.uri} HTTP/1.1\r\nHost: ${passed.host}\r\nConnection: ${connection}\r\n${passed.fields}\r\n`
+    this.request = `GET ${settings.uri} HTTP/1.1\r\nHost: ${passed.host}\r\nConnection: ${connection}\r\n${fields}\r\n`
   }
 
   ask(peer: Peer, done: (problem: string) => void): void {
@@ -75,20 +90,13 @@ export class HealthProbe implements Probe, PeerUser, BodySink {
   private connect(peer: Peer): void {
     this.asked = null
     this.timesOut = 'connecting'
-    this.link = new PeerConnection(this.placeOf(peer), this, this.passed.tls)
+    this.link = connectionTo(peer, this.settings.port, this.passed, this)
     this.link.watch(this.passed.connectTimeout)
   }
 
   stop(): void {
     this.done = null
     this.drop()
-  }
-
-  private placeOf(peer: Peer): Peer {
-    const { port } = this.settings
-    const { address } = peer
-    if (port === 0 || !('host' in address)) return peer
-    return new Peer(peerName(address.host, port), { host: address.host, port })
   }
 
   private begin(): void {

@@ -1,4 +1,4 @@
-// What a location with `proxy_pass` has told of itself: for health checks, which ask the same servers in the same way.
+// What a location with `proxy_pass` or `grpc_pass` has told of itself: for health checks, which ask the same servers in the same way.
 
 import type { Scope } from '../../config/directive.ts'
 import type { Group } from '../../upstream/group.ts'
@@ -8,13 +8,20 @@ export interface Passed {
   readonly group: Group
   /** Null: in plain text. */
   readonly tls: PeerTls | null
+  /** Its name is that of the server itself, as the group has it ($upstream_last_server_name). */
+  readonly tlsNamesServer: boolean
   /** The Host field, unless it is made from the request. */
   readonly host: string
-  /** Fields that are set and not made from the request: a line each. */
-  readonly fields: string
+  /** Fields that are set and not made from the request, in lower case and without those of a connection. */
+  readonly fields: readonly (readonly [name: string, value: string])[]
   readonly http2: boolean
   readonly connectTimeout: number
   readonly readTimeout: number
+}
+
+/** Is the name that TLS goes by, as it is written, that of the server which is asked? */
+export function namesServer(text: string): boolean {
+  return /^\$(?:upstream_last_server_name|\{upstream_last_server_name\})$/i.test(text)
 }
 
 const known = new WeakMap<Scope, Passed>()

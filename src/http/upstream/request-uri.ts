@@ -2,6 +2,7 @@
 
 import { escapeUri, parseUri, Uri } from '../../codec/h1/uri.ts'
 import type { HttpRequest } from '../request.ts'
+import { targetText } from './field-value.ts'
 
 /** The location's part of the path replaced where proxy_pass has a URI (`passUri`), else the client's own spelling. */
 export function requestUri(r: HttpRequest, passUri: string, fromVariables: boolean, location: string): string {
@@ -10,7 +11,7 @@ export function requestUri(r: HttpRequest, passUri: string, fromVariables: boole
   const replaced = r.locationMatches && passUri !== '' ? Math.min(location.length, r.uri.length) : 0
   const rest = r.uri.slice(replaced)
   const path = (r.locationMatches ? passUri : '') + (r.uriIsRaw ? rest : escapeUri(rest, 'uri'))
-  return r.args === '' ? path : `${path}?${r.args}`
+  return r.args === '' ? path : `${path}?${targetText(r.args)}`
 }
 
 function clientTarget(r: HttpRequest): string {

@@ -1,54 +1,39 @@
-// A request body that is not collected first (proxy_request_buffering off): what the client sends goes on to the upstream
-// as it comes, and the client is held back while the upstream takes no more. It stands in for the request's own body.
+// A request body that an upstream gets as it comes (proxy_request_buffering off).
 
-import { EMPTY, respondSpecial } from '../output.ts'
-import { RequestBody } from '../request-body.ts'
+import { EMPTY } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
-import { ERR } from '../../log/error-log.ts'
+import { UnbufferedBody } from '../unbuffered-body.ts'
 import { keep } from '../../net/read-buffer.ts'
 import { OVER, RELAYING, upstreamSlot } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import { sent, writePieces } from './sending.ts'
 
-/** Bytes held while the upstream is being connected; more than one read brings. */
-const WAITING_MAX = 131072
-
-export class StreamedBody extends RequestBody {
-  private readonly r: HttpRequest
+export class StreamedBody extends UnbufferedBody {
   /** Whom it goes to, once there is a connection. */
   private target: Exchange | null = null
-  private waiting: Buffer[] = []
-  private waitingBytes = 0
   /** What came before the upstream was there, kept: if that was all, $request_body has it, and so has an error page. */
   private first: Buffer[] = []
   private firstBytes = 0
-  private held = false
   /** What one read brings, in however many chunks, goes on together. */
   private gathering = false
 
-  constructor(r: HttpRequest, declared: number) {
-    super(declared)
-    this.wanted = true
-    this.r = r
-  }
-
-  override feed(r: HttpRequest, chunk: Buffer): boolean {
-    const limit = r.location.clientMaxBodySize
-    if (limit !== 0 && this.length + chunk.length > limit) {
-      r.log(ERR, `client intended to send too large chunked body: ${this.length}+${chunk.length} bytes`)
-      this.length += chunk.length
-      this.target = null
-      respondSpecial(r, 413)
-      return false
-    }
-    this.length += chunk.length
+  protected override take(chunk: Buffer): void {
     const x = this.target
-    if (x !== null && x.state === OVER) return true
-    this.wait(chunk)
-    if (x === null || this.held || this.gathering) return true
+    if (x !== null && x.state === OVER) return
+    const kept = keep(chunk)
+    this.wait(kept)
+    if (x === null) {
+      this.first.push(kept)
+      this.firstBytes += kept.length
+    }
+    if (this.isFull) this.hold()
+    if (x === null || this.held || this.gathering) return
     this.gathering = true
     process.nextTick(flush, this)
-    return true
+  }
+
+  protected override abandon(): void {
+    this.target = null
   }
 
   override finish(_r: HttpRequest): void {
@@ -85,14 +70,12 @@ export class StreamedBody extends RequestBody {
     if (ended && this.waitingBytes === 0) {
       this.held = false
       sent(x, ready)
-    } else if (!ready) this.hold(x)
+    } else if (!ready) this.holdFor(x)
     else {
       // While it is the client who is waited for, the upstream is not to blame; unless it has begun to answer.
       if (x.state === RELAYING) x.link.watch(x.settings.readTimeout)
       else x.link.unwatch()
-      const wasHeld = this.held
-      this.held = false
-      if (wasHeld) this.r.stream.readBody(true)
+      this.letOn()
     }
   }
 
@@ -111,11 +94,6 @@ export class StreamedBody extends RequestBody {
     return this.complete && this.firstBytes === this.length ? Buffer.concat(this.first) : EMPTY
   }
 
-  /** What has gone is gone: whoever answers instead cannot have the body. */
-  override isRefused(): boolean {
-    return super.isRefused() || !this.complete
-  }
-
   override release(): void {
     // The rest will not come (it was too large or broken): what the upstream says to a part of it is nobody's answer.
     const x = upstreamSlot.get(this.r)
@@ -126,24 +104,9 @@ export class StreamedBody extends RequestBody {
     super.release()
   }
 
-  private wait(chunk: Buffer): void {
-    const kept = keep(chunk)
-    this.waiting.push(kept)
-    if (this.target === null) {
-      this.first.push(kept)
-      this.firstBytes += kept.length
-    }
-    this.waitingBytes += chunk.length
-    if (this.waitingBytes >= WAITING_MAX) {
-      this.held = true
-      this.r.stream.readBody(false)
-    }
-  }
-
-  private hold(x: Exchange): void {
-    this.held = true
+  private holdFor(x: Exchange): void {
     if (x.link !== null) x.link.watch(x.settings.sendTimeout)
-    this.r.stream.readBody(false)
+    this.hold()
   }
 }
 

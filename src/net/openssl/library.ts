@@ -53,6 +53,7 @@ const signatures = {
   SSL_get0_alpn_selected: returns('void', P, B, B),
   SSL_set_alpn_protos: returns(I, P, B, 'u32'),
   SSL_session_reused: returns(I, P),
+  SSL_is_server: returns(I, P),
   SSL_get_session: returns(P, P),
   SSL_set_session: returns(I, P, P),
   SSL_get1_peer_certificate: returns(P, P),
@@ -79,6 +80,7 @@ const signatures = {
   SSL_CTX_get_cert_store: returns(P, P),
   SSL_CTX_set_session_id_context: returns(I, P, B, 'u32'),
   SSL_CTX_set_timeout: returns('i64', P, 'i64'),
+  SSL_CTX_get_timeout: returns('i64', P),
   SSL_CTX_sess_set_new_cb: returns('void', P, P),
   SSL_CTX_sess_set_get_cb: returns('void', P, P),
   SSL_CTX_sess_set_remove_cb: returns('void', P, P),
@@ -96,6 +98,10 @@ const signatures = {
 
   // sessions
   SSL_SESSION_get_id: returns(P, P, B),
+  SSL_SESSION_get_time: returns('i64', P),
+  SSL_SESSION_set_time: returns('i64', P, 'i64'),
+  SSL_SESSION_get_timeout: returns('i64', P),
+  SSL_SESSION_set_timeout: returns('i64', P, 'i64'),
   SSL_SESSION_free: returns('void', P),
   i2d_SSL_SESSION: returns(I, P, B),
   d2i_SSL_SESSION: returns(P, P, B, 'i64'),

@@ -97,3 +97,15 @@ export function recordEnd(bytes: Buffer, start: number, end: number): number {
 export function recordSize(bytes: Buffer): number {
   return bytes.length < RECORD_HEAD ? RECORD_HEAD : RECORD_HEAD + bytes.readUInt16BE(3)
 }
+
+const LAST_WRITE_MS = 5000
+
+/** What was held back until now is given a moment to leave before the socket goes. */
+export function leaveSoon(socket: Connection['socket']): void {
+  socket.destroySoon()
+  setTimeout(destroySocket, LAST_WRITE_MS, socket).unref()
+}
+
+function destroySocket(socket: Connection['socket']): void {
+  socket.destroy()
+}

@@ -4,7 +4,7 @@ import { setInt32 } from 'node:ffi'
 import { SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER } from './constants.ts'
 import type { TlsContext } from './context.ts'
 import { callback, openssl, returns } from './library.ts'
-import { bytesAt, derOf, fromDer } from './memory.ts'
+import { bytesAt, derOf, fromDer, textAt } from './memory.ts'
 
 export interface SessionStore {
   /** @param id at most 32 bytes, as latin1 */
@@ -57,4 +57,23 @@ function remove(context: bigint, session: bigint): void {
 function idOf(session: bigint): string {
   const id = openssl().SSL_SESSION_get_id(session, length)
   return bytesAt(id, length.readUInt32LE()).toString('latin1')
+}
+
+/**
+ * In TLS 1.3 OpenSSL gives who resumes a session a new one that begins now and lasts as long as the first: the client's
+ * certificate would never be looked at again. What is over of a session's time is taken off before the new one is made
+ * (ngx_ssl_info_callback).
+ */
+export function ageSession(ssl: bigint): void {
+  const o = openssl()
+  if (o.SSL_session_reused(ssl) !== 1 || o.SSL_is_server(ssl) !== 1) return
+  if (textAt(o.SSL_get_version(ssl)) !== 'TLSv1.3') return
+  const session = o.SSL_get_session(ssl)
+  const now = BigInt(Math.floor(Date.now() / 1000))
+  const age = now - o.SSL_SESSION_get_time(session)
+  const lasts = o.SSL_SESSION_get_timeout(session)
+  const most = o.SSL_CTX_get_timeout(o.SSL_get_SSL_CTX(ssl))
+  const left = (lasts < most ? lasts : most) - (age > 0n ? age : 0n)
+  o.SSL_SESSION_set_time(session, now)
+  o.SSL_SESSION_set_timeout(session, left > 0n ? left : 0n)
 }

@@ -98,5 +98,5 @@ test('a large answer arrives whole, many times over the same connections', { ski
 
 test('what PHP says on stderr is in the error log', { skip }, async () => {
   await ask('/?log=something+odd')
-  assert.match(server.errorLog(), /FastCGI sent in stderr: "[^"]*something odd/)
+  await eventually(() => /FastCGI sent in stderr: "[^"]*something odd/.test(server.errorLog()))
 })

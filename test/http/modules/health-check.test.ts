@@ -108,7 +108,7 @@ test('match: statuses, fields and body must be as the block says', async t => {
 test('mandatory: no request before the first check has passed', async t => {
   const [a, health] = await checkedOrigin(t, 'a')
   health.now = ''
-  const server = await serveChecked(t, `server ${a.path};`, 'uri=/health mandatory', '', 'proxy_read_timeout 300ms;')
+  const server = await serveChecked(t, `server ${a.path};`, 'uri=/health mandatory', '', 'proxy_read_timeout 2s;')
   assert.equal((await peer(server)).state, 'checking')
   assert.equal((await get(server.port, '/')).status, 502)
   health.now = reply('fine')

@@ -23,7 +23,7 @@ async function memcached(): Promise<number> {
     child.kill('SIGKILL')
     await gone
   })
-  await eventually(() => accepts(port), 10_000)
+  await eventually(() => accepts(port))
   return port
 }
 
@@ -41,7 +41,7 @@ const server = await serveHttp(
 async function store(key: string, value: string, flags = 0): Promise<void> {
   const client = await raw(scope, port)
   await client.send(`set ${key} ${flags} 0 ${value.length}\r\n${value}\r\n`)
-  await eventually(() => client.received.includes('STORED'), 5000)
+  await eventually(() => client.received.includes('STORED'))
 }
 
 test('a value is the answer, of the type its name says', { skip }, async () => {

@@ -48,6 +48,22 @@ test('an upstream is asked over TLS, told the name on demand, and sessions are r
   assert.equal(await body(server, '/big'), 'portico '.repeat(250_000))
 })
 
+test('each server that is tried can be told its own name', async t => {
+  if (!needs(t, 'openssl')) return
+  const dir = tempDir(t)
+  certificate(dir, 'example.org')
+  const server = await serve(t, {
+    dir,
+    conf: `http {
+      upstream u { server 127.0.0.1:1; server localhost:%%PORT_1%%; }
+      server { listen %%PORT_0%%; location / { proxy_pass https://u; proxy_ssl_server_name on;
+        proxy_ssl_name $upstream_last_server_name; } }
+      server { listen 127.0.0.1:%%PORT_1%% ssl; ssl_certificate example.org.crt; ssl_certificate_key example.org.key;
+        location / { return 200 "$ssl_server_name"; } } }`,
+  })
+  for (let i = 0; i < 4; i++) assert.equal(await body(server, '/'), 'localhost')
+})
+
 test('an upstream’s certificate is checked, and ours shown', async t => {
   if (!needs(t, 'openssl')) return
   const server = await pair(

@@ -15,7 +15,7 @@ const server = await serve(
   file,
   `http {
     resolver 127.0.0.1:${dns.port} valid=30s ipv6=off;
-    resolver_timeout 200ms;
+    resolver_timeout 2s;
     server {
       listen 127.0.0.1:%%PORT_0%%;
       add_header X-Upstream $upstream_addr always;

@@ -7,7 +7,7 @@ import test from 'node:test'
 import tls from 'node:tls'
 import { promisify } from 'node:util'
 import { certificate } from '../../helpers/certificates.ts'
-import { serve, tempDir } from '../../helpers/index.ts'
+import { eventually, serve, tempDir } from '../../helpers/index.ts'
 import { needs } from '../../helpers/needs.ts'
 
 const run = promisify(execFile)
@@ -36,6 +36,38 @@ function visit(port: number, options: tls.ConnectionOptions = {}): Promise<Visit
 }
 
 const pair = 'ssl_certificate a.crt; ssl_certificate_key a.key;'
+
+test('who resumes a session in TLS 1.3 gets one that lasts no longer than the first', async t => {
+  if (!needs(t, 'openssl')) return
+  const dir = tempDir(t)
+  certificate(dir, 'a', { ec: true })
+  const server = (name: string, more: string): string =>
+    `server { listen %%PORT_0%% ssl; server_name ${name}; ${pair} ${more} return 200 $ssl_session_reused; }`
+  const { ports } = await serve(t, {
+    dir,
+    conf: `http { ssl_session_timeout 300; ${server('tickets', '')}
+      ${server('cache', 'ssl_session_tickets off; ssl_session_cache shared:S:64k;')}
+      ${server('early', 'ssl_early_data on;')} }`,
+  })
+  const lasts = async (session: Buffer): Promise<number> => {
+    writeFileSync(join(dir, 'session'), session)
+    const args = ['sess_id', '-inform', 'DER', '-in', join(dir, 'session'), '-noout', '-text']
+    const { stdout } = await run('openssl', args)
+    return Number(/ticket lifetime hint: (\d+)/.exec(stdout)?.[1])
+  }
+  const began = Date.now()
+  const names = ['tickets', 'cache', 'early']
+  const first = await Promise.all(names.map(servername => visit(ports[0]!, { servername })))
+  // What is over shows in whole seconds.
+  await eventually(() => Date.now() - began > 2100)
+  for (const [i, servername] of names.entries()) {
+    assert.equal(await lasts(first[i]!.session!), 300)
+    const second = await visit(ports[0]!, { servername, session: first[i]!.session! })
+    assert.equal(second.body, 'r')
+    const left = await lasts(second.session!)
+    assert.ok(left < 300 && left > 100, `${servername}: ${left}`)
+  }
+})
 
 test('sessions without tickets are kept for all threads, and over a reload', async t => {
   const dir = tempDir(t)

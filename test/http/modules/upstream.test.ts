@@ -128,7 +128,7 @@ test('queue: a request waits for a peer with room, and its time there is told', 
   assert.equal((await first).header('x-queue'), '-')
   await eventually(() => one.requests.length === 2)
   answer()
-  assert.match((await second).header('x-queue')!, /^0\.\d{3}$/)
+  assert.match((await second).header('x-queue')!, /^\d+\.\d{3}$/)
   assert.match(server.errorLog(), /no live upstreams while connecting to upstream/)
 })
 
@@ -177,7 +177,7 @@ test('queue: a client that leaves gives up its place, and one who waits too long
 
 test('least_time sends requests to the server that answers faster', async t => {
   const slow = await origin(t, async () => {
-    await new Promise(resolve => setTimeout(resolve, 60))
+    await new Promise(resolve => setTimeout(resolve, 500))
     return reply('slow')
   })
   const fast = await origin(t, reply('fast'))

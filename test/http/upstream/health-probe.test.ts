@@ -1,21 +1,26 @@
 // A health check's request to servers that answer anything at all: there is one verdict each time, and no connection left.
 
 import assert from 'node:assert/strict'
+import net from 'node:net'
 import test from 'node:test'
 import { Group } from '../../../src/upstream/group.ts'
 import { Peer } from '../../../src/upstream/peer.ts'
 import { Match, USUAL } from '../../../src/http/upstream/health-match.ts'
+import { getQuestion, grpcMatch, grpcQuestion, Http2HealthProbe } from '../../../src/http/upstream/h2/health-probe.ts'
 import { HealthProbe } from '../../../src/http/upstream/health-probe.ts'
+import type { Probe } from '../../../src/upstream/health-checks.ts'
 import type { Passed } from '../../../src/http/upstream/passed.ts'
 import { mutate, Random, seed } from '../../codec/h1/feeding.ts'
-import { eventually, origin, reply } from '../../helpers/index.ts'
+import { END_HEADERS, END_STREAM, frame, headers, settings } from '../../helpers/http2.ts'
+import { atEnd, eventually, origin, reply } from '../../helpers/index.ts'
 import type { Origin } from '../../helpers/index.ts'
 
 const passed: Passed = {
   group: new Group('g', []),
   tls: null,
+  tlsNamesServer: false,
   host: 'h',
-  fields: '',
+  fields: [],
   http2: false,
   connectTimeout: 1000,
   readTimeout: 200,
@@ -25,7 +30,7 @@ function peerOf(one: Origin): Peer {
   return new Peer(one.path, { host: '127.0.0.1', port: one.port })
 }
 
-function ask(probe: HealthProbe, peer: Peer): Promise<string> {
+function ask(probe: Probe, peer: Peer): Promise<string> {
   return new Promise((resolve, reject) => {
     let heard = false
     probe.ask(peer, problem => {
@@ -63,6 +68,48 @@ test(`whatever comes, there is one verdict (FUZZ_SEED=${start})`, { timeout: 60_
     probe.stop()
   }
   await eventually(() => one.open.size === 0)
+})
+
+test(`whatever comes over HTTP/2, too (FUZZ_SEED=${start})`, { timeout: 60_000 }, async t => {
+  const random = new Random(start)
+  const answers = [
+    [settings(), headers(1, [[':status', '200']], END_HEADERS), frame(0, END_STREAM, 1, 'fine')],
+    [
+      settings(),
+      headers(1, [
+        [':status', '204'],
+        ['x', 'y'],
+      ]),
+      frame(6, 0, 0, '12345678'),
+    ],
+    [
+      settings(3, 1),
+      headers(1, [[':status', '103']], END_HEADERS),
+      headers(1, [[':status', '200']], END_HEADERS),
+      frame(0, 8, 1, '\x02fine\0\0'),
+      headers(1, [['grpc-status', '0']]),
+    ],
+    [settings(), headers(1, [[':status', '200']], 0), frame(9, END_HEADERS, 1), frame(3, 0, 1, '\0\0\0\x08')],
+  ].map(frames => Buffer.concat(frames))
+  const server = net.createServer(socket => {
+    socket.on('error', () => {})
+    const bytes = mutate(answers[random.below(answers.length)]!, answers[0]!, random)
+    const cut = random.below(bytes.length + 1)
+    socket.write(bytes.subarray(0, cut))
+    setImmediate(() => void socket.end(bytes.subarray(cut)))
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  atEnd(t, () => void server.close())
+  const { port } = server.address() as net.AddressInfo
+  const peer = new Peer(`127.0.0.1:${port}`, { host: '127.0.0.1', port })
+  for (const [match, question] of [
+    [USUAL, getQuestion('/')],
+    [grpcMatch(12), grpcQuestion('a.B')],
+  ] as const) {
+    const probe = new Http2HealthProbe({ uri: '/', match, port: 0, keepaliveMs: 0 }, question, passed)
+    for (let i = 0; i < 200; i++) assert.equal(typeof (await ask(probe, peer)), 'string')
+    probe.stop()
+  }
 })
 
 test('a probe that is stopped tells nothing', async t => {

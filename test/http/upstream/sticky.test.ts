@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { origin, raw, reply, request } from '../../helpers/index.ts'
+import { eventually, origin, raw, reply, request } from '../../helpers/index.ts'
 import type { Origin, Scope } from '../../helpers/index.ts'
 import { serveHttp } from '../../helpers/http.ts'
 import type { HttpServer } from '../../helpers/http.ts'
@@ -69,7 +69,8 @@ test('a route is taken from the first variable that has one; a peer that drains 
   }
 })
 
-test('a session is learnt when a peer begins it, and forgotten after its timeout', async t => {
+/** Two servers that begin sessions, and requests with a session's cookie. */
+async function learning(t: Scope, timeout: string): Promise<(cookie: string) => Promise<string>> {
   const all = [
     await origin(t, reply('a', { 'Set-Cookie': 'sess=from-a' })),
     await origin(t, reply('b', { 'Set-Cookie': 'sess=from-b' })),
@@ -78,15 +79,27 @@ test('a session is learnt when a peer begins it, and forgotten after its timeout
     t,
     all,
     [],
-    'sticky learn create=$upstream_cookie_sess lookup=$cookie_sess zone=s:64k timeout=400ms;',
+    `sticky learn create=$upstream_cookie_sess lookup=$cookie_sess zone=s:64k timeout=${timeout};`,
   )
-  const text = async (cookie: string): Promise<string> =>
-    (await request({ address: server.port, headers: { Cookie: `sess=${cookie}` } })).text
+  return async cookie => (await request({ address: server.port, headers: { Cookie: `sess=${cookie}` } })).text
+}
+
+test('a session is learnt when a peer begins it', async t => {
+  const text = await learning(t, '1m')
   assert.deepEqual(await Promise.all([text('x'), text('x')]).then(texts => texts.sort()), ['a', 'b'])
   for (let i = 0; i < 3; i++) {
     assert.equal(await text('from-b'), 'b')
     assert.equal(await text('from-a'), 'a')
   }
+})
+
+test('a session that nobody has asked for in its time is forgotten', async t => {
+  const text = await learning(t, '50ms')
+  assert.deepEqual(await Promise.all([text('x'), text('x')]).then(texts => texts.sort()), ['a', 'b'])
+  await eventually(async () => {
+    await new Promise(resolve => setTimeout(resolve, 150))
+    return (await text('from-b')) === 'a'
+  })
 })
 
 test('`header` learns before the body is through', async t => {

@@ -77,19 +77,28 @@ export function http(t: Scope): Promise<Backend> {
       for (let rest = chunk; rest.length > 0;) {
         rest = Buffer.from(reader.feed(rest))
         if (!reader.done) return
-        const { method, target, body, head } = reader.request()
+        const { method, target, body, head, headers, trailers } = reader.request()
+        if (headers.filter(([name]) => name.toLowerCase() === 'host').length !== 1) throw new Error('not one Host')
+        const framing = /^(?:host|content-length|transfer-encoding|connection|content.length|transfer.encoding)$/i
+        if (trailers.some(([name]) => framing.test(name))) throw new Error('a trailer that frames')
         reader = new MessageReader('request')
         if (rest.length > 0) throw new Error('a request before its predecessor was answered')
         seen.requests.push({ method, target, body: body.toString('latin1'), head })
         const text = echoOf(method, target, body.toString('latin1'))
-        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${method === 'HEAD' ? '' : text}`, 'latin1')
+        socket.write(
+          `HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${method === 'HEAD' ? '' : text}`,
+          'latin1',
+        )
       }
     }
   })
 }
 
 /** Both have a head of names and values, then as many bytes as that says, and one request for a connection. */
-function packets(t: Scope, read: (bytes: Buffer) => { stop: number; variables: Map<string, string> } | null): Promise<Backend> {
+function packets(
+  t: Scope,
+  read: (bytes: Buffer) => { stop: number; variables: Map<string, string> } | null,
+): Promise<Backend> {
   return backend(t, (seen, socket) => {
     let bytes: Buffer = Buffer.alloc(0)
     let answered = false
@@ -122,16 +131,17 @@ export function uwsgi(t: Scope): Promise<Backend> {
     if (bytes[0] !== 0 || bytes[3] !== 0) throw new Error('modifiers')
     if (bytes.length < stop) return null
     const variables = new Map<string, string>()
+    const textAt = (at: number): string => {
+      const end = at + 2 + bytes.readUInt16LE(at)
+      if (end > stop) throw new Error('a variable ends behind its packet')
+      return bytes.toString('latin1', at + 2, end)
+    }
     for (let at = 4; at < stop;) {
-      const text = (): string => {
-        const length = bytes.readUInt16LE(at)
-        at += 2 + length
-        if (at > stop) throw new Error('a variable ends behind its packet')
-        return bytes.toString('latin1', at - length, at)
-      }
-      const name = text()
+      const name = textAt(at)
+      const value = textAt(at + 2 + name.length)
       if (variables.has(name)) throw new Error(`${name} twice`)
-      variables.set(name, text())
+      variables.set(name, value)
+      at += 4 + name.length + value.length
     }
     return { stop, variables }
   })
@@ -189,7 +199,8 @@ export function fastcgi(t: Scope): Promise<Backend> {
           body += text
           if (length !== 0) continue
           const variables = pairsOf(params)
-          if (body.length !== Number(variables.get('CONTENT_LENGTH') || body.length)) throw new Error('the length told is another')
+          if (body.length !== Number(variables.get('CONTENT_LENGTH') || body.length))
+            throw new Error('the length told is another')
           const one = {
             method: variables.get('REQUEST_METHOD')!,
             target: variables.get('REQUEST_URI')!,

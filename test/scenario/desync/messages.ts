@@ -8,7 +8,21 @@ function one<T>(random: Random, from: readonly T[]): T {
   return from[random.below(from.length)]!
 }
 
-const METHODS = ['GET', 'GET', 'POST', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH', 'FOO', 'POST', 'TRACE', 'CONNECT']
+const METHODS = [
+  'GET',
+  'GET',
+  'POST',
+  'POST',
+  'PUT',
+  'DELETE',
+  'HEAD',
+  'OPTIONS',
+  'PATCH',
+  'FOO',
+  'POST',
+  'TRACE',
+  'CONNECT',
+]
 
 /** `%` is the path. */
 const LINES: readonly ((method: string, path: string) => string)[] = [
@@ -31,7 +45,7 @@ const LINES: readonly ((method: string, path: string) => string)[] = [
   (method, path) => `${method} ${path}?a b HTTP/1.1`,
   (method, path) => `${method} http://h${path} HTTP/1.1`,
   (method, path) => `${method} http://other:81${path} HTTP/1.1`,
-  (method, path) => `${method} http://h\r\nX: y HTTP/1.1`,
+  method => `${method} http://h\r\nX: y HTTP/1.1`,
   (method, path) => `${method} //evil${path} HTTP/1.1`,
   (method, path) => `${method} ${path}#frag HTTP/1.1`,
   (method, path) => `${method} ${path}/%0d%0aHost:%20x/%00 HTTP/1.1`,
@@ -113,7 +127,11 @@ const CODING_NAMES = [
   'Foo\r\nTransfer-Encoding',
 ]
 const LENGTH_NAMES = CODING_NAMES.map(name =>
-  name.replace('TRANSFER-ENCODING', 'CONTENT-LENGTH').replace('transfer-encoding', 'content-length').replace('Transfer', 'Content').replace('Encoding', 'Length'),
+  name
+    .replace('TRANSFER-ENCODING', 'CONTENT-LENGTH')
+    .replace('transfer-encoding', 'content-length')
+    .replace('Transfer', 'Content')
+    .replace('Encoding', 'Length'),
 )
 
 /** What a length may be written as. */
@@ -274,6 +292,8 @@ const LASTS = [
   '',
 ]
 
+const LINE_ENDS = ['\n', '\n', '\n', '\r', '\r\r\n', '\n\r\n', '\r\n\r', '\n\n']
+
 const EVIL = 'GET /evil HTTP/1.1\r\nHost: h\r\n\r\n'
 
 function chunks(random: Random, data: string, usual: boolean): string {
@@ -285,32 +305,52 @@ function chunks(random: Random, data: string, usual: boolean): string {
   return text + LASTS[random.below(usual ? 4 : LASTS.length)]!
 }
 
-/** A request to `path` that is likely to have something wrong with its framing. */
+/** A part of a request that may be odd; most requests have one such part. */
+const LINE = 1
+const FRAMING = 2
+const CHUNKED = 4
+const OTHER = 8
+const ENDS = 16
+const PARTS = [0, LINE, FRAMING, FRAMING, CHUNKED, CHUNKED, OTHER, OTHER, ENDS, LINE | OTHER | FRAMING | CHUNKED | ENDS]
+
+/** A request to `path` that may well have something wrong with its framing. */
 export function request(random: Random, path: string): string {
-  const rarely = (): boolean => random.below(6) === 0
-  const method = one(random, METHODS)
-  const line = random.below(4) === 0 ? one(random, LINES)(method, path) : `${method} ${path} HTTP/1.1`
-  const fields = rarely() ? [] : ['Host: h']
-  const data = one(random, [EVIL, `x=${EVIL}`, 'abc', '0\r\n\r\n', `0\r\n\r\n${EVIL}`, 'z'.repeat(90), `\r\n${EVIL}`, ''])
+  const parts = one(random, PARTS)
+  const odd = (part: number): boolean => (parts & part) !== 0 && random.below(3) > 0
+  const method = METHODS[random.below(parts === 0 ? 4 : METHODS.length)]!
+  const line = odd(LINE) ? one(random, LINES)(method, path) : `${method} ${path} HTTP/1.1`
+  const fields = odd(OTHER) && random.below(6) === 0 ? [] : ['Host: h']
+  const data = one(random, [
+    EVIL,
+    `x=${EVIL}`,
+    'abc',
+    '0\r\n\r\n',
+    `0\r\n\r\n${EVIL}`,
+    'z'.repeat(90),
+    `\r\n${EVIL}`,
+    '',
+  ])
   let body = ''
   const manner = random.below(8)
-  const isOdd = random.below(2) === 0
+  const length = (n: number): string =>
+    odd(FRAMING) ? `${one(random, LENGTH_NAMES)}: ${one(random, LENGTHS)(n)}` : `Content-Length: ${n}`
+  const coding = (): string =>
+    odd(FRAMING) ? `${one(random, CODING_NAMES)}:${one(random, CODINGS)}` : 'Transfer-Encoding: chunked'
   if (manner < 3) {
     body = data
-    fields.push(isOdd ? `${one(random, LENGTH_NAMES)}: ${one(random, LENGTHS)(body.length)}` : `Content-Length: ${body.length}`)
+    fields.push(length(body.length))
   } else if (manner < 6) {
-    body = chunks(random, data, !isOdd)
-    fields.push(isOdd && rarely() ? `${one(random, CODING_NAMES)}:${one(random, CODINGS)}` : 'Transfer-Encoding: chunked')
-  } else if (manner === 6) {
+    body = chunks(random, data, !odd(CHUNKED))
+    fields.push(coding())
+  } else if (manner === 6 && (parts & FRAMING) !== 0) {
     // Both, in all their spellings.
     body = random.below(2) === 0 ? chunks(random, data, true) : data
-    fields.push(`${one(random, LENGTH_NAMES)}: ${one(random, LENGTHS)(random.below(2) === 0 ? body.length : random.below(8))}`)
-    fields.push(`${one(random, CODING_NAMES)}: ${one(random, CODINGS)}`)
-    if (rarely()) fields.push(`${one(random, CODING_NAMES)}: ${one(random, CODINGS)}`)
-  } else if (rarely()) body = data
-  for (let n = random.below(4) - 1; n > 0; n--) fields.push(one(random, OTHERS))
+    fields.push(length(random.below(2) === 0 ? body.length : random.below(8)), coding())
+    if (random.below(4) === 0) fields.push(coding())
+  } else if ((parts & FRAMING) !== 0) body = data
+  for (let n = (parts & OTHER) === 0 ? 0 : random.below(4); n > 0; n--) fields.push(one(random, OTHERS))
   if (random.below(3) === 0) fields.reverse()
-  const end = (): string => (random.below(40) === 0 ? one(random, ['\n', '\r', '\r\r\n', '\n\r\n', '\r\n\r', '\n\n']) : '\r\n')
+  const end = (): string => ((parts & ENDS) !== 0 && random.below(4) === 0 ? one(random, LINE_ENDS) : '\r\n')
   return `${line}${end()}${fields.map(field => `${field}${end()}`).join('')}${end()}${body}`
 }
 
@@ -320,7 +360,116 @@ export function conversation(random: Random, path: (n: number) => string): strin
   const count = 1 + random.below(3)
   for (let n = 0; n < count; n++) {
     const whole = request(random, path(n))
-    text += random.below(4) === 0 ? mutate(Buffer.from(whole, 'latin1'), Buffer.from(EVIL), random).toString('latin1') : whole
+    text +=
+      random.below(5) === 0 ? mutate(Buffer.from(whole, 'latin1'), Buffer.from(EVIL), random).toString('latin1') : whole
   }
   return text
+}
+
+const STATUS_LINES = [
+  'HTTP/1.1 200 OK',
+  'HTTP/1.1 200 OK',
+  'HTTP/1.1 200 OK',
+  'HTTP/1.1 200 OK',
+  'HTTP/1.0 200 OK',
+  'HTTP/1.1 204 No Content',
+  'HTTP/1.1 304 Not Modified',
+  'HTTP/1.1 205 Reset Content',
+  'HTTP/1.1 206 Partial Content',
+  'HTTP/1.1 404 Not Found',
+  'HTTP/1.1 500 Internal Server Error',
+  'HTTP/1.1 200',
+  'HTTP/1.1 200 ',
+  'HTTP/1.1  200  OK',
+  'HTTP/1.1 20 OK',
+  'HTTP/1.1 2000 OK',
+  'HTTP/1.1 099 OK',
+  'HTTP/1.1 999 OK',
+  'HTTP/1.1 000 OK',
+  'HTTP/1.1 +200 OK',
+  'HTTP/1.1 200.1 OK',
+  'HTTP/1.1 200\tOK',
+  'HTTP/1.1 200 O\0K',
+  'HTTP/1.1 200 O\rK',
+  'HTTP/1.2 200 OK',
+  'HTTP/1.10 200 OK',
+  'HTTP/2.0 200 OK',
+  'HTTP/0.9 200 OK',
+  'http/1.1 200 OK',
+  ' HTTP/1.1 200 OK',
+  '\r\nHTTP/1.1 200 OK',
+  'HTTP/1.1 101 Switching Protocols',
+  'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket',
+  'HTTP/1.1 100 Continue',
+  'HTTP/1.1 199 X',
+  '<html>',
+  '',
+]
+const INTERIMS = [
+  'HTTP/1.1 100 Continue\r\n\r\n',
+  'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n',
+  'HTTP/1.1 102 Processing\r\n\r\n',
+  'HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\n',
+  'HTTP/1.1 100 Continue\r\nTransfer-Encoding: chunked\r\n\r\n',
+  'HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\nConnection: close\r\n\r\n',
+  'HTTP/1.1 100 Continue\r\n\r\n'.repeat(50),
+]
+const RESPONSE_OTHERS = [
+  ...OTHERS.filter(field => !field.startsWith('X: xxx')),
+  'X-Accel-Redirect: /good/evil',
+  'X-Accel-Buffering: no',
+  'X-Accel-Limit-Rate: 1000000',
+  'X-Accel-Charset: utf-8',
+  'X-Accel-Expires: 1',
+  'Content-Encoding: gzip',
+  'Content-Range: bytes 0-0/1',
+  'Location: http://back/x',
+  'Set-Cookie: a=b',
+  'Trailer: X',
+  'Refresh: 0',
+  'Date: now',
+  'Server: x',
+  'ETag: "x"',
+]
+const EVIL_ANSWER = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil'
+const BEHIND = [
+  '',
+  '',
+  '',
+  '',
+  EVIL_ANSWER,
+  '\r\n',
+  '\n',
+  'x',
+  '0\r\n\r\n',
+  `\r\n${EVIL_ANSWER}`,
+  EVIL_ANSWER.repeat(3),
+]
+
+/** What a back end may answer. */
+export function answer(random: Random): string {
+  const parts = one(random, PARTS)
+  const odd = (part: number): boolean => (parts & part) !== 0 && random.below(3) > 0
+  const line = odd(LINE) ? one(random, STATUS_LINES) : 'HTTP/1.1 200 OK'
+  const fields: string[] = []
+  const data = one(random, ['evil', EVIL_ANSWER, `x${EVIL_ANSWER}`, '', `0\r\n\r\n${EVIL_ANSWER}`, 'z'.repeat(90)])
+  let body = data
+  const length = (n: number): string =>
+    odd(FRAMING) ? `${one(random, LENGTH_NAMES)}: ${one(random, LENGTHS)(n)}` : `Content-Length: ${n}`
+  const coding = (): string =>
+    odd(FRAMING) ? `${one(random, CODING_NAMES)}:${one(random, CODINGS)}` : 'Transfer-Encoding: chunked'
+  const manner = random.below(8)
+  if (manner < 3) fields.push(length(body.length))
+  else if (manner < 6) {
+    body = chunks(random, data, !odd(CHUNKED))
+    fields.push(coding())
+  } else if (manner === 6 && (parts & FRAMING) !== 0) {
+    if (random.below(2) === 0) body = chunks(random, data, true)
+    fields.push(length(body.length), coding())
+  }
+  for (let n = (parts & OTHER) === 0 ? 0 : random.below(4); n > 0; n--) fields.push(one(random, RESPONSE_OTHERS))
+  if (random.below(3) === 0) fields.reverse()
+  const end = (): string => ((parts & ENDS) !== 0 && random.below(4) === 0 ? one(random, LINE_ENDS) : '\r\n')
+  const interim = odd(OTHER) ? one(random, INTERIMS) : ''
+  return `${interim}${line}${end()}${fields.map(field => `${field}${end()}`).join('')}${end()}${body}${one(random, BEHIND)}`
 }

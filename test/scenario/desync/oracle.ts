@@ -85,8 +85,7 @@ function fieldsOf(lines: readonly string[]): Fields | null {
     const match = FIELD.exec(line)
     if (match === null) return null
     const name = match[1]!.toLowerCase()
-    const bare = name.replace(/[^a-z0-9]/g, '')
-    if ((bare === 'contentlength' && name !== 'content-length') || (bare === 'transferencoding' && name !== 'transfer-encoding'))
+    if (/[^a-z0-9-]/.test(name) && /^(?:contentlength|transferencoding)$/.test(name.replace(/[^a-z0-9]/g, '')))
       return null
     fields.push([name, match[2]!.replace(/^[ \t]+|[ \t]+$/g, '')])
   }

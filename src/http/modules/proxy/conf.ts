@@ -11,7 +11,8 @@ import { withCache } from '../../cache/settings.ts'
 import { fieldActions } from '../../upstream/response-fields.ts'
 import type { FieldActions } from '../../upstream/response-fields.ts'
 import { upstreamSettings } from '../../upstream/settings.ts'
-import { tellPassed } from '../../upstream/passed.ts'
+import { namesServer, tellPassed } from '../../upstream/passed.ts'
+import type { Passed } from '../../upstream/passed.ts'
 import { upstreamTls } from '../../upstream/tls.ts'
 import type { PeerTlsSettings } from '../../../upstream/peer-tls.ts'
 import type { UpstreamSettings } from '../../upstream/settings.ts'
@@ -118,8 +119,9 @@ export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSe
     tellPassed(at.scope, {
       group: target.group,
       tls: tls === null ? null : { settings: tls.settings, name: tlsName },
+      tlsNamesServer: namesServer(tls?.name?.text ?? ''),
       host: fields.host?.constant ?? target.hostHeader,
-      fields: constantLines(fields.fieldList),
+      fields: constantFields(fields.fieldList),
       http2,
       connectTimeout: settings.connectTimeout,
       readTimeout: settings.readTimeout,
@@ -155,8 +157,8 @@ export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSe
 }
 
 /** For requests that are made on nobody's behalf. */
-function constantLines(fields: ProxyConf['fieldList']): string {
-  return fields.map(({ name, value }) => (value.constant ? `${name}: ${value.constant}\r\n` : '')).join('')
+function constantFields(fields: ProxyConf['fieldList']): Passed['fields'] {
+  return fields.flatMap(({ name, value }) => (value.constant ? [[name, value.constant] as const] : []))
 }
 
 function fixedTarget(pass: Pass, groups: Registry<Group>): Target {

@@ -66,7 +66,8 @@ function exchange(r: HttpRequest, conf: ProxyConf, target: Target): number {
   if (target.tls) {
     const settings = peerTlsFor(r, conf.tls!)
     if (settings === null) return 500
-    x.tls = { settings, name: conf.tlsName === null ? target.hostHeader : conf.tlsName.get(r) }
+    x.tls = { settings, name: conf.tlsName?.constant ?? target.hostHeader }
+    if (conf.tlsName?.constant === null) x.tlsName = conf.tlsName
   }
   if (conf.method !== null) x.method = targetText(conf.method.get(r))
   x.uri = requestUri(r, target.uri, conf.target === null, conf.location)

@@ -2,6 +2,7 @@
 // proxy_cookie_* make of those that name the upstream's own addresses.
 
 import type { Exchange } from '../../upstream/exchange.ts'
+import { fieldValue } from '../../upstream/field-value.ts'
 import type { H1Reader } from '../../upstream/h1.ts'
 import { passFields } from '../../upstream/response-fields.ts'
 import type { Rewriting } from '../../upstream/response-fields.ts'
@@ -33,19 +34,20 @@ export class ProxyRewriting implements Rewriting {
     const rewritten = this.redirects.length === 0 ? null : applyFirst(this.redirects, r, value)
     if (rewritten !== null && rewritten.startsWith('/')) {
       r.redirect = r.location.absoluteRedirect ? absolute(r) + rewritten : rewritten
-    } else r.addHeader(name, rewritten ?? value)
+    } else r.addHeader(name, rewritten === null ? value : fieldValue(rewritten))
   }
 
   refresh(r: HttpRequest, value: string): string {
     const at = value.toLowerCase().indexOf('url=')
     if (at === -1 || this.redirects.length === 0) return value
     const rewritten = applyFirst(this.redirects, r, value.slice(at + 4))
-    return rewritten === null ? value : value.slice(0, at + 4) + rewritten
+    return rewritten === null ? value : value.slice(0, at + 4) + fieldValue(rewritten)
   }
 
   cookie(r: HttpRequest, value: string): string {
     const { domains, paths, flags } = this.cookies
     if (domains.length + paths.length + flags.length === 0) return value
-    return rewriteCookie(r, value, this.cookies) ?? value
+    const rewritten = rewriteCookie(r, value, this.cookies)
+    return rewritten === null ? value : fieldValue(rewritten)
   }
 }

@@ -2,6 +2,7 @@
 // one request at a time, each as a stream of its own, as nginx has it (ngx_http_grpc_module, ngx_http_proxy_v2_module):
 // so frames are the present request's or the connection's, and anything else is a fault.
 
+import { mayTrail } from '../../../codec/h1/chunked.ts'
 import {
   ACK,
   CONTINUATION,
@@ -24,7 +25,7 @@ import {
   WINDOW_UPDATE,
   WITH_PRIORITY,
 } from '../../../codec/h2/constants.ts'
-import { FieldList, HpackDecoder, NAME_INVALID, VALUE_INVALID } from '../../../codec/h2/hpack-decoder.ts'
+import { FieldList, HpackDecoder, NAME_INVALID, NAME_ODD, VALUE_INVALID } from '../../../codec/h2/hpack-decoder.ts'
 import type { Attempt } from '../attempt.ts'
 import { OVER } from '../exchange.ts'
 import type { Exchange } from '../exchange.ts'
@@ -308,7 +309,7 @@ export class H2Reader {
     for (let i = 0; i < list.count; i++) {
       const name = list.names[i]!
       if (name.startsWith(':')) return `upstream sent invalid trailer "${name}: ${list.values[i]}"`
-      trailers.push(name, list.values[i]!)
+      if ((list.faults[i]! & NAME_ODD) === 0 && mayTrail(name)) trailers.push(name, list.values[i]!)
     }
     x.trailers = trailers
     return this.end(x) ? '' : x.problem

@@ -1,5 +1,7 @@
 // The head of one response that came over HTTP/2.
 
+import { isToken } from '../../../codec/h1/fields.ts'
+import { NAME_ODD, PSEUDO } from '../../../codec/h2/hpack-decoder.ts'
 import type { FieldList } from '../../../codec/h2/hpack-decoder.ts'
 
 export class H2Response {
@@ -22,6 +24,8 @@ export class H2Response {
     for (let i = 0; i < list.count; i++) {
       const name = list.names[i]!
       const value = list.values[i]!
+      // HTTP/1 would have no name for it.
+      if ((list.faults[i]! & (NAME_ODD | PSEUDO)) === NAME_ODD && !isToken(name)) continue
       const fault = name.startsWith(':') ? this.pseudo(name, value) : this.field(name, value)
       if (fault !== '') return fault
     }

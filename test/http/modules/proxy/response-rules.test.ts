@@ -19,6 +19,17 @@ async function serveHttp(t: Scope, body: string, http = '', options: HttpOptions
   return server
 }
 
+/** It takes less than that, at least once in a few times: what others do on the machine is not ours. */
+async function quick(ms: number, run: () => Promise<void>): Promise<void> {
+  let best = Infinity
+  for (let round = 0; round < 6 && best >= ms; round++) {
+    const start = performance.now()
+    await run()
+    best = Math.min(best, performance.now() - start)
+  }
+  assert.ok(best < ms, `${best} ms`)
+}
+
 test('proxy_bind: connections come from that address, from variables too, and `off` undoes it', async t => {
   const from: string[] = []
   const up = await origin(t, (_request, socket) => {
@@ -76,10 +87,9 @@ test('proxy_limit_rate: a response is read no faster, and arrives whole', async 
   assert.equal((await get(server.port, '/?rate=20000')).text, body)
   const between = performance.now() - start
   assert.ok(between >= 450, `30 kB at 20 kB a second took ${between} ms`)
-  const unlimited = performance.now()
-  assert.equal((await get(server.port, '/')).text, body)
-  assert.equal((await get(server.port, '/?rate=0')).text, body)
-  assert.ok(performance.now() - unlimited < 450)
+  for (const path of ['/', '/?rate=0']) {
+    await quick(450, async () => assert.equal((await get(server.port, path)).text, body))
+  }
 })
 
 test('proxy_limit_rate: a body that ends with its connection is whole, and a client that leaves ends it', async t => {
@@ -105,16 +115,16 @@ test('X-Accel-Limit-Rate: the client gets it no faster, unless it is ignored or 
     `location / { proxy_pass http://${up.path}; }
      location /ignored { proxy_pass http://${up.path}; proxy_ignore_headers X-Accel-Limit-Rate; }`,
   )
-  const duration = async (path: string): Promise<number> => {
-    const start = performance.now()
+  const ask = async (path: string): Promise<void> => {
     const response = await get(server.port, path)
     assert.equal(response.text, body)
     assert.equal(response.header('x-accel-limit-rate'), null)
-    return performance.now() - start
   }
-  assert.ok((await duration('/')) > 900)
-  assert.ok((await duration('/ignored')) < 500)
-  assert.ok((await duration('/unbuffered')) < 500)
+  const start = performance.now()
+  await ask('/')
+  assert.ok(performance.now() - start > 900)
+  await quick(500, () => ask('/ignored'))
+  await quick(500, () => ask('/unbuffered'))
 })
 
 test('X-Accel-Charset: the response’s charset is that one', async t => {

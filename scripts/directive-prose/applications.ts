@@ -1,0 +1,151 @@
+// The applications that the server runs itself, and what watches them: `app`, `app_pass`, `app_status`, whose word they get
+// for a client's address, and `statsd`.
+
+import type { Texts, VariableTexts } from './prose.ts'
+
+export const applications: Texts = {
+  app: {
+    args: 'NAME',
+    text: 'Declares an application that this server runs itself: its workers are started with the server, replaced when they die, and renewed at every reload. `app_pass NAME` sends requests to it. A name has up to 32 letters, digits, `_`, `.` and `-`.',
+  },
+  'app/directory': {
+    args: 'PATH',
+    text: 'The folder the application runs in and its modules are looked for in. Required.',
+  },
+  'app/module': {
+    args: ['MODULE', 'MODULE:NAME', 'MODULE:FACTORY(ARGUMENTS)', 'FILE'],
+    text: 'What is run. For Python a module and the callable in it, by default `application`; a call with literal arguments makes the application first. For Node a file below `directory`, with its suffix. Required.',
+  },
+  'app/kind': {
+    standard: '=`node` when `module` ends in `.js`, `.mjs`, `.cjs`, `.ts`, `.mts` or `.cts`, otherwise `sync`',
+    text: 'How workers serve. `sync`: one WSGI request at a time in each worker. `threads`: so many at a time as `threads` says. `gevent`: WSGI with a greenlet for each request; needs the package gevent, whose patches are made before the application is imported, in each worker. `asgi`: ASGI 3 (HTTP, WebSocket and lifespan) on an event loop, uvloop’s where it is installed. `node`: a Node process that serves many at a time.',
+  },
+  'app/workers': {
+    args: 'NUMBER | NUMBER..NUMBER | auto',
+    standard: '=twice the number of processors, plus one',
+    text: 'How many processes run the application, at most 1024. With a range there are as many as the first number says, one more each time requests have to wait, up to the second, and one less each second once one has had nothing to do for ten. Not for `kind node`.',
+  },
+  'app/threads': {
+    text: 'Threads of each worker, with `kind threads`.',
+  },
+  'app/worker_connections': {
+    args: 'NUMBER',
+    text: 'Requests and WebSockets that a worker of `kind asgi` or `kind gevent` has at a time, at most 1023. The worker that has the fewest is given the next one; when all have so many, requests wait in the `queue`.',
+  },
+  'app/python': {
+    args: 'PATH',
+    standard: '=`$PORTICO_PYTHON`, else the interpreter of `$VIRTUAL_ENV`, else `python3`',
+    text: 'The interpreter. Name the one of a virtual environment and its packages are there.',
+  },
+  'app/python_path': {
+    args: 'PATH',
+    text: 'A further folder to look for modules in.',
+  },
+  'app/timeout': {
+    text: 'How long a worker may take. One that takes longer is killed (a Python worker writes the stacks of its threads to standard error first) and replaced, and its client gets 504. With `sync` it is the whole request that is timed, with `threads` each silence. A Node worker serves others meanwhile: it is killed only when its loop does not turn any more. `0`: no limit.',
+  },
+  'app/graceful_timeout': {
+    text: 'How long workers that are to leave, at a reload or a stop, may take to finish what they serve.',
+  },
+  'app/max_requests': {
+    args: 'NUMBER [jitter=NUMBER]',
+    standard: '0',
+    text: 'A worker is replaced when it has served so many requests, and up to `jitter` more so that they do not all go together. Its replacement serves before it leaves. `0`: never.',
+  },
+  'app/max_memory': {
+    text: 'A worker that has more memory than this to itself (what it shares with others since they were forked is not counted) is replaced as with `max_requests`, one at a time. It is looked at every two seconds. `0`: no limit.',
+  },
+  'app/preload': {
+    text: 'On, the application is imported once and workers are forked from that, which saves memory and makes a new worker a matter of milliseconds. Off, each worker imports it: for applications that open connections or start threads while they are imported.',
+  },
+  'app/queue': {
+    args: 'NUMBER [timeout=TIME]',
+    standard: '1024 timeout=30s',
+    text: 'How many requests may wait for a free worker, and how long. One too many, and one that has waited in vain, gets 503 with `Retry-After`.',
+  },
+  'app/environment': {
+    args: 'NAME=VALUE',
+    text: 'Sets a variable in the environment of the workers.',
+  },
+  'app/user': {
+    args: 'USER [GROUP]',
+    standard: '=the user of the main level',
+    text: 'Who the workers run as, when the server is started by root.',
+  },
+  'app/umask': {
+    args: 'BITS',
+    standard: '=the mask of the server',
+    text: 'The mask for files the workers make, in octal.',
+  },
+  app_trusted_proxies: {
+    args: ['ADDRESS …', '*', 'none'],
+    text: 'Whose word applications get for how a client came: addresses and networks of proxies, or everybody. A peer on a Unix socket is always trusted. Without this directive nobody is believed, and the next ones do nothing.',
+  },
+  app_scheme_header: {
+    args: 'FIELD VALUE',
+    text: 'A trusted proxy that sends this field with this value says “https” (`wsgi.url_scheme`, ASGI’s `scheme`), with any other value “http”. Fields that contradict each other are answered with 400.',
+  },
+  app_forwarder_headers: {
+    args: ['FIELD …', '*'],
+    text: 'Fields with `_` in their names that a trusted proxy may send. `SCRIPT_NAME` among them says where the application is mounted. Needs `underscores_in_headers on`.',
+  },
+  app_header_map: {
+    text: 'What becomes of other fields with `_` in their names, which as variables could not be told from those with `-`: they are left out, refused with 400, or passed on.',
+  },
+  app_forwarded: {
+    text: 'Takes the client’s address, the scheme and the host from trusted proxies: from `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`, or from `Forwarded` (RFC 7239). The address is the last one that is not itself a trusted proxy’s.',
+  },
+  app_script_name: {
+    args: 'PATH',
+    text: 'Where applications are mounted: `SCRIPT_NAME`, and what `PATH_INFO` begins behind.',
+  },
+  app_proxy_protocol_from: {
+    args: ['ADDRESS …', '*', 'none'],
+    text: 'Who may tell the client’s address by the PROXY protocol or by uwsgi (`listen … proxy_protocol=auto`, `listen … uwsgi`). Others that do are answered with 403.',
+  },
+  statsd: {
+    args: ['ADDRESS [prefix=TEXT] [tags=TEXT]', 'off'],
+    standard: 'off',
+    text: 'Tells a StatsD server of each request: `gunicorn.requests`, `gunicorn.request.duration` in milliseconds and `gunicorn.request.status.N`, as Gunicorn does. The address is `HOST[:PORT]` or `unix:PATH`; tags are DogStatsD’s.',
+  },
+  app_pass: {
+    args: 'NAME',
+    text: 'Sends the requests of this location to an application declared with `app`. A request is given to a worker when all of it has arrived.',
+  },
+  app_buffering: {
+    text: 'On, a response is taken from the worker as fast as it makes it and fed to the client at the client’s pace, so that the worker is free at once. Off, each part goes to the client when it is made, at the pace of the client. A response with `X-Accel-Buffering: no` turns it off for itself.',
+  },
+  app_request_buffering: {
+    text: 'On, an application gets a request when all of it is here. Off, it reads the body while the client sends it, and a slow client holds a worker for as long; `timeout` counts.',
+  },
+  app_server_timing: {
+    text: 'Adds a `Server-Timing` field with the milliseconds a request has waited for a worker (`queue`) and the worker has taken (`app`), which browsers show in their developer tools.',
+  },
+  app_websocket_compression: {
+    text: 'Accepts permessage-deflate where a client offers it. Messages of 256 bytes to 64 KB are then sent compressed; no window is kept between messages.',
+  },
+  app_status: {
+    text: 'A page of JSON: for each application its workers with the requests they have and have served, how many requests wait, and counters of all threads: `requests` given to workers, `queued`, `queue_full`, `queue_timeouts`, `timeouts`, `workers_lost`, `failed`, and the sums `queue_ms` and `app_ms`.',
+  },
+  app_buffers: {
+    text: 'How much of a response is kept in memory while the client is slower than the worker. What is more goes to a temporary file.',
+  },
+  app_max_temp_file_size: {
+    text: 'How much of a response may be in a temporary file; then the worker has to wait for the client. `0`: no file.',
+  },
+  app_temp_path: {
+    standard: 'app_temp',
+    text: 'The folder for responses of applications that are too long for memory.',
+  },
+}
+
+export const applicationVariables: VariableTexts = {
+  app_name: 'The name of the `app` that was asked.',
+  app_worker: 'The process id of the worker that had the request.',
+  app_status: 'The status that the worker answered with.',
+  app_queue_time: 'Seconds the request has waited for a worker.',
+  app_time: 'Seconds the worker has had the request, up to now if it still has.',
+  request_time_s: 'Whole seconds since the request began.',
+  request_time_ms: 'Milliseconds since the request began.',
+  request_time_us: 'Microseconds since the request began, no finer than a millisecond.',
+}

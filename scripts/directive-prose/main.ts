@@ -1,0 +1,80 @@
+// The program as a whole: the main level and `events`, and what is accepted for the sake of existing files alone.
+
+import type { Texts, VariableTexts } from './prose.ts'
+
+export const main: Texts = {
+  'main/user': {
+    args: 'USER [GROUP]',
+    standard: '=`nobody`, when started by root',
+    text: 'Who the front runs as, and the applications unless they name somebody else. Only root can change to another user; otherwise it is ignored with a warning.',
+  },
+  worker_processes: {
+    args: 'NUMBER | auto',
+    standard: '1',
+    text: 'How many threads of the front take connections; `auto`: one for each processor. They are threads of one process, not processes. The workers of applications are counted in their `app`.',
+  },
+  pid: {
+    args: 'PATH',
+    standard: 'logs/nginx.pid',
+    text: 'Where the number of the master process is written, and where `-s` looks for it.',
+  },
+  error_log: {
+    args: 'PATH | stderr | syslog:PARAMETERS [debug | info | notice | warn | error | crit | alert | emerg]',
+    standard: 'logs/error.log error',
+    text: 'Where messages go, and from which level on (`error`). The default is what `-e` names; an inner block that has any does without those outside. For `syslog:server=ADDRESS[,facility=NAME][,tag=NAME][,nohostname]` the address is a host with an optional port (514, UDP) or `unix:PATH`. There are few messages of level `debug`.',
+  },
+  daemon: {
+    text: 'Whether the program detaches itself from its terminal. Turn it off under a service manager that watches the process it has started.',
+  },
+  env: {
+    args: ['NAME=VALUE', 'NAME'],
+    text: 'Sets a variable for the applications. All variables of the server’s own environment are kept.',
+  },
+  working_directory: {
+    args: 'PATH',
+    text: 'The folder the front’s process changes to, for core dumps. Paths of the configuration do not depend on it.',
+  },
+  worker_priority: {
+    args: 'NUMBER',
+    standard: '0',
+    text: 'The front’s scheduling priority as with nice(1): from -20, which needs root, to 19 for those who come last.',
+  },
+  worker_rlimit_nofile: {
+    args: 'NUMBER',
+    standard: '=the limit the program was started with',
+    text: 'How many files and sockets the front may have open (RLIMIT_NOFILE). It is one limit for all threads, since they are one process.',
+  },
+  worker_shutdown_timeout: {
+    text: 'How long requests of the old configuration may take after a reload, and all of them at a graceful stop. `0`: as long as they need.',
+  },
+  events: { text: 'The block for what concerns connections of all kinds. Required, even if it is empty.' },
+  stream: {
+    text: 'The block with servers that pass TCP connections on without looking into them. There is no UDP.',
+  },
+  'events/worker_connections': {
+    args: 'NUMBER',
+    standard: '512',
+    text: 'How many clients’ connections each thread of the front may have. One too many closes the connection that has been idle longest, or is refused.',
+  },
+  use: { args: 'epoll | poll | select', standard: null },
+  load_module: { args: 'PATH', text: 'Ignored with a warning: modules are built in.' },
+  thread_pool: { args: 'NAME threads=NUMBER [max_queue=NUMBER]' },
+  worker_cpu_affinity: { args: ['MASK …', 'auto [MASK]'] },
+  lock_file: { args: 'PATH' },
+  debug_connection: { args: 'ADDRESS | NETWORK | unix:' },
+  directio: { args: 'SIZE | off', standard: 'off' },
+  quic_host_key: { args: 'PATH' },
+  http2_recv_timeout: { args: 'TIME', standard: null },
+  http2_idle_timeout: { args: 'TIME', standard: null },
+  http2_max_requests: { args: 'NUMBER', standard: null },
+  http2_max_field_size: { args: 'SIZE', standard: null },
+  http2_max_header_size: { args: 'SIZE', standard: null },
+  http2_max_concurrent_pushes: { args: 'NUMBER', standard: null },
+  http2_push: { args: 'URI | off', standard: null },
+  http2_push_preload: { args: 'on | off', standard: null },
+}
+
+export const laterVariables: VariableTexts = {
+  http3: 'Empty: there is no HTTP/3 yet.',
+  quic: 'Empty: there is no QUIC yet.',
+}

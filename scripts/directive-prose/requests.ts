@@ -1,0 +1,69 @@
+// The life of a connection and a request: sizes, times, bodies. The second half of http's core.
+
+import type { Texts } from './prose.ts'
+
+export const requests: Texts = {
+  client_header_timeout: {
+    text: 'How long a client may take for a request’s head, and before it for the PROXY protocol and the TLS handshake; then it gets 408 and the connection ends.',
+  },
+  client_header_buffer_size: {
+    text: 'Changes nothing here: heads are read into a buffer that all connections of a thread share, and `large_client_header_buffers` is their limit.',
+  },
+  large_client_header_buffers: {
+    text: 'The limit of a request’s head: its line and each of its fields may have SIZE bytes, all of it NUMBER times as many. A longer line is answered with 414, longer fields with 400. No buffers are set aside for it.',
+  },
+  max_headers: { text: 'How many fields the head of a request may have; with more it is answered with 400.' },
+  ignore_invalid_headers: {
+    text: 'Fields with a name that has other characters than letters, digits, `-` (and `_` where `underscores_in_headers` allows it) are left out; off, the request is answered with 400.',
+  },
+  underscores_in_headers: {
+    text: 'Whether `_` may be in the name of a request’s field. It is easily confused with `-` where names become variables, therefore off.',
+  },
+  client_max_body_size: { text: 'A request with a longer body gets 413. `0`: no limit.' },
+  client_body_buffer_size: { text: 'A request body longer than this goes to a temporary file.' },
+  client_body_in_file_only: {
+    text: 'Writes each request body that is read to a file, however short it is: `clean` removes it when the request ends, `on` leaves it there. `$request_body_file` is its name.',
+  },
+  client_body_timeout: {
+    text: 'How long a client may send nothing of a body that is waited for; then the request ends with 408.',
+  },
+  client_body_temp_path: {
+    args: 'PATH [LEVEL [LEVEL [LEVEL]]]',
+    standard: 'client_body_temp',
+    text: 'The folder for request bodies that are too long for memory. Levels are read and change nothing: files are put into the folder itself.',
+  },
+  send_timeout: {
+    text: 'How long a client may take nothing of a response; then the connection is closed.',
+  },
+  reset_timedout_connection: {
+    text: 'Connections that have timed out are reset, so that the kernel forgets at once what the client has not taken.',
+  },
+  'core/keepalive_timeout': {
+    args: 'TIME [TIME]',
+    standard: '75s',
+    text: 'How long a connection may be idle between two requests; `0`: it ends with its first one. A second time is what the field `Keep-Alive` tells the client.',
+  },
+  'core/keepalive_time': { text: 'A connection older than this ends with the request it has.' },
+  'core/keepalive_requests': { text: 'A connection ends with so many requests.' },
+  keepalive_disable: {
+    text: 'Browsers whose connections end with each request: `msie6` after a `POST`, `safari` Safari on macOS, `none` nobody.',
+  },
+  lingering_close: {
+    text: 'Whether a connection that is to end is still read from, so that a client which is sending does see the answer: where there may be more to come (`on`), in any case (`always`), or not (`off`).',
+  },
+  lingering_time: {
+    text: 'How long the rest of a body that nobody wants is read and dropped, at most.',
+  },
+  lingering_timeout: {
+    text: 'How long a client may send nothing while it is still read from.',
+  },
+  chunked_transfer_encoding: {
+    text: 'Off, responses of unknown length end with the connection instead of being sent in chunks, for clients that do not know chunks though they speak HTTP/1.1.',
+  },
+  'core/tcp_nodelay': {
+    text: 'Changes nothing here: what there is to send is always sent at once (TCP_NODELAY).',
+  },
+  sendfile: {
+    text: 'Files go from the page cache to a plain connection within the kernel by sendfile(2). With TLS, HTTP/2 or a filter in between they are read and written; small ones are sent from memory in any case.',
+  },
+}
