@@ -63,10 +63,13 @@ class AsgiSeat:
             self._leave()
         await self.left
         self.server.close()
-        while self.connections or self.tasks:
-            waited = [connection.closed for connection in self.connections]
-            await asyncio.wait([*waited, *self.tasks], return_when=asyncio.FIRST_COMPLETED)
+        while waited := self._unfinished():
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         await self.lifespan.stop(self.graceful_timeout)
+
+    def _unfinished(self):
+        tasks = [task for task in self.tasks if not task.done()]
+        return tasks + [connection.closed for connection in self.connections]
 
     def leave(self):
         """May be called by a signal handler."""
@@ -89,9 +92,10 @@ class AsgiSeat:
         self.listener.close()
 
     def run_stream(self, stream):
+        """The loop itself keeps tasks by weak references only. A stream takes its task out when it ends."""
         task = self.loop.create_task(stream.run())
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        if not task.done():
+            self.tasks.add(task)
         return task
 
 

@@ -61,6 +61,7 @@ class Stream:
             self.returned()
         if not self.ended:
             self.end(FAIL)
+        seat.tasks.discard(self.task)
 
     def base_scope(self, kind, scheme):
         values = self.pairs[1 : 2 * FIXED : 2]
@@ -95,6 +96,7 @@ class Stream:
         self.cancelled = True
         if not self.ended:
             self.end(FAIL)
+        self.task.add_done_callback(self.connection.seat.tasks.discard)  # it may never have begun
         self.task.cancel()
 
     def grant(self, size):
@@ -253,7 +255,10 @@ class HttpStream(Stream):
         if kind == 'http.response.start':
             self._start(message)
         elif kind == 'http.response.body':
-            await self._body(message.get('body', b''), bool(message.get('more_body', False)))
+            body = message.get('body', b'')
+            more = bool(message.get('more_body', False))
+            if more or not self._send_whole(body):
+                await self._body(body, more)
         else:
             raise ValueError('unknown message "%s"' % kind)
 
@@ -292,6 +297,17 @@ class HttpStream(Stream):
         self.count = len(flat) >> 1
         self.no_length = self.left < 0
         self.bodiless = self.is_head or status in (204, 304)
+
+    def _send_whole(self, body):
+        """Head and body as one frame, the usual case; False when it is another."""
+        if self.phase != AWAITS_BODY or self.gone or self.bodiless or type(body) is not bytes:
+            return False
+        size = len(body)
+        if size > PIECE or 0 <= self.left != size:
+            return False
+        self.send_head(self.head, self.count, body, END)
+        self._complete()
+        return True
 
     async def _body(self, body, more):
         if self.phase == AWAITS_START:

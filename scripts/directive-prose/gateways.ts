@@ -80,7 +80,7 @@ export const gateways: Texts = {
     text: 'Sets a field of the request; an empty value leaves it out. A block with any does without those outside, but for these two.',
   },
   grpc_buffer_size: {
-    text: 'The limit of a response’s head, and with eight times as much of what waits for a slower client.',
+    text: 'The limit of a response’s head; bodies are not buffered.',
   },
   memcached_pass: {
     args: ['HOST:PORT', 'unix:PATH', 'GROUP'],

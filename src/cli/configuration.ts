@@ -15,6 +15,7 @@ import { compileStream } from '../stream/compile.ts'
 import type { CompiledStream } from '../stream/compile.ts'
 import { streamDirectives } from '../stream/core.ts'
 import { proxyDirectives as streamProxyDirectives } from '../stream/proxy/conf.ts'
+import { forgetHosts } from '../upstream/resolve.ts'
 import { eventsDirectives, mainDirectives, mainSettings } from './main-directives.ts'
 import type { MainSettings } from './main-directives.ts'
 import type { Invocation } from './invocation.ts'
@@ -51,6 +52,7 @@ export function compile(
   warn: Warn,
   notes: Notes | null = null,
 ): Configuration {
+  forgetHosts()
   const { prefix, errorLog } = invocation
   const scope = readConfig(parsed, registry, { prefix, warn })
   const main = mainSettings(scope, prefix, errorLog)

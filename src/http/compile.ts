@@ -164,6 +164,11 @@ class HttpAddress extends AddressServers<ServerRuntime> implements ListenRuntime
     return this.single ? this.defaultServer : this.finder.find(host)
   }
 
+  /** Where there is but one, its name makes no difference: TLS was not agreed on for one name rather than another. */
+  override serverNamed(host: string): ServerRuntime | null {
+    return this.single ? null : super.serverNamed(host)
+  }
+
   override get matchedName(): Pattern | null {
     return this.single ? null : this.finder.matched
   }

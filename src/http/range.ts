@@ -51,22 +51,12 @@ export function planRanges(r: HttpRequest): boolean {
 
 /** What the client asks for of a 200 response with `r.contentType`, `r.contentLength`, `r.lastModified` and
  * `r.etag` set. */
-export function requestedRanges(r: HttpRequest, max: number): Ranges {
+function requestedRanges(r: HttpRequest, max: number): Ranges {
   if (max === 0 || r.version < 10) return WHOLE
   const range = r.header('range')
   if (range === null || range.length < 7 || range.slice(0, 6).toLowerCase() !== 'bytes=') return WHOLE
   if (!isCurrent(r)) return WHOLE
   return parseRanges(range.slice(6), r.contentLength, max)
-}
-
-/** Parts of what a filter is going to alter would be parts of something the client never sees whole. */
-export function altersBody(r: HttpRequest): boolean {
-  const { filters } = r.location
-  for (let i = 0; i < filters.length; i++) {
-    const { alters, conf } = filters[i]!
-    if (alters !== null && alters(r, conf)) return true
-  }
-  return false
 }
 
 /** If-Range: is the part the client has of this very version? */
@@ -129,7 +119,7 @@ export function parseContentRange(text: string): { start: number; end: number; l
 }
 
 /** Turns the head into that of a partial response; the boundaries of several parts are answered, '' for one. */
-export function prepareRangeHead(r: HttpRequest, ranges: readonly ByteRange[]): MultipartText | null {
+function prepareRangeHead(r: HttpRequest, ranges: readonly ByteRange[]): MultipartText | null {
   const length = r.contentLength
   r.status = 206
   if (ranges.length === 1) {

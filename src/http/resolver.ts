@@ -27,7 +27,7 @@ import type { HttpSetup } from './setup.ts'
 
 const DNS_PORT = 53
 
-export function parseResolver(args: readonly string[], at: Site): ResolverOptions {
+function parseResolver(args: readonly string[], at: Site): ResolverOptions {
   const servers: DnsServer[] = []
   let validMs: number | null = null
   let ipv4 = true

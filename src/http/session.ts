@@ -144,7 +144,7 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
   }
 
   speaksHttp2(): Http2Session {
-    timers.disarm(this.timer)
+    timers.release(this.timer)
     const session = new Http2Session(this, this.sessions)
     this.sessions.replace(this, session)
     return session

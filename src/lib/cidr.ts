@@ -13,7 +13,7 @@ interface Entry {
 }
 
 /** Networks of one family; what an address finds is the lowest number of those that contain it. */
-export class FirstMatch {
+class FirstMatch {
   /** Where ranges begin, ascending, and the number that holds from there on; -1 for none. */
   private readonly starts: Address[] = []
   private readonly orders: number[] = []

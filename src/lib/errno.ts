@@ -35,10 +35,15 @@ const TEXTS: Readonly<Record<string, string>> = {
 }
 
 /** `2: No such file or directory`, as it stands between nginx's parentheses. */
-export function errnoText(code: string, errno: number): string {
+function errnoText(code: string, errno: number): string {
   return `${Math.abs(errno)}: ${TEXTS[code] ?? getSystemErrorMap().get(-Math.abs(errno))?.[1] ?? code}`
 }
 
 export function errorText(error: NodeJS.ErrnoException): string {
   return errnoText(error.code ?? error.message, error.errno ?? 0)
+}
+
+/** `write() failed (28: No space left on device)`; an error that is no system call's in its own words. */
+export function failureText(error: NodeJS.ErrnoException): string {
+  return error.syscall === undefined ? error.message : `${error.syscall}() failed (${errorText(error)})`
 }

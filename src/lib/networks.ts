@@ -77,7 +77,7 @@ function ipv4At(bytes: string, at: number): number {
 }
 
 /** Four characters, one a byte. */
-export function ipv4Bytes(address: number): string {
+function ipv4Bytes(address: number): string {
   return String.fromCharCode(address >>> 24, (address >>> 16) & 255, (address >>> 8) & 255, address & 255)
 }
 

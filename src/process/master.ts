@@ -11,6 +11,7 @@
 import { ALERT, EMERG, ERR, NOTICE } from '../log/error-log.ts'
 import { FrontHandle } from './front-handle.ts'
 import { inherited } from './inheritance.ts'
+import { rest } from './rest.ts'
 import { removePidFile, renamePidFile, writePidFile } from './pid-file.ts'
 import { provideFolder, provideLogFile } from './privileges.ts'
 import { Signals } from './signals.ts'
@@ -166,6 +167,7 @@ export class Master implements KeeperEvents {
     }
     if (second) this.awaitPromotion()
     this.program.ready()
+    rest()
     return null
   }
 
@@ -267,6 +269,7 @@ export class Master implements KeeperEvents {
     this.program.log(NOTICE, 'reconfiguring')
     void this.reconfigure().then(() => {
       this.reloading = false
+      rest()
       if (!this.reloadAgain || this.stopping !== null) return
       this.reloadAgain = false
       this.reload()

@@ -42,7 +42,7 @@ export function asRequest(session: StreamSession): HttpRequest {
   return session as unknown as HttpRequest
 }
 
-export function sessionOf(r: HttpRequest): StreamSession {
+function sessionOf(r: HttpRequest): StreamSession {
   return r as unknown as StreamSession
 }
 

@@ -18,7 +18,7 @@ export function resolveHost(host: string): readonly string[] | null {
   return addresses
 }
 
-/** Forgets everything: a configuration read again looks again. */
+/** A configuration that is read again looks again: what was unknown may have got a name. */
 export function forgetHosts(): void {
   known.clear()
 }

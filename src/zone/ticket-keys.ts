@@ -6,7 +6,7 @@
 import { randomFillSync } from 'node:crypto'
 import { lock, unlock } from './shared-lock.ts'
 
-export const KEY_SIZE = 80
+const KEY_SIZE = 80
 const KEYS_AT = 16
 export const TICKET_KEYS_BYTES = KEYS_AT + 2 * KEY_SIZE
 

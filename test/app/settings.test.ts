@@ -1,7 +1,6 @@
 // The settings of `portico serve`: that all of Gunicorn's are there, how a command line is read, and the configuration it makes.
 
 import assert from 'node:assert/strict'
-import { randomInt } from 'node:crypto'
 import test from 'node:test'
 import { logFormatOf } from '../../src/app/settings/access-log-format.ts'
 import { addressUrl, listenAddress, parseBind } from '../../src/app/settings/bind.ts'
@@ -14,6 +13,7 @@ import { SettingError, UsageError } from '../../src/app/settings/setting.ts'
 import type { FileValue, Setting } from '../../src/app/settings/setting.ts'
 import { splitWords } from '../../src/app/settings/words.ts'
 import { serveHelp } from '../../src/cli/serve-help.ts'
+import { Random, seed } from '../codec/h1/feeding.ts'
 
 const table = Object.entries(gunicornSettings as Record<string, Setting<unknown>>)
 
@@ -323,15 +323,10 @@ test('the help names every flag and fits 100 columns', () => {
 })
 
 test('any command line is read or refused with a UsageError', t => {
-  const seed = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 31))
-  t.diagnostic(`FUZZ_SEED=${seed}`)
-  let state = seed || 1
-  const below = (n: number): number => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % n
-  }
+  const start = seed()
+  t.diagnostic(`FUZZ_SEED=${start}`)
+  const random = new Random(start)
+  const below = (n: number): number => random.below(n)
   const flags = Object.values(allSettings as Record<string, Setting<unknown>>).flatMap(setting => setting.flags)
   const pieces = [
     '-',

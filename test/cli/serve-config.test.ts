@@ -2,37 +2,11 @@
 // said when the file is wrong.
 
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { eventually, get, needs, PORTICO, PYTHON, serveApp, tempDir, writeFiles } from '../helpers/index.ts'
-import type { Scope } from '../helpers/index.ts'
-
-const HELLO = `import time
-def application(environ, start_response):
-    if environ['PATH_INFO'] == '/slow':
-        time.sleep(20)
-    start_response('200 OK', [('Content-Type', 'text/plain'), ('X-Made-By', 'hello')])
-    return [b'hello']
-`
-const env = { PORTICO_PYTHON: PYTHON }
-
-function run(
-  t: Scope,
-  args: readonly string[],
-  files: Record<string, string>,
-  more = {},
-): { status: number | null; stdout: string; stderr: string } {
-  const dir = tempDir(t)
-  writeFiles(dir, { 'hello.py': HELLO, ...files, 'tmp/x': '' })
-  return spawnSync(PORTICO, ['serve', ...args], {
-    cwd: dir,
-    encoding: 'utf8',
-    env: { ...process.env, ...env, TMPDIR: join(dir, 'tmp'), PYTHONDONTWRITEBYTECODE: '1', ...more },
-    timeout: 20_000,
-  })
-}
+import { eventually, get, needs, serveApp, tempDir, writeFiles } from '../helpers/index.ts'
+import { env, HELLO, runServe } from './serve-command.ts'
 
 test('the file is read by Python, by its usual name, by -c, or as a module', t => {
   if (!needs(t, 'python3')) return
@@ -44,20 +18,25 @@ test('the file is read by Python, by its usual name, by -c, or as a module', t =
     [['--config=file:other.py'], 'other.py'],
     [['-c', 'python:settings'], 'settings.py'],
   ] as const) {
-    const { status, stdout, stderr } = run(t, ['--print-config', ...args, 'hello'], { [file]: conf }, { MINE: '8100' })
+    const { status, stdout, stderr } = runServe(
+      t,
+      ['--print-config', ...args, 'hello'],
+      { [file]: conf },
+      { MINE: '8100' },
+    )
     assert.equal(status, 0, stderr)
     assert.match(stdout, /workers 3;[^]*environment A=B;[^]*listen 127\.0\.0\.1:8100 /)
   }
-  const named = run(t, ['--print-config', 'hello'], { 'a.py': 'workers = 9' }, { GUNICORN_CMD_ARGS: '-c a.py' })
+  const named = runServe(t, ['--print-config', 'hello'], { 'a.py': 'workers = 9' }, { GUNICORN_CMD_ARGS: '-c a.py' })
   assert.match(named.stdout, /workers 9;/)
   // The application may be named in it.
-  assert.match(run(t, ['--print-config'], { 'gunicorn.conf.py': 'wsgi_app = "a.b:c"' }).stdout, /module a\.b:c;/)
+  assert.match(runServe(t, ['--print-config'], { 'gunicorn.conf.py': 'wsgi_app = "a.b:c"' }).stdout, /module a\.b:c;/)
 })
 
 test('a file that is wrong is told as Python tells it, with exit code 1', t => {
   if (!needs(t, 'python3')) return
   const said = (conf: string): [number | null, string] => {
-    const { status, stderr } = run(t, ['--check-config', 'hello'], { 'gunicorn.conf.py': conf })
+    const { status, stderr } = runServe(t, ['--check-config', 'hello'], { 'gunicorn.conf.py': conf })
     return [status, stderr]
   }
   const [status, raised] = said('workers = 1\nraise ValueError("no")\n')
@@ -69,7 +48,7 @@ test('a file that is wrong is told as Python tells it, with exit code 1', t => {
     /^1,portico serve: invalid value "many" for workers in \.\/gunicorn\.conf\.py: /,
   )
   assert.match(said('def post_fork(server): pass\n').join(), /^1,[^]*post_fork takes 1 arguments instead of 2/)
-  assert.match(run(t, ['-c', 'missing.py', 'hello'], {}).stderr, /Error: 'missing\.py' doesn't exist/)
+  assert.match(runServe(t, ['-c', 'missing.py', 'hello'], {}).stderr, /Error: 'missing\.py' doesn't exist/)
   assert.match(
     said('dirty_apps = ["a:B"]\n').join(),
     /^1,portico serve: dirty_apps in \.\/gunicorn\.conf\.py is not supported: task/,
@@ -162,7 +141,7 @@ class Mine(Logger):
 test('exit codes are those that supervisors of Gunicorn know', t => {
   if (!needs(t, 'python3')) return
   const code = (module: string, files: Record<string, string> = {}): number | null =>
-    run(t, ['-b', '127.0.0.1:0', module], files).status
+    runServe(t, ['-b', '127.0.0.1:0', module], files).status
   assert.equal(code('broken', { 'broken.py': 'import nothing_like_it\n' }), 3)
   assert.equal(code('missing'), 3)
   assert.equal(code('hello:nobody'), 4)

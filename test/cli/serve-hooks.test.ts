@@ -1,32 +1,12 @@
 // The hooks of a gunicorn.conf.py under `portico serve`: which is called where, when, and with what; and that Gunicorn does the same.
 
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import {
-  eventually,
-  get,
-  gunicorn,
-  needs,
-  PORTICO,
-  PYTHON,
-  serveApp,
-  signalTo,
-  tempDir,
-  writeFiles,
-} from '../helpers/index.ts'
-import type { Scope, Server } from '../helpers/index.ts'
-
-const HELLO = `import time
-def application(environ, start_response):
-    if environ['PATH_INFO'] == '/slow':
-        time.sleep(20)
-    start_response('200 OK', [('Content-Type', 'text/plain'), ('X-Made-By', 'hello')])
-    return [b'hello']
-`
-const env = { PORTICO_PYTHON: PYTHON }
+import { eventually, get, gunicorn, needs, serveApp, signalTo, tempDir, writeFiles } from '../helpers/index.ts'
+import type { Server } from '../helpers/index.ts'
+import { env, HELLO, runServe } from './serve-command.ts'
 
 /** Each hook writes a line: the process, its name and what it was given. */
 const HOOKS = `import os
@@ -69,22 +49,6 @@ function notes(server: Server): Note[] {
 
 function of(server: Server, hook: string): Note[] {
   return notes(server).filter(note => note.hook === hook)
-}
-
-function run(
-  t: Scope,
-  args: readonly string[],
-  files: Record<string, string>,
-  more = {},
-): { status: number | null; stdout: string; stderr: string } {
-  const dir = tempDir(t)
-  writeFiles(dir, { 'hello.py': HELLO, ...files, 'tmp/x': '' })
-  return spawnSync(PORTICO, ['serve', ...args], {
-    cwd: dir,
-    encoding: 'utf8',
-    env: { ...process.env, ...env, TMPDIR: join(dir, 'tmp'), PYTHONDONTWRITEBYTECODE: '1', ...more },
-    timeout: 20_000,
-  })
 }
 
 test('every hook is called, in the process it belongs to, and in its turn', async t => {
@@ -220,7 +184,11 @@ async def deaf(scope, receive, send):
   assert.equal(of(auto, 'worker_int').length, 1)
   const off = await serveApp(t, [...args, '--asgi-lifespan', 'off', 'app:app'], { files, env })
   assert.match((await get(off.port)).text, /^\/api 0 /)
-  const { status, stderr } = run(t, ['-b', '127.0.0.1:0', '-k', 'asgi', '--asgi-lifespan', 'on', 'app:deaf'], files)
+  const { status, stderr } = runServe(
+    t,
+    ['-b', '127.0.0.1:0', '-k', 'asgi', '--asgi-lifespan', 'on', 'app:deaf'],
+    files,
+  )
   assert.equal(status, 3)
   assert.match(stderr, /does not speak lifespan, which is asked for/)
 })

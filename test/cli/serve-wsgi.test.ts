@@ -1,13 +1,10 @@
 // WSGI applications behind `portico serve`: what PEP 3333 asks for, and what happens to those that break it.
 
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
 import test from 'node:test'
-import { eventually, get, needs, PORTICO, PYTHON, request, serveApp, tempDir, writeFiles } from '../helpers/index.ts'
+import { eventually, get, needs, request, serveApp } from '../helpers/index.ts'
 import type { Server } from '../helpers/index.ts'
-
-const env = { PORTICO_PYTHON: PYTHON }
+import { env, runServe } from './serve-command.ts'
 
 const VALIDATED = `import os
 from wsgiref.validate import validator
@@ -195,14 +192,7 @@ for (const [what, files, module, cause] of [
 ] as const) {
   test(`an application that ${what}: one line with the cause, and Gunicorn's exit code`, t => {
     if (!needs(t, 'python3')) return
-    const dir = tempDir(t)
-    writeFiles(dir, { ...files, 'tmp/x': '' })
-    const { status, stderr } = spawnSync(PORTICO, ['serve', '-w', '2', '-b', '127.0.0.1:0', module], {
-      cwd: dir,
-      encoding: 'utf8',
-      env: { ...process.env, ...env, TMPDIR: join(dir, 'tmp'), PYTHONDONTWRITEBYTECODE: '1' },
-      timeout: 60_000,
-    })
+    const { status, stderr } = runServe(t, ['-w', '2', '-b', '127.0.0.1:0', module], files)
     assert.equal(status, module.includes(':') ? 4 : 3)
     assert.equal(stderr.split('\n').filter(line => cause.test(line)).length, 1, stderr)
   })

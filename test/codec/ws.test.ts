@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import * as ws from '../../src/codec/ws.ts'
+import { Random, seed } from './h1/feeding.ts'
 
 /** Writes down what it is told. */
 class Recorder implements ws.MessageSink {
@@ -161,15 +162,10 @@ test('ws: frames for a client are read back as they were, close frames with thei
 })
 
 test('ws: any input is read or fails with a close code, and alike in any split', t => {
-  const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
-  t.diagnostic(`FUZZ_SEED=${seed}`)
-  let state = seed || 1
-  const below = (n: number): number => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % n
-  }
+  const start = seed()
+  t.diagnostic(`FUZZ_SEED=${start}`)
+  const random = new Random(start)
+  const below = (n: number): number => random.below(n)
   const opcodes = [0, 1, 2, 8, 9, 10]
   for (let i = 0; i < 3000; i++) {
     const parts: Buffer[] = []

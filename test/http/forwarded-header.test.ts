@@ -1,9 +1,9 @@
 // The field Forwarded (RFC 7239): its grammar, and that nothing of a broken one is believed.
 
 import assert from 'node:assert/strict'
-import { randomInt } from 'node:crypto'
 import test from 'node:test'
 import { parseForwarded } from '../../src/http/forwarded-header.ts'
+import { Random, seed } from '../codec/h1/feeding.ts'
 
 test('elements, pairs, quotes and addresses are read as the RFC has them', () => {
   assert.deepEqual(parseForwarded('for=192.0.2.60;proto=http;by=203.0.113.43'), [
@@ -37,15 +37,10 @@ test('what does not follow the grammar is nothing', () => {
 })
 
 test('any text is read or refused, in short time', t => {
-  const seed = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 31))
-  t.diagnostic(`FUZZ_SEED=${seed}`)
-  let state = seed || 1
-  const below = (n: number): number => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % n
-  }
+  const start = seed()
+  t.diagnostic(`FUZZ_SEED=${start}`)
+  const random = new Random(start)
+  const below = (n: number): number => random.below(n)
   const pieces = ['for', '=', '"', '\\', ';', ',', ' ', '1.2.3.4', '[::1]', ':', '80', 'proto', 'host', '_x', '\t', 'é']
   for (let i = 0; i < 50_000; i++) {
     const text = Array.from({ length: below(20) }, () => pieces[below(pieces.length)]!).join('')

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { serveHttp } from '../helpers/http.ts'
 import { get } from '../helpers/raw.ts'
+import { request } from '../helpers/index.ts'
 import { origin } from '../helpers/origin.ts'
 
 // What nginx 1.31.5 answers to the same blocks.
@@ -76,4 +77,38 @@ test('server_name: exact, wildcards, regular expressions, then the default', asy
   }
   for (const [host, body] of Object.entries(expected))
     assert.equal((await get(port, '/', { Host: host })).text, body, host)
+})
+
+test('location: internal holds for the locations inside, and the refusal is the location’s own', async t => {
+  const { port } = await serveHttp(
+    t,
+    `location / { return 200 root;
+       location ~ hidden { internal; add_header X-Where here always; error_page 404 =404 /told; } }
+     location = /told { return 200 told; }
+     location /in { internal; location /in/deep { return 200 deep; } location ~ regex { return 200 regex; } }
+     location /go { rewrite ^ /in/deep last; }`,
+  )
+  for (const path of ['/in', '/in/deep', '/in/regex']) assert.equal((await get(port, path)).status, 404, path)
+  assert.equal((await get(port, '/go')).text, 'deep')
+  assert.deepEqual([(await get(port, '/hidden')).status, (await get(port, '/hidden')).text], [404, 'told'])
+})
+
+test('location: what passes on is redirected to as its own location says, exact ones, too; what answers itself is not', async t => {
+  const back = await origin(t)
+  const { port } = await serveHttp(
+    t,
+    `location / { return 200 root; }
+     location /app/ { proxy_pass http://127.0.0.1:${back.port}; add_header X-App a; absolute_redirect off; }
+     location = /exact/ { proxy_pass http://127.0.0.1:${back.port}; }
+     location /gif/ { empty_gif; }
+     location /secret/ { internal; proxy_pass http://127.0.0.1:${back.port}; }
+     location /small/ { client_max_body_size 1; proxy_pass http://127.0.0.1:${back.port}; }`,
+  )
+  const app = await get(port, '/app')
+  assert.deepEqual([app.status, app.header('location'), app.header('x-app')], [301, '/app/', 'a'])
+  assert.equal((await get(port, '/exact')).header('location'), `http://localhost:${port}/exact/`)
+  assert.equal((await get(port, '/gif')).text, 'root')
+  assert.equal((await get(port, '/secret')).status, 404)
+  const large = await request({ address: port, path: '/small', method: 'POST', body: 'ab' })
+  assert.deepEqual([large.status, large.header('location')], [413, null])
 })

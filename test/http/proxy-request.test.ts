@@ -1,10 +1,12 @@
 // What an upstream is sent: fields, framing, bodies from memory, from a file and as they come.
 
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { once } from 'node:events'
+import { readdirSync, truncateSync } from 'node:fs'
+import net from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
-import { eventually, origin, raw, reply, request, serve } from '../helpers/index.ts'
+import { atEnd, eventually, origin, raw, reply, request, serve } from '../helpers/index.ts'
 import type { Scope, Server } from '../helpers/index.ts'
 
 function proxy(t: Scope, at: string, directives = '', http = ''): Promise<Server> {
@@ -193,6 +195,25 @@ test('proxy_request_buffering off: a large upload passes whole through an upstre
   setTimeout(() => socket!.resume(), 200)
   await sending
   assert.equal((await client.response()).text, String(size))
+})
+
+test('a body whose file is cut short while it is sent is a 500, and told', async t => {
+  const server = net.createServer({ pauseOnConnect: true }, socket => void socket.on('error', () => {}))
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const connected = once(server, 'connection') as Promise<[net.Socket]>
+  atEnd(t, () => server.close())
+  const { port } = server.address() as net.AddressInfo
+  const portico = await proxy(t, `http://127.0.0.1:${port}`, 'client_max_body_size 0;')
+  const client = await raw(t, portico.port)
+  const size = 40_000_000
+  client.socket.write(`PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`)
+  client.socket.write(Buffer.alloc(size, 'x'))
+  const [socket] = await connected
+  const [file] = readdirSync(join(portico.dir, 'body'))
+  truncateSync(join(portico.dir, 'body', file!), 100)
+  socket.resume()
+  assert.equal((await client.response()).status, 500)
+  await eventually(() => /\[crit\].*request body file ".*" was truncated at \d+/.test(portico.errorLog()))
 })
 
 test('line ends that a client smuggles into variables end no line', async t => {

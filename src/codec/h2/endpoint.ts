@@ -321,7 +321,9 @@ export class Endpoint implements FrameSink {
       )
     stream.receiveWindow -= length
     this.receiver = stream
-    return length > 0 || (flags & END_STREAM) !== 0 ? this.tolerates(length < 64 ? CHEAP : 0) : this.tolerates(DEAR)
+    if (length === 0 && (flags & END_STREAM) === 0) return this.tolerates(DEAR)
+    // Nobody knows yet how much of it is padding.
+    return this.tolerates(length < 64 || (flags & PADDED) !== 0 ? CHEAP : 0)
   }
 
   onDataBytes(bytes: Buffer, start: number, end: number): boolean {

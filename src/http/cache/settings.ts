@@ -37,7 +37,8 @@ const predicates = (): Directive<readonly Template[]> => ({
   in: anywhere,
   args: [1, Infinity],
   default: [],
-  parse: (words, at) => words.map(word => Template.parse(word, at)),
+  repeatable: true,
+  parse: (words, at, soFar = []) => [...soFar, ...words.map(word => Template.parse(word, at))],
 })
 
 const GET = 1

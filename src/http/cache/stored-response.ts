@@ -2,7 +2,7 @@
 // place when it is whole. Nobody finds half of one.
 
 import { closeSync, copyFileSync, openSync, renameSync, unlinkSync } from 'node:fs'
-import { errorText } from '../../lib/errno.ts'
+import { failureText } from '../../lib/errno.ts'
 import { CRIT } from '../../log/error-log.ts'
 import { tempName, writeFully } from '../request-body.ts'
 import type { Exchange } from '../upstream/exchange.ts'
@@ -97,10 +97,10 @@ export class CachedResponse {
     try {
       step()
     } catch (error) {
-      const { syscall, message } = error as NodeJS.ErrnoException
-      const text =
-        syscall === undefined ? message : `${syscall}() failed (${errorText(error as NodeJS.ErrnoException)})`
-      this.lookup.x.r.log(CRIT, `response could not be cached: ${text} while reading upstream`)
+      this.lookup.x.r.log(
+        CRIT,
+        `response could not be cached: ${failureText(error as NodeJS.ErrnoException)} while reading upstream`,
+      )
       this.discard()
       remove(this.temp)
     }

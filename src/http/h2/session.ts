@@ -115,7 +115,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
     this.closed = true
     this.endpoint.failed = true
     this.streamsGone('client closed connection')
-    timers.disarm(this.timer)
+    timers.release(this.timer)
     this.endpoint.sender.drop()
     countMove(this.counted, GONE)
     this.counted = GONE
@@ -267,7 +267,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
     if (last !== null) returnWriter(last)
     this.closed = true
     this.endpoint.failed = true
-    timers.disarm(this.timer)
+    timers.release(this.timer)
     this.streamsGone('connection closed')
     this.connection.destroy()
   }

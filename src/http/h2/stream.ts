@@ -317,7 +317,7 @@ export class Http2Stream extends Stream implements ClientStream {
   private lingered(): void {
     if (!this.lingering) return
     this.lingering = false
-    this.stopTimer()
+    this.releaseTimer()
     this.session.lingered()
   }
 
@@ -366,7 +366,7 @@ export class Http2Stream extends Stream implements ClientStream {
   }
 
   private endRequest(r: HttpRequest): void {
-    this.stopTimer()
+    this.releaseTimer()
     this.held = NONE
     this.heldBytes = 0
     r.requestLength = this.received
@@ -387,6 +387,10 @@ export class Http2Stream extends Stream implements ClientStream {
 
   private stopTimer(): void {
     if (this.timer !== null) timers.disarm(this.timer)
+  }
+
+  private releaseTimer(): void {
+    if (this.timer !== null) timers.release(this.timer)
   }
 
   private awaitClient(r: HttpRequest): void {

@@ -15,6 +15,7 @@ import { authRequest } from './auth-request.ts'
 import { autoindex } from './autoindex.ts'
 import { brotliStatic } from './brotli-static.ts'
 import { brotli } from './brotli.ts'
+import { bodyEarlyRead } from './body-early-read.ts'
 import { browser } from './browser.ts'
 import { cache } from './cache.ts'
 import { charset } from './charset.ts'
@@ -82,6 +83,8 @@ export const httpModules: readonly HttpModule[] = [
   splitClients,
   browser,
   referer,
+  // Before everything else, but behind the variables that ask for it.
+  bodyEarlyRead,
   realip,
   appTrust,
   limitRequests,

@@ -30,6 +30,7 @@ function actAfterwards(r: HttpRequest, target: string): void {
     new DroppedOutput(r, ended),
   )
   if (sub === null) return
+  sub.method = r.method
   sub.status = r.status
   sub.bytesSent = r.bytesSent
   sub.bodyBytesSent = r.bodyBytesSent

@@ -18,7 +18,13 @@ export function legacyName(lines: string | undefined): string {
   if (lines === undefined || lines === '') return ''
   return lines
     .split('\n')
-    .map(line => `/${line.split(SET).map(part => hexadecimal(unescape(part))).join('+')}`)
+    .map(
+      line =>
+        `/${line
+          .split(SET)
+          .map(part => hexadecimal(unescape(part)))
+          .join('+')}`,
+    )
     .join('')
 }
 

@@ -1,6 +1,8 @@
 // The request on its way to the upstream: head and body in as few writes as there can be, and never more in memory than
 // the connection takes.
 
+import { failureText } from '../../lib/errno.ts'
+import { CRIT } from '../../log/error-log.ts'
 import { EMPTY } from '../output.ts'
 import { ASKING, OVER } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
@@ -74,11 +76,20 @@ function pieceAt(x: Exchange, length: number): Buffer | null {
   if (x.ownBody !== null) return x.ownBody.subarray(x.bodyAt)
   if (body!.path === '') return body!.bytes().subarray(x.bodyAt)
   const piece = Buffer.allocUnsafeSlow(Math.min(PIECE, length - x.bodyAt))
+  const size = readPiece(x, piece)
+  return size === 0 ? null : piece.subarray(0, size)
+}
+
+/** The body's next bytes from its file; 0, which is told, where there are none. */
+function readPiece(x: Exchange, piece: Buffer): number {
+  const { path } = x.r.body!
   try {
-    const size = body!.read(piece, x.bodyAt)
-    return size === 0 ? null : piece.subarray(0, size)
-  } catch {
-    return null
+    const size = x.r.body!.read(piece, x.bodyAt)
+    if (size === 0) x.r.log(CRIT, `request body file "${path}" was truncated at ${x.bodyAt}`)
+    return size
+  } catch (error) {
+    x.r.log(CRIT, `request body file "${path}" could not be read: ${failureText(error as NodeJS.ErrnoException)}`)
+    return 0
   }
 }
 
@@ -115,12 +126,7 @@ function sendFile(x: Exchange): void {
   const link = x.link!
   for (;;) {
     const piece = Buffer.allocUnsafeSlow(Math.min(PIECE, x.protocol.pieceMax, body.length - x.bodyAt))
-    let size = 0
-    try {
-      size = body.read(piece, x.bodyAt)
-    } catch {
-      // The same as a file that is too short.
-    }
+    const size = readPiece(x, piece)
     if (size === 0) {
       x.finalize(500)
       return

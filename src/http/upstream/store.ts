@@ -6,7 +6,7 @@ import { dirname } from 'node:path'
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import type { Directive, Site } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
-import { errorText } from '../../lib/errno.ts'
+import { failureText } from '../../lib/errno.ts'
 import { NO_DATE, parseHttpDate } from '../../lib/http-date.ts'
 import { CRIT } from '../../log/error-log.ts'
 import { filePath } from '../document-root.ts'
@@ -112,10 +112,10 @@ export class StoredResponse {
     try {
       step()
     } catch (error) {
-      const { syscall, message } = error as NodeJS.ErrnoException
-      const text =
-        syscall === undefined ? message : `${syscall}() failed (${errorText(error as NodeJS.ErrnoException)})`
-      this.r.log(CRIT, `response could not be stored: ${text} while reading upstream`)
+      this.r.log(
+        CRIT,
+        `response could not be stored: ${failureText(error as NodeJS.ErrnoException)} while reading upstream`,
+      )
       if (this.descriptor >= 0) this.discard()
       else this.remove()
     }

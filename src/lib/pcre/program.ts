@@ -34,10 +34,10 @@ export const CLOSE = 15
 
 export const GREEDY = 0
 export const LAZY = 1
-export const POSSESSIVE = 2
+const POSSESSIVE = 2
 const greeds = { greedy: GREEDY, lazy: LAZY, possessive: POSSESSIVE } as const
 
-export const assertionCodes: Readonly<Record<Assertion, number>> = {
+const assertionCodes: Readonly<Record<Assertion, number>> = {
   start: 0,
   end: 1,
   final: 2,
@@ -47,7 +47,7 @@ export const assertionCodes: Readonly<Record<Assertion, number>> = {
   'not-word': 6,
 }
 
-export const UNBOUNDED = -1
+const UNBOUNDED = -1
 
 export interface Program {
   readonly code: Int32Array

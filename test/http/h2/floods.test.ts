@@ -14,6 +14,7 @@ for (const [what, frames] of [
   ['pings', () => frame(6, 0, 0, 'portico!')],
   ['settings', () => settings(4, 65535)],
   ['empty DATA', () => frame(0, 0, 1)],
+  ['DATA of padding alone', () => frame(0, 8, 1, Buffer.concat([Buffer.from([99]), Buffer.alloc(99)]))],
   ['empty HEADERS without end', (i: number) => frame(i === 0 ? 1 : 9, 0, 3)],
   ['priorities', (i: number) => frame(2, 0, 1001 + 2 * i, Buffer.concat([uint32(0), Buffer.from([1])]))],
   ['windows that grow by one', () => windowUpdate(0, 1)],

@@ -130,7 +130,10 @@ test('a certificate is renewed when two thirds of its time are over, and all thr
   }, ISSUE_MS)
   const early = first.validFromDate.getTime() + (lasts - 1) * (2 / 3) * 1000 - second.validFromDate.getTime()
   assert.ok(early <= 1000, `${early} ms before its time`)
-  assert.notEqual(second.publicKey.export({ type: 'spki', format: 'pem' }), first.publicKey.export({ type: 'spki', format: 'pem' }))
+  assert.notEqual(
+    second.publicKey.export({ type: 'spki', format: 'pem' }),
+    first.publicKey.export({ type: 'spki', format: 'pem' }),
+  )
   for (let i = 0; i < 6; i++) assert.notEqual((await shown(port, 'one.example.test'))?.serialNumber, first.serialNumber)
   assert.equal(server.errorLog().match(/acme: issuer "test": certificate issued for/g)!.length >= 2, true)
 })

@@ -65,3 +65,16 @@ test('chunked_transfer_encoding off: the end of the connection is the end of the
   assert.deepEqual([page.header('transfer-encoding'), page.header('connection')], [null, 'close'])
   assert.equal(page.text, 'page end')
 })
+
+test('what is added has been through the filters of its own location, not through those of the page', async t => {
+  const { port } = await serveHttp(
+    t,
+    `root h;
+     location = /page.html { sub_filter p P; sub_filter_once off; add_before_body /top.html; add_after_body /end.html; }
+     location = /broken.html { ssi on; add_before_body /top.html; add_after_body /end.html; }`,
+    types,
+    { files: { ...files, 'h/broken.html': 'text<!--#echo var="uri">never ended' } },
+  )
+  assert.equal((await ask(port, '/page.html')).text, 'top Page end')
+  assert.equal((await ask(port, '/broken.html')).text, 'top text end')
+})

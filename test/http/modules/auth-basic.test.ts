@@ -91,3 +91,13 @@ test('a password file is read line by line: comments, first of a name, what stan
     ],
   )
 })
+
+test('a name without a password opens nothing', async t => {
+  const { port } = await serveHttp(t, 'auth_basic r; auth_basic_user_file users; location / { empty_gif; }', '', {
+    files: { users: 'open:\n' },
+  })
+  for (const pair of ['open:', 'open:x']) {
+    const { status } = await get(port, '/', { Authorization: `Basic ${btoa(pair)}` })
+    assert.equal(status, 401, pair)
+  }
+})

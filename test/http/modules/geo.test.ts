@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import test, { after } from 'node:test'
-import { request, serve, type Server } from '../../helpers/index.ts'
+import { EVENTS, MAIN } from '../../../src/config/directive.ts'
+import { parseConfig } from '../../../src/config/parse.ts'
+import { readConfig } from '../../../src/config/read.ts'
+import { Registry } from '../../../src/config/registry.ts'
+import { FileSource } from '../../../src/config/source.ts'
+import { section } from '../../../src/config/values.ts'
+import { httpModules } from '../../../src/http/modules/index.ts'
+import { request, serve, tempDir, writeFiles, type Server } from '../../helpers/index.ts'
 
 const file = { after }
 const server: Server = await serve(file, {
@@ -60,4 +68,19 @@ test('geo: the client, or whom trusted proxies name', async () => {
   assert.deepEqual(await via('192.0.2.1, 127.0.0.1'), ['local', 'doc'])
   assert.deepEqual(await via('192.0.2.1', '127.0.0.1'), ['local', 'doc'])
   assert.deepEqual(await via('192.0.2.1, 10.0.0.1'), ['none', 'none'])
+})
+
+test('geo: a warning names the line it is about', t => {
+  const dir = tempDir(t)
+  writeFiles(dir, {
+    'nginx.conf': 'events { }\nhttp {\n geo $a {\n  10.0.0.0/8 a;\n  include more.geo;\n }\n server { listen 1; }\n}\n',
+    'more.geo': '\n10.0.0.0/8 b;\n',
+  })
+  const warnings: string[] = []
+  const registry = new Registry([{ events: section(MAIN, EVENTS) }, ...httpModules.map(module => module.directives)])
+  readConfig(parseConfig(new FileSource(), join(dir, 'nginx.conf')), registry, {
+    prefix: `${dir}/`,
+    warn: warning => warnings.push(warning.toString()),
+  })
+  assert.deepEqual(warnings, [`duplicate network "10.0.0.0/8", value: "b", old value: "a" in ${dir}/more.geo:2`])
 })

@@ -26,6 +26,7 @@ const server: Server = await serve(file, {
           location /hour { expires 1h; add_header Cache-Control public; return 200; }
           location /past { expires -1; return 200; }
           location /daily { expires @12h30m; return 200; }
+          location /trailer-file { alias html/a; add_trailer X-Uri $uri; }
           location /modified { alias html/a; expires modified 1h; }
           location /dynamic { expires $arg_e; return 200; }
           location /bad { expires 1h; return 500; }
@@ -107,4 +108,15 @@ test('add_trailer: behind a chunked body, known when that has been sent', async 
   assert.deepEqual((await ask('/trailer-error')).trailers, [['X-Always', 'a']])
   const old = await request({ address: server.port, path: '/trailer', version: '1.0' })
   assert.deepEqual([old.body.toString(), old.trailers], ['abc', []])
+})
+
+test('add_trailer: parts can be asked for all the same', async () => {
+  const ask = (range: string): Promise<Response> =>
+    request({ address: server.port, path: '/trailer-file', headers: { Range: range } })
+  assert.equal((await request({ address: server.port, path: '/trailer-file' })).header('accept-ranges'), 'bytes')
+  const part = await ask('bytes=0-0')
+  assert.deepEqual([part.status, part.text, part.header('content-range')], [206, 'a', 'bytes 0-0/1'])
+  assert.deepEqual(part.trailers, [['X-Uri', '/trailer-file']])
+  const none = await ask('bytes=5-')
+  assert.deepEqual([none.status, none.trailers], [416, []])
 })

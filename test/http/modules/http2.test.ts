@@ -7,7 +7,7 @@ import tls from 'node:tls'
 import { promisify } from 'node:util'
 import { certificate } from '../../helpers/certificates.ts'
 import { eventually, PORTICO, serve, serveApp, tempDir, type Server } from '../../helpers/index.ts'
-import { frame, get, headers, http2 } from '../../helpers/http2.ts'
+import { frame, get, headers, http2, Http2Client, PREFACE, settings, type Fields } from '../../helpers/http2.ts'
 import { needs } from '../../helpers/needs.ts'
 
 const run = promisify(execFile)
@@ -36,6 +36,30 @@ function negotiate(port: number, protocols: string[], servername = 'localhost'):
     socket.on('error', reject)
   })
 }
+
+test('http2: the limits of a connection are those of the server that TLS has named', async t => {
+  const server = await program(
+    t,
+    `server { listen %%PORT_0%% ssl; http2 on; server_name first; ${TLS} return 200 $http_x_a; }
+     server { listen %%PORT_0%% ssl; http2 on; server_name second; ${TLS} return 200 $http_x_a;
+       http2_max_concurrent_streams 7; large_client_header_buffers 4 1k; }`,
+  )
+  for (const [servername, streams, fits] of [
+    ['first', 128, true],
+    ['second', 7, false],
+  ] as const) {
+    const options = { port: server.ports[0]!, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'] }
+    const socket = tls.connect({ ...options, servername })
+    t.after(() => socket.destroy())
+    const client = new Http2Client(socket)
+    const long: Fields = [['x-a', 'x'.repeat(2000)]]
+    client.send(PREFACE, settings(), headers(1, get('/', long)))
+    const { payload } = await client.frame('SETTINGS')
+    assert.deepEqual([payload.readUInt16BE(0), payload.readUInt32BE(2)], [3, streams])
+    if (fits) assert.equal((await client.response(1)).body.length, 2000)
+    else assert.equal((await client.frame('GOAWAY')).code, 11)
+  }
+})
 
 test('http2: curl is served over TLS by ALPN and in plain text, up and down', async t => {
   if (!needs(t, 'curl', 'openssl')) return

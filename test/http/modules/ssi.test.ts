@@ -158,3 +158,21 @@ test('many includes run a few at a time', async t => {
   const { port } = await pages(t, { 'page.html': page, 'u.txt': 'u' })
   assert.equal((await ask(port, '/page.html')).text, 'u'.repeat(1000))
 })
+
+test('an else after else is an error wherever it stands', async t => {
+  const error = '[an error occurred while processing the directive]'
+  const page = '<!--#if expr="$arg_a" -->A<!--#else -->B<!--#else -->C<!--#endif -->D'
+  assert.equal(await show(t, page, 'a=1'), `A${error}D`)
+  assert.equal(await show(t, page), `B${error}CD`)
+})
+
+test('include: a variable that is empty names nothing; an empty block stands for an error', async t => {
+  const page =
+    '<!--#include virtual="$arg_none" -->|<!--#block name="b" --><!--#endblock --><!--#include virtual="/none" stub="b" -->|'
+  assert.equal(await show(t, page), '[an error occurred while processing the directive]||')
+})
+
+test('a page that includes itself does so 51 times', async t => {
+  const { port } = await pages(t, { 'page.html': 'p<!--#include virtual="/page.html" -->' })
+  assert.equal((await ask(port, '/page.html')).text.replace(/\[.*/, ''), 'p'.repeat(52))
+})

@@ -202,26 +202,30 @@ test('a name is told as the client spells it, and found without its last dot; wh
     `ssl_certificate a.crt; ssl_certificate_key a.key; ssl_client_certificate a.crt;
      server { listen %%PORT_0%% ssl; server_name first; return 200 "first $ssl_server_name"; }
      server { listen %%PORT_0%% ssl; server_name second; return 200 "second $ssl_server_name $status"; }
-     server { listen %%PORT_0%% ssl; server_name closed; ssl_verify_client on; return 200 "closed"; }`,
+     server { listen %%PORT_0%% ssl; server_name closed; ssl_verify_client on; return 200 "closed"; }
+     server { listen %%PORT_1%% ssl; server_name only; ssl_verify_client optional; return 200 only; }`,
     dir => certificate(dir, 'a'),
   )
   const [port] = server.ports as [number]
-  const answer = (servername: string, request: string): Promise<string> =>
+  const answer = (servername: string, request: string, to = port): Promise<string> =>
     new Promise((resolve, reject) => {
-      const socket = tls.connect({ port, host: '127.0.0.1', servername, rejectUnauthorized: false })
+      const socket = tls.connect({ port: to, host: '127.0.0.1', servername, rejectUnauthorized: false })
       let text = ''
       socket.on('data', bytes => (text += bytes.toString('latin1')))
       socket.on('error', reject)
       socket.on('close', () => resolve(text.replace(/^HTTP\/1\.1 (\d+).*\r\n\r\n/s, '$1 ')))
       socket.write(request)
     })
-  const named = (servername: string, host: string): Promise<string> =>
-    answer(servername, `GET / HTTP/1.0\r\nHost: ${host}\r\n\r\n`)
+  const named = (servername: string, host: string, to = port): Promise<string> =>
+    answer(servername, `GET / HTTP/1.0\r\nHost: ${host}\r\n\r\n`, to)
   assert.equal(await named('SeCond', 'second'), '200 second SeCond 200')
   assert.equal(await named('second.', 'second'), '200 second second. 200')
   assert.match(await named('closed.', 'closed'), /^400 .*No required SSL certificate was sent/s)
   assert.match(await named('second', 'closed'), /^421 /)
   assert.equal(await answer('closed', 'GET / HTTP/1.0\r\n\r\n'), '200 first closed')
+  // Names matter to servers that ask for certificates, unless there is but one.
+  assert.match(await named('closed', 'second'), /^200 second closed/)
+  assert.equal(await named('only', 'another', server.ports[1]), '200 only')
 })
 
 test('plain text on a TLS port is answered, nonsense is logged, silence is timed out', async t => {

@@ -260,3 +260,37 @@ test('root and alias: a path made of itself is refused, and an alias where no pa
   await refused('location / { alias ${realpath_root}; }', /the \$realpath_root variable .* in the "alias" directive/)
   await refused('location @x { alias y; }', /the "alias" directive cannot be used inside the named location/)
 })
+
+test('a root or alias that is a variable may be relative to the prefix', async t => {
+  const { port } = await serveHttp(
+    t,
+    `location /a/ { set $folder h/; alias $folder; } location /r/ { root $arg_root; }
+     location /d/ { root $arg_root; return 200 $document_root; }`,
+    '',
+    { files: { 'h/x': 'one', 'h/r/x': 'two' } },
+  )
+  const text = async (path: string): Promise<string> => (await request({ address: port, path })).text
+  assert.equal(await text('/a/x'), 'one')
+  assert.equal(await text('/r/x?root=h'), 'two')
+  assert.match(await text('/d/?root=h'), /^\/.*\/h$/)
+})
+
+test('an alias does not know what to replace in a URI that was rewritten', async t => {
+  const server = await serveHttp(
+    t,
+    `location /a/ { alias h/; rewrite ^/a/break/(.*)$ /x/$1 break; }
+     location /b/ { alias h/; rewrite ^ /a/x last; }
+     location /c/ { alias h/; rewrite ^ /c/y break; empty_gif; }`,
+    '',
+    { files: { 'h/x': 'one' } },
+  )
+  const answers = async (path: string): Promise<readonly [number, string]> => {
+    const { status, text } = await request({ address: server.port, path })
+    return [status, status === 200 ? text : '']
+  }
+  assert.deepEqual(await answers('/a/x'), [200, 'one'])
+  assert.deepEqual(await answers('/a/break/x'), [500, ''])
+  assert.deepEqual(await answers('/b/'), [200, 'one'])
+  assert.equal((await answers('/c/'))[0], 200)
+  assert.match(server.errorLog(), /\[alert\].* "alias" cannot be used in location "\/a\/" where URI was rewritten/)
+})

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test, { after } from 'node:test'
+import { serveHttp } from '../../helpers/http.ts'
 import { eventually, request, serve, type Response, type Server } from '../../helpers/index.ts'
 
 const file = { after }
@@ -71,4 +72,22 @@ test('userid: version 1, and cookies that are none', async () => {
   assert.match((await ask('/v1')).header('x-set')!, /^uid=00000007/)
   assert.notEqual((await ask('/', 'uid=short')).header('set-cookie'), null)
   await eventually(() => /client sent too short userid cookie "uid=short"/.test(server.errorLog()))
+})
+
+test('userid: a part of a page knows the identifier of the whole, and makes none', async t => {
+  const { port } = await serveHttp(
+    t,
+    `userid on; userid_flags secure; userid_flags httponly; ssi on; ssi_types *;
+     location = /page { return 200 '$uid_set|<!--#include virtual="/part" -->'; }
+     location = /part { userid off; return 200 '$uid_set'; }
+     location = /plain { userid off; return 200 '<!--#include virtual="/makes" -->'; }
+     location = /makes { return 200 '[$uid_set]'; }`,
+  )
+  const page = await request({ address: port, path: '/page' })
+  const [whole, part] = page.text.split('|')
+  assert.match(whole!, /^uid=[0-9A-F]{32}$/)
+  assert.equal(part, whole)
+  assert.match(page.header('set-cookie')!, /; secure; httponly$/)
+  const plain = await request({ address: port, path: '/plain' })
+  assert.deepEqual([plain.text, plain.header('set-cookie')], ['[]', null])
 })

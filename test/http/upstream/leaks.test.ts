@@ -63,6 +63,12 @@ async function client(server: HttpServer, i: number): Promise<void> {
   }
 }
 
+/** On the heap, and Buffers beside it. */
+function bytes(): number {
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
 function descriptors(): number {
   return readdirSync('/proc/self/fd').length
 }
@@ -112,7 +118,7 @@ test(`${COUNT} faulty requests leave nothing behind`, { timeout: COUNT * 60 + 60
   // Everything that is made once is made.
   await batch(0, faults.length * 8)
   await settled()
-  const before = { fds: descriptors(), timers: armed(), heap: process.memoryUsage().heapUsed }
+  const before = { fds: descriptors(), timers: armed(), bytes: bytes(), rss: process.memoryUsage().rss }
   await batch(0, COUNT)
   const view = await settled()
   assert.ok(view.peers[0].requests + view.peers[1].requests >= COUNT / 2)
@@ -126,7 +132,10 @@ test(`${COUNT} faulty requests leave nothing behind`, { timeout: COUNT * 60 + 60
     20_000,
   )
   collectGarbage()
-  const grown = process.memoryUsage().heapUsed - before.heap
-  t.diagnostic(`${grown} bytes, ${descriptors() - before.fds} descriptors, ${armed() - before.timers} timers more`)
+  const grown = bytes() - before.bytes
+  const rss = process.memoryUsage().rss - before.rss
+  t.diagnostic(
+    `${grown} bytes (${rss} resident), ${descriptors() - before.fds} descriptors, ${armed() - before.timers} timers more`,
+  )
   assert.ok(grown < 6_000_000, `${grown} bytes more`)
 })
