@@ -157,6 +157,17 @@ export function template<D extends string | null>(
   return one(contexts, value as Template, (word, at) => Template.parse(word, at))
 }
 
+/** Conditions: one that is neither empty nor `0` is enough. All occurrences count (ngx_http_set_predicate_slot). */
+export function predicates(contexts: number): Directive<readonly Template[]> {
+  return {
+    in: contexts,
+    args: [1, Infinity],
+    default: [],
+    repeatable: true,
+    parse: (words, at, soFar = []) => [...soFar, ...words.map(word => Template.parse(word, at))],
+  }
+}
+
 /** A directive with braces. `parse` runs when the content has been read: `at.inner` for a context, `at.lines` for
  *  'data'. It may be repeated, and every occurrence adds to the list. */
 export function block<T>(

@@ -120,10 +120,10 @@ export class RequestBody {
     }
   }
 
-  /** As nginx: a body that is up to a quarter larger than the buffer is not worth a file. */
+  /** As nginx: a body that is up to a quarter larger than the buffer is not worth a file, but in HTTP/2. */
   private memoryMax(r: HttpRequest): number {
     const size = r.location.clientBodyBufferSize
-    return this.declared > size && this.declared < size + (size >> 2) ? this.declared : size
+    return r.version < 20 && this.declared > size && this.declared < size + (size >> 2) ? this.declared : size
   }
 
   private remember(r: HttpRequest, chunk: Buffer): void {

@@ -109,7 +109,10 @@ export class Connection {
   closed = false
   reading = true
   private error: NodeJS.ErrnoException | null = null
+  /** A write has answered false. */
   private awaitingDrain = false
+  /** The stream will tell when it has sent its queue. */
+  private flushing = false
   /** Bytes of text that went past the stream and that the kernel has not taken yet. */
   private textLeft = 0
   private readonly connected: ((handler: ConnectionHandler) => void) | null
@@ -191,7 +194,9 @@ export class Connection {
   /** @param status 0, or -errno */
   textWritten(length: number, status: number): void {
     this.textLeft -= length
-    if (status !== 0 && !this.socket.destroyed) this.socket.destroy(writeError(status))
+    if (status === 0) {
+      if (this.textLeft === 0) this.tellDrain()
+    } else if (!this.socket.destroyed) this.socket.destroy(writeError(status))
   }
 
   /** Writes bytes that stay unchanged until they are sent. False as above. */
@@ -283,29 +288,31 @@ export class Connection {
 
   private settled(): boolean {
     if (this.pending === 0) return true
-    if (!this.awaitingDrain) {
-      this.awaitingDrain = true
+    this.awaitingDrain = true
+    if (!this.flushing && this.socket.writableLength > 0 && !this.socket.writableEnded) {
+      this.flushing = true
       this.awaitFlush()
     }
     return false
   }
 
-  /** Has onFlushed() called when everything written so far has gone: then an empty write's callback comes. */
+  /** Has flushed() called when the stream's queue, as it is now, has gone: then an empty write's callback comes. */
   protected awaitFlush(): void {
     this.socket.write(NOTHING, this.flushed())
   }
 
   protected flushed(): (error?: Error | null) => void {
     return error => {
+      this.flushing = false
       // After an error nothing has gone anywhere: the close that follows tells.
-      if (!error) this.onFlushed()
+      if (!error) this.tellDrain()
     }
   }
 
-  private onFlushed(): void {
+  private tellDrain(): void {
+    if (!this.awaitingDrain || this.closed || this.socket.destroyed || !this.settled()) return
     this.awaitingDrain = false
-    if (this.closed || this.socket.destroyed) return
-    if (this.settled()) this.handler.onDrain()
+    this.handler.onDrain()
   }
 }
 

@@ -13,7 +13,7 @@ export interface FrontEvents {
 
 /** MB of a thread's memory for what is new, of which V8 has up to three: by itself it takes 16, and keeps them. Ten thousand
  *  requests that wait have then made it grow by more than they need themselves. */
-const SEMI_SPACE = '--max-semi-space-size=4'
+const SEMI_SPACE = '--max-semi-space-size=2'
 
 /** How long a front that was told to end at once may take. */
 const FAST_END_MS = 3000

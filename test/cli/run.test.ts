@@ -63,7 +63,7 @@ test('the pid file appears when everything accepts', async t => {
   assert.equal(server.processes().length, 2)
 })
 
-test('the program answers within 400 ms of its start', async t => {
+test('the program answers soon after its start', async t => {
   await serve(t, conf()).then(server => server.stop()) // Fills the compile cache.
   let best = Infinity
   // The machine may be busy with something else: what is asserted is that nothing waits for a long timer.

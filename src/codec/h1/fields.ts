@@ -11,10 +11,8 @@ export const FIELD_INVALID = -1
 export const FIELD_TOO_LONG = -2
 export const FIELDS_TOO_MANY = -3
 
-/** Fields there is room for at first. */
-const FIELDS_USUAL = 16
-
-/** Numbers per field in `spans`: the known name's number, and where name and value begin and end. */
+/** Numbers per field in `spans`: the known name's number, and where name and value begin and end. An ordinary array has them:
+ *  a typed one is four objects, and every request that waits has its own. */
 export const SPAN = 5
 
 const HTAB = 9
@@ -56,7 +54,7 @@ export class FieldBlock {
   error = ''
   /** The last line that ignore_invalid_headers left out, for the error log; empty if there was none. */
   dropped = ''
-  spans: Int32Array = new Int32Array(SPAN * FIELDS_USUAL)
+  spans: number[] = []
   /** Bytes of the head that need not be looked at again: complete lines. 0 before the first. */
   scanned = 0
   /** Within the line that is not complete: how far it was read (0: not at all), where its name ends, what the name has. */
@@ -116,7 +114,7 @@ export class FieldBlock {
       names.length = 0
       values.length = 0
     }
-    if (this.spans.length > SPAN * 128) this.spans = new Int32Array(SPAN * FIELDS_USUAL)
+    if (this.spans.length > SPAN * 128) this.spans = []
   }
 }
 
@@ -130,7 +128,7 @@ export function scanFields(
 ): number {
   const fieldMax = limits.fieldMax
   const headStop = Math.min(end, start + limits.headMax)
-  let spans = block.spans
+  const { spans } = block
   let line = start + block.scanned
   for (;;) {
     const stop = Math.min(headStop, line + fieldMax)
@@ -175,7 +173,6 @@ export function scanFields(
       while (valueEnd > valueStart && isBlank(bytes[valueEnd - 1]!)) valueEnd--
       if (block.count >= limits.fieldsMax) return FIELDS_TOO_MANY
       const at = block.count++ * SPAN
-      if (at >= spans.length) spans = grow(block)
       spans[at] = knownName(bytes, line, nameEnd)
       spans[at + 1] = line - start
       spans[at + 2] = nameEnd - start
@@ -293,11 +290,4 @@ export function isToken(name: string): boolean {
 export function looksLikeFraming(name: string): boolean {
   const bare = name.replace(/[^a-z0-9]/g, '')
   return bare === 'contentlength' || bare === 'transferencoding'
-}
-
-function grow(block: FieldBlock): Int32Array {
-  const wider = new Int32Array(block.spans.length * 2)
-  wider.set(block.spans)
-  block.spans = wider
-  return wider
 }

@@ -5,7 +5,7 @@ import type { Directive, Directives } from '../../config/directive.ts'
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { parseSeconds } from '../../config/units.ts'
-import { bitmask, flag, list, number, offset, one, template, time } from '../../config/values.ts'
+import { bitmask, flag, list, number, offset, one, predicates, template, time } from '../../config/values.ts'
 import type { LocationBuilder, Value } from '../module.ts'
 import { fileSending, type FileSending } from '../send-file.ts'
 import { Registry, RegistryKey, type HttpSetup } from '../setup.ts'
@@ -33,14 +33,6 @@ const valid = list<Validity>(anywhere, [1, Infinity], (args, at) => {
   return { statuses: statuses.length === 0 ? [200, 301, 302] : statuses, seconds }
 })
 
-const predicates = (): Directive<readonly Template[]> => ({
-  in: anywhere,
-  args: [1, Infinity],
-  default: [],
-  repeatable: true,
-  parse: (words, at, soFar = []) => [...soFar, ...words.map(word => Template.parse(word, at))],
-})
-
 const GET = 1
 const HEAD = 2
 const POST = 4
@@ -59,8 +51,8 @@ const common = {
     return word === 'off' ? null : Template.parse(word, at)
   }),
   cache_key: template(anywhere, null),
-  cache_bypass: predicates(),
-  no_cache: predicates(),
+  cache_bypass: predicates(anywhere),
+  no_cache: predicates(anywhere),
   cache_valid: valid,
   cache_min_uses: number(anywhere, 1),
   cache_max_range_offset: offset(anywhere, Infinity),

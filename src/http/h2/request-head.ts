@@ -227,15 +227,11 @@ function add(head: RequestHead, name: string, value: string, id: number): void {
   const i = head.count++
   head.names[i] = name
   head.values[i] = value
+  const { spans } = head
   const at = i * SPAN
-  if (at >= head.spans.length) {
-    const wider = new Int32Array(head.spans.length * 2)
-    wider.set(head.spans)
-    head.spans = wider
-  }
-  head.spans[at] = id
+  spans[at] = id
   // The text has no fields: a name is spelled one way only.
-  head.spans[at + 1] = head.spans[at + 2] = 0
+  for (let k = 1; k < SPAN; k++) spans[at + k] = 0
 }
 
 /** What several fields say together. */

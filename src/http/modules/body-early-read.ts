@@ -1,8 +1,8 @@
 // client_body_early_read: the whole body is read before the request goes anywhere, so that rewrite rules and limits may look at
 // it (ngx_http_read_early_body).
 
-import { HTTP, SERVER, type Directive } from '../../config/directive.ts'
-import { Template } from '../../config/template.ts'
+import { HTTP, SERVER } from '../../config/directive.ts'
+import { predicates } from '../../config/values.ts'
 import { ERR } from '../../log/error-log.ts'
 import { httpModule, NEXT, WAIT, type Value } from '../module.ts'
 import { resume } from '../phases.ts'
@@ -10,13 +10,7 @@ import type { HttpRequest } from '../request.ts'
 import { readRequestBody } from '../request-body.ts'
 
 const directives = {
-  client_body_early_read: {
-    in: HTTP | SERVER,
-    args: [1, Infinity],
-    default: [],
-    repeatable: true,
-    parse: (words, at, soFar = []) => [...soFar, ...words.map(word => Template.parse(word, at))],
-  } satisfies Directive<readonly Template[]>,
+  client_body_early_read: predicates(HTTP | SERVER),
 }
 
 export const bodyEarlyRead = httpModule({

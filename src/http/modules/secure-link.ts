@@ -12,7 +12,7 @@ const everywhere = HTTP | SERVER | LOCATION
 const directives = {
   secure_link: template(everywhere, null),
   secure_link_md5: template(everywhere, null),
-  secure_link_secret: str(LOCATION, null),
+  secure_link_secret: str(everywhere, null),
 }
 
 interface SecureLink {

@@ -25,6 +25,7 @@ const directives = {
     args: [0, 1],
     default: false,
     inheritedBy: 0,
+    repeatable: true,
     parse: () => true,
   } satisfies Directive<boolean>,
 }

@@ -28,7 +28,7 @@ test('response head: the usual answer gives its parts, spelled as sent', () => {
 test('response head: status lines that servers send', () => {
   assert.equal(accepted('HTTP/1.1 200\r\n\r\n').statusText, '200')
   assert.equal(accepted('HTTP/1.1 200 \r\n\r\n').statusText, '200 ')
-  assert.equal(accepted('HTTP/1.0 403.7 Forbidden\n\n').statusText, '403.7 Forbidden')
+  assert.equal(accepted('HTTP/1.0 403.7 Forbidden\n\n').statusText, '403 Forbidden')
   assert.equal(accepted('HTTP/1.1 100 Continue\r\n\r\n').code, 100)
   assert.equal(accepted('HTTP/1.1  999 \xe9t\xe9\r\n\r\n').code, 999)
 })

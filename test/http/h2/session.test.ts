@@ -373,6 +373,23 @@ test('http2: a body is refused from who has not agreed to how little of it may c
   assert.equal((await client.response(5)).body, 'body')
 })
 
+test('http2: a body beyond client_body_buffer_size is in a file, were it by a byte', async t => {
+  const back = await origin(t, () => reply('x'))
+  const { port } = await serveHttp(
+    t,
+    `http2 on; client_body_buffer_size 512; location / { proxy_pass http://127.0.0.1:${back.port}; add_header X-F "$request_body_file"; }`,
+  )
+  const client = await http2(t, port)
+  for (const [stream, size, file] of [
+    [1, 512, /^$/],
+    [3, 513, /client_body_temp/],
+  ] as const) {
+    const length = ['content-length', `${size}`] as const
+    client.send(headers(stream, post('/', [length]), END_HEADERS), frame(0, END_STREAM, stream, 'x'.repeat(size)))
+    assert.match((await client.response(stream)).fields.get('x-f') ?? '', file)
+  }
+})
+
 test('http2: streams beyond http2_max_concurrent_streams are refused', async t => {
   const back = await origin(t, () => {})
   const { port } = await serveHttp(

@@ -146,7 +146,9 @@ test('where proxy_pass speaks HTTP/2 the check is a GET over HTTP/2, and `match`
     [stream => stream.respond({ ':status': 503 }, { endStream: true }), /unexpected status 503/],
   ] as readonly [Handler, RegExp][]) {
     back.answer = answer
-    await eventually(() => problem.test(server.errorLog())).catch(() => assert.fail(`${String(problem)} ${server.errorLog().slice(-600)}`))
+    await eventually(() => problem.test(server.errorLog())).catch(() =>
+      assert.fail(`${String(problem)} ${server.errorLog().slice(-600)}`),
+    )
   }
 })
 

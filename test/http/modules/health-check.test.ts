@@ -170,12 +170,13 @@ test('what cannot be meant is refused', async t => {
     /requires upstream "u" to be in shared memory/,
     'upstream u { server 127.0.0.1:1; }',
   )
-  await refused('return 200; health_check;', /needs a "proxy_pass" to a group/)
+  await refused('return 200; health_check;', /needs a "proxy_pass" or "grpc_pass" to a group/)
   await refused('proxy_pass http://u; health_check match=none;', /match "none" not found/)
   await refused('proxy_pass http://u; health_check interval=0;', /invalid parameter "interval=0"/)
   await refused('proxy_pass http://u; health_check uri=x;', /invalid parameter "uri=x"/)
   await refused('proxy_pass http://u; health_check persistent;', /"persistent" parameter requires "mandatory"/)
-  await refused('proxy_pass http://u; health_check type=grpc;', /type "grpc" are not supported/)
+  await refused('proxy_pass http://u; health_check type=grpc;', /"type=grpc" needs a "grpc_pass"/)
+  await refused('proxy_pass http://u; health_check type=smtp;', /type "smtp" are not supported/)
   const match = (inside: string): string => `upstream u { zone z 64k; server 127.0.0.1:1; } match m { ${inside} }`
   await refused('return 200;', /invalid status "abc"/, match('status abc;'))
   await refused('return 200;', /unknown directive "what"/, match('what 1;'))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { serveHttp } from '../../helpers/http.ts'
-import { eventually, get, origin, reply } from '../../helpers/index.ts'
+import { eventually, get, origin, reply, request } from '../../helpers/index.ts'
 
 test('post_action tells another server how a request ended, behind the client’s back', async t => {
   const account = await origin(t, reply('noted'))
@@ -23,4 +23,7 @@ test('post_action tells another server how a request ended, behind the client’
   assert.equal((await get(server.port, '/page2')).text, 'page2')
   await eventually(() => account.requests.length === 2)
   assert.equal(account.requests[1]!.target, '/done?a')
+  assert.equal((await request({ address: server.port, path: '/page', method: 'HEAD' })).status, 200)
+  await eventually(() => account.requests.length === 3)
+  assert.equal(account.requests[2]!.method, 'HEAD')
 })

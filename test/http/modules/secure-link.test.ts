@@ -41,3 +41,14 @@ test('the older way: digest of link and secret in the path, the variable is the 
   assert.equal(await ask('/old/short/a'), '<>')
   assert.equal(await ask('/none'), '<>')
 })
+
+test('the older way’s secret may be the server’s; a location with the newer way does without it', async t => {
+  const { port } = await serveHttp(
+    t,
+    `secure_link_secret word; location /p/ { return 200 <$secure_link>; }
+     location /new/ { secure_link $arg_md5; secure_link_md5 x; return 200 <$secure_link>; }`,
+  )
+  const hex = createHash('md5').update('aword').digest('hex')
+  assert.equal((await get(port, `/p/${hex}/a`)).text, '<a>')
+  assert.equal((await get(port, `/new/${hex}/a?md5=${digest('x')}`)).text, '<1>')
+})

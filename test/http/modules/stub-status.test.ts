@@ -10,7 +10,7 @@ const server: Server = await serve(
     server {
       listen 127.0.0.1:%%PORT_0%%;
       location / { add_header X-Counts "$connections_active $connections_reading $connections_writing $connections_waiting"; return 200; }
-      location /status { stub_status; }
+      location /status { stub_status; stub_status on; }
       location /gif { empty_gif; }
     }
   }`,

@@ -139,8 +139,8 @@ export class Return extends Rule {
   run(r: HttpRequest): number {
     const { status, text } = this
     if (status >= 400 && (text === null || text.constant === '')) return status
-    // The text may say it ($status).
-    r.status = status
+    // The text may say it ($status); an error page's is that of the error.
+    r.status = r.errorStatus === 0 ? status : r.errorStatus
     const body = this.constant ?? text?.get(r) ?? ''
     if (status === 301 || status === 302 || status === 303 || status === 307 || status === 308) {
       r.redirect = body

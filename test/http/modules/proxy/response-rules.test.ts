@@ -83,10 +83,11 @@ test('proxy_limit_rate: a response is read no faster, and arrives whole', async 
   const body = 'x'.repeat(30_000)
   const up = await origin(t, request => (request.target === '/close' ? '' : reply(body)))
   const server = await serveHttp(t, `proxy_limit_rate $arg_rate; location / { proxy_pass http://${up.path}; }`)
+  // The second's worth of the present second goes at once, that of the next one with it if it begins just then.
   const start = performance.now()
-  assert.equal((await get(server.port, '/?rate=20000')).text, body)
+  assert.equal((await get(server.port, '/?rate=10000')).text, body)
   const between = performance.now() - start
-  assert.ok(between >= 450, `30 kB at 20 kB a second took ${between} ms`)
+  assert.ok(between >= 450, `30 kB at 10 kB a second took ${between} ms`)
   for (const path of ['/', '/?rate=0']) {
     await quick(450, async () => assert.equal((await get(server.port, path)).text, body))
   }
@@ -105,7 +106,7 @@ test('proxy_limit_rate: a body that ends with its connection is whole, and a cli
 })
 
 test('X-Accel-Limit-Rate: the client gets it no faster, unless it is ignored or not buffered', async t => {
-  const body = 'x'.repeat(3000)
+  const body = 'x'.repeat(6000)
   const up = await origin(t, request => {
     const unbuffered = request.target === '/unbuffered' ? { 'X-Accel-Buffering': 'no' } : {}
     return reply(body, { 'X-Accel-Limit-Rate': '2000', ...unbuffered })
