@@ -24,6 +24,10 @@ export const requests: Texts = {
   client_body_in_file_only: {
     text: 'Writes each request body that is read to a file, however short it is: `clean` removes it when the request ends, `on` leaves it there. `$request_body_file` is its name.',
   },
+  client_body_early_read: {
+    args: 'TEXT …',
+    text: 'Requests for which one of the texts is neither empty nor `0` have their whole body read before anything else is done with them, so that `$request_body` is there for rewrite rules, maps and limits. `client_max_body_size` of the server holds while it is read.',
+  },
   client_body_timeout: {
     text: 'How long a client may send nothing of a body that is waited for; then the request ends with 408.',
   },

@@ -24,6 +24,7 @@ export const topics: readonly Topic[] = [
       core: 'The core of HTTP: servers, locations, and the life of a connection and a request.',
       http2: 'HTTP/2.',
       rewrite: 'Rules that change paths, set variables, and end requests.',
+      'body-early-read': 'Bodies read before anything else happens.',
       'try-files': 'The first of several files or URIs.',
       'proxy-protocol': 'What the PROXY protocol in front of a connection has told.',
     },

@@ -6,7 +6,7 @@ import { latin1 } from '../codec/h1/fields.ts'
 import { HostName, parseHost } from '../codec/h1/host.ts'
 import { PREFACE } from '../codec/h2/constants.ts'
 import { BROKEN, header, mayBegin, ProxyProtocol, readProxyProtocol, SPOKE_TLS } from '../codec/proxy-protocol.ts'
-import { HANDSHAKE, readClientHello } from '../codec/tls-client-hello.ts'
+import { HANDSHAKE, readClientHello, type ClientHello } from '../codec/tls-client-hello.ts'
 import * as uwsgi from '../codec/uwsgi.ts'
 import { ConfigError } from '../config/errors.ts'
 import { ERR, INFO } from '../log/error-log.ts'
@@ -156,15 +156,15 @@ export class Opening {
       return end - start
     }
     const { spelledName } = hello
-    const isName = spelledName !== '' && parseHost(spelledName, 0, spelledName.length, hostName)
-    const named = isName ? listen.serverNamed(hostName.name) : null
+    const name = nameIn(hello)
+    const named = name === null ? null : listen.serverNamed(name)
     const server = named ?? listen.defaultServer
     const negotiated = server.tls.settings === null ? listen.defaultServer : server
     if (server.tls.rejects || negotiated.tls.settings === null) {
       owner.note(INFO, `handshake rejected while SSL handshaking, server name: "${spelledName}"`)
       return refuse(owner, UNRECOGNIZED_NAME)
     }
-    owner.tls = new ClientTls(hello, server, named === null ? null : hostName.name, negotiated)
+    owner.tls = new ClientTls(hello, server, named === null ? null : name, negotiated)
     const settings = settingsFor(owner, negotiated.tls.settings, negotiated)
     if (settings === null) return refuse(owner, INTERNAL_ERROR)
     const received = bytes.subarray(start, end)
@@ -203,6 +203,12 @@ function settingsFor(owner: OpeningOwner, source: TlsSource, server: ServerRunti
     owner.note(ERR, `${error.message} while SSL handshaking`)
     return null
   }
+}
+
+/** The server that a client asks for, as names are compared: in lower case, without the last dot. Null: it asks for none. */
+export function nameIn({ spelledName }: ClientHello): string | null {
+  if (spelledName === '' || !parseHost(spelledName, 0, spelledName.length, hostName)) return null
+  return hostName.name
 }
 
 function refuse(owner: OpeningOwner, alert: Buffer): number {

@@ -13,7 +13,7 @@ import { freshSlots } from '../http/module.ts'
 import { execute } from '../http/regex.ts'
 import type { HttpRequest } from '../http/request.ts'
 import type { ListenRuntime } from '../http/runtime.ts'
-import { logTlsError, Opening, type OpeningOwner } from '../http/session-opening.ts'
+import { logTlsError, nameIn, Opening, type OpeningOwner } from '../http/session-opening.ts'
 import type { Session, Sessions } from '../http/sessions.ts'
 import type { ClientTls } from '../http/ssl/client-tls.ts'
 import { countClosed } from '../zone/connection-counts.ts'
@@ -233,11 +233,12 @@ export class StreamSession implements OpeningOwner, Session {
     this.start()
   }
 
-  private chooseServer({ serverName }: ClientHello): void {
-    const named = serverName === '' ? null : this.listen.serverNamed(serverName)
-    if (named === null) return
+  private chooseServer(hello: ClientHello): void {
+    const name = nameIn(hello)
+    const named = name === null ? null : this.listen.serverNamed(name)
+    if (name === null || named === null) return
     this.server = named as unknown as StreamServer
-    if (this.listen.matchedName !== null) execute(asRequest(this), this.listen.matchedName, serverName)
+    if (this.listen.matchedName !== null) execute(asRequest(this), this.listen.matchedName, name)
   }
 
   private start(): void {

@@ -53,6 +53,9 @@ stream {
            proxy_pass 127.0.0.1:%%PORT_12%%; proxy_protocol v2; }
   server { listen 127.0.0.1:%%PORT_12%% proxy_protocol;
            return "$proxy_protocol_addr $proxy_protocol_tlv_authority $proxy_protocol_tlv_ssl_version $proxy_protocol_tlv_ssl_verify"; }
+  server { listen 127.0.0.1:%%PORT_13%% ssl; ssl_certificate one.test.crt; ssl_certificate_key one.test.key; return other; }
+  server { listen 127.0.0.1:%%PORT_13%% ssl; ssl_certificate one.test.crt; ssl_certificate_key one.test.key;
+           server_name one.test; return named; }
   server { listen 127.0.0.1:%%PORT_9%%; proxy_pass 127.0.0.1:${plain}; proxy_timeout 1s; }
   server { listen 127.0.0.1:%%PORT_10%%; proxy_pass 127.0.0.1:${plain}; proxy_download_rate 10k; proxy_half_close on; }
 }
@@ -105,6 +108,19 @@ test('an upstream may speak first, and those who are denied hear nothing', async
   socket.destroy()
   assert.equal(await talk(plainTo(1, '127.0.0.2'), '', false), '')
   await eventually(() => log('access').includes(`${port(1)} TCP 403 0/0`))
+})
+
+test('a server is found by the name in the hello, however it is spelled', async () => {
+  for (const [servername, expected] of [
+    ['one.test', 'named'],
+    ['One.Test.', 'named'],
+    ['two.test', 'other'],
+  ] as const) {
+    const socket = tls.connect({ port: port(13), host: '127.0.0.1', rejectUnauthorized: false, servername })
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    assert.equal(answer.toString(), expected, servername)
+    socket.destroy()
+  }
 })
 
 test('TLS may end here, begin here, or pass through unread but for the name', async () => {
