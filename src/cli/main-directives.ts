@@ -101,7 +101,10 @@ export const mainDirectives = {
   timer_resolution: accepted(time(MAIN, 0)),
   lock_file: accepted(str(MAIN, null)),
   pcre_jit: accepted(flag(MAIN, false)),
-  ssl_engine: refused(MAIN, '"ssl_engine" is not supported: Node\'s OpenSSL loads no engines, keys are read from files'),
+  ssl_engine: refused(
+    MAIN,
+    '"ssl_engine" is not supported: Node\'s OpenSSL loads no engines, keys are read from files',
+  ),
   thread_pool: accepted(list(MAIN, [2, 3], args => args)),
   debug_points: accepted(oneOf(MAIN, ['stop', 'abort'], null)),
   load_module: accepted(list(MAIN, [1, 1], loadModule)),
