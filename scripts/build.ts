@@ -10,7 +10,7 @@ const ENTRIES = [
   'src/cli/main.ts',
   'src/cli/front.ts',
   'src/cli/thread.ts',
-  'src/http/password-thread.ts',
+  'src/http/access/password-thread.ts',
   'src/app/workers/node-worker.ts',
 ]
 

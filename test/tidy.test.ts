@@ -72,6 +72,21 @@ test('a module does not import another, but its own folder', () => {
   assert.equal(direction('src/http/modules/proxy/a.ts', './b.ts', '../../request.ts'), '')
 })
 
+test('within src/http, code is imported from earlier layers, and types from anywhere', () => {
+  const said = (path: string, text: string): string => tidy.httpLayers({ path, text }).join()
+  assert.match(said('src/http/output.ts', "import { a } from './files/b.ts'"), /files\/b\.ts, of a later layer/)
+  assert.match(said('src/http/session/a.ts', "import {\n  a,\n} from '../upstream/b.ts'"), /of a later layer/)
+  assert.match(said('src/http/unheard/a.ts', ''), /not in HTTP_LAYERS/)
+  assert.equal(
+    said('src/http/output.ts', "import type { A } from './files/b.ts'\nimport { c } from './request.ts'"),
+    '',
+  )
+  assert.equal(
+    said('src/http/upstream/a.ts', "import { a } from '../cache/b.ts'\nimport { c } from '../files/d.ts'"),
+    '',
+  )
+})
+
 test('a module that the list does not name is told', () => {
   const file = (path: string, text = ''): SourceFile => ({ path: `src/http/modules/${path}`, text })
   const index = file('index.ts', "import { gzip } from './gzip.ts'\nimport { proxy } from './proxy/proxy.ts'\n")
@@ -112,6 +127,7 @@ test('a file without a head comment, and one too long, are told', () => {
 })
 
 test('src: imports go the way of the table', () => check(sources.flatMap(tidy.importDirection)))
+test('src/http: imports go the way of its layers', () => check(sources.flatMap(tidy.httpLayers)))
 test('src: every module is in the list of modules', () => check(tidy.listedModules(sources)))
 test('src: node:http is not on the path of traffic', () => check(sources.flatMap(tidy.ownCodec)))
 test('all files: types can be stripped', () => check(files.flatMap(tidy.erasable)))

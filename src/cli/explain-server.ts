@@ -2,8 +2,8 @@
 
 import { isIP } from 'node:net'
 import { canonicalAddress } from '../lib/networks.ts'
-import type { CompiledHttp } from '../http/compile.ts'
-import { coreDirectives } from '../http/core.ts'
+import type { CompiledHttp } from '../http/server/compile.ts'
+import { coreDirectives } from '../http/core/core.ts'
 import type { Notes, ServerNote } from '../http/notes.ts'
 import type { ListenRuntime, ServerRuntime } from '../http/runtime.ts'
 import { regex } from '../http/regex.ts'

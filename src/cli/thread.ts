@@ -2,7 +2,7 @@
 
 import { threadId } from 'node:worker_threads'
 import { BundleSource } from '../config/source.ts'
-import type { CompiledHttp } from '../http/compile.ts'
+import type { CompiledHttp } from '../http/server/compile.ts'
 import type { CompiledStream } from '../stream/compile.ts'
 import type { ThreadServices } from '../http/setup.ts'
 import { ErrorLog, LogFiles, WARN } from '../log/error-log.ts'

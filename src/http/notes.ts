@@ -3,7 +3,7 @@
 // if somebody asks (CompileOptions.notes); what requests run through is the same with them and without.
 
 import type { Place, Scope } from '../config/directive.ts'
-import type { ListenDeclaration } from './listen.ts'
+import type { ListenDeclaration } from './core/listen.ts'
 import type { HttpModule } from './module.ts'
 import type { Step } from './phases.ts'
 import type { HttpRequest } from './request.ts'

@@ -5,8 +5,8 @@ import { STREAM, STREAM_SERVER, type Site } from '../config/directive.ts'
 import { Template } from '../config/template.ts'
 import { accepted, block, flag, list, number, size, template, time } from '../config/values.ts'
 import { variableName } from '../http/cached-variable.ts'
-import { listen, parseListen, type ListenDeclaration } from '../http/listen.ts'
-import { serverName } from '../http/server-names.ts'
+import { listen, parseListen, type ListenDeclaration } from '../http/core/listen.ts'
+import { serverName } from '../http/core/server-names.ts'
 
 const anywhere = STREAM | STREAM_SERVER
 

@@ -2,7 +2,7 @@
 // header, a TLS client's hello) it is a listener as any other.
 
 import { ConfigError } from '../config/errors.ts'
-import { AddressServers } from '../http/address-servers.ts'
+import { AddressServers } from '../http/server/address-servers.ts'
 import type { StreamServer } from './module.ts'
 
 export class StreamListen extends AddressServers<StreamServer> {

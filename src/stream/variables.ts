@@ -1,8 +1,8 @@
 // The variables of sessions (ngx_stream_variables.c, ngx_stream_ssl_preread_module): what they share with requests comes from
-// http/variables.ts.
+// http/server/variables.ts.
 
 import type { Variable } from '../http/module.ts'
-import { coreVariables } from '../http/variables.ts'
+import { coreVariables } from '../http/server/variables.ts'
 import type { ClientHello } from '../codec/tls-client-hello.ts'
 import { ofSession } from './module.ts'
 import { exchangeOf } from './proxy/exchange.ts'

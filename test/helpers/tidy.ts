@@ -47,6 +47,20 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   admin: ['http', 'lib', 'log'],
 }
 
+/** The layers of src/http: code (types aside) goes to a folder of an earlier row or of the same one. The first is what lies in
+ *  src/http itself, the contract; the last composes, and only it knows all. */
+export const HTTP_LAYERS: readonly (readonly string[])[] = [
+  [''],
+  ['core', 'log', 'access', 'ssl', 'acme'],
+  ['session', 'h2'],
+  ['files'],
+  ['filters'],
+  ['upstream', 'cache'],
+  ['app'],
+  ['server'],
+  ['modules'],
+]
+
 /** Files that may be longer than LINES_MAX, with the reason. */
 export const LONG_FILES: Readonly<Record<string, string>> = {}
 
@@ -100,6 +114,27 @@ function forbidden(path: string, from: string, target: string): string | null {
   const allowed = MAY_IMPORT[from]!
   if (allowed.includes(to)) return null
   return `src/${from} may use ${allowed.join(', ') || 'nothing of ours'}, not ${to}: move the code down, or pass it in`
+}
+
+/** Imports of code within src/http that go against its layers. */
+export function httpLayers({ path, text }: SourceFile): string[] {
+  const from = httpLayer(path)
+  if (from === null || path === MODULE_INDEX) return []
+  if (from < 0) return [`${path}: its folder is not in HTTP_LAYERS: give it a place in test/helpers/tidy.ts`]
+  const code = text.replaceAll(/^(?:import|export) type\b[^'"`;]*?\bfrom\s*['"][^'"]+['"]/gm, '')
+  return importsOf(code).flatMap(specifier => {
+    const target = specifier.startsWith('.') ? join(dirname(path), specifier) : specifier
+    const to = httpLayer(target)
+    return to !== null && to > from
+      ? [`${path} imports ${target}, of a later layer (HTTP_LAYERS): move the code down`]
+      : []
+  })
+}
+
+/** -1: in no layer; null: outside src/http. */
+function httpLayer(path: string): number | null {
+  const match = /^src\/http\/(?:([^/]+)\/)?/.exec(path)
+  return match === null ? null : HTTP_LAYERS.findIndex(row => row.includes(match[1] ?? ''))
 }
 
 /** The row of the table a file belongs to; null outside src. */

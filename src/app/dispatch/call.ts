@@ -1,5 +1,5 @@
 // A request as the dispatch sees it: something that waits its turn, is sent to a worker and told what comes back. What it
-// means to a client is the business of whoever makes one (http/app-exchange.ts).
+// means to a client is the business of whoever makes one (http/app/exchange.ts).
 
 /** How a call reaches its worker: all of a connection (WorkerLink), or one stream on it (Lane). */
 export interface Carrier {

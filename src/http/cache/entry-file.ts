@@ -4,7 +4,7 @@
 //   48 variant │ 64 key, vary, head, body …
 
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
-import { OpenFile, REGULAR } from '../open-file.ts'
+import { OpenFile, REGULAR } from '../files/open-file.ts'
 
 const MAGIC = 0x31435450
 const START = 64

@@ -2,7 +2,7 @@
 // (ngx_http_upstream_cache_send).
 
 import { dropField } from '../altered-body.ts'
-import { FileParts, type FileMoving } from '../file-parts.ts'
+import { FileParts, type FileMoving } from '../files/file-parts.ts'
 import { EMPTY, LAST, respond, sendHead } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
 import type { Exchange } from '../upstream/exchange.ts'

@@ -4,7 +4,7 @@
 import { httpDate } from '../../codec/h1/write.ts'
 import { ByteWriter } from '../../codec/h2/byte-writer.ts'
 import { HpackEncoder, PLAIN } from '../../codec/h2/hpack-encoder.ts'
-import { locationValue } from '../upstream/field-value.ts'
+import { locationValue } from '../field-value.ts'
 import type { HttpRequest } from '../request.ts'
 
 /** Fields that are about a connection, which HTTP/2 knows otherwise (RFC 9113, 8.2.2). */

@@ -22,9 +22,9 @@ import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { INFO } from '../../log/error-log.ts'
 import type { Connection, ConnectionHandler } from '../../net/connection.ts'
 import { countClosed, countMove, GONE, WAITING, WRITING } from '../../zone/connection-counts.ts'
-import { ClientSession } from '../client-session.ts'
+import { ClientSession } from '../session/client-session.ts'
 import type { ServerRuntime } from '../runtime.ts'
-import type { Sessions } from '../sessions.ts'
+import type { Sessions } from '../session/sessions.ts'
 import { Http2Stream } from './stream.ts'
 
 /** Bytes waiting for a client that takes none. */

@@ -14,7 +14,7 @@ import {
 import { NetworkRules } from '../../lib/cidr.ts'
 import { parseAddress, parseNetwork, type Network } from '../../lib/networks.ts'
 import { ERR } from '../../log/error-log.ts'
-import { accessDirectives, addAccessCheck, ALLOWED } from '../access-phase.ts'
+import { accessDirectives, addAccessCheck, ALLOWED } from '../access/access-phase.ts'
 import { httpModule, NEXT } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 

@@ -9,7 +9,7 @@ import { BodyStage, EMPTY, LAST } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
 import { InsertedOutput, PostponedBody, type PartsOwner } from '../postponed.ts'
 import { makeSubrequest } from '../subrequest.ts'
-import { isListed, typeList, type TypeList } from '../type-list.ts'
+import { isListed, typeList, type TypeList } from '../filters/type-list.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
 

@@ -1,7 +1,7 @@
 // `app_status`: a page of JSON with what each application's queue and workers are doing, for people and for whoever watches.
 
 import { LOCATION, SERVER, type Directive } from '../../config/directive.ts'
-import { APPLICATIONS, type Application } from '../application.ts'
+import { APPLICATIONS, type Application } from '../app/application.ts'
 import { httpModule } from '../module.ts'
 import { RUNS } from '../notes.ts'
 import { respond } from '../output.ts'

@@ -1,11 +1,11 @@
-// Directives for whose word an application gets for how a client came (http/app-trust.ts). Without app_trusted_proxies nobody's
+// Directives for whose word an application gets for how a client came (http/app/trust.ts). Without app_trusted_proxies nobody's
 // is taken.
 
 import { HTTP, SERVER, type Directive, type Site } from '../../config/directive.ts'
 import { list, oneOf, str } from '../../config/values.ts'
 import { parseNetwork, type Network } from '../../lib/networks.ts'
-import { Believer, takeWord, type Trust } from '../app-trust.ts'
-import { TrustedProxies } from '../forwarded-address.ts'
+import { Believer, takeWord, type Trust } from '../app/trust.ts'
+import { TrustedProxies } from '../access/forwarded-address.ts'
 import { httpModule } from '../module.ts'
 
 const anywhere = HTTP | SERVER

@@ -11,7 +11,7 @@ import { COUNT_MASK, SEATS_MAX, SeatTable } from '../../app/dispatch/seats.ts'
 import { APP, HTTP, type Conf, type Site } from '../../config/directive.ts'
 import { parseNumber, parseTime } from '../../config/units.ts'
 import { block, flag, list, number, oneOf, path, size, str, time } from '../../config/values.ts'
-import { Application, APPLICATIONS } from '../application.ts'
+import { Application, APPLICATIONS } from '../app/application.ts'
 import { httpModule } from '../module.ts'
 import type { HttpSetup, ThreadServices } from '../setup.ts'
 

@@ -5,14 +5,14 @@ import { Template } from '../../config/template.ts'
 import { one, template } from '../../config/values.ts'
 import { errorText } from '../../lib/errno.ts'
 import { CRIT, ERR, INFO } from '../../log/error-log.ts'
-import { addAccessCheck, ALLOWED, settleAccess, type AccessPolicy } from '../access-phase.ts'
+import { addAccessCheck, ALLOWED, settleAccess, type AccessPolicy } from '../access/access-phase.ts'
 import { httpModule, NEXT, WAIT, type Value } from '../module.ts'
-import { readUsers, type Users } from '../password-file.ts'
-import { Passwords, PENDING, RIGHT, UNAVAILABLE, WRONG } from '../passwords.ts'
+import { readUsers, type Users } from '../access/password-file.ts'
+import { Passwords, PENDING, RIGHT, UNAVAILABLE, WRONG } from '../access/passwords.ts'
 import { resume } from '../phases.ts'
 import type { HttpRequest } from '../request.ts'
 import { RegistryKey } from '../setup.ts'
-import { fieldValue } from '../upstream/field-value.ts'
+import { fieldValue } from '../field-value.ts'
 
 const contexts = HTTP | SERVER | LOCATION | LIMIT_EXCEPT
 

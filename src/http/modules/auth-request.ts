@@ -4,14 +4,14 @@ import { HTTP, LOCATION, SERVER, type Directive, type Scope, type Site } from '.
 import { Template } from '../../config/template.ts'
 import { one } from '../../config/values.ts'
 import { ERR } from '../../log/error-log.ts'
-import { addAccessCheck, ALLOWED, settleAccess, type AccessPolicy } from '../access-phase.ts'
+import { addAccessCheck, ALLOWED, settleAccess, type AccessPolicy } from '../access/access-phase.ts'
 import { httpModule, Slot, WAIT, type Value } from '../module.ts'
 import { resume } from '../phases.ts'
 import type { HttpRequest } from '../request.ts'
 import { DroppedOutput, makeSubrequest, startSubrequest } from '../subrequest.ts'
 import { upstreamSlot } from '../upstream/exchange.ts'
 import { readValue, valueIndex, writeValue } from '../variable-values.ts'
-import { coreVariables } from '../variables.ts'
+import { coreVariables } from '../server/variables.ts'
 
 interface Assignment {
   readonly name: string

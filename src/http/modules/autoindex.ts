@@ -3,16 +3,16 @@
 import { HTTP, LOCATION, SERVER, type Conf } from '../../config/directive.ts'
 import { flag, oneOf } from '../../config/values.ts'
 import { INFO } from '../../log/error-log.ts'
-import { filePath } from '../document-root.ts'
-import { fileFinder } from '../files-conf.ts'
-import { folderPath, readFolder } from '../folder.ts'
-import { htmlListing, jsonListing, sortEntries, xmlListing } from '../listing.ts'
+import { filePath } from '../files/document-root.ts'
+import { fileFinder } from '../files/files-conf.ts'
+import { folderPath, readFolder } from '../files/folder.ts'
+import { htmlListing, jsonListing, sortEntries, xmlListing } from '../files/listing.ts'
 import { DONE, httpModule, NEXT } from '../module.ts'
 import { dateRule } from '../not-modified.ts'
 import { RUNS } from '../notes.ts'
 import { LAST, sendHead } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
-import type { LinkGuard } from '../symlinks.ts'
+import type { LinkGuard } from '../files/symlinks.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
 

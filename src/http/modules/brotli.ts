@@ -3,13 +3,13 @@
 
 import { HTTP, IF_IN_LOCATION, LOCATION, SERVER } from '../../config/directive.ts'
 import { accepted, buffers, choice, flag, number, size } from '../../config/values.ts'
-import { codingQuality } from '../accept-encoding.ts'
-import { brotliCoder } from '../coder.ts'
-import { offerCoding } from '../compression.ts'
-import { gzipConditions } from '../gzip-conditions.ts'
+import { codingQuality } from '../filters/accept-encoding.ts'
+import { brotliCoder } from '../filters/coder.ts'
+import { offerCoding } from '../filters/compression.ts'
+import { gzipConditions } from '../filters/gzip-conditions.ts'
 import { httpModule } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
-import { typeList } from '../type-list.ts'
+import { typeList } from '../filters/type-list.ts'
 
 const everywhere = HTTP | SERVER | LOCATION | IF_IN_LOCATION
 

@@ -4,9 +4,15 @@
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import { accepted, buffers, flag } from '../../config/values.ts'
 import { reshape } from '../altered-body.ts'
-import { gunzipCoder } from '../coder.ts'
-import { CodingStage } from '../coding-stage.ts'
-import { gzipConditions, gzipQuality, setCoding, varyByEncoding, type GzipConditions } from '../gzip-conditions.ts'
+import { gunzipCoder } from '../filters/coder.ts'
+import { CodingStage } from '../filters/coding-stage.ts'
+import {
+  gzipConditions,
+  gzipQuality,
+  setCoding,
+  varyByEncoding,
+  type GzipConditions,
+} from '../filters/gzip-conditions.ts'
 import { httpModule } from '../module.ts'
 import type { BodyStage } from '../output.ts'
 import type { HttpRequest } from '../request.ts'

@@ -2,9 +2,9 @@
 
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import { oneOf } from '../../config/values.ts'
-import { gzipQuality } from '../gzip-conditions.ts'
+import { gzipQuality } from '../filters/gzip-conditions.ts'
 import { httpModule } from '../module.ts'
-import { serveTwins, type Twin } from '../precompressed.ts'
+import { serveTwins, type Twin } from '../filters/precompressed.ts'
 
 const twin: Twin = { coding: 'gzip', suffix: '.gz', quality: gzipQuality }
 

@@ -3,12 +3,12 @@
 import { HTTP, IF_IN_LOCATION, LOCATION, SERVER, type Directive } from '../../config/directive.ts'
 import { parseSize } from '../../config/units.ts'
 import { accepted, buffers, flag, number, one, size } from '../../config/values.ts'
-import { gzipCoder, type Coder } from '../coder.ts'
-import { compressionOf, offerCoding } from '../compression.ts'
-import { gzipConditions, gzipQuality } from '../gzip-conditions.ts'
+import { gzipCoder, type Coder } from '../filters/coder.ts'
+import { compressionOf, offerCoding } from '../filters/compression.ts'
+import { gzipConditions, gzipQuality } from '../filters/gzip-conditions.ts'
 import { httpModule } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
-import { typeList } from '../type-list.ts'
+import { typeList } from '../filters/type-list.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
 

@@ -16,7 +16,7 @@ import { formatHttpDate, NO_DATE, parseHttpDate } from '../../lib/http-date.ts'
 import { httpModule, type LocationBuilder, type Value } from '../module.ts'
 import type { BodyStage } from '../output.ts'
 import type { HttpRequest, Trailers } from '../request.ts'
-import { fieldValue } from '../upstream/field-value.ts'
+import { fieldValue } from '../field-value.ts'
 
 const everywhere = HTTP | SERVER | LOCATION | IF_IN_LOCATION
 

@@ -4,13 +4,13 @@
 import { HTTP, LOCATION, SERVER, type Directive } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { ALERT, CRIT, ERR } from '../../log/error-log.ts'
-import { filePath } from '../document-root.ts'
-import { fileDirectives, fileFinder } from '../files-conf.ts'
+import { filePath } from '../files/document-root.ts'
+import { fileDirectives, fileFinder } from '../files/files-conf.ts'
 import { internalRedirect } from '../internal-redirect.ts'
 import { httpModule, NEXT, type Value } from '../module.ts'
 import { RUNS } from '../notes.ts'
-import { DIRECTORY, FAILED, type OpenFile } from '../open-file.ts'
-import type { FileFinder } from '../open-file-cache.ts'
+import { DIRECTORY, FAILED, type OpenFile } from '../files/open-file.ts'
+import type { FileFinder } from '../files/open-file-cache.ts'
 import type { HttpRequest } from '../request.ts'
 
 /** Repeated directives of one block make one list. */

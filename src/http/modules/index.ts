@@ -1,7 +1,7 @@
 // Every http module, in the order in which their steps run within a phase and their filters see a head.
 
 import { httpModule, type HttpModule } from '../module.ts'
-import { coreDirectives } from '../core.ts'
+import { coreDirectives } from '../core/core.ts'
 import { access } from './access.ts'
 import { acme } from './acme.ts'
 import { addedParts, addition } from './addition.ts'

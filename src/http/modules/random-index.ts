@@ -2,13 +2,13 @@
 
 import { LOCATION } from '../../config/directive.ts'
 import { flag } from '../../config/values.ts'
-import { filePath } from '../document-root.ts'
-import { fileFinder } from '../files-conf.ts'
-import { folderPath, readFolder } from '../folder.ts'
+import { filePath } from '../files/document-root.ts'
+import { fileFinder } from '../files/files-conf.ts'
+import { folderPath, readFolder } from '../files/folder.ts'
 import { internalRedirect } from '../internal-redirect.ts'
 import { httpModule, NEXT } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
-import type { LinkGuard } from '../symlinks.ts'
+import type { LinkGuard } from '../files/symlinks.ts'
 
 export const randomIndex = httpModule({
   name: 'random-index',

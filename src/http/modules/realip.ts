@@ -4,7 +4,7 @@ import { HTTP, LOCATION, SERVER, STREAM, STREAM_SERVER, type Directive, type Sit
 import { flag, one } from '../../config/values.ts'
 import { parseNetwork, type Network } from '../../lib/networks.ts'
 import { resolveHost } from '../../upstream/resolve.ts'
-import { forwarded, forwardedFrom, forwardedFromFields, TrustedProxies } from '../forwarded-address.ts'
+import { forwarded, forwardedFrom, forwardedFromFields, TrustedProxies } from '../access/forwarded-address.ts'
 import { httpModule, NEXT, Slot } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 

@@ -3,7 +3,7 @@
 import { LOCATION, SERVER, type Directive, type Scope, type Site } from '../../config/directive.ts'
 import { accepted, number } from '../../config/values.ts'
 import { HostTable } from '../../lib/host-table.ts'
-import { coreDirectives } from '../core.ts'
+import { coreDirectives } from '../core/core.ts'
 import { httpModule, LocationSlot } from '../module.ts'
 import { regex, type Pattern } from '../regex.ts'
 import type { HttpRequest } from '../request.ts'

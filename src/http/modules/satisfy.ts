@@ -1,6 +1,6 @@
 // satisfy and auth_delay: what the checks before it in the list amount to (access-phase.ts).
 
-import { accessDirectives, concludeAccess } from '../access-phase.ts'
+import { accessDirectives, concludeAccess } from '../access/access-phase.ts'
 import { httpModule } from '../module.ts'
 
 export const satisfy = httpModule({

@@ -6,9 +6,9 @@ import { flag, list } from '../../config/values.ts'
 import { dropField, reshape } from '../altered-body.ts'
 import { httpModule, type Value } from '../module.ts'
 import { BodyStage, EMPTY, FLUSH, LAST } from '../output.ts'
-import { Pattern, Replacer } from '../replacer.ts'
+import { Pattern, Replacer } from '../filters/replacer.ts'
 import type { HttpRequest } from '../request.ts'
-import { isListed, typeList, type TypeList } from '../type-list.ts'
+import { isListed, typeList, type TypeList } from '../filters/type-list.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
 const PATTERNS_MAX = 255

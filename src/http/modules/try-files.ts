@@ -4,11 +4,11 @@
 import { LOCATION, SERVER, type Directive } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { CRIT } from '../../log/error-log.ts'
-import { fileFinder } from '../files-conf.ts'
+import { fileFinder } from '../files/files-conf.ts'
 import { internalRedirect, namedLocation } from '../internal-redirect.ts'
 import { httpModule, NEXT, type Value } from '../module.ts'
-import { DIRECTORY, FAILED } from '../open-file.ts'
-import type { FileFinder } from '../open-file-cache.ts'
+import { DIRECTORY, FAILED } from '../files/open-file.ts'
+import type { FileFinder } from '../files/open-file-cache.ts'
 import type { HttpRequest } from '../request.ts'
 
 interface Try {

@@ -2,9 +2,9 @@
 
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import { oneOf } from '../../config/values.ts'
-import { codingQuality } from '../accept-encoding.ts'
+import { codingQuality } from '../filters/accept-encoding.ts'
 import { httpModule } from '../module.ts'
-import { serveTwins, type Twin } from '../precompressed.ts'
+import { serveTwins, type Twin } from '../filters/precompressed.ts'
 
 const twin: Twin = { coding: 'zstd', suffix: '.zst', quality: r => codingQuality(r.header('accept-encoding'), 'zstd') }
 

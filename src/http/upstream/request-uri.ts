@@ -2,7 +2,7 @@
 
 import { escapeUri, parseUri, Uri } from '../../codec/h1/uri.ts'
 import type { HttpRequest } from '../request.ts'
-import { targetText } from './field-value.ts'
+import { targetText } from '../field-value.ts'
 
 /** The location's part of the path replaced where proxy_pass has a URI (`passUri`), else the client's own spelling. */
 export function requestUri(r: HttpRequest, passUri: string, fromVariables: boolean, location: string): string {

@@ -2,7 +2,7 @@
 
 import { EMPTY } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
-import { UnbufferedBody } from '../unbuffered-body.ts'
+import { UnbufferedBody } from '../session/unbuffered-body.ts'
 import { keep } from '../../net/read-buffer.ts'
 import { OVER, RELAYING, upstreamSlot } from './exchange.ts'
 import type { Exchange } from './exchange.ts'

@@ -1,5 +1,5 @@
 // What a text must have to match a pattern at all, as far as it can be told at little cost: so that of hundreds of patterns
-// only those are run that could match (http/locations.ts).
+// only those are run that could match (http/server/locations.ts).
 //
 // A pair is two neighbouring bytes, without regard to case, as one of 32 bits. A text that lacks a pair of the pattern's
 // cannot match it; one that has them all may, or not.

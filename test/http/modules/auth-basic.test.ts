@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test, { after } from 'node:test'
-import { parseUsers } from '../../../src/http/password-file.ts'
+import { parseUsers } from '../../../src/http/access/password-file.ts'
 import { serveHttp, type HttpServer } from '../../helpers/http.ts'
 import { get, writeFiles, type Response } from '../../helpers/index.ts'
 

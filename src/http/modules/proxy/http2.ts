@@ -1,7 +1,7 @@
 // A request as an upstream gets it over HTTP/2 (proxy_http_version 2, ngx_http_proxy_v2_module), and its answer.
 
 import type { Exchange } from '../../upstream/exchange.ts'
-import { fieldValue } from '../../upstream/field-value.ts'
+import { fieldValue } from '../../field-value.ts'
 import { CONNECTION_FIELDS, HeaderBlock, http2, readerOf } from '../../upstream/h2/protocol.ts'
 import type { UpstreamProtocol } from '../../upstream/protocol.ts'
 import { passFields } from '../../upstream/response-fields.ts'

@@ -2,7 +2,7 @@
 // the client's own fields in their order and spelling, without those that were set or that end at this hop.
 
 import type { Exchange } from '../../upstream/exchange.ts'
-import { fieldValue } from '../../upstream/field-value.ts'
+import { fieldValue } from '../../field-value.ts'
 import { connectionListed, leadsPastUs } from '../../upstream/hop-by-hop.ts'
 import type { HttpRequest } from '../../request.ts'
 import type { Fields, ProxyConf } from './conf.ts'

@@ -2,7 +2,7 @@
 // proxy_cookie_* make of those that name the upstream's own addresses.
 
 import type { Exchange } from '../../upstream/exchange.ts'
-import { fieldValue } from '../../upstream/field-value.ts'
+import { fieldValue } from '../../field-value.ts'
 import type { H1Reader } from '../../upstream/h1.ts'
 import { passFields } from '../../upstream/response-fields.ts'
 import type { Rewriting } from '../../upstream/response-fields.ts'

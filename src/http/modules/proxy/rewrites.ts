@@ -4,7 +4,7 @@
 import type { Site } from '../../../config/directive.ts'
 import { Template } from '../../../config/template.ts'
 import { defineCaptures, execute, MATCHED, regex, type Pattern } from '../../regex.ts'
-import { fieldValue } from '../../upstream/field-value.ts'
+import { fieldValue } from '../../field-value.ts'
 import type { LocationBuilder, Value } from '../../module.ts'
 import type { HttpRequest } from '../../request.ts'
 import type { HttpSetup } from '../../setup.ts'

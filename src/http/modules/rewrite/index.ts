@@ -4,7 +4,7 @@
 
 import { IF_IN_LOCATION, LOCATION, SERVER, type Scope } from '../../../config/directive.ts'
 import { WARN } from '../../../log/error-log.ts'
-import { fileFinder } from '../../files-conf.ts'
+import { fileFinder } from '../../files/files-conf.ts'
 import { httpModule, LocationSlot, type LocationBuilder } from '../../module.ts'
 import { defineCaptures } from '../../regex.ts'
 import type { HttpRequest } from '../../request.ts'

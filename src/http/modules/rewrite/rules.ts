@@ -2,10 +2,10 @@
 // phase, a status ends the request.
 
 import { CRIT, DEBUG, ERR, NOTICE } from '../../../log/error-log.ts'
-import { contentType } from '../../mime.ts'
+import { contentType } from '../../files/mime.ts'
 import { NEXT, type Value, type Variable } from '../../module.ts'
-import { DIRECTORY, FAILED as UNREADABLE, REGULAR } from '../../open-file.ts'
-import type { FileFinder } from '../../open-file-cache.ts'
+import { DIRECTORY, FAILED as UNREADABLE, REGULAR } from '../../files/open-file.ts'
+import type { FileFinder } from '../../files/open-file-cache.ts'
 import { respond } from '../../output.ts'
 import { captures, execute, FAILED, MATCHED, type Pattern } from '../../regex.ts'
 import type { HttpRequest } from '../../request.ts'

@@ -3,7 +3,7 @@
 
 import { escapeUri } from '../../../codec/h1/uri.ts'
 import { ERR } from '../../../log/error-log.ts'
-import { escapeHtml } from '../../markup.ts'
+import { escapeHtml } from '../../../lib/markup.ts'
 import type { HttpRequest } from '../../request.ts'
 import { variableOf, type FindVariable } from './expression.ts'
 import { PARAMETERS_MAX, type SsiParser } from './parser.ts'

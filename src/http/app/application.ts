@@ -1,0 +1,164 @@
+// An `app` block in use, as its name finds it (APPLICATIONS): made when the configuration is compiled, brought to life in each
+// front thread. Python's workers are reached through a Dispatcher; Node's speak HTTP and are peers of an upstream group.
+
+import type { AppNotice, AppRequest, AppSettings } from '../../app/app.ts'
+import type { Dispatcher } from '../../app/dispatch/dispatcher.ts'
+import { lifeOf } from '../../app/dispatch/life.ts'
+import type { AppSnapshot } from '../../app/dispatch/load.ts'
+import { REQUESTS, type SeatTable, TIMEOUTS } from '../../app/dispatch/seats.ts'
+import { Timer, timers } from '../../lib/timer-wheel.ts'
+import { leastConn } from '../../upstream/balance/least-conn.ts'
+import { Group } from '../../upstream/group.ts'
+import { KeepalivePool } from '../../upstream/keepalive.ts'
+import { Peer } from '../../upstream/peer.ts'
+import type { HttpRequest } from '../request.ts'
+import { RegistryKey } from '../setup.ts'
+
+export const APPLICATIONS = new RegistryKey<Application>('app')
+
+const HOUR_MS = 3_600_000
+/** Idle connections kept to each Node worker by each thread. */
+const KEPT_PER_WORKER = 32
+
+export class Application {
+  readonly settings: AppSettings
+  /** Null until the thread has started, and for Node. */
+  dispatcher: Dispatcher | null = null
+  /** May the workers open the front's temporary files? They are then given the name of a body's file. */
+  sharesFiles = false
+  /** The workers of kind node. */
+  readonly group: Group | null
+  private failed = false
+  /** Where requests to Node's workers are counted, and in which cells. */
+  private seats: SeatTable | null = null
+  private readonly cells = new Map<number, number>()
+  private toMaster: (request: AppRequest) => void = () => {}
+  private readonly waiting: (() => void)[] = []
+  private readonly timer = new Timer<Application>(this, one => one.wakeAll())
+
+  /** Where responses go that are too big for memory, unless app_temp_path says otherwise. */
+  readonly tempPath: string
+
+  constructor(settings: AppSettings, tempPath: string) {
+    this.settings = settings
+    this.tempPath = tempPath
+    this.group = settings.kind === 'node' ? nodeGroup(settings) : null
+  }
+
+  get name(): string {
+    return this.settings.name
+  }
+
+  /** For Node. */
+  get hasWorkers(): boolean {
+    return this.group !== null && this.group.peers.length > 0
+  }
+
+  /** False once it is known that the application cannot be loaded. */
+  get mayCome(): boolean {
+    return !this.failed
+  }
+
+  /** For Node, once it has started in this thread. */
+  begin(seats: SeatTable, toMaster: (request: AppRequest) => void): void {
+    this.seats = seats
+    this.toMaster = toMaster
+  }
+
+  /** For Node: a worker is given a request. At the end of its life it is replaced. */
+  countServed(pid: number): void {
+    const { seats, settings } = this
+    if (seats === null || pid === 0) return
+    seats.count(REQUESTS, 1)
+    const at = this.cells.get(pid)
+    if (at === undefined || seats.countServed(at) !== lifeOf(settings, pid)) return
+    this.toMaster({ type: 'retire', app: settings.name, slot: 0, pid })
+  }
+
+  /** For Node: a worker has not answered in time. */
+  doubt(pid: number): void {
+    this.seats?.count(TIMEOUTS, 1)
+    this.toMaster({ type: 'doubt', app: this.settings.name, slot: 0, pid })
+  }
+
+  /** For Node: nobody listens there any more. */
+  lose(pid: number): void {
+    if (this.group !== null && pid !== 0) this.removePeer(this.group, pid)
+  }
+
+  /** What is going on; null before the thread has started. */
+  snapshot(): AppSnapshot | null {
+    const { group, seats, settings } = this
+    if (this.dispatcher !== null) return this.dispatcher.snapshot()
+    if (group === null || seats === null) return null
+    const workers = group.peers.map(peer => {
+      const at = this.cells.get(pidOf(peer))
+      return { pid: pidOf(peer), in_flight: peer.conns, served: at === undefined ? 0 : seats.served(at) }
+    })
+    const counters = { requests: seats.counted(REQUESTS), timeouts: seats.counted(TIMEOUTS) }
+    return { kind: 'node', waiting: this.waiting.length, queue: settings.queue, counters, workers }
+  }
+
+  /** Calls `run` when a worker is there, or none will come or has come in time. False: too many wait already. */
+  awaitWorker(r: HttpRequest, run: (r: HttpRequest) => void): boolean {
+    if (this.waiting.length >= this.settings.queue) return false
+    if (this.waiting.length === 0) timers.arm(this.timer, this.settings.queueTimeout)
+    this.waiting.push(() => run(r))
+    return true
+  }
+
+  private wakeAll(): void {
+    timers.disarm(this.timer)
+    for (const run of this.waiting.splice(0)) run()
+  }
+
+  /** What the master says of its workers. */
+  notice(notice: AppNotice): void {
+    if (this.group === null) this.dispatcher?.notice(notice)
+    else if (notice.type === 'gone') this.removePeer(this.group, notice.pid)
+    else {
+      this.failed = notice.type === 'failed'
+      if (notice.type === 'worker') this.addPeer(this.group, notice.pid, notice.path)
+      this.wakeAll()
+    }
+  }
+
+  stop(): void {
+    this.dispatcher?.stop()
+    this.group?.keepalive?.close()
+  }
+
+  private addPeer(group: Group, pid: number, path: string): void {
+    if (group.peers.some(peer => pidOf(peer) === pid)) return
+    const peer = new Peer(`unix:${path}`, { path }, { maxFails: 0 })
+    pids.set(peer, pid)
+    const at = this.seats?.open(pid, 0) ?? -1
+    if (at >= 0) this.cells.set(pid, at)
+    group.peers = [...group.peers, peer]
+  }
+
+  private removePeer(group: Group, pid: number): void {
+    const at = this.cells.get(pid)
+    if (at !== undefined) this.seats?.close(at, pid)
+    this.cells.delete(pid)
+    group.peers = group.peers.filter(peer => pidOf(peer) !== pid)
+  }
+}
+
+const pids = new WeakMap<Peer, number>()
+
+/** Of the worker behind it. */
+export function pidOf(peer: Peer): number {
+  return pids.get(peer) ?? 0
+}
+
+function nodeGroup(settings: AppSettings): Group {
+  const keepalive = new KeepalivePool({
+    max: settings.workers * KEPT_PER_WORKER,
+    requests: 1_000_000,
+    timeMs: HOUR_MS,
+    timeoutMs: HOUR_MS,
+    local: false,
+  })
+  return new Group(settings.name, [], [], leastConn, keepalive)
+}

@@ -1,0 +1,183 @@
+// A request as CGI variables (RFC 3875, 4.1; PEP 3333): names and values in turn, as the bridge sends them. Only what differs
+// by request; the worker adds the rest. Text that grows costs less than half of a list that is joined, so the list is only made
+// for what needs to be looked at again: fields that come more than once, or under names that only some peers may use.
+
+import type { ProxyProtocol } from '../../codec/proxy-protocol.ts'
+import { bodyLength } from './body.ts'
+import { type Told, toldOf } from './trust.ts'
+import type { HttpRequest } from '../request.ts'
+
+/** Names outside the table of well-known ones are a client's to invent: so many are remembered, no more. */
+const NAMES_MAX = 2000
+/** Never becomes a variable: HTTP_PROXY steers many HTTP clients ("httpoxy"); the other two have names of their own. */
+const SKIPPED = ''
+const variables = new Map<string, string>([
+  ['proxy', SKIPPED],
+  ['content-type', SKIPPED],
+  ['content-length', SKIPPED],
+  // The body is whole when the worker gets it: how it was framed is nobody's business any more.
+  ['transfer-encoding', SKIPPED],
+])
+
+/** 'user-agent' → 'HTTP_USER_AGENT'; '' for what is not passed on. */
+function variableOf(name: string): string {
+  let variable = variables.get(name)
+  if (variable === undefined) {
+    // `a_b` and `a-b` would be one variable: the spelling that a proxy before us does not check is refused.
+    variable = name.includes('_') ? SKIPPED : `HTTP_${name.toUpperCase().replaceAll('-', '_')}`
+    if (variables.size < NAMES_MAX) variables.set(name, variable)
+  }
+  return variable
+}
+
+/** The same with what stands around it in the text. */
+const prefixes = new Map<string, string>()
+
+function prefixOf(name: string): string {
+  let prefix = prefixes.get(name)
+  if (prefix === undefined) {
+    const variable = variableOf(name)
+    prefix = variable === SKIPPED ? SKIPPED : `\0${variable}\0`
+    if (prefixes.size < NAMES_MAX) prefixes.set(name, prefix)
+  }
+  return prefix
+}
+
+const PROTOCOLS: Readonly<Record<number, string>> = { 9: 'HTTP/0.9', 10: 'HTTP/1.0', 11: 'HTTP/1.1', 20: 'HTTP/2.0' }
+
+/** Names and values with NULs between, and how many pairs that is. The next call's answer is the same object. */
+export interface Environ {
+  text: string
+  pairs: number
+}
+
+const environ: Environ = { text: '', pairs: 0 }
+
+/** PATH_INFO comes last: it may hold a NUL. */
+export function environOf(r: HttpRequest): Environ {
+  const { head, body } = r
+  const { names, values, count } = head
+  const told = toldOf.get(r)
+  if (told !== null && r.stream.proxyProtocol !== null) return listed(r)
+  const scriptName = told === null ? '' : told.scriptName
+  let text =
+    `REQUEST_METHOD\0${r.method}\0SCRIPT_NAME\0${scriptName}\0QUERY_STRING\0${r.args}\0RAW_URI\0${r.unparsedUri}` +
+    `\0SERVER_PROTOCOL\0${PROTOCOLS[r.version] ?? 'HTTP/1.1'}\0SERVER_NAME\0${serverName(r)}` +
+    `\0SERVER_PORT\0${portText(r)}\0REMOTE_ADDR\0${remoteAddress(r, told)}\0REMOTE_PORT\0${r.clientPort}` +
+    `\0wsgi.url_scheme\0${schemeOf(r, told)}`
+  let pairs = 11
+  const length = body === null ? head.contentLength : bodyLength(body)
+  if (length === 0 || (length > 0 && body !== null)) {
+    text += `\0CONTENT_LENGTH\0${length}`
+    pairs++
+  }
+  if (head.contentTypeIndex >= 0) {
+    text += `\0CONTENT_TYPE\0${values[head.contentTypeIndex]!}`
+    pairs++
+  }
+  for (let i = 0; i < count; i++) {
+    const name = names[i]!
+    const prefix = prefixOf(name)
+    if (prefix === SKIPPED) {
+      if (told !== null && name.includes('_') && told.passes(name)) return listed(r)
+      continue
+    }
+    if (repeats(names, i)) return listed(r)
+    text += prefix + values[i]!
+    pairs++
+  }
+  environ.text = `${text}\0PATH_INFO\0${scriptName === '' ? r.uri : r.uri.slice(scriptName.length)}`
+  environ.pairs = pairs
+  return environ
+}
+
+function serverName(r: HttpRequest): string {
+  if (r.host !== '') return r.host
+  return r.server.name !== '' ? r.server.name : r.stream.localAddress
+}
+
+/** For Gunicorn's users a client on a Unix socket has none. */
+function remoteAddress(r: HttpRequest, told: Told | null): string {
+  return told !== null && r.clientAddress === 'unix:' ? '' : r.clientAddress
+}
+
+function schemeOf(r: HttpRequest, told: Told | null): string {
+  if (told !== null && told.scheme !== '') return told.scheme
+  return r.stream.tls === null ? 'http' : 'https'
+}
+
+function listed(r: HttpRequest): Environ {
+  const list = environList(r)
+  environ.text = list.join('\0')
+  environ.pairs = list.length >>> 1
+  return environ
+}
+
+function environList(r: HttpRequest): string[] {
+  const { head } = r
+  const { names, values, count } = head
+  const told = toldOf.get(r)
+  const scriptName = told === null ? '' : told.scriptName
+  const environ = [
+    'REQUEST_METHOD',
+    r.method,
+    'SCRIPT_NAME',
+    scriptName,
+    'QUERY_STRING',
+    r.args,
+    'RAW_URI',
+    r.unparsedUri,
+    'SERVER_PROTOCOL',
+    PROTOCOLS[r.version] ?? 'HTTP/1.1',
+    'SERVER_NAME',
+    serverName(r),
+    'SERVER_PORT',
+    portText(r),
+    'REMOTE_ADDR',
+    remoteAddress(r, told),
+    'REMOTE_PORT',
+    `${r.clientPort}`,
+    'wsgi.url_scheme',
+    schemeOf(r, told),
+  ]
+  if (told !== null && r.stream.proxyProtocol !== null) addProxyProtocol(environ, r.stream.proxyProtocol)
+  const { body } = r
+  if (body !== null && bodyLength(body) >= 0) environ.push('CONTENT_LENGTH', `${bodyLength(body)}`)
+  else if (head.contentLength === 0) environ.push('CONTENT_LENGTH', '0')
+  if (head.contentTypeIndex >= 0) environ.push('CONTENT_TYPE', values[head.contentTypeIndex]!)
+  for (let i = 0; i < count; i++) {
+    let variable = variableOf(names[i]!)
+    if (variable === SKIPPED) {
+      if (told === null || !names[i]!.includes('_') || !told.passes(names[i]!)) continue
+      variable = `HTTP_${names[i]!.toUpperCase().replaceAll('-', '_')}`
+      const same = environ.lastIndexOf(variable)
+      if (same >= 0) {
+        environ[same + 1] += `,${values[i]!}`
+        continue
+      }
+    }
+    const earlier = repeats(names, i) ? environ.lastIndexOf(variable) : -1
+    if (earlier < 0) environ.push(variable, values[i]!)
+    else environ[earlier + 1] += (variable === 'HTTP_COOKIE' ? '; ' : ',') + values[i]!
+  }
+  environ.push('PATH_INFO', scriptName === '' ? r.uri : r.uri.slice(scriptName.length))
+  return environ
+}
+
+function addProxyProtocol(environ: string[], header: ProxyProtocol): void {
+  environ.push('PROXY_PROTOCOL', header.source.includes(':') ? 'TCP6' : 'TCP4')
+  environ.push('PROXY_ADDR', header.destination, 'PROXY_PORT', `${header.destinationPort}`)
+}
+
+/** Has the i-th name stood before? Well-known names are the same string object, so this mostly compares pointers. */
+function repeats(names: readonly string[], i: number): boolean {
+  const name = names[i]!
+  for (let k = 0; k < i; k++) if (names[k] === name) return true
+  return false
+}
+
+/** The port the client asked for, if its Host field names one, else the one it came to. */
+function portText(r: HttpRequest): string {
+  const { port } = r.head
+  return `${port > 0 ? port : r.stream.localPort}`
+}

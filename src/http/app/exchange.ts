@@ -1,0 +1,382 @@
+// One request's dealings with an application: it is the Call that the dispatch queues and sends, and the source of the
+// response's body. The worker is let go at END, whatever the client has got by then.
+//
+//   readRequestBody ─▶ dispatch(call) ─▶ send(): environ and body ─▶ worker
+//                                                                      │ onHead
+//   client ◀── respond in one string      ◀── HEAD with all of the body ┤
+//   client ◀── ResponseBuffer or directly ◀── HEAD, DATA …             ┤
+//   client ◀── FileParts                  ◀── HEAD, FILE                ┘
+
+import {
+  Call,
+  type Carrier,
+  NOT_LOADED,
+  QUEUE_FULL,
+  QUEUE_TIMEOUT,
+  WORKER_FAILED,
+  WORKER_LOST,
+  WORKER_TIMEOUT,
+} from '../../app/dispatch/call.ts'
+import { encodeBodyFile, encodeBodyHeader, encodeRequest, encodeRequestText } from '../../codec/frames.ts'
+import { parseLength } from '../../codec/h1/fields.ts'
+import { reason } from '../../codec/h1/write.ts'
+import { CRIT, ERR } from '../../log/error-log.ts'
+import { environOf } from './environ.ts'
+import * as field from './fields.ts'
+import { scopeOf } from './scope.ts'
+import { AppBody } from './body.ts'
+import { addServerTiming, appTimes, type AppTimes } from './times.ts'
+import type { Application } from './application.ts'
+import { FileParts } from '../files/file-parts.ts'
+import { accelRedirect } from '../internal-redirect.ts'
+import { openFile, REGULAR } from '../files/open-file.ts'
+import { EMPTY, FLUSH, LAST, respondSpecial, sendHead, type Source } from '../output.ts'
+import type { HttpRequest } from '../request.ts'
+import { type BufferLimits, type Producer, ResponseBuffer } from '../response-buffer.ts'
+
+/** What app_pass and its relatives come to for one location. */
+export interface AppPass {
+  readonly app: Application
+  readonly buffering: boolean
+  /** Does a worker get a request only when its body is complete? */
+  readonly requestBuffering: boolean
+  readonly limits: BufferLimits
+  /** Times are told to the client in a Server-Timing field. */
+  readonly serverTiming: boolean
+  /** Clients that offer it get compressed messages. */
+  readonly webSocketCompression: boolean
+}
+
+/** Up to here a response is turned into one string with its head. */
+const TEXT_MAX = 16384
+const PIECE = 65536
+/** Seconds told to a client for which there is no room. */
+const RETRY_AFTER = '1'
+
+export class AppExchange extends Call implements Source, Producer, AppTimes {
+  readonly needsClient = true
+  protected readonly r: HttpRequest
+  protected readonly pass: AppPass
+  private buffer: ResponseBuffer | null = null
+  private buffering: boolean
+  /** The body is sent from a file: the worker has only its end to report. */
+  private fromFile = false
+  /** Bytes of a request body on disk that have been sent. */
+  private bodySent = 0
+  /** X-Accel-Redirect. */
+  private redirect = ''
+  appStatus = 0
+
+  constructor(r: HttpRequest, pass: AppPass) {
+    super()
+    this.r = r
+    this.pass = pass
+    this.buffering = pass.buffering
+    r.source = this
+    appTimes.set(r, this)
+  }
+
+  // ── for variables ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get appName(): string {
+    return this.pass.app.name
+  }
+
+  get waitedMs(): number {
+    return (this.sentMs === 0 ? performance.now() : this.sentMs) - this.madeMs
+  }
+
+  get appMs(): number {
+    return this.sentMs === 0 ? -1 : (this.doneMs === 0 ? performance.now() : this.doneMs) - this.sentMs
+  }
+
+  // ── the request ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  send(link: Carrier): void {
+    const { body } = this.r
+    if (body instanceof AppBody) {
+      link.write(this.encode(link, null))
+      body.open(this)
+      return
+    }
+    if (body === null || body.path === '') {
+      link.write(this.encode(link, body === null ? EMPTY : body.bytes()))
+      return
+    }
+    link.write(this.encode(link, null))
+    if (this.pass.app.sharesFiles) {
+      link.write(encodeBodyFile(link.stream, Buffer.from(body.path, 'latin1').toString(), body.length))
+      return
+    }
+    this.bodySent = 0
+    this.onWritable(link)
+  }
+
+  private encode(link: Carrier, body: Buffer | null): Buffer {
+    if (this.pass.app.settings.kind === 'asgi') return encodeRequest(link.stream, scopeOf(this.r), body)
+    const { text, pairs } = environOf(this.r)
+    return encodeRequestText(link.stream, text, pairs, body)
+  }
+
+  /** A body on disk that the worker may not open goes through the socket, as fast as the worker takes it. */
+  onWritable(link: Carrier): void {
+    const { body } = this.r
+    if (body instanceof AppBody) {
+      body.flush()
+      return
+    }
+    if (body === null || body.path === '' || this.pass.app.sharesFiles || this.r.done) return
+    let ready = true
+    while (ready && this.bodySent < body.length && link.credit > 0) {
+      const piece = Buffer.allocUnsafeSlow(Math.min(PIECE, body.length - this.bodySent))
+      const size = body.read(piece, this.bodySent)
+      if (size === 0) {
+        this.r.log(CRIT, `request body in "${body.path}" is shorter than it was`)
+        link.destroy()
+        return
+      }
+      this.bodySent += size
+      link.credit -= size
+      link.write(encodeBodyHeader(link.stream, size, this.bodySent === body.length))
+      ready = link.write(piece.subarray(0, size))
+    }
+    this.sending = this.bodySent < body.length
+  }
+
+  // ── the response ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  onHead(fields: string[], body: Buffer, bodySize: number, end: boolean): void {
+    const { r } = this
+    if (r.done) return
+    if (end) this.closeBody()
+    const status = fields[0]!
+    if (end && fields.length === 1 && bodySize === 0 && status.startsWith('500')) {
+      respondSpecial(r, 500)
+      return
+    }
+    if (!this.takeStatus(status)) return
+    this.takeFields(fields)
+    if (this.pass.serverTiming) addServerTiming(r, this)
+    if (this.redirect !== '') {
+      this.goElsewhere()
+      return
+    }
+    if (r.contentLength < 0 && bodySize >= 0 && r.method !== 'HEAD') r.contentLength = bodySize
+    if (end) this.respondWhole(body)
+    else this.begin(body)
+  }
+
+  onData(bytes: Buffer, end: boolean): void {
+    const { r } = this
+    if (r.done) return
+    if (end) this.closeBody()
+    if (this.fromFile) {
+      if (bytes.length > 0) this.breakOff('sent more body behind a file')
+      return
+    }
+    // An empty piece says that the head is not to wait for the first one that is not.
+    if (bytes.length === 0 && !end) r.out.write(r, EMPTY, FLUSH)
+    else this.passOn(bytes, end)
+  }
+
+  /** The head is out, the body is the part of a file. */
+  onFile(path: string, offset: number, length: number): void {
+    const { r } = this
+    if (r.done) return
+    if (!r.headSent || this.fromFile || this.buffer !== null) {
+      this.breakOff('named a file in the middle of a body')
+      return
+    }
+    this.fromFile = true
+    const name = Buffer.from(path, 'utf8').toString('latin1')
+    const file = openFile(name)
+    if (file.kind !== REGULAR || file.size < offset + length) {
+      r.log(
+        ERR,
+        file.kind !== REGULAR && file.failure !== ''
+          ? file.failure
+          : `"${name}" is not a file of ${offset + length} bytes`,
+      )
+      r.stream.abort(r)
+      return
+    }
+    if (length === 0 || r.bodiless) r.out.write(r, EMPTY, LAST)
+    else if (file.text !== null) r.out.write(r, Buffer.from(file.text.slice(offset, offset + length), 'latin1'), LAST)
+    else new FileParts(r, file, [{ start: offset, end: offset + length }], null).start()
+  }
+
+  onLog(level: number, text: string): void {
+    this.r.log(level, text)
+  }
+
+  /** The worker is done: what the client still sends is for nobody. */
+  private closeBody(): void {
+    if (this.r.body instanceof AppBody) this.r.body.close()
+  }
+
+  onFailure(why: number, pid: number): void {
+    const { r } = this
+    if (r.done) return
+    this.closeBody()
+    r.log(ERR, this.describe(why, pid))
+    if (why === QUEUE_FULL || why === QUEUE_TIMEOUT) r.addHeader('Retry-After', RETRY_AFTER)
+    else dropFields(r)
+    respondSpecial(r, why === QUEUE_FULL || why === QUEUE_TIMEOUT ? 503 : why === WORKER_TIMEOUT ? 504 : 502)
+  }
+
+  private describe(why: number, pid: number): string {
+    const app = `app "${this.pass.app.name}"`
+    switch (why) {
+      case NOT_LOADED:
+        return `${app} could not be loaded`
+      case QUEUE_FULL:
+        return `${app}: too many requests are waiting`
+      case QUEUE_TIMEOUT:
+        return `${app}: no worker became free in time`
+      case WORKER_LOST:
+        return `${app}: worker process ${pid} prematurely closed connection while reading response ${this.part()}`
+      case WORKER_TIMEOUT: {
+        const seconds = (this.appMs / 1000).toFixed(3)
+        return `${app}: worker process ${pid} timed out after ${seconds} seconds while reading response ${this.part()}`
+      }
+      case WORKER_FAILED:
+        return `${app}: worker process ${pid} could not complete its response`
+      default:
+        return `${app}: failed`
+    }
+  }
+
+  private part(): string {
+    return this.answered ? 'body from worker' : 'header from worker'
+  }
+
+  private breakOff(what: string): void {
+    this.r.log(ERR, `app "${this.pass.app.name}": worker ${what}`)
+    this.r.stream.abort(this.r)
+  }
+
+  private takeStatus(line: string): boolean {
+    const { r } = this
+    const status = parseLength(line.slice(0, 3))
+    if (status < 200 || status > 999) {
+      r.log(ERR, `app "${this.pass.app.name}" sent invalid status "${line}"`)
+      respondSpecial(r, 502)
+      return false
+    }
+    this.appStatus = status
+    r.status = status
+    r.statusLine = line.length === 3 || line.slice(4) === reason(status) ? '' : line
+    return true
+  }
+
+  private takeFields(fields: string[]): void {
+    const { r } = this
+    for (let i = 1; i + 1 < fields.length; i += 2) {
+      const name = fields[i]!
+      const value = fields[i + 1]!
+      switch (field.kindOf(name)) {
+        case field.OTHER:
+          r.addHeader(name, value)
+          break
+        case field.CONTENT_TYPE:
+          r.contentType = value
+          break
+        case field.CONTENT_LENGTH:
+          r.contentLength = parseLength(value)
+          break
+        case field.LOCATION:
+          // As with nginx's upstreams, a relative reference stays what it is.
+          if (value.startsWith('/')) r.addHeader(name, value)
+          else r.redirect = value
+          break
+        case field.LAST_MODIFIED:
+          r.lastModified = value
+          break
+        case field.ETAG:
+          r.etag = value
+          break
+        case field.ACCEL_REDIRECT:
+          this.redirect = value
+          break
+        case field.ACCEL_BUFFERING:
+          this.buffering = this.buffering && value.toLowerCase() !== 'no'
+          break
+      }
+    }
+  }
+
+  /**
+   * X-Accel-Redirect: the client gets what another location of ours makes of that URI, with a few of the application's fields
+   * (nginx's ngx_http_upstream_process_headers). Its body, if there is one, is not wanted.
+   */
+  private goElsewhere(): void {
+    const { r } = this
+    this.link?.abandon()
+    r.source = null
+    accelRedirect(r, this.redirect)
+  }
+
+  /** All of it is here: head and body leave together. */
+  private respondWhole(body: Buffer): void {
+    const { r } = this
+    r.bodiless = r.method === 'HEAD' || r.status === 204 || r.status === 304
+    if (
+      r.location.filters.length === 0 &&
+      r.errorStatus === 0 &&
+      body.length <= TEXT_MAX &&
+      (r.bodiless || body.length === r.contentLength)
+    ) {
+      r.headSent = true
+      r.stream.sendText(r, body.toString('latin1'))
+      return
+    }
+    sendHead(r)
+    if (!r.done) r.out.writeVolatile(r, body, LAST)
+  }
+
+  private begin(body: Buffer): void {
+    const { r } = this
+    sendHead(r)
+    if (body.length > 0 && !r.done) this.passOn(body, false)
+  }
+
+  /** Body bytes on to the client; the worker is held back only when there is no room left for them. */
+  private passOn(bytes: Buffer, end: boolean): void {
+    const { r } = this
+    if (this.buffering) {
+      this.buffer ??= new ResponseBuffer(r, this, this.pass.limits)
+      if (!this.buffer.push(r, bytes, end) && !end) this.link?.pause()
+      return
+    }
+    const ready = r.out.writeVolatile(r, bytes, (end ? LAST : 0) | FLUSH)
+    if (!ready && !end) this.link?.pause()
+  }
+
+  // ── the client ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Source: without a buffer in between the client's pace is the worker's. */
+  drain(_r: HttpRequest): void {
+    this.link?.resume()
+  }
+
+  resumeProducing(): void {
+    this.link?.resume()
+  }
+
+  /** Source: the request is over. If it is over early, somebody may be waiting or working for it. */
+  abort(_r: HttpRequest): void {
+    this.pass.app.dispatcher?.forget(this)
+  }
+
+  cancelProducing(): void {
+    this.pass.app.dispatcher?.forget(this)
+  }
+}
+
+/** What the worker had said of a response that will not be sent. */
+function dropFields(r: HttpRequest): void {
+  if (r.headSent) return
+  r.outNames.length = 0
+  r.outValues.length = 0
+  r.contentLength = -1
+}

@@ -1,0 +1,265 @@
+// app_pass to an application of kind node: its workers speak HTTP/1.1 on Unix sockets (docs/decisions/0005), so this is a
+// proxy whose upstream is our own: nothing to configure, upgrades pass, and the client is named in X-Forwarded-*.
+
+import { ERR } from '../../log/error-log.ts'
+import { bodyLength } from './body.ts'
+import { addServerTiming, appTimes, type AppTimes } from './times.ts'
+import { type Application, pidOf } from './application.ts'
+import { DONE, Slot } from '../module.ts'
+import { respondSpecial, type Source } from '../output.ts'
+import { readRequestBody } from '../request-body.ts'
+import type { HttpRequest } from '../request.ts'
+import type { BufferLimits } from '../response-buffer.ts'
+import { CONNECTING, Exchange } from '../upstream/exchange.ts'
+import { http1, type H1Reader } from '../upstream/h1.ts'
+import type { UpstreamProtocol } from '../upstream/protocol.ts'
+import { requestUri } from '../upstream/request-uri.ts'
+import { ERROR, NO_LIVE, type UpstreamSettings } from '../upstream/settings.ts'
+import { StreamedBody } from '../upstream/streamed-body.ts'
+
+/** For one location. */
+export interface NodePass {
+  readonly app: Application
+  readonly settings: UpstreamSettings
+  /** Read by http1: a client may ask for another protocol. */
+  readonly sendsUpgrade: true
+  /** Times are told to the client in a Server-Timing field. */
+  readonly serverTiming: boolean
+}
+
+const HEAD_MAX = 65536
+const CONNECT_MS = 60_000
+/** `timeout 0`: as good as for ever. */
+const FOREVER_MS = 2 ** 31
+
+export function nodePass(
+  app: Application,
+  { buffering, requestBuffering }: { readonly buffering: boolean; readonly requestBuffering: boolean },
+  bufferLimits: BufferLimits,
+  serverTiming: boolean,
+): NodePass {
+  const timeout = app.settings.timeout === 0 ? FOREVER_MS : app.settings.timeout
+  const settings: UpstreamSettings = {
+    buffering,
+    requestBuffering,
+    cache: null,
+    bind: null,
+    ignoreClientAbort: false,
+    socketKeepalive: false,
+    connectTimeout: CONNECT_MS,
+    sendTimeout: timeout,
+    readTimeout: timeout,
+    interceptErrors: false,
+    limitRate: null,
+    forceRanges: false,
+    store: null,
+    passTrailers: false,
+    passRequestHeaders: true,
+    passRequestBody: true,
+    // A request that kills its worker must not be tried on all others; an idle connection that was just closed may be.
+    nextUpstream: ERROR,
+    nextUpstreamTries: 1,
+    nextUpstreamTimeout: 0,
+    ignoreHeaders: 0,
+    headLimits: {
+      lineMax: HEAD_MAX,
+      fieldMax: HEAD_MAX,
+      headMax: HEAD_MAX,
+      fieldsMax: HEAD_MAX,
+      underscores: true,
+      ignoreInvalid: true,
+    },
+    bufferLimits,
+    hidden: new Set(),
+  }
+  return { app, settings, sendsUpgrade: true, serverTiming }
+}
+
+const slot = new Slot<NodePass>()
+
+export function passToNode(r: HttpRequest, pass: NodePass): number {
+  slot.set(r, pass)
+  const { body } = r
+  if (!pass.settings.requestBuffering && body !== null && !body.complete && pass.app.hasWorkers) {
+    r.body = new StreamedBody(r, body.declared)
+    ask(r)
+    return DONE
+  }
+  return readRequestBody(r, bodyReady)
+}
+
+/** Before the first worker is there, the request waits for it. */
+function bodyReady(r: HttpRequest): void {
+  const { app } = slot.get(r)!
+  if (app.hasWorkers || !app.mayCome) ask(r)
+  else if (!app.awaitWorker(r, ask)) {
+    r.log(ERR, `app "${app.name}": too many requests are waiting`)
+    respondSpecial(r, 503)
+  } else r.source = NOTHING
+}
+
+/** Nothing is being produced for a request that waits. */
+const NOTHING: Source = { drain() {}, abort() {} }
+
+function ask(r: HttpRequest): void {
+  if (r.done) return
+  const pass = slot.get(r)!
+  const x = new NodeExchange(r, pass)
+  x.uri = requestUri(r, '', false, '')
+  x.sendsBody = r.body !== null
+  if (r.body instanceof StreamedBody) x.streamed = r.body
+  x.connect()
+}
+
+/** Workers that were gone when a request came to them. */
+const retries = new Slot<number>()
+const RETRIES_MAX = 3
+
+class NodeExchange extends Exchange implements AppTimes {
+  private readonly pass: NodePass
+  worker = 0
+  /** Nobody listens on the worker's socket. */
+  private nobodyListens = false
+  readonly waitedMs: number
+
+  constructor(r: HttpRequest, pass: NodePass) {
+    super(r, nodeHttp, pass.settings, pass, pass.app.group!)
+    this.pass = pass
+    this.waitedMs = Math.max(Date.now() - r.startMs, 0)
+    appTimes.set(r, this)
+  }
+
+  override connect(): void {
+    super.connect()
+    const { peer } = this.choice
+    if (peer === null) return
+    this.worker = pidOf(peer)
+    this.pass.app.countServed(this.worker)
+  }
+
+  override onClose(error: NodeJS.ErrnoException | null): void {
+    this.nobodyListens = error?.code === 'ECONNREFUSED' || error?.code === 'ENOENT'
+    super.onClose(error)
+  }
+
+  /** A worker that cannot be connected to is gone, though the master has not said so yet: the request waits for another.
+   *  Not if it had been sent on an idle connection to that worker before: it may be what the worker died of. */
+  override failed(why: number): void {
+    const { r, pass } = this
+    const tried = retries.get(r) ?? 0
+    const isAway = this.state === CONNECTING && this.nobodyListens && !this.wasAsked()
+    if (!(isAway || why === NO_LIVE) || tried === RETRIES_MAX || !pass.app.mayCome || r.done) {
+      super.failed(why)
+      return
+    }
+    retries.set(r, tried + 1)
+    pass.app.lose(this.worker)
+    this.letGo()
+    bodyReady(r)
+  }
+
+  /** Has this very worker had the request before? */
+  private wasAsked(): boolean {
+    const { attempts } = this
+    return attempts.length > 1 && attempts.at(-2)!.addr === attempts.at(-1)!.addr
+  }
+
+  /** The worker may be busy with others, or hang: the master asks it. */
+  override onTimeout(): void {
+    const { worker } = this
+    super.onTimeout()
+    if (worker !== 0) this.pass.app.doubt(worker)
+  }
+
+  get appName(): string {
+    return this.pass.app.name
+  }
+
+  get appStatus(): number {
+    return this.status
+  }
+
+  get appMs(): number {
+    if (this.attempt === null || this.worker === 0) return -1
+    return this.attempt.responseMs < 0 ? this.attempt.elapsed : this.attempt.responseMs
+  }
+
+  tellTimes(): void {
+    if (this.pass.serverTiming) addServerTiming(this.r, this)
+  }
+}
+
+// ── what is said and heard ───────────────────────────────────────────────────────────────────────────────────────────
+
+/** Fields that end at this hop, or that we write ourselves. */
+const OWN = new Set(
+  (
+    'host connection keep-alive proxy-connection te trailer transfer-encoding content-length upgrade expect ' +
+    'x-forwarded-for x-forwarded-proto'
+  ).split(' '),
+)
+
+const nodeHttp: UpstreamProtocol = { ...http1, requestHead, passHead }
+
+function requestHead(x: Exchange): string {
+  const { r } = x
+  const { head } = r
+  const host = r.header('host') ?? (r.host === '' ? 'localhost' : r.host)
+  let text = `${x.method} ${x.uri} HTTP/1.1\r\nHost: ${host}\r\n`
+  let forwarded = r.clientAddress
+  for (let i = 0; i < head.count; i++) {
+    const name = head.names[i]!
+    if (name === 'x-forwarded-for') forwarded = `${head.values[i]}, ${r.clientAddress}`
+    else if (!OWN.has(name)) text += `${head.originalName(i)}: ${head.values[i]}\r\n`
+  }
+  text += `X-Forwarded-For: ${forwarded}\r\nX-Forwarded-Proto: ${r.stream.tls === null ? 'http' : 'https'}\r\n`
+  if (r.body !== null && bodyLength(r.body) >= 0) text += `Content-Length: ${bodyLength(r.body)}\r\n`
+  else if (r.body !== null) text += 'Transfer-Encoding: chunked\r\n'
+  else if (head.contentLength === 0) text += 'Content-Length: 0\r\n'
+  const upgrade = head.upgrade ? r.header('upgrade') : null
+  text += upgrade === null ? 'Connection: keep-alive\r\n' : `Connection: upgrade\r\nUpgrade: ${upgrade}\r\n`
+  return `${text}\r\n`
+}
+
+function passHead(x: Exchange): void {
+  const { r } = x
+  const { head } = x.reader as H1Reader
+  const { names, values } = x
+  // The parser's next head must not change what variables show of this one.
+  head.names = []
+  head.values = []
+  r.status = x.status
+  r.statusLine = x.statusText
+  r.contentLength = x.chunked ? -1 : x.contentLength
+  for (let i = 0; i < names.length; i++) passField(x, names[i]!, head.originalName(i), values[i]!)
+  if (x instanceof NodeExchange) x.tellTimes()
+}
+
+function passField(x: Exchange, name: string, spelled: string, value: string): void {
+  const { r } = x
+  switch (name) {
+    case 'content-length':
+    case 'transfer-encoding':
+    case 'connection':
+    case 'keep-alive':
+    case 'date':
+      return
+    case 'upgrade':
+      if (x.status === 101) r.addHeader(spelled, value)
+      return
+    case 'content-type':
+      r.contentType = value
+      return
+    case 'last-modified':
+      r.lastModified = value
+      return
+    case 'etag':
+      r.etag = value
+      return
+    case 'x-accel-buffering':
+      if (value.toLowerCase() === 'no') x.buffering = false
+      return
+    default:
+      r.addHeader(spelled, value)
+  }
+}

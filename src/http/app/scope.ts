@@ -1,0 +1,50 @@
+// A request as the pairs an ASGI scope is made of (docs/bridge.md): nine that every request has, then the client's fields as
+// they came, then the path. The worker decodes and puts them where ASGI has them.
+
+import { bodyLength } from './body.ts'
+import { toldOf } from './trust.ts'
+import type { HttpRequest } from '../request.ts'
+
+const VERSIONS: Readonly<Record<number, string>> = { 9: '1.0', 10: '1.0', 11: '1.1', 20: '2' }
+
+/** The path comes last: it may hold a NUL. */
+export function scopeOf(r: HttpRequest): string[] {
+  const { head } = r
+  const { names, values, count } = head
+  const told = toldOf.get(r)
+  const query = r.unparsedUri.indexOf('?')
+  const scope = [
+    'method',
+    r.method,
+    'raw_path',
+    query < 0 ? r.unparsedUri : r.unparsedUri.slice(0, query),
+    'query_string',
+    r.args,
+    'http_version',
+    VERSIONS[r.version] ?? '1.1',
+    'scheme',
+    told !== null && told.scheme !== '' ? told.scheme : r.stream.tls === null ? 'http' : 'https',
+    'server',
+    r.stream.localAddress,
+    'port',
+    r.stream.localAddress === '' ? '' : `${r.stream.localPort}`,
+    'client',
+    r.clientAddress,
+    'client_port',
+    r.clientAddress === 'unix:' ? '' : `${r.clientPort}`,
+  ]
+  for (let i = 0; i < count; i++) {
+    const name = names[i]!
+    if (!isOurs(name) || (told !== null && name.includes('_') && told.passes(name))) scope.push(name, values[i]!)
+  }
+  // However the body is framed, the application gets it bare.
+  if (r.body !== null && bodyLength(r.body) >= 0) scope.push('content-length', `${bodyLength(r.body)}`)
+  else if (head.contentLength === 0) scope.push('content-length', '0')
+  scope.push('path', r.uri)
+  return scope
+}
+
+/** As for WSGI: "httpoxy", framing, and names that frameworks would take for another field's. */
+function isOurs(name: string): boolean {
+  return name === 'proxy' || name === 'transfer-encoding' || name === 'content-length' || name.includes('_')
+}

@@ -1,0 +1,63 @@
+// The servers of one address, of the http block or of stream: who answers for a name, who for all others, and what goes
+// before the first byte that is meant for them (a PROXY protocol header, a TLS handshake).
+
+import type { Site } from '../../config/directive.ts'
+import type { ListenDeclaration, ProxyVersions } from '../core/listen.ts'
+import type { Pattern } from '../regex.ts'
+import { ServerNames } from '../core/server-names.ts'
+
+export class AddressServers<S> {
+  readonly address: string
+  defaultServer: S
+  readonly tcpNodelay = true
+  proxyProtocol = false
+  proxyVersions: ProxyVersions | null = null
+  uwsgi = false
+  tls = false
+  http2 = false
+  protected readonly finder: ServerNames<S>
+  private explicitDefault = false
+  private readonly names = new Set<string>()
+
+  /** @param server the first one is the default, unless another one says that it is */
+  constructor(address: string, server: S) {
+    this.address = address
+    this.defaultServer = server
+    this.finder = new ServerNames(server)
+  }
+
+  /** @param names its server_name, as written; `site` is where */
+  addServer(declared: ListenDeclaration, server: S, names: readonly string[], site: Site): void {
+    this.proxyProtocol ||= declared.proxyProtocol
+    this.tls ||= declared.tls
+    if (declared.isDefault) {
+      if (this.explicitDefault) declared.site.fail(`a duplicate default server for ${declared.key}`)
+      this.explicitDefault = true
+      this.defaultServer = server
+      this.finder.fallback = server
+    }
+    for (const name of names.length === 0 ? [''] : names) {
+      const lower = name.toLowerCase()
+      // A server without either directive has no place to warn of.
+      if (this.names.has(lower)) site.warn?.(`conflicting server name "${name}" on ${declared.key}, ignored`)
+      else {
+        this.names.add(lower)
+        this.finder.add(name, server, site)
+      }
+    }
+  }
+
+  serverFor(host: string): S {
+    return this.finder.find(host)
+  }
+
+  /** null: nobody has that name. */
+  serverNamed(host: string): S | null {
+    return this.finder.lookup(host)
+  }
+
+  /** The regular expression that the last look-up was answered by. */
+  get matchedName(): Pattern | null {
+    return this.finder.matched
+  }
+}

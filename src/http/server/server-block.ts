@@ -1,0 +1,146 @@
+// What the blocks that have servers (http, stream) have in common beyond their definitions: the addresses they listen on,
+// shared by servers, and how a thread begins and ends to accept on them.
+
+import { MAIN, type Scope } from '../../config/directive.ts'
+import { canonicalAddress } from '../../lib/networks.ts'
+import type { LogTarget } from '../../log/error-log.ts'
+import { listen, type Listener } from '../../net/listener.ts'
+import type { AddressServers } from './address-servers.ts'
+import { coreDirectives } from '../core/core.ts'
+import { Definitions } from './definitions.ts'
+import type { ListenDeclaration } from '../core/listen.ts'
+import type { SocketOption } from '../core/listen-options.ts'
+import { defineCaptures, regex } from '../regex.ts'
+import type { ListenRuntime } from '../runtime.ts'
+import type { Sessions } from '../session/sessions.ts'
+
+/** One socket to be bound by the master. */
+export interface ListenAddress {
+  readonly key: string
+  readonly host: string
+  readonly port: number
+  readonly path: string
+  readonly backlog: number
+  readonly ipv6only: boolean
+  readonly options: readonly SocketOption[]
+  /** `FILE:LINE` of the directive. */
+  readonly place: string
+}
+
+interface Address<A> extends ListenAddress {
+  readonly runtime: A
+  /** Of a wildcard: what listens on its port on single addresses, which cannot be bound beside it. */
+  readonly within: Map<string, A>
+}
+
+export abstract class ServerBlock<A extends AddressServers<any>> extends Definitions {
+  listens: Address<A>[] = []
+  private listeners: Listener[] = []
+  private sessions: Sessions | null = null
+
+  /** Named captures of `server_name ~…` are variables. */
+  protected defineNameCaptures(scope: Scope, names: readonly string[]): void {
+    const site = scope.site('server_name')
+    for (const name of names) {
+      if (site !== null && /^~./s.test(name)) defineCaptures(regex(name.slice(1), true, site), site, this)
+    }
+  }
+
+  /** A server's addresses, those of others among them. `make` begins one that nobody has named yet. */
+  protected addressesOf(
+    declarations: readonly ListenDeclaration[],
+    make: (key: string) => A,
+    add: (address: A, declared: ListenDeclaration) => void,
+  ): void {
+    const seen = new Set<string>()
+    for (const declared of declarations) {
+      if (seen.has(declared.key)) declared.site.fail(`a duplicate listen ${declared.key}`)
+      seen.add(declared.key)
+      add(this.addressFor(declared, make), declared)
+    }
+  }
+
+  private addressFor(declared: ListenDeclaration, make: (key: string) => A): A {
+    const known = this.listens.find(address => address.key === declared.key)
+    if (known !== undefined) return known.runtime
+    const { key, host, port, path, backlog, ipv6only, options, site } = declared
+    const runtime = make(key)
+    const place = `${site.file}:${site.line}`
+    this.listens.push({ key, host, port, path, backlog, ipv6only, options, place, runtime, within: new Map() })
+    return runtime
+  }
+
+  /** When all servers are known: leaves out what a wildcard of the same family and port takes in (ngx_http_init_listening). */
+  protected settleAddresses(): void {
+    const addresses = this.listens
+    this.listens = addresses.filter(address => {
+      if (address.path !== '' || address.host === '0.0.0.0' || address.host === '::') return true
+      const any = address.host.includes(':') ? '::' : '0.0.0.0'
+      const wildcard = addresses.find(other => other.host === any && other.port === address.port)
+      wildcard?.within.set(canonicalAddress(address.host), address.runtime)
+      return wildcard === undefined
+    })
+  }
+
+  // ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Client connections open now. */
+  get connections(): number {
+    return this.sessions?.size ?? 0
+  }
+
+  /**
+   * Resolves when every address accepts; connections are the sessions' from then on.
+   * @param descriptors a descriptor of our own for each address's key
+   */
+  protected async accept(sessions: Sessions, descriptors: ReadonlyMap<string, number>): Promise<void> {
+    this.sessions = sessions
+    await Promise.all(this.listens.map(address => this.acceptOn(address, descriptors.get(address.key)!, sessions)))
+  }
+
+  private acceptOn(address: Address<A>, fd: number, sessions: Sessions): Promise<void> {
+    const add = (handle: unknown): void => sessions.add(handle, runtimeFor(address, handle))
+    return new Promise((resolve, reject) => {
+      const done = (error: Error | null): void => (error === null ? resolve() : reject(error))
+      this.listeners.push(listen({ fd }, address.backlog, add, done))
+    })
+  }
+
+  /** Accepts no more and calls `done` when the last session has ended. `grace`: see Sessions.drain. */
+  retire(grace: boolean, done: () => void): void {
+    this.stopAccepting()
+    if (this.sessions === null) done()
+    else this.sessions.drain(grace, done)
+  }
+
+  /** Cuts what is left and lets go of everything. */
+  stop(): void {
+    this.stopAccepting()
+    this.sessions?.closeAll()
+    for (const run of this.stops) run()
+  }
+
+  private stopAccepting(): void {
+    for (const listener of this.listeners) listener.close()
+    this.listeners = []
+  }
+}
+
+/** The handle is libuv's, as listener.ts hands it over. What its servers are, the session knows that is made for it. */
+function runtimeFor<A>(address: Address<A>, handle: unknown): ListenRuntime {
+  let runtime = address.runtime
+  if (address.within.size > 0) {
+    const local: { address?: string } = {}
+    ;(handle as { getsockname(into: object): number }).getsockname(local)
+    runtime = address.within.get(local.address ?? '') ?? runtime
+  }
+  return runtime as unknown as ListenRuntime
+}
+
+/** The `error_log` lines in force where they are not the main ones; null where they are. */
+export function ownErrorLog(scope: Scope): readonly LogTarget[] | null {
+  for (let at: Scope | null = scope; at !== null && at.context !== MAIN; at = at.parent) {
+    if (at.has('error_log')) return at.conf(coreDirectives).error_log
+  }
+  return null
+}

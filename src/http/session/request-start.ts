@@ -1,0 +1,63 @@
+// A request's beginning, when its head has been read: what the head says of its URI and host, then the first step.
+
+import { parseUri, Uri } from '../../codec/h1/uri.ts'
+import { INFO } from '../../log/error-log.ts'
+import { respondSpecial } from '../output.ts'
+import { run } from '../phases.ts'
+import type { HttpRequest } from '../request.ts'
+import { tlsRefusal, type ClientTls } from '../ssl/client-tls.ts'
+
+const target = new Uri()
+
+/**
+ * Sends the request on its way.
+ * @param expectsTls does its address speak TLS? Then the connection may be why it is refused
+ */
+export function startRequest(r: HttpRequest, expectsTls: boolean, tls: ClientTls | null): void {
+  const { head } = r
+  r.unparsedUri = head.path
+  r.host = head.host ?? ''
+  if (r.method === 'CONNECT') {
+    // Nobody knows what comes behind it if it is not a tunnel.
+    r.keepAlive = false
+    if (!r.server.tunnels) {
+      r.log(INFO, 'client sent CONNECT method')
+      respondSpecial(r, 405)
+      return
+    }
+  }
+  if (!parseUri(head.path, r.server.mergeSlashes, target)) {
+    r.log(INFO, 'client sent invalid request while reading client request line')
+    r.unparsedUri = ''
+    r.keepAlive = false
+    respondSpecial(r, 400)
+    return
+  }
+  r.uri = target.uri
+  r.args = target.args
+  r.uriIsRaw = !target.complex && head.path === head.target
+  const refusal = expectsTls ? tlsRefusal(r, tls) : 0
+  if (refusal === 0) run(r)
+  else respondSpecial(r, refusal)
+}
+
+/** Answers a request whose head could not be read. Nobody knows where the next one would begin. */
+export function refuseRequest(r: HttpRequest, status: number): void {
+  const { head } = r
+  r.keepAlive = false
+  const part = readTarget(r) ? 'headers' : 'line'
+  r.log(INFO, `${head.error} while reading client request ${part}`)
+  respondSpecial(r, status)
+}
+
+/** Of a head that goes no further, for logs and error pages. False: its first line was not read to the end. */
+export function readTarget(r: HttpRequest): boolean {
+  const { head } = r
+  if (head.lineStop === 0 && head.version !== 20) return false
+  if (parseUri(head.path, r.server.mergeSlashes, target)) {
+    r.unparsedUri = head.path
+    r.uri = target.uri
+    r.args = target.args
+  }
+  return true
+}

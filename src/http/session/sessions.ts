@@ -1,0 +1,114 @@
+// All client connections of a thread: counted against worker_connections, and ended in good order when the thread retires.
+
+import { ALERT, type ErrorLog } from '../../log/error-log.ts'
+import { countAccepted } from '../../zone/connection-counts.ts'
+import type { ListenRuntime } from '../runtime.ts'
+import { Http1Session } from './session.ts'
+
+let connectionCount = 0
+
+/** A client's connection, whatever is spoken on it. */
+export interface Session {
+  readonly connectionNumber: number
+  readonly listen: ListenRuntime
+  /** No request is under way. */
+  readonly idle: boolean
+  /** Idle, and it has had an answer. */
+  readonly kept: boolean
+  closeNow(): void
+  /** It has been added to the others: now it may begin, and end. */
+  opened?(): void
+  /** No more requests, please. */
+  retire(): void
+}
+
+/** Idle connections of a retired thread may still bring the request that is on its way. Milliseconds. */
+export const LAST_REQUEST_GRACE = 1000
+
+/** A connection's first session; `handle` is libuv's. */
+export type MakeSession = (handle: unknown, listen: ListenRuntime, sessions: Sessions, number: number) => Session
+
+const makeHttp: MakeSession = (handle, listen, sessions, number) => new Http1Session(handle, listen, sessions, number)
+
+export class Sessions {
+  /** The thread takes no new connections and keeps none. */
+  draining = false
+  private readonly all = new Set<Session>()
+  private readonly max: number
+  readonly errorLog: ErrorLog
+  private readonly make: MakeSession
+  private emptied: (() => void) | null = null
+
+  constructor(max: number, errorLog: ErrorLog, make: MakeSession = makeHttp) {
+    this.max = max
+    this.errorLog = errorLog
+    this.make = make
+  }
+
+  get size(): number {
+    return this.all.size
+  }
+
+  /** A connection was accepted. */
+  add(handle: unknown, listen: ListenRuntime): void {
+    if (this.all.size >= this.max && !this.closeOldestIdle()) {
+      this.errorLog.log(ALERT, `${this.max} worker_connections are not enough`)
+      ;(handle as { close(): void }).close()
+      return
+    }
+    connectionCount++
+    countAccepted()
+    const session = this.make(handle, listen, this, connectionCount)
+    this.all.add(session)
+    session.opened?.()
+  }
+
+  /** For what goes wrong outside of requests. */
+  log(level: number, message: string, session: Session): void {
+    this.errorLog.log(level, `${message}, server: ${session.listen.address}`, session.connectionNumber)
+  }
+
+  /** The connection is another session's from now on. */
+  replace(before: Session, after: Session): void {
+    this.all.delete(before)
+    this.all.add(after)
+    if (this.draining) after.retire()
+  }
+
+  remove(session: Session): void {
+    this.all.delete(session)
+    if (this.draining && this.all.size === 0) this.emptied?.()
+  }
+
+  /**
+   * Ends connections as they become idle and calls `emptied` when none is left. Those that have not brought a request yet
+   * get a moment for their first.
+   * @param grace true (reload): all idle ones get that moment, in which a request that is under way is still answered
+   */
+  drain(grace: boolean, emptied: () => void): void {
+    this.draining = true
+    this.emptied = emptied
+    if (!grace) for (const session of this.all) if (session.kept) session.closeNow()
+    for (const session of this.all) session.retire()
+    setTimeout(() => this.closeIdle(), LAST_REQUEST_GRACE).unref()
+    if (this.all.size === 0) emptied()
+  }
+
+  closeIdle(): void {
+    for (const session of this.all) if (session.idle) session.closeNow()
+  }
+
+  closeAll(): void {
+    for (const session of this.all) session.closeNow()
+  }
+
+  /** nginx reuses the longest kept connection when the table is full. */
+  private closeOldestIdle(): boolean {
+    for (const session of this.all) {
+      if (!session.idle) continue
+      session.closeNow()
+      return true
+    }
+    return false
+  }
+}
