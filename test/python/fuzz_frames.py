@@ -166,19 +166,23 @@ class StreamSeat:
     name = 'application "fuzz"'
     hello = {}
     leaving = forked = False
+    root_path = ''
 
     def __init__(self, loop):
         self.loop = loop
         self.connections = set()
-        self.tasks = []
+        self.tasks = set()
+        self.begun = []
         self.lifespan = Lifespan(self.application, self.name, loop)
 
     def leave_worker(self):
         pass
 
     def run_stream(self, stream):
-        self.tasks.append(self.loop.create_task(stream.run()))
-        return self.tasks[-1]
+        task = self.loop.create_task(stream.run())
+        self.tasks.add(task)
+        self.begun.append(task)
+        return task
 
     async def application(self, scope, receive, send):
         kind = scope['type']
@@ -231,8 +235,8 @@ class StreamFrames(unittest.TestCase):
                 if choose.random() < 0.2:
                     await asyncio.sleep(0)
             connection.connection_lost(None)
-            if seat.tasks:
-                done, waiting = await asyncio.wait(seat.tasks, timeout=5)
+            if seat.begun:
+                done, waiting = await asyncio.wait(seat.begun, timeout=5)
                 self.assertEqual(waiting, set(), 'a stream outlives its connection, FUZZ_SEED=%d' % SEED)
                 for task in done:
                     self.assertTrue(task.cancelled() or task.exception() is None, 'FUZZ_SEED=%d' % SEED)
