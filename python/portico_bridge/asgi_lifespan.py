@@ -7,6 +7,7 @@ not served at all.
 import asyncio
 import copy
 import sys
+import traceback
 
 UNSUPPORTED, STARTING, STARTED, FAILED, STOPPED = range(5)
 
@@ -21,6 +22,7 @@ class Lifespan:
         self.phase = STARTING
         self.error = ''
         self.details = ''
+        self.cause = ''  # what it threw instead of answering
         self.asked = False  # the application has received the startup
         self.answer = loop.create_future()
         self.stopping = loop.create_future()
@@ -37,7 +39,8 @@ class Lifespan:
         if self.phase == STARTING:
             self.phase = UNSUPPORTED
             if self.mode == 'on':
-                self.error = '%s does not speak lifespan, which is asked for' % self.name
+                why = ': ' + self.cause if self.cause else ''
+                self.error = '%s does not speak lifespan, which is asked for%s' % (self.name, why)
         return self.error
 
     async def stop(self, seconds):
@@ -64,8 +67,10 @@ class Lifespan:
             self._note_error(error)
 
     def _note_error(self, error):
-        cause = '%s: %s' % (type(error).__name__, ' '.join(str(error).split()))
-        if self.phase == STARTING and self.asked:
+        self.cause = cause = '%s: %s' % (type(error).__name__, ' '.join(str(error).split()))
+        if self.phase == STARTING and self.mode == 'on':
+            self.details = ''.join(traceback.format_exception(type(error), error, error.__traceback__))
+        elif self.phase == STARTING and self.asked:
             self._say('%s failed in its lifespan startup and is served without lifespan: %s' % (self.name, cause))
         elif self.phase == STARTED:
             self._say('error in the lifespan of %s: %s' % (self.name, cause))

@@ -3,8 +3,9 @@
     python3 -m portico_bridge.config LOCATION    descriptor 3 gets its settings as JSON, for `portico serve`
     run(LOCATION)                                its names, in the process that needs its functions
 
-LOCATION is `PATH`, `file:PATH` or `python:MODULE`; `class:MODULE.NAME` asks for a worker class instead. Functions cannot travel: of a hook only its name is told, and the zygote
-runs the file once more to have it. Of a class its name and those of its bases are told.
+LOCATION is `PATH`, `file:PATH` or `python:MODULE`; `class:MODULE.NAME` asks for a worker class instead. Functions cannot
+travel: of a hook only its name is told, and the zygote runs the file once more to have it. Of a class its name and those of
+its bases are told.
 """
 
 import importlib

@@ -145,13 +145,10 @@ class WorkerHooks:
     def around(self, application, kind):
         """The application with what is to happen before and after each request; itself where nothing is."""
         functions = self.hooks.functions
-        before = functions.get('pre_request')
-        after = [functions['post_request']] if 'post_request' in functions else []
-        if self.worker.cfg.values['access_in_python']:
-            after.append(None)
-        if before is None and not after:
+        before, after = functions.get('pre_request'), functions.get('post_request')
+        if before is None and after is None and not self.worker.cfg.values['access_in_python']:
             return application
-        watched = Watched(application, self.worker, before, functions.get('post_request'))
+        watched = Watched(application, self.worker, before, after)
         return watched.asgi if kind == 'asgi' else watched.wsgi
 
 

@@ -1,6 +1,7 @@
 """Becoming the user an application runs as. Only root can; for others the settings must name who they are already."""
 
 import os
+import sys
 
 
 class PrivilegeError(Exception):
@@ -27,7 +28,26 @@ def drop(user, group):
             os.setuid(uid)
     except OSError as error:
         raise PrivilegeError('cannot become user "%s" and group "%s": %s' % (user, group, error)) from None
+    _check_reach(user if user is not None else uid)
     return None
+
+
+def _check_reach(user):
+    """Root has started the interpreter; whether its user can still import from it would else be told by a riddle.
+
+    An interpreter of pyenv's or an environment in root's home is closed to others: any import that comes from now on would
+    say that a module of the standard library does not exist.
+    """
+    library = os.path.dirname(os.__file__)
+    bridge = os.path.dirname(os.path.abspath(__file__))
+    for place in (library, sys.prefix):
+        if not os.access(place, os.R_OK | os.X_OK):
+            raise PrivilegeError(
+                'user "%s" cannot read "%s", which the interpreter "%s" needs: name another one ("python /usr/bin/python3;"), '
+                'another "user", or open that folder' % (user, place, sys.executable)
+            )
+    if not os.access(bridge, os.R_OK | os.X_OK):
+        raise PrivilegeError('user "%s" cannot read "%s", a part of this server: install it elsewhere' % (user, bridge))
 
 
 def _lookup(user, group):

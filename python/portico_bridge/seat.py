@@ -17,6 +17,8 @@ from .frames import BYE, ERROR, HELLO, PASSED, BodyMissing, Connection, FrontGon
 from .wsgi import base_environ, respond, send_error
 
 BACKLOG = 128
+# Characters of a line for the log that may wait for its end.
+LINE_MAX = 65536
 # Seconds, about as many as fit.
 PATIENCE = 2_000_000
 
@@ -200,6 +202,9 @@ class ErrorStream:
                 self.partial = rest
             else:
                 self.partial += rest
+            while len(self.partial) >= LINE_MAX:  # a line without end is not kept until there is no memory left
+                self._send(self.partial[:LINE_MAX])
+                self.partial = self.partial[LINE_MAX:]
         return len(text)
 
     def writelines(self, lines):
@@ -213,10 +218,13 @@ class ErrorStream:
 
     def _send(self, text):
         connection = self.seat.busy
-        try:
-            connection.send_log(0, ERROR, text)
-        except (FrontGone, AttributeError):
-            sys.stderr.write(text + '\n')
+        if connection is not None:
+            try:
+                connection.send_log(0, ERROR, text)
+                return
+            except FrontGone:
+                pass
+        sys.stderr.write(text + '\n')
 
 
 def listen(path):

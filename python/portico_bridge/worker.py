@@ -156,9 +156,9 @@ class Worker:
     def _on_term(self, _number, _frame):
         self.leave()
 
-    def _on_quit(self, _number, _frame):
+    def _on_quit(self, number, frame):
         self.hooked.interrupted()
-        quit_at_once(_number, _frame)
+        quit_at_once(number, frame)
 
     def _on_abort(self, _number, _frame):
         self.hooked.aborted()

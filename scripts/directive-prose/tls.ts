@@ -191,7 +191,6 @@ export const acme: Texts = {
     args: 'ID PATH | data:TEXT',
     text: 'Ties the account to one there is with the authority: its name, and the key it has given, in base64 for URLs.',
   },
-  'acme/preferred_chain': { args: 'NAME', text: 'Not supported: a configuration with it is refused.' },
   'acme/profile': {
     args: 'NAME [require]',
     text: 'The kind of certificate to ask for, of those the authority has.',

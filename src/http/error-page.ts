@@ -56,6 +56,7 @@ interface ErrorPage {
   /** Of a path without variables, parted from its arguments. */
   readonly path: string
   readonly args: string
+  readonly hasArgs: boolean
 }
 
 export type ErrorPages = ReadonlyMap<number, ErrorPage>
@@ -73,7 +74,7 @@ export function compileErrorPages(
     const cut = constant === null ? -1 : constant.indexOf('?')
     const path = constant === null || cut === -1 ? (constant ?? '') : constant.slice(0, cut)
     const args = cut === -1 ? '' : constant!.slice(cut + 1)
-    pages.set(status, { overwrite, target: value(target), path, args })
+    pages.set(status, { overwrite, target: value(target), path, args, hasArgs: cut !== -1 })
   }
   return pages
 }
@@ -98,9 +99,9 @@ function follow(r: HttpRequest, page: ErrorPage): void {
   else {
     if (r.method !== 'HEAD') r.method = 'GET'
     const cut = page.target.constant === null ? target.indexOf('?') : -1
-    if (cut !== -1) resume(r, internalRedirect(r, target.slice(0, cut), target.slice(cut + 1)))
-    else if (page.target.constant === null) resume(r, internalRedirect(r, target, ''))
-    else resume(r, internalRedirect(r, page.path, page.args))
+    if (cut !== -1) resume(r, internalRedirect(r, target.slice(0, cut), target.slice(cut + 1), true))
+    else if (page.target.constant === null) resume(r, internalRedirect(r, target, '', false))
+    else resume(r, internalRedirect(r, page.path, page.args, page.hasArgs))
   }
 }
 

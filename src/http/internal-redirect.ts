@@ -9,17 +9,22 @@ import { NEXT } from './module.ts'
 import { enter, resume } from './phases.ts'
 import type { HttpRequest } from './request.ts'
 
-/** The request begins again at its server's rewrite rules. Ten times; then it goes in circles. */
-export function internalRedirect(r: HttpRequest, uri: string, args: string): number {
+/**
+ * The request begins again at its server's rewrite rules. Ten times; then it goes in circles.
+ * @param hadArgs where `args` are not the request's own: does the new URI have a `?`
+ */
+export function internalRedirect(r: HttpRequest, uri: string, args: string, hadArgs = r.hadArgs): number {
   if (--r.uriChanges <= 0) return circle(r, `internally redirecting to "${uri}"`)
   r.uri = uri
   r.args = args
+  r.hadArgs = hadArgs
   r.uriIsRaw = false
   r.locationMatches = true
   r.aliasTakesUri = false
   r.internal = true
   r.uriChanged = false
   r.accessStatus = 0
+  r.action = ''
   const { server } = r
   r.location = server.outside
   enter(r, server.outside.steps)
@@ -70,6 +75,7 @@ export function accelRedirect(r: HttpRequest, to: string): void {
   r.statusLine = ''
   r.contentLength = -1
   r.lastModified = ''
+  r.lastModifiedStays = false
   r.etag = ''
   r.redirect = ''
   r.serverHeader = ''
@@ -87,7 +93,7 @@ export function accelRedirect(r: HttpRequest, to: string): void {
     return
   }
   if (r.method !== 'HEAD') r.method = 'GET'
-  resume(r, internalRedirect(r, uri, cut === -1 ? '' : to.slice(cut + 1)))
+  resume(r, internalRedirect(r, uri, cut === -1 ? '' : to.slice(cut + 1), cut !== -1))
 }
 
 /** Might it lead out of the folders we serve? (ngx_http_parse_unsafe_uri) */

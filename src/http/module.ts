@@ -56,7 +56,7 @@ export interface LocationBuilder {
   content<C>(run: Handler<C>, conf: C, explained?: Explained<C>): void
   /** `alters`: will it change the bytes of this response's body? Asked before ranges are promised; absent: never. */
   filter<C>(run: Filter<C>, conf: C, alters?: (r: HttpRequest, conf: C) => boolean): void
-  log<C>(run: (r: HttpRequest, conf: C) => void, conf: C): void
+  log<C>(run: (r: HttpRequest, conf: C) => unknown, conf: C): void
   /** Leaves a value at the location, where the module's variables find it. */
   keep<T>(slot: LocationSlot<T>, value: T): void
   /** Is the directive written in this very block, not inherited? */
@@ -75,7 +75,7 @@ export interface ConnectionBuilder {
   readonly scope: Scope
   /** Refuses with the status it answers, or NEXT. */
   access<C>(run: (r: HttpRequest, conf: C) => number, conf: C): void
-  log<C>(run: (r: HttpRequest, conf: C) => void, conf: C): void
+  log<C>(run: (r: HttpRequest, conf: C) => unknown, conf: C): void
   value(template: Template): Value
 }
 

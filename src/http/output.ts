@@ -148,7 +148,7 @@ function takeErrorStatus(r: HttpRequest): void {
     r.status = r.errorStatus
     r.statusLine = ''
   }
-  if (r.status !== 200 && r.status !== 206 && r.status !== 304) r.lastModified = ''
+  if (r.status !== 200 && r.status !== 206 && r.status !== 304 && !r.lastModifiedStays) r.lastModified = ''
 }
 
 /** A complete response from memory. Strings are latin1. */
@@ -222,7 +222,8 @@ function respondBuiltIn(r: HttpRequest, status: number): number {
   const { location } = r
   r.lastModified = ''
   r.etag = ''
-  if (!isRedirect(status)) r.redirect = ''
+  // Behind an error page it is that of the redirect the page stands for.
+  if (!isRedirect(status) && !r.internal) r.redirect = ''
   if (location.msieRefresh && (status === 301 || status === 302) && isMsie(r)) {
     const page = refreshPage(r.redirect)
     r.redirect = ''

@@ -61,6 +61,12 @@ export interface Trailers {
   fields(r: HttpRequest): readonly string[]
 }
 
+/** Who is asked in a request's stead, as lines of the error log name it. */
+export interface Asked {
+  /** `scheme://peer/uri`; '' while nobody has been chosen. */
+  readonly logged: string
+}
+
 export class HttpRequest {
   readonly stream: ClientStream
   readonly head: RequestHead
@@ -74,6 +80,8 @@ export class HttpRequest {
   uri = ''
   /** Behind the `?`, as sent. */
   args = ''
+  /** Were there arguments, or a rewrite's `?`, though nothing is left of them? Then $args is empty rather than missing. */
+  hadArgs = false
   /** The request-target as sent ($request_uri). */
   unparsedUri = ''
   /** Is `unparsedUri`'s path the very same bytes as `uri` (nothing decoded, merged or rewritten)? */
@@ -116,6 +124,8 @@ export class HttpRequest {
   contentLength = -1
   /** Last-Modified as an HTTP date, '' for none. */
   lastModified = ''
+  /** It is an upstream's own field, which an error is sent with, too. */
+  lastModifiedStays = false
   etag = ''
   /** Server and Date of an upstream or application that is allowed to set them; '' for our own. */
   serverHeader = ''
@@ -141,6 +151,10 @@ export class HttpRequest {
   headSent = false
   out: BodyStage
   source: Source | null = null
+  /** What is being done, in nginx's words, for the `while …` of the error log; '' for nothing in particular. */
+  action = ''
+  /** Stays when somebody else has taken over, as in nginx. */
+  asked: Asked | null = null
   /** Runs when the request ends, whichever way (temp files, slots, counters). */
   cleanups: (() => void)[] | null = null
   done = false
@@ -204,12 +218,18 @@ export class HttpRequest {
     else this.cleanups.push(cleanup)
   }
 
-  /** Logs with nginx's context: client, server, request line, upstream, host. */
+  /** Logs with nginx's context: what was being done, client, server, request line, upstream, host. */
   log(level: number, message: string): void {
+    this.report(level, this.action === '' ? message : `${message} while ${this.action}`)
+  }
+
+  /** As log(), where the message itself says what was being done. */
+  report(level: number, message: string): void {
     const log = this.location.errorLog
     if (level > log.level) return
     const server = this.server.name
     const line = this.head.requestLine
+    const upstream = this.asked === null ? '' : this.asked.logged
     const host = this.header('host')
     const referrer = this.header('referer')
     log.log(
@@ -217,6 +237,7 @@ export class HttpRequest {
       `${message}, client: ${this.clientAddress}, server: ${server}` +
         (line === '' ? '' : `, request: "${line}"`) +
         (this.parent === null ? '' : `, subrequest: "${this.uri}"`) +
+        (upstream === '' ? '' : `, upstream: "${upstream}"`) +
         (host === null ? '' : `, host: "${host}"`) +
         (referrer === null ? '' : `, referrer: "${referrer}"`),
       this.stream.connectionNumber,

@@ -153,7 +153,7 @@ export class ResponseBuffer implements Source {
         this.descriptor = openSync(Buffer.from(path, 'latin1'), 'wx+', 0o600)
         // Nobody else needs the name; without it nothing can be left behind.
         unlinkSync(Buffer.from(path, 'latin1'))
-        r.log(WARN, `an upstream response is buffered to a temporary file ${path} while reading upstream`)
+        r.report(WARN, `an upstream response is buffered to a temporary file ${path} while reading upstream`)
       }
       // At its place: what a write that failed has left of itself is written over.
       for (let done = 0; done < chunk.length;) {

@@ -20,7 +20,8 @@ export interface FilterEntry {
 }
 
 export interface LogEntry {
-  readonly run: (r: HttpRequest, conf: any) => void
+  /** LOGS_LATER: those behind it are called when something else has ended. */
+  readonly run: (r: HttpRequest, conf: any) => unknown
   readonly conf: unknown
 }
 

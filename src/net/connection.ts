@@ -158,6 +158,19 @@ export class Connection {
     return name
   }
 
+  /** The socket's descriptor, -1 when it has none any more. */
+  get descriptor(): number {
+    return handleOf(this.socket)?.fd ?? -1
+  }
+
+  get localAddress(): string {
+    return this.socket.localAddress ?? ''
+  }
+
+  get localPort(): number {
+    return this.socket.localPort ?? 0
+  }
+
   /** Bytes written that the kernel has not taken yet. */
   get pending(): number {
     return this.socket.writableLength + this.textLeft

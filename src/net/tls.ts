@@ -1,8 +1,8 @@
 // A connection with TLS on it: OpenSSL (openssl/) between a plain Connection and its user, behind the same interface. The plain
 // one has read the client's hello already, so that the settings for the whole handshake are chosen before it begins.
 //
-//   socket ── chunk ──▶ record by record ──▶ SSL_read, into the place the record came from ──▶ handler.onData
-//   socket ◀── records ── SSL_write ◀── write, writeText, writeAll
+//   socket ── chunk ──▶ RecordReader ──▶ SSL_read, into the place the record came from ──▶ handler.onData
+//   socket ◀── records ── RecordWriter: SSL_write ◀── write, writeText, writeAll
 //
 // An idle connection owns no buffers: what is read is used up at once, and OpenSSL gives its own back between records.
 
@@ -24,7 +24,9 @@ import {
   sessionIdOf,
   type VerifyFault,
 } from './openssl/negotiated.ts'
-import { attach, claim, cork, flush, leaveSoon, offer, recordEnd, recordSize, send, uncork } from './openssl/records.ts'
+import { RecordReader, type RecordSink } from './openssl/record-reader.ts'
+import { RECORD_MAX, type RecordSource, RecordWriter } from './openssl/record-writer.ts'
+import { attach, claim, cork, flush, leaveSoon, offer, send, uncork } from './openssl/records.ts'
 import { ageSession } from './openssl/server-sessions.ts'
 import { TlsError } from './tls-errors.ts'
 
@@ -38,11 +40,6 @@ export interface TlsSettings {
 }
 
 const NOTHING = Buffer.alloc(0)
-const RECORD_MAX = 16384
-/** What is put together for one record. */
-const scratch = Buffer.allocUnsafeSlow(RECORD_MAX)
-/** Records made before they are sent, so that memory does not grow with what is written. */
-const AHEAD = 4 * RECORD_MAX
 
 // Stages of a connection. Early data only: TRYING to find out if there is any, reading it EARLY, FINISHING the handshake.
 const SHAKING = 0
@@ -53,16 +50,15 @@ const OVER = 4
 
 const readCount = Buffer.alloc(8)
 
-export class TlsConnection extends Connection implements ConnectionHandler {
+export class TlsConnection extends Connection implements ConnectionHandler, RecordSink, RecordSource {
   /** The handshake is done, or early data has come. */
   secured = false
   private readonly plain: Connection
   private readonly onSecure: () => void
-  private readonly recordSize: number
+  private readonly records = new RecordReader(this)
+  private readonly writer: RecordWriter
   /** 0n once it is freed. */
   private ssl: bigint
-  /** Bytes of a record that is not complete, or of records behind a pause. */
-  private held: Buffer = NOTHING
   private peerEnded = false
   /** A write has answered false. */
   private owesDrain = false
@@ -81,10 +77,10 @@ export class TlsConnection extends Connection implements ConnectionHandler {
     super(plain, handler)
     this.plain = plain
     this.onSecure = onSecure
-    this.recordSize = Math.min(recordSize, RECORD_MAX)
     this.ssl = openssl().SSL_new(context.pointer)
     if (this.ssl === 0n) throw new Error(`SSL_new() failed (SSL: ${queuedErrors()})`)
     attach(this.ssl)
+    this.writer = new RecordWriter(this, plain, this.ssl, Math.min(recordSize, RECORD_MAX))
     plain.handler = this
   }
 
@@ -97,7 +93,7 @@ export class TlsConnection extends Connection implements ConnectionHandler {
     }
     // The first request may be behind the hello, and whoever hands it over is not ready for it yet.
     this.stage = TRYING
-    this.held = Buffer.from(received)
+    this.records.hold(received)
     setImmediate(readHeld, this)
   }
 
@@ -127,48 +123,22 @@ export class TlsConnection extends Connection implements ConnectionHandler {
 
   onData(chunk: Buffer): void {
     cork(this.plain)
-    this.take(chunk)
+    this.records.take(chunk)
     uncork(this.plain)
   }
 
-  private take(chunk: Buffer): void {
-    let at = 0
-    while (this.held.length > 0 && at < chunk.length) {
-      const { held } = this
-      const missing = recordSize(held) - held.length
-      if (missing <= 0) {
-        // Records are left from a pause.
-        this.held = NOTHING
-        this.consume(Buffer.concat([held, chunk.subarray(at)]), 0)
-        return
-      }
-      const end = Math.min(chunk.length, at + missing)
-      const bytes = Buffer.concat([held, chunk.subarray(at, end)])
-      at = end
-      this.held = NOTHING
-      this.consume(bytes, 0)
-    }
-    if (at < chunk.length) this.consume(chunk, at)
+  get takesRecords(): boolean {
+    return this.alive && !this.peerEnded
   }
 
-  private consume(bytes: Buffer, start: number): void {
-    let at = start
-    while (at < bytes.length && this.alive && !this.peerEnded) {
-      const end = this.reading ? recordEnd(bytes, at, bytes.length) : -1
-      if (end < 0) {
-        this.held = Buffer.from(bytes.subarray(at))
-        return
-      }
-      const record = bytes.subarray(at, end)
-      at = end
-      if (this.stage === TRYING || this.stage === EARLY) this.readEarly(record)
-      else if (this.stage === OVER) this.readRecord(record)
-      else this.handshake(record)
-    }
-  }
-
-  private get alive(): boolean {
+  get alive(): boolean {
     return this.ssl !== 0n && this.failure === null && !this.socket.destroyed
+  }
+
+  onRecord(record: Buffer): void {
+    if (this.stage === TRYING || this.stage === EARLY) this.readEarly(record)
+    else if (this.stage === OVER) this.readRecord(record)
+    else this.handshake(record)
   }
 
   private handshake(record: Buffer): void {
@@ -236,7 +206,7 @@ export class TlsConnection extends Connection implements ConnectionHandler {
     else this.fail()
   }
 
-  private fail(): void {
+  fail(): void {
     this.failure = new TlsError(queuedErrors(), !this.secured)
     flush(this.plain)
     this.plain.destroy()
@@ -251,16 +221,14 @@ export class TlsConnection extends Connection implements ConnectionHandler {
     if (this.reading || this.closed) return
     this.reading = true
     this.plain.resume()
-    if (this.held.length > 0) setImmediate(readHeld, this)
+    if (this.records.holds) setImmediate(readHeld, this)
   }
 
   /** Records that came in before a pause. */
   readHeld(): void {
-    if (!this.reading || this.held.length === 0) return
-    const { held } = this
-    this.held = NOTHING
+    if (!this.reading || !this.records.holds) return
     cork(this.plain)
-    this.consume(held, 0)
+    this.records.readHeld()
     uncork(this.plain)
   }
 
@@ -300,13 +268,13 @@ export class TlsConnection extends Connection implements ConnectionHandler {
 
   override writeText(text: string): boolean {
     this.bytesOut += text.length
-    this.encryptText(text)
+    this.writer.text(text)
     return this.sent()
   }
 
   override write(bytes: Buffer): boolean {
     this.bytesOut += bytes.length
-    this.encrypt(bytes, bytes.length)
+    this.writer.bytes(bytes, bytes.length)
     return this.sent()
   }
 
@@ -316,18 +284,8 @@ export class TlsConnection extends Connection implements ConnectionHandler {
   }
 
   override writeAll(before: string, bytes: Buffer, after: string, _volatile: boolean): boolean {
-    const size = before.length + bytes.length + after.length
-    this.bytesOut += size
-    if (size <= this.recordSize) {
-      scratch.write(before, 0, 'latin1')
-      bytes.copy(scratch, before.length)
-      scratch.write(after, before.length + bytes.length, 'latin1')
-      this.encrypt(scratch, size)
-    } else {
-      this.encryptText(before)
-      this.encrypt(bytes, bytes.length)
-      this.encryptText(after)
-    }
+    this.bytesOut += before.length + bytes.length + after.length
+    this.writer.all(before, bytes, after)
     return this.sent()
   }
 
@@ -335,39 +293,6 @@ export class TlsConnection extends Connection implements ConnectionHandler {
     const fast = send(this.plain)
     if (!fast) this.owesDrain = true
     return fast
-  }
-
-  private encryptText(text: string): void {
-    if (text.length > RECORD_MAX) {
-      const bytes = Buffer.from(text, 'latin1')
-      this.encrypt(bytes, bytes.length)
-    } else this.encrypt(scratch, scratch.write(text, 0, 'latin1'))
-  }
-
-  private encrypt(bytes: Buffer, size: number): void {
-    const o = openssl()
-    claim(this.plain)
-    o.ERR_clear_error()
-    let ahead = 0
-    for (let at = 0; at < size && this.alive;) {
-      const piece = Math.min(this.recordSize, size - at)
-      const done = this.writeRecord(at === 0 ? bytes : bytes.subarray(at), piece)
-      if (done <= 0) {
-        this.fail()
-        return
-      }
-      at += done
-      ahead += done
-      if (ahead < AHEAD) continue
-      flush(this.plain)
-      ahead = 0
-    }
-  }
-
-  private writeRecord(bytes: Buffer, size: number): number {
-    const o = openssl()
-    if (!this.early) return o.SSL_write(this.ssl, bytes, size)
-    return o.SSL_write_early_data(this.ssl, bytes, BigInt(size), readCount) === 1 ? size : -1
   }
 
   /** Tells the peer that this is the end (close_notify), so that it knows that nothing was cut off. */

@@ -11,8 +11,8 @@
 import { ALERT, EMERG, ERR, NOTICE } from '../log/error-log.ts'
 import { FrontHandle } from './front-handle.ts'
 import { inherited } from './inheritance.ts'
+import { MasterPidFile } from './master-pid-file.ts'
 import { rest } from './rest.ts'
-import { removePidFile, renamePidFile, writePidFile } from './pid-file.ts'
 import { provideFolder, provideLogFile } from './privileges.ts'
 import { Signals } from './signals.ts'
 import type { StopSignals, Word } from './signals.ts'
@@ -71,8 +71,8 @@ export class Master implements KeeperEvents {
   private readonly sockets = new ListeningSockets(inherited)
   private readonly front: FrontKeeper
   private readonly daemon: boolean
-  /** Who writes another pid file while two masters run: with nginx the old one (.oldbin), with Gunicorn the new one (.2). */
   private readonly manners: StopSignals
+  private readonly pidFile: MasterPidFile
   private generation: Generation | null = null
   /** The one a reload prepares. */
   private fresh: Generation | null = null
@@ -91,6 +91,7 @@ export class Master implements KeeperEvents {
     this.front = new FrontKeeper(this, front)
     this.daemon = daemon
     this.manners = stopSignals
+    this.pidFile = new MasterPidFile(stopSignals, (level, message) => program.log(level, message))
     this.signals = new Signals(message => program.log(NOTICE, message), stopSignals)
   }
 
@@ -161,7 +162,7 @@ export class Master implements KeeperEvents {
   private announce(plan: Plan): string | null {
     const second = this.manners === 'gunicorn' && this.sockets.predecessorLives
     try {
-      writePidFile(`${plan.pidFile}${second ? SECOND : ''}`, process.pid)
+      this.pidFile.write(plan.pidFile, second)
     } catch (error) {
       return (error as Error).message
     }
@@ -177,21 +178,10 @@ export class Master implements KeeperEvents {
       if (this.sockets.predecessorLives) return
       clearInterval(timer)
       if (this.stopping !== null || this.generation === null) return
-      const { pidFile } = this.generation.plan
       this.program.log(NOTICE, 'the master before this one has gone')
-      this.rename(`${pidFile}${SECOND}`, pidFile)
+      this.pidFile.promote(this.generation.plan.pidFile)
     }, PROMOTION_MS)
     timer.unref()
-  }
-
-  private rename(from: string, to: string): boolean {
-    try {
-      renamePidFile(from, to)
-      return true
-    } catch (error) {
-      this.program.log(ALERT, (error as Error).message)
-      return false
-    }
   }
 
   /** A signal that ends the program also ends waiting for its start; what others ask for is done afterwards. */
@@ -314,7 +304,7 @@ export class Master implements KeeperEvents {
       this.front.retire(old.number)
     }
     this.closeUnused(this.sockets.keys())
-    this.movePidFile(old?.plan.pidFile, fresh.plan.pidFile)
+    this.pidFile.move(old?.plan.pidFile, fresh.plan.pidFile)
   }
 
   private closeUnused(keys: readonly string[]): void {
@@ -323,16 +313,6 @@ export class Master implements KeeperEvents {
       if (used.has(key) && this.stopping === null) continue
       this.sockets.close(key)
       this.front.closeSocket(key)
-    }
-  }
-
-  private movePidFile(from: string | undefined, to: string): void {
-    if (from === to) return
-    try {
-      writePidFile(to, process.pid)
-      if (from !== undefined) removePidFile(from, process.pid)
-    } catch (error) {
-      this.program.log(EMERG, (error as Error).message)
     }
   }
 
@@ -363,8 +343,7 @@ export class Master implements KeeperEvents {
       return
     }
     if (this.generation === null) return
-    const { pidFile } = this.generation.plan
-    if (this.manners === 'nginx' && !this.rename(pidFile, `${pidFile}${OLD}`)) return
+    if (!this.pidFile.stepAside(this.generation.plan.pidFile)) return
     this.generation.companions.beforeUpgrade()
     this.sockets.shared = true
     this.successor = new Successor(this.program.again, this.sockets.descriptors(), (how, orderly) =>
@@ -379,8 +358,7 @@ export class Master implements KeeperEvents {
     this.successor = null
     this.sockets.shared = false
     if (this.stopping !== null || this.generation === null) return
-    const { pidFile } = this.generation.plan
-    if (this.manners === 'nginx') this.rename(`${pidFile}${OLD}`, pidFile)
+    this.pidFile.stepBack(this.generation.plan.pidFile)
     this.front.resume(this.generation)
   }
 
@@ -399,10 +377,7 @@ export class Master implements KeeperEvents {
     await this.front.end(ending)
     await this.endCompanions()
     if (this.generation === null) return
-    const { pidFile } = this.generation.plan
-    // Whichever it is, it is removed only where it names this process.
-    for (const name of [pidFile, `${pidFile}${this.manners === 'nginx' ? OLD : SECOND}`])
-      removePidFile(name, process.pid)
+    this.pidFile.remove(this.generation.plan.pidFile)
   }
 
   private async endCompanions(): Promise<void> {
@@ -422,9 +397,6 @@ export class Master implements KeeperEvents {
   }
 }
 
-/** Added to the name of the pid file while a successor runs. */
-const OLD = '.oldbin'
-const SECOND = '.2'
 const PROMOTION_MS = 250
 const INTERRUPTED = 'interrupted'
 const TOLD_TO_QUIT = 'told to quit'

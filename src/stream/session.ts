@@ -88,15 +88,15 @@ export class StreamSession implements OpeningOwner, Session {
   }
 
   get descriptor(): number {
-    return (this.connection.socket as unknown as { _handle: { fd?: number } | null })._handle?.fd ?? -1
+    return this.connection.descriptor
   }
 
   get localAddress(): string {
-    return this.connection.socket.localAddress ?? ''
+    return this.connection.localAddress
   }
 
   get localPort(): number {
-    return this.connection.socket.localPort ?? 0
+    return this.connection.localPort
   }
 
   /** Sent to the client. */

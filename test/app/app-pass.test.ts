@@ -4,7 +4,6 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
-import { needs, PYTHON } from '../helpers/needs.ts'
 import { get, raw, request } from '../helpers/raw.ts'
 import { serve } from '../helpers/serve.ts'
 import { apps, busy, serveThings, workers } from './things.ts'
@@ -259,65 +258,6 @@ test('app_pass: an application that cannot be loaded is a 502 and a line in the 
   await eventually(() => /app "things": cannot load "nothing_there"/.test(server.errorLog()))
 })
 
-test('app_pass: a fetch handler of Node is asked over HTTP, bodies stream and a client that leaves is noticed', async t => {
-  const server = await serveThings(t, { module: './fetch.ts', app: 'workers 1;' })
-  const body = randomBytes(300_000)
-  const echo = await request({ address: server.port, method: 'POST', path: '/echo', body })
-  assert.ok(echo.body.equals(body))
-  assert.equal(echo.header('x-method'), 'POST')
-  assert.equal((await get(server.port, '/boom')).status, 500)
-  assert.equal((await get(server.port, '/cookies')).header('set-cookie'), 'a=1, b=2')
-  assert.match((await get(server.port, '/')).text, /^\d+ 127\.0\.0\.1 /)
-  const leaver = await raw(t, server.port)
-  await leaver.send('GET /forever HTTP/1.1\r\nHost: x\r\n\r\n')
-  await eventually(() => leaver.received.includes('begun'))
-  leaver.destroy()
-  await eventually(async () => (await get(server.port, '/aborted')).text === '1')
-})
-
-for (const [what, file, source] of [
-  [
-    'that listens itself',
-    'server.mjs',
-    `import http from 'node:http'\nhttp.createServer((q, s) => s.end('own ' + q.url)).listen(1)`,
-  ],
-  ['(req, res)', 'handler.mjs', `export default (q, s) => s.end('own ' + q.url)`],
-  ['of CommonJS', 'handler.cjs', `module.exports = (q, s, next) => s.end('own ' + q.url)`],
-  ['an object with handle', 'object.mjs', `export default { handle: (q, s) => s.end('own ' + q.url) }`],
-] as const) {
-  test(`app_pass: a Node application ${what} is served`, async t => {
-    const server = await serve(t, {
-      conf: `http { app own { directory %%DIR%%; module ./${file}; kind node; workers 1; }
-        server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass own; } } }`,
-      files: { [file]: source },
-    })
-    assert.equal((await get(server.port, '/x?y')).text, 'own /x?y')
-  })
-}
-
-test('app_pass: a Node application may take a connection over (WebSocket and other upgrades)', async t => {
-  const server = await serve(t, {
-    conf: `http { app own { directory %%DIR%%; module ./up.mjs; workers 1; }
-      server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass own; } } }`,
-    files: {
-      'up.mjs': `import http from 'node:http'
-        const server = http.createServer()
-        server.on('upgrade', (request, socket) => {
-          socket.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: upgrade\\r\\nUpgrade: echo\\r\\n\\r\\n')
-          socket.pipe(socket)
-        })
-        server.listen(0)`,
-    },
-  })
-  const client = await raw(t, server.port)
-  await client.send('GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n')
-  await eventually(() => client.received.includes('\r\n\r\n'))
-  assert.match(client.received.toString('latin1'), /^HTTP\/1\.1 101 /)
-  await client.send('over the tunnel')
-  await eventually(() => client.received.includes('over the tunnel'))
-  client.destroy()
-})
-
 test('app_pass: nothing is left when the master is killed', async t => {
   const server = await serveThings(t, { app: 'workers 2;' })
   const pid = Number((await get(server.port, '/pid')).text)
@@ -325,103 +265,3 @@ test('app_pass: nothing is left when the master is killed', async t => {
   await eventually(() => !existsSync(`/proc/${pid}`))
   await eventually(() => server.processes().length === 0)
 })
-
-for (const kind of ['sync', 'threads', 'asgi', 'gevent', 'node'] as const) {
-  test(`app_request_buffering off: the application (${kind}) reads a body while the client still sends it`, async t => {
-    if (kind === 'gevent' && !needs(t, 'gevent')) return
-    const files = {
-      'pace.py': `
-import hashlib
-def application(environ, start_response):
-    if environ['PATH_INFO'] == '/not':
-        start_response('200 OK', [('Content-Length', '3')])
-        return [b'not']
-    start_response('200 OK', [('Content-Type', 'text/plain'), ('X-Accel-Buffering', 'no')])
-    def parts():
-        body = environ['wsgi.input']
-        yield b'%s|' % environ.get('CONTENT_LENGTH', 'none').encode()
-        if environ['PATH_INFO'] == '/lines':
-            for line in body:
-                yield line.upper()
-            return
-        digest = hashlib.sha256()
-        for piece in iter(lambda: body.read(50000), b''):
-            digest.update(piece)
-        yield digest.hexdigest().encode()
-    return parts()
-`,
-      'pace_asgi.py': `
-import hashlib
-async def application(scope, receive, send):
-    if scope['type'] != 'http':
-        return
-    length = dict(scope['headers']).get(b'content-length', b'none')
-    await send({'type': 'http.response.start', 'status': 200, 'headers': [(b'x-accel-buffering', b'no')]})
-    if scope['path'] == '/not':
-        await send({'type': 'http.response.body', 'body': b'not'})
-        return
-    await send({'type': 'http.response.body', 'body': length + b'|', 'more_body': True})
-    digest = hashlib.sha256()
-    more = True
-    while more:
-        message = await receive()
-        more = message.get('more_body', False)
-        digest.update(message['body'])
-        if scope['path'] == '/lines':
-            await send({'type': 'http.response.body', 'body': message['body'].upper(), 'more_body': True})
-    end = b'' if scope['path'] == '/lines' else digest.hexdigest().encode()
-    await send({'type': 'http.response.body', 'body': end})
-`,
-      'pace.mjs': `
-import { createHash } from 'node:crypto'
-export default async (request, response) => {
-  if (request.url === '/not') { response.end('not'); return }
-  response.setHeader('X-Accel-Buffering', 'no')
-  response.write((request.headers['content-length'] ?? 'none') + '|')
-  const hash = createHash('sha256')
-  try {
-    for await (const part of request) {
-      hash.update(part)
-      if (request.url === '/lines') response.write(part.toString().toUpperCase())
-    }
-  } catch {
-    return // the client has left
-  }
-  response.end(request.url === '/lines' ? '' : hash.digest('hex'))
-}
-`,
-    }
-    const module = kind === 'node' ? './pace.mjs' : kind === 'asgi' ? 'pace_asgi:application' : 'pace:application'
-    const python = kind === 'gevent' ? `python ${PYTHON};` : ''
-    const server = await serve(t, {
-      files,
-      conf: `http { app pace { directory %%DIR%%; module ${module}; kind ${kind}; workers 1; ${python}
-          environment PYTHONDONTWRITEBYTECODE=1; }
-        server { listen 127.0.0.1:%%PORT_0%%; client_max_body_size 100m; location / {
-          app_pass pace; app_request_buffering off; } } }`,
-    })
-    // Until the first worker is there a request to Node waits with its body.
-    await eventually(async () => (await get(server.port, '/not')).text === 'not')
-    const client = await raw(t, server.port)
-    await client.send('POST /lines HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nfirst\n\r\n')
-    assert.match(await client.until('FIRST\n'), /none\|/)
-    await client.send('7\r\nsecond\n\r\n')
-    await client.until('SECOND\n')
-    await client.send('0\r\n\r\n')
-    await eventually(() => client.received.includes('0\r\n\r\n'))
-    const body = randomBytes(5_000_000)
-    const sum = await request({ address: server.port, method: 'POST', path: '/sum', body })
-    assert.equal(sum.text, `5000000|${createHash('sha256').update(body).digest('hex')}`)
-    // Who does not read it is answered, and the next request is served.
-    const reader = await raw(t, server.port)
-    await reader.send('POST /not HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nonly this')
-    assert.equal((await reader.response()).text, 'not')
-    reader.destroy()
-    // Who leaves in the middle does not hold the worker.
-    const leaver = await raw(t, server.port)
-    await leaver.send('POST /lines HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nonly this\n')
-    await leaver.until('ONLY THIS')
-    leaver.destroy()
-    assert.equal((await get(server.port, '/not')).text, 'not')
-  })
-}

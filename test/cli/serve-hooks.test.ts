@@ -174,7 +174,7 @@ async def app(scope, receive, send):
     await send({'type': 'http.response.body', 'body': told.encode()})
 
 async def deaf(scope, receive, send):
-    assert scope['type'] == 'http'
+    assert scope['type'] == 'http', 'pages alone'
 `
   const files = { 'app.py': app, 'gunicorn.conf.py': HOOKS }
   const args = ['-k', 'asgi', '--root-path', '/api', '--asgi-loop', 'asyncio']
@@ -190,7 +190,7 @@ async def deaf(scope, receive, send):
     files,
   )
   assert.equal(status, 3)
-  assert.match(stderr, /does not speak lifespan, which is asked for/)
+  assert.match(stderr, /does not speak lifespan, which is asked for: AssertionError: pages alone/)
 })
 
 test('hooks of threads and of gevent are called as well', async t => {

@@ -1,36 +1,31 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { FrameReader, HEAD_MAX, TEXT_MAX, type FrameSink } from '../../src/codec/frame-reader.ts'
 import {
   BYE,
+  CLOSE,
   DATA,
   END,
   FAIL,
   FILE,
   FROM_FILE,
-  FrameReader,
   HEAD,
-  HEAD_MAX,
   HELLO,
   LOG,
-  TEXT_MAX,
-  encodeAbort,
-  encodeBodyFile,
-  encodeBodyHeader,
-  encodeFrame,
-  encodeRequest,
-  encodeShutdown,
-} from '../../src/codec/frames.ts'
-import {
-  CLOSE,
   MESSAGE,
   TEXT,
   WINDOW,
+  encodeAbort,
+  encodeBodyFile,
+  encodeBodyHeader,
   encodeCancel,
   encodeClose,
+  encodeFrame,
   encodeMessageHeader,
+  encodeRequest,
+  encodeShutdown,
   encodeWindow,
 } from '../../src/codec/frames.ts'
-import type { FrameSink } from '../../src/codec/frames.ts'
 
 /** Writes down what it is told, body bytes joined, so that any split of the input must give the same. */
 class Recorder implements FrameSink {

@@ -37,6 +37,8 @@ const server: HttpServer = await serveHttp(
   location /status { error_page 404 /seen; error_page 405 =200 /seen; if ($arg_not) { return 405; } return 404; }
   location /seen { return 200 "seen $status"; }
   location /redirected { error_page 301 /show; return 301 /there; }
+  location /refused { error_page 302 =404 /cannot; return 302 /there; }
+  location /cannot { return 404; }
   `,
   '',
   { files: { 'html/404.html': 'gone', 'html/400.html': 'bad' } },
@@ -165,6 +167,11 @@ test('408 and 499 have no answer, and no page', async () => {
 test('$status in a page is the status it comes with', async () => {
   assert.equal(await answer('/status'), '404 seen 404')
   assert.equal(await answer('/status?not=1'), '200 seen 200')
+})
+
+test('a redirect whose page is an error keeps its place, whatever the status has become', async () => {
+  const response = await ask('/refused')
+  assert.deepEqual([response.status, response.header('location')], [404, `http://localhost:${server.port}/there`])
 })
 
 test('a redirect whose page is shown still leads to this server', async () => {

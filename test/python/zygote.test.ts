@@ -152,6 +152,27 @@ test('zygote: started by root, it becomes the user before it imports anything', 
   assert.match((await front.get('/state')).body, new RegExp(`'uid': ${uid}, 'gid': ${gid}, 'groups': \\[${gid}\\]`))
 })
 
+test('zygote: an interpreter that its user cannot read is told in one line, with what to do', async t => {
+  if (process.getuid?.() !== 0) return t.skip('only root can become another user')
+  const home = tempDir(t)
+  const made = spawnSync('/usr/bin/python3', ['-m', 'venv', '--without-pip', join(home, 'venv')], { encoding: 'utf8' })
+  if (made.status !== 0) return t.skip('needs the module venv')
+  chmodSync(home, 0o700)
+  const python = join(home, 'venv/bin/python')
+  for (const kind of ['sync', 'asgi']) {
+    const zygote = new Zygote(t, { module: 'basic', user: 'nobody', kind, python })
+    const { error, traceback } = await zygote.next('failed')
+    assert.equal(
+      error,
+      `user "nobody" cannot read "${join(home, 'venv')}", which the interpreter "${python}" needs: ` +
+        'name another one ("python /usr/bin/python3;"), another "user", or open that folder',
+    )
+    assert.equal(traceback, '')
+    assert.deepEqual(await zygote.exited, [4, null])
+    assert.equal(zygote.stderr, '')
+  }
+})
+
 test('zygote: threads that a preloaded application has started are reported', async t => {
   const zygote = new Zygote(t, { module: 'threaded' })
   assert.match((await zygote.next('log')).message, /started threads while it was preloaded.*: background$/)

@@ -60,7 +60,7 @@ export abstract class Call {
   abstract send(link: Carrier): void
   /** The link can take more, after one of its writes answered false. */
   abstract onWritable(link: Carrier): void
-  /** See FrameSink of codec/frames.ts. With `end` the worker is free again already. */
+  /** See FrameSink of codec/frame-reader.ts. With `end` the worker is free again already. */
   abstract onHead(fields: string[], body: Buffer, bodySize: number, end: boolean): void
   abstract onData(bytes: Buffer, end: boolean): void
   abstract onFile(path: string, offset: number, length: number): void

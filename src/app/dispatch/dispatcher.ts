@@ -13,7 +13,9 @@ import { ERR } from '../../log/error-log.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { type Call, CallQueue, NOT_LOADED, QUEUE_FULL, QUEUE_TIMEOUT, WORKER_LOST, WORKER_TIMEOUT } from './call.ts'
 import { lifeOf } from './life.ts'
+import { type DispatcherLink, Links } from './links.ts'
 import { type AppSnapshot, Load } from './load.ts'
+import { Place } from './place.ts'
 import {
   APP_MS,
   FAILED,
@@ -39,24 +41,6 @@ export interface DispatcherHost {
   log(level: number, message: string): void
 }
 
-/** A connection with a worker, as the dispatcher sees it. */
-export interface DispatcherLink {
-  readonly pid: number
-  readonly slot: number
-  readonly path: string
-  /** Its cell in the table of seats. */
-  readonly at: number
-  /** It has said hello and may be claimed. */
-  readonly ready: boolean
-  /** It is to take no more requests. */
-  readonly leaving: boolean
-  /** Places of it that are ours at the moment. */
-  readonly inFlight: number
-  serve(call: Call): void
-  leave(): void
-  destroy(): void
-}
-
 /** How often a thread with waiting calls makes sure that none of them has been forgotten. */
 const CHECK_MS = 50
 /** Checks for which an older ticket of another thread goes first although a seat is free. */
@@ -72,16 +56,11 @@ export class Dispatcher {
   readonly timesWholeRequest: boolean
   private readonly host: DispatcherHost
   private readonly seats: SeatTable
-  private readonly links: DispatcherLink[] = []
+  private readonly links: Links
   private readonly queue = new CallQueue()
   /** Requests a worker serves at a time. */
   private readonly capacity: number
-  /** The workers' folder as a number: threads of another generation wait for other workers. */
-  private group = 0
-  /** Our cell among the waiting, -1 when nobody waits here. */
-  private place = -1
-  /** Places for whose wake() a promise is pending. */
-  private readonly asleep = new Set<number>()
+  private readonly place: Place
   private failed = false
   private stopped = false
   private serving = false
@@ -97,6 +76,8 @@ export class Dispatcher {
     this.timesWholeRequest = settings.kind === 'sync'
     this.capacity = hasStreams(settings) ? settings.workerConnections : 1
     this.seats = new SeatTable(host.memory)
+    this.place = new Place(this, this.seats, host.owner)
+    this.links = new Links(this.seats, this.capacity, host.owner)
     this.load = new Load(this.seats, this.capacity)
     this.timer = new Timer<Dispatcher>(this, check)
     this.loadTimer = new Timer<Dispatcher>(this, reportLoad)
@@ -115,8 +96,8 @@ export class Dispatcher {
 
   /** Sends it at once if a worker is free and nobody has come before. */
   dispatch(call: Call): void {
-    if (this.queue.size === 0 && !this.seats.anybodyWaits(this.group)) {
-      const link = this.claim()
+    if (this.queue.size === 0 && !this.place.anybodyWaits) {
+      const link = this.links.claim()
       if (link !== null) {
         this.serve(link, call)
         return
@@ -138,7 +119,7 @@ export class Dispatcher {
   notice(notice: AppNotice): void {
     if (notice.type === 'worker') this.admit(notice.slot, notice.pid, notice.path)
     else if (notice.type === 'gone') this.dismiss(notice.pid)
-    else if (!this.links.some(link => link.ready)) this.notLoaded()
+    else if (!this.links.all.some(link => link.ready)) this.notLoaded()
   }
 
   stop(): void {
@@ -150,7 +131,7 @@ export class Dispatcher {
       this.refuse(call, QUEUE_TIMEOUT)
     }
     this.settle()
-    for (const link of this.links) link.destroy()
+    for (const link of this.links.all) link.destroy()
   }
 
   log(level: number, message: string): void {
@@ -161,23 +142,23 @@ export class Dispatcher {
 
   private admit(slot: number, pid: number, path: string): void {
     this.failed = false
-    if (this.stopped || this.links.some(link => link.path === path && link.pid === pid)) return
+    if (this.stopped || this.links.all.some(link => link.path === path && link.pid === pid)) return
     this.join(numberOf(dirname(path)))
     const at = this.seats.open(pid, seatOf(path))
     if (at < 0) this.log(ERR, `no room for worker process ${pid} in the table of workers`)
-    else if (hasStreams(this.settings)) this.links.push(new StreamsLink(this, slot, pid, path, at))
-    else this.links.push(new WorkerLink(this, slot, pid, path, at))
+    else if (hasStreams(this.settings)) this.links.all.push(new StreamsLink(this, slot, pid, path, at))
+    else this.links.all.push(new WorkerLink(this, slot, pid, path, at))
   }
 
   /** From now on we wait for this generation's workers. */
   private join(group: number): void {
-    if (group === this.group) return
+    if (!this.place.isAnother(group)) return
     this.leaveLine()
-    this.group = group
+    this.place.join(group)
   }
 
   private dismiss(pid: number): void {
-    for (const link of this.links.filter(one => one.pid === pid)) {
+    for (const link of this.links.all.filter(one => one.pid === pid)) {
       this.seats.close(link.at, pid)
       link.leave()
     }
@@ -214,25 +195,23 @@ export class Dispatcher {
   /** For links: the worker has done with a call. It goes on with the oldest one at once if that is ours. */
   linkIdle(link: DispatcherLink): void {
     const { queue, seats } = this
-    if (queue.size === 0 || this.serving || !this.isOurTurn()) {
+    if (queue.size === 0 || this.serving || !this.place.isFirst(this.queue)) {
       seats.release(link.at, link.pid, this.host.owner)
       if (queue.size > 0) this.turn()
-      else if (seats.anybodyWaits(this.group)) this.wakeOldest()
+      else if (this.place.anybodyWaits) this.wakeOldest()
       return
     }
     this.serve(link, this.shift())
     // Nobody else waits, and whoever sets a seat free wakes us: nothing more need be looked at.
-    if (queue.size > 0 && seats.alone(this.place) && this.asleep.has(this.place)) {
-      seats.show(this.place, queue.first!.ticket, queue.size)
-    } else this.settle()
+    if (queue.size > 0 && this.place.isAlone && this.place.isAsleep) this.place.show(queue)
+    else this.settle()
   }
 
   /** For links: the connection has ended, and the worker with it as far as we know. */
   linkClosed(link: DispatcherLink): void {
     for (let held = link.inFlight; held > 0; held--) this.linkDone(link)
     this.seats.close(link.at, link.pid)
-    const index = this.links.indexOf(link)
-    if (index >= 0) this.links.splice(index, 1)
+    this.links.remove(link)
   }
 
   /** For links: the worker is of no use any more. */
@@ -246,49 +225,6 @@ export class Dispatcher {
     if (call.attempts >= ATTEMPTS_MAX || !call.repeatable || this.stopped) return false
     this.enqueue(call)
     return true
-  }
-
-  /** Claims a free seat; null when all are busy. */
-  private claim(): DispatcherLink | null {
-    return this.capacity === 1 ? this.claimFirst() : this.claimLeastBusy()
-  }
-
-  /** The worker that has the fewest requests of all threads. */
-  private claimLeastBusy(): DispatcherLink | null {
-    const { links, seats, capacity } = this
-    for (;;) {
-      let best: DispatcherLink | null = null
-      let fewest = capacity
-      for (let i = 0; i < links.length; i++) {
-        const link = links[i]!
-        if (!link.ready || link.leaving) continue
-        const inFlight = seats.inFlight(link.at, link.pid)
-        if (inFlight < 0 || inFlight >= fewest) continue
-        best = link
-        fewest = inFlight
-      }
-      if (best === null || seats.claim(best.at, best.pid, capacity, this.host.owner)) return best
-    }
-  }
-
-  /** The first one that is free: those at the end of the list stay idle, and can be spared. */
-  private claimFirst(): DispatcherLink | null {
-    const { links, seats, capacity } = this
-    const { owner } = this.host
-    for (let i = 0; i < links.length; i++) {
-      const link = links[i]!
-      if (link.ready && !link.leaving && seats.claim(link.at, link.pid, capacity, owner)) return link
-    }
-    return null
-  }
-
-  private anyFree(): boolean {
-    const { links, seats, capacity } = this
-    for (let i = 0; i < links.length; i++) {
-      const link = links[i]!
-      if (link.ready && !link.leaving && seats.isFree(link.at, link.pid, capacity)) return true
-    }
-    return false
   }
 
   private serve(link: DispatcherLink, call: Call): void {
@@ -307,11 +243,11 @@ export class Dispatcher {
 
   private enqueue(call: Call): void {
     const { queue, seats } = this
-    if (this.failed && this.links.length === 0) {
+    if (this.failed && this.links.all.length === 0) {
       this.refuse(call, NOT_LOADED)
       return
     }
-    if (queue.size + seats.waitingElsewhere(this.group, this.place) >= this.settings.queue) {
+    if (queue.size + this.place.waitingElsewhere >= this.settings.queue) {
       this.refuse(call, QUEUE_FULL)
       return
     }
@@ -320,7 +256,7 @@ export class Dispatcher {
     queue.push(call)
     seats.count(QUEUED, 1)
     // Behind others that sleep there is nothing to be had.
-    if (queue.size > 1 && this.asleep.has(this.place)) seats.show(this.place, queue.first!.ticket, queue.size)
+    if (queue.size > 1 && this.place.isAsleep) this.place.show(queue)
     else this.turn()
   }
 
@@ -337,25 +273,16 @@ export class Dispatcher {
   }
 
   /** Something may have become free, or somebody has come or gone: serves as many as can be served. */
-  private turn(): void {
+  turn(): void {
     if (this.serving) return
     this.serving = true
-    while (this.queue.size > 0 && this.isOurTurn()) {
-      const link = this.claim()
+    while (this.queue.size > 0 && this.place.isFirst(this.queue)) {
+      const link = this.links.claim()
       if (link === null) break
       this.serve(link, this.shift())
     }
     this.serving = false
     this.settle()
-  }
-
-  /** Shows our oldest ticket; is it the oldest of all? */
-  private isOurTurn(): boolean {
-    const { seats } = this
-    if (this.place < 0) this.place = seats.enter(this.host.owner + 1, this.group)
-    if (this.place < 0) return true
-    seats.show(this.place, this.queue.first!.ticket, this.queue.size)
-    return seats.alone(this.place) || seats.oldest(this.group) === this.place
   }
 
   /** After calls have come or gone: shows who waits now, and goes to sleep or leaves the line. */
@@ -366,45 +293,28 @@ export class Dispatcher {
       return
     }
     if (this.timer.deadline === 0) timers.arm(this.timer, CHECK_MS)
-    const ours = this.isOurTurn()
-    if (this.place < 0) return
-    const seen = this.seats.signal(this.place)
+    const ours = this.place.isFirst(this.queue)
+    if (!this.place.taken) return
+    const seen = this.place.signal
     if (!ours) this.wakeOldest()
     // What became free since turn() looked was not yet announced to us.
-    else if (this.anyFree()) {
+    else if (this.links.anyFree()) {
       this.turn()
       return
     }
-    this.sleep(this.place, seen)
+    this.place.sleep(seen)
   }
 
   private leaveLine(): void {
-    if (this.place < 0) return
-    this.seats.leave(this.place)
-    this.place = -1
+    if (!this.place.taken) return
+    this.place.leave()
     timers.disarm(this.timer)
-    if (this.seats.anybodyWaits(this.group)) this.wakeOldest()
+    if (this.place.anybodyWaits) this.wakeOldest()
   }
 
   /** Whoever has waited longest, if there is something for them. */
   private wakeOldest(): void {
-    if (!this.anyFree()) return
-    const oldest = this.seats.oldest(this.group)
-    if (oldest >= 0 && oldest !== this.place) this.seats.wake(oldest)
-  }
-
-  private sleep(place: number, seen: number): void {
-    if (this.asleep.has(place)) return
-    const woken = this.seats.sleep(place, seen)
-    if (woken === null) {
-      setImmediate(() => this.turn())
-      return
-    }
-    this.asleep.add(place)
-    void woken.then(() => {
-      this.asleep.delete(place)
-      if (this.queue.size > 0) this.turn()
-    })
+    if (this.links.anyFree()) this.place.wakeOldest()
   }
 
   /** For Timer: now and then while somebody waits. */
@@ -413,11 +323,11 @@ export class Dispatcher {
     if (this.queue.size === 0) return
     timers.arm(this.timer, CHECK_MS)
     if (this.isElastic) this.host.toMaster({ type: 'grow', app: this.settings.name, slot: 0, pid: 0 })
-    if (this.isOurTurn() || !this.anyFree()) this.strangers = 0
+    if (this.place.isFirst(this.queue) || !this.links.anyFree()) this.strangers = 0
     else if (++this.strangers > COURTESY) {
       // A seat is free, and the thread with the oldest ticket does not come for it: it has died.
       this.strangers = 0
-      this.seats.evict(this.seats.oldest(this.group))
+      this.place.evictOldest()
     }
     this.turn()
   }
@@ -436,19 +346,19 @@ export class Dispatcher {
   /** For Timer, in one of the threads. */
   onLoad(): void {
     timers.arm(this.loadTimer, LOAD_MS)
-    const idle = this.load.idle(this.links)
+    const idle = this.load.idle(this.links.all)
     this.host.toMaster({ type: 'load', app: this.settings.name, slot: 0, pid: 0, idle })
   }
 
   /** What this thread and all others have counted, and what is going on now. */
   snapshot(): AppSnapshot {
-    const waiting = this.queue.size + this.seats.waitingElsewhere(this.group, this.place)
-    return this.load.snapshot(this.settings, this.links, waiting)
+    const waiting = this.queue.size + this.place.waitingElsewhere
+    return this.load.snapshot(this.settings, this.links.all, waiting)
   }
 
   private notLoaded(): void {
     this.failed = true
-    if (this.links.length > 0) return
+    if (this.links.all.length > 0) return
     for (let call = this.queue.first; call !== null; call = this.queue.first) {
       this.queue.remove(call)
       this.refuse(call, NOT_LOADED)

@@ -2,7 +2,7 @@
 // what a page of status shows.
 
 import type { AppSettings } from '../app.ts'
-import type { DispatcherLink } from './dispatcher.ts'
+import type { DispatcherLink } from './links.ts'
 import { COUNTERS, type SeatTable } from './seats.ts'
 
 /** Of one worker. Names as they stand in the JSON of `app_status`. */

@@ -1,11 +1,13 @@
 // A front thread's connection with a worker that serves many requests at a time (kinds asgi and gevent): every call has a
 // stream of its own on it (lane.ts). Nobody ever pauses the connection: a stream that is held back has used up its window.
 
-import { encodeShutdown, FrameReader, type FrameSink, type Hello } from '../../codec/frames.ts'
+import { FrameReader, type FrameSink, type Hello } from '../../codec/frame-reader.ts'
+import { encodeShutdown } from '../../codec/frames.ts'
 import { ERR, INFO, WARN } from '../../log/error-log.ts'
 import { connect, type Connection } from '../../net/connection.ts'
 import type { Call } from './call.ts'
-import type { Dispatcher, DispatcherLink } from './dispatcher.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import type { DispatcherLink } from './links.ts'
 import { Lane } from './lane.ts'
 import { Wire, type WireUser } from './worker-link.ts'
 

@@ -4,12 +4,14 @@
 //   CONNECTING ──hello──▶ IDLE ◀──claimed / END──▶ BUSY ──timeout, end of stream, nonsense──▶ CLOSED
 //                                                   └─client left: abandon()─▶ drained until END
 
-import { encodeAbort, encodeShutdown, FrameReader, type FrameSink, type Hello } from '../../codec/frames.ts'
+import { FrameReader, type FrameSink, type Hello } from '../../codec/frame-reader.ts'
+import { encodeAbort, encodeShutdown } from '../../codec/frames.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { ERR, INFO, WARN } from '../../log/error-log.ts'
 import { connect, type Connection, type ConnectionHandler } from '../../net/connection.ts'
 import { type Call, type Carrier, WORKER_FAILED, WORKER_LOST, WORKER_TIMEOUT } from './call.ts'
-import type { Dispatcher, DispatcherLink } from './dispatcher.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import type { DispatcherLink } from './links.ts'
 
 /** What is read and dropped of a response nobody wants any more, before the worker is made to notice. */
 const DRAIN_BYTES_MAX = 1024 * 1024

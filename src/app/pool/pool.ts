@@ -12,8 +12,10 @@
 import type { AppNotice, AppRequest, AppSettings } from '../app.ts'
 import { ALERT, ERR, INFO, NOTICE } from '../../log/error-log.ts'
 import { Backoff } from './backoff.ts'
+import { Headcount } from './headcount.ts'
 import { ownMemory } from './memory.ts'
 import { NodeWorkers } from './node-workers.ts'
+import { LEAVING, type PoolWorker, Roster, SERVING, STARTING } from './roster.ts'
 import { SocketDirectory, type Ids } from './socket-directory.ts'
 import type { Output, Spawner, SpawnerEvents } from './spawner.ts'
 import { lookUp } from './users.ts'
@@ -38,55 +40,28 @@ export interface PoolOptions {
   changed?(file: string): void
 }
 
-const STARTING = 0
-const SERVING = 1
-const LEAVING = 2
-
 /** A worker that lives less than this has died "at once". */
 const SHORT_LIFE_MS = 1000
 /** Deaths at once that are made good without delay. */
 const FREE_DEATHS = 2
 /** How often workers are weighed, where their memory has a limit. */
 const WEIGH_MS = 2000
-/** For so long a worker must have been one too many before the first goes; then another goes each second. */
-const IDLE_MS = 10_000
-/** Times the configured number of workers: the table all threads share has room for no more. */
-const GROWTH_MAX = 4
 /** What a stop at once may take before the processes are killed. */
 const LAST_WAIT_MS = 2000
-
-class PoolWorker {
-  readonly slot: number
-  readonly startedMs = Date.now()
-  pid = 0
-  state = STARTING
-  /** Serves until a replacement does. */
-  retiring = false
-  /** It said that it cannot load the application: no surprise that it exits. */
-  failed = false
-  paths: readonly string[] = []
-  deadline: NodeJS.Timeout | null = null
-  constructor(slot: number) {
-    this.slot = slot
-  }
-}
 
 export class AppPool implements SpawnerEvents {
   readonly settings: AppSettings
   /** '' once a worker serves, or why the application cannot be loaded: whichever comes first. */
   readonly loaded: Promise<string>
   private readonly options: PoolOptions
-  private readonly workers: PoolWorker[] = []
+  private readonly roster = new Roster()
+  private readonly headcount: Headcount
   private readonly deaths = new Backoff(FREE_DEATHS)
   private readonly loads = new Backoff(0)
   private directory: SocketDirectory | null = null
   private spawner: Spawner | null = null
   private isReady = false
-  /** How many are to serve. */
-  private wanted: number
   private lastError = ''
-  /** Date.now() since when there has been a worker too many; 0: there is none. */
-  private idleSince = 0
   private retry: NodeJS.Timeout | null = null
   private memoryClock: NodeJS.Timeout | null = null
   private startedMs = 0
@@ -98,7 +73,7 @@ export class AppPool implements SpawnerEvents {
   constructor(options: PoolOptions) {
     this.options = options
     this.settings = options.settings
-    this.wanted = this.settings.workers
+    this.headcount = new Headcount(this.settings)
     this.loaded = new Promise(resolve => {
       this.onLoaded = resolve
     })
@@ -134,7 +109,7 @@ export class AppPool implements SpawnerEvents {
     if (this.stopping) return
     if (message.type === 'grow') return this.grow()
     if (message.type === 'load') return this.shrink(message.idle)
-    const worker = this.workers.find(one => one.pid === message.pid && one.state === SERVING)
+    const worker = this.roster.all.find(one => one.pid === message.pid && one.state === SERVING)
     if (worker === undefined) return
     if (message.type === 'doubt') {
       this.spawner?.ask(worker.pid, () => {
@@ -156,9 +131,9 @@ export class AppPool implements SpawnerEvents {
 
   /** A worker that has taken too much memory is replaced. One at a time: they would all come to it together. */
   private weigh(): void {
-    if (this.stopping || this.workers.some(one => one.retiring)) return
+    if (this.stopping || this.roster.all.some(one => one.retiring)) return
     const { maxMemory } = this.settings
-    const heavy = this.workers.find(one => one.state === SERVING && ownMemory(one.pid) > maxMemory)
+    const heavy = this.roster.all.find(one => one.state === SERVING && ownMemory(one.pid) > maxMemory)
     if (heavy === undefined) return
     this.log(NOTICE, `worker process ${heavy.pid} has more than ${maxMemory} bytes of memory to itself: it is replaced`)
     heavy.retiring = true
@@ -167,57 +142,48 @@ export class AppPool implements SpawnerEvents {
 
   /** Requests wait for a worker. One that is on its way is waited for first. */
   private grow(): void {
-    this.idleSince = 0
-    if (this.wanted >= this.settings.workersMax || this.workers.some(one => one.state === STARTING)) return
-    this.wanted++
-    this.log(INFO, `requests wait: ${this.wanted} workers`)
+    if (!this.headcount.grow(this.roster.all.some(one => one.state === STARTING))) return
+    this.log(INFO, `requests wait: ${this.headcount.wanted} workers`)
     this.fill()
   }
 
   /** Told every second which workers had nothing to do: when there has been one for a while, the last one goes. */
   private shrink(idle: readonly number[]): void {
-    const spare = this.workers.findLast(one => one.state === SERVING && !one.retiring && idle.includes(one.pid))
-    if (spare === undefined || this.wanted <= this.settings.workers) {
-      this.idleSince = 0
-      return
-    }
-    if (this.idleSince === 0) this.idleSince = Date.now()
-    if (Date.now() - this.idleSince < IDLE_MS) return
-    this.wanted--
-    this.log(INFO, `little to do: ${this.wanted} workers`)
-    if (this.workers.filter(one => one.state === SERVING && !one.retiring).length > this.wanted) this.retire(spare)
+    const { staying } = this.roster
+    const spare = staying.findLast(one => idle.includes(one.pid))
+    if (!this.headcount.shrink(spare !== undefined)) return
+    this.log(INFO, `little to do: ${this.headcount.wanted} workers`)
+    if (staying.length > this.headcount.wanted) this.retire(spare!)
   }
 
   /** What a thread that starts now has to be told. */
   current(): AppNotice[] {
     const notices: AppNotice[] = []
-    for (const worker of this.workers) if (worker.state === SERVING) notices.push(...this.notices(worker))
+    for (const worker of this.roster.serving) notices.push(...this.notices(worker))
     if (notices.length === 0 && this.lastError !== '') notices.push(this.failure())
     return notices
   }
 
   /** One worker more or less, until the next reload; never none. */
   resize(by: 1 | -1): void {
-    const most = Math.max(this.settings.workers * GROWTH_MAX, this.settings.workersMax)
-    if (this.stopping || this.wanted + by < 1 || this.wanted + by > most) {
-      this.log(NOTICE, `the number of workers stays ${this.wanted}, it can be 1 to ${most}`)
+    if (this.stopping || !this.headcount.resize(by)) {
+      this.log(NOTICE, `the number of workers stays ${this.headcount.wanted}, it can be 1 to ${this.headcount.most}`)
       return
     }
-    this.wanted += by
-    this.spawner?.tell?.({ command: 'workers', count: this.wanted })
-    this.log(NOTICE, `${this.wanted} ${this.wanted === 1 ? 'worker' : 'workers'} from now on`)
+    this.spawner?.tell?.({ command: 'workers', count: this.headcount.wanted })
+    this.log(NOTICE, `${this.headcount.wanted} ${this.headcount.wanted === 1 ? 'worker' : 'workers'} from now on`)
     if (by > 0) this.fill()
     else this.trim()
   }
 
   /** Pids of the workers that serve. */
   pids(): number[] {
-    return this.workers.flatMap(worker => (worker.state === SERVING ? [worker.pid] : []))
+    return this.roster.serving.map(worker => worker.pid)
   }
 
   /** Nobody shall send anything to these workers any more: others do their work. */
   sayAllGone(): void {
-    for (const worker of this.workers) if (worker.state === SERVING) this.dismiss(worker)
+    for (const worker of this.roster.serving) this.dismiss(worker)
   }
 
   /** Another program takes over. */
@@ -234,7 +200,7 @@ export class AppPool implements SpawnerEvents {
     this.stopping = true
     this.clearRetry()
     this.onLoaded('stopped')
-    for (const worker of this.workers) if (worker.deadline !== null) clearTimeout(worker.deadline)
+    for (const worker of this.roster.all) if (worker.deadline !== null) clearTimeout(worker.deadline)
     this.ending ??= new Promise<void>(resolve => {
       this.onEnded = resolve
       if (this.spawner === null) this.finish()
@@ -267,7 +233,7 @@ export class AppPool implements SpawnerEvents {
   }
 
   worker(slot: number, pid: number, paths: readonly string[]): void {
-    const worker = this.workers.find(one => one.slot === slot && one.state === STARTING)
+    const worker = this.roster.starting(slot)
     if (worker === undefined) return
     if (this.stopping) {
       worker.pid = pid
@@ -287,26 +253,26 @@ export class AppPool implements SpawnerEvents {
     }
     for (const notice of this.notices(worker)) this.options.notify(notice)
     // What takes over from an old generation does so at full strength.
-    if (this.options.generation === 1 || this.pids().length >= this.wanted) this.onLoaded('')
-    const retired = this.workers.find(one => one.retiring && one.state === SERVING && one !== worker)
+    if (this.options.generation === 1 || this.pids().length >= this.headcount.wanted) this.onLoaded('')
+    const retired = this.roster.all.find(one => one.retiring && one.state === SERVING && one !== worker)
     if (retired !== undefined) this.retire(retired)
     this.trim()
   }
 
   workerFailed(slot: number, pid: number, error: string, traceback: string): void {
-    const worker = this.workers.find(one => one.slot === slot && one.state === STARTING)
+    const worker = this.roster.starting(slot)
     if (worker === undefined) return
     worker.pid = pid
     worker.failed = true
     this.deaths.fail()
     // A fork that failed is no process: no exit of it will be reported.
-    if (pid === 0) this.remove(worker)
+    if (pid === 0) this.roster.remove(worker)
     this.tellFailure(error, traceback)
     if (pid === 0) this.fill()
   }
 
   exited(slot: number, pid: number, status: number, signal: number): void {
-    const worker = this.workers.find(one => one.slot === slot && (one.pid === pid || one.pid === 0))
+    const worker = this.roster.all.find(one => one.slot === slot && (one.pid === pid || one.pid === 0))
     if (worker === undefined) return
     const expected = worker.state === LEAVING || worker.failed || this.stopping
     const how = signal === 0 ? `exited with code ${status}` : `exited on signal ${signal}`
@@ -314,7 +280,7 @@ export class AppPool implements SpawnerEvents {
     if (worker.state === SERVING) this.sayGone(worker)
     if (Date.now() - worker.startedMs > SHORT_LIFE_MS) this.deaths.succeed()
     else if (!expected) this.deaths.fail()
-    this.remove(worker)
+    this.roster.remove(worker)
     this.fill()
   }
 
@@ -327,7 +293,7 @@ export class AppPool implements SpawnerEvents {
     this.spawner = null
     this.isReady = false
     // Its workers went with it: the kernel kills them when the zygote's end of their life pipe closes.
-    for (const worker of this.workers.splice(0)) {
+    for (const worker of this.roster.all.splice(0)) {
       if (worker.deadline !== null) clearTimeout(worker.deadline)
       if (worker.state === SERVING) this.sayGone(worker)
     }
@@ -351,7 +317,7 @@ export class AppPool implements SpawnerEvents {
 
   // ── the number of workers ────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Forks what is missing. Workers on their way out do not count: their replacements start beside them. */
+  /** Forks what is missing. */
   private fill(): void {
     if (!this.isReady || this.stopping || this.spawner === null) return
     const delay = this.deaths.delay()
@@ -364,24 +330,13 @@ export class AppPool implements SpawnerEvents {
 
   private forkMissing(): void {
     if (!this.isReady || this.stopping) return
-    const present = this.workers.filter(one => one.state !== LEAVING && !one.retiring).length
-    for (let i = present; i < this.wanted; i++) {
-      const worker = new PoolWorker(this.freeSlot())
-      this.workers.push(worker)
-      this.spawner?.fork(worker.slot)
-    }
+    for (let i = this.roster.present; i < this.headcount.wanted; i++) this.spawner?.fork(this.roster.add().slot)
   }
 
   /** The oldest go first, as Gunicorn's do; one that is still starting goes when it serves. */
   private trim(): void {
-    const serving = this.workers.filter(one => one.state === SERVING && !one.retiring)
-    for (const worker of serving.slice(0, Math.max(serving.length - this.wanted, 0))) this.retire(worker)
-  }
-
-  private freeSlot(): number {
-    let slot = 0
-    while (this.workers.some(one => one.slot === slot)) slot++
-    return slot
+    const { staying } = this.roster
+    for (const worker of staying.slice(0, Math.max(staying.length - this.headcount.wanted, 0))) this.retire(worker)
   }
 
   /** Its replacement serves: it is to finish what it serves and go. */
@@ -395,11 +350,6 @@ export class AppPool implements SpawnerEvents {
   private dismiss(worker: PoolWorker): void {
     worker.state = LEAVING
     this.sayGone(worker)
-  }
-
-  private remove(worker: PoolWorker): void {
-    if (worker.deadline !== null) clearTimeout(worker.deadline)
-    this.workers.splice(this.workers.indexOf(worker), 1)
   }
 
   // ── telling ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -424,7 +374,7 @@ export class AppPool implements SpawnerEvents {
       if (traceback !== '') this.log(ERR, `traceback\n${traceback.trimEnd()}`)
     }
     this.lastError = error
-    if (!this.workers.some(one => one.state === SERVING)) this.options.notify(this.failure())
+    if (this.roster.serving.length === 0) this.options.notify(this.failure())
     this.onLoaded(error)
   }
 

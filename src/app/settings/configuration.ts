@@ -33,6 +33,8 @@ const CONNECTIONS = 16384
 const CONNECTIONS_OF_WORKER = 1023
 /** Of request heads: nginx has 4, Gunicorn as many as there are fields. */
 const HEAD_BUFFERS = 8
+/** The first buffer of a head where nothing is said of it: what fits in there is not too long. */
+const HEADER_BUFFER = 1024
 /** The most Gunicorn takes. */
 const FIELDS_MAX = 32768
 const UNLIMITED_BYTES = 1024 * 1024
@@ -169,6 +171,7 @@ function serverLines(settings: Settings, name: string, { addresses, folder, scri
     'client_max_body_size 0;',
     `keepalive_timeout ${settings.keepalive}s;`,
     // The line's end is counted here, and not in Gunicorn's limits.
+    ...(longest + 2 < HEADER_BUFFER ? [`client_header_buffer_size ${longest + 2};`] : []),
     `large_client_header_buffers ${HEAD_BUFFERS} ${longest + 2};`,
     `max_headers ${settings.limit_request_fields || FIELDS_MAX};`,
     ...(kindOf(settings) === 'node' ? [] : trustLines(settings, scriptName)),

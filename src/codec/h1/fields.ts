@@ -223,6 +223,19 @@ export function parseLength(value: string): number {
   return n <= Number.MAX_SAFE_INTEGER ? n : -1
 }
 
+/**
+ * A request's, up to 2^63 - 1 as nginx has it, so that what nobody takes is too large rather than wrong. No number here has more
+ * than 53 bits: what goes beyond is as good as endless.
+ */
+export function parseRequestLength(value: string): number {
+  if (value.length < 16) return parseLength(value)
+  if (!/^[1-9]\d{15,18}$/.test(value)) return -1
+  const length = BigInt(value)
+  return length > LENGTH_MAX ? -1 : Math.min(Number(length), Number.MAX_SAFE_INTEGER)
+}
+
+const LENGTH_MAX = 2n ** 63n - 1n
+
 /** The refused line up to the byte that was the reason, and that byte: `Foo\x00...`. */
 export function badLine(block: FieldBlock, bytes: Buffer, start: number): string {
   const at = start + block.badAt

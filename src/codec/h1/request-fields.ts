@@ -1,7 +1,7 @@
 // What a request's fields say to the server itself: which host, how the body is framed, whether the connection stays. All
 // that two readers could understand in two ways is refused here.
 
-import { hasToken, parseLength, SPAN } from './fields.ts'
+import { hasToken, parseRequestLength, SPAN } from './fields.ts'
 import { NO_LENGTH } from './head.ts'
 import { HostName, parseHost } from './host.ts'
 import {
@@ -198,7 +198,7 @@ function takeFraming(head: RequestHead): number {
     return head.refuse(-400, 'client sent HTTP/1.1 request without "Host" header')
   }
   if (head.contentLengthIndex !== -1) {
-    head.contentLength = parseLength(head.values[head.contentLengthIndex]!)
+    head.contentLength = parseRequestLength(head.values[head.contentLengthIndex]!)
     if (head.contentLength === -1) return head.refuse(-400, 'client sent invalid "Content-Length" header')
   }
   if (head.transferEncodingIndex !== -1) {

@@ -7,7 +7,7 @@
 //   none  ──▶ MISS: the upstream is asked, at most by one request at a time where cache_lock says so
 
 import { Timer, timers } from '../../lib/timer-wheel.ts'
-import { CRIT, ERR } from '../../log/error-log.ts'
+import { CRIT, ERR, INFO } from '../../log/error-log.ts'
 import { dropField } from '../altered-body.ts'
 import type { HttpRequest } from '../request.ts'
 import type { Exchange } from '../upstream/exchange.ts'
@@ -208,11 +208,13 @@ export class CacheLookup {
   /** The lock may be free, or has been waited for too long. */
   wake(): void {
     if (!this.isWaiting || this.x.r.done) return
-    if (performance.now() < this.waitsUntil && this.zone.isClaimed(this.id, this.conf.lockAge)) {
+    const isLate = performance.now() >= this.waitsUntil
+    if (!isLate && this.zone.isClaimed(this.id, this.conf.lockAge)) {
       timers.arm(this.timer!, Math.min(LOCK_POLL_MS, this.waitsUntil - performance.now()))
       return
     }
     this.stopWaiting()
+    if (isLate) this.x.r.log(INFO, 'cache lock timeout')
     if (!this.run()) this.x.connect()
   }
 

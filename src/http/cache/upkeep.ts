@@ -90,6 +90,8 @@ class Walk {
   private names: string[] = []
   private folder = ''
   private files = 0
+  /** Of the files looked at since the last pause. */
+  private begun = performance.now()
 
   constructor(zone: CacheZone, isStopped: () => boolean) {
     this.zone = zone
@@ -138,8 +140,14 @@ class Walk {
   }
 
   private pause(): void {
-    const { loaderFiles, loaderSleep } = this.zone.path
-    if (++this.files % loaderFiles !== 0) this.run()
-    else setTimeout(() => this.run(), loaderSleep).unref()
+    const { loaderFiles, loaderSleep, loaderThreshold } = this.zone.path
+    if (++this.files < loaderFiles && performance.now() - this.begun < loaderThreshold) this.run()
+    else setTimeout(() => this.goOn(), loaderSleep).unref()
+  }
+
+  private goOn(): void {
+    this.files = 0
+    this.begun = performance.now()
+    this.run()
   }
 }

@@ -59,6 +59,7 @@ export function sendFile(r: HttpRequest, conf: FileSending, file: OpenFile): num
   r.conditional = conf.dateRule
   r.rangesMax = conf.maxRanges
   sentFile.set(r, file)
+  r.action = 'sending response to client'
   if (file.text !== null) return respond(r, 200, r.contentType, file.text)
   return sendBig(r, file, conf)
 }

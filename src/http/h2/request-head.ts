@@ -2,7 +2,7 @@
 // which protocol it came by. What is refused, and how that is worded, is nginx's (ngx_http_v2_state_process_header and
 // ngx_http_v2_run_request); RFC 9113, 8.2 and 8.3.
 
-import { isToken, looksLikeFraming, parseLength, SPAN } from '../../codec/h1/fields.ts'
+import { isToken, looksLikeFraming, parseRequestLength, SPAN } from '../../codec/h1/fields.ts'
 import type { HeadLimits } from '../../codec/h1/head.ts'
 import { HostName, parseHost } from '../../codec/h1/host.ts'
 import {
@@ -58,7 +58,11 @@ export function takeHead(head: RequestHead, fields: FieldList, limits: HeadLimit
   head.count = 0
   const status = takeFields(head, fields, limits) || takeRest(head, ended)
   head.names.length = head.values.length = head.count
-  if (head.text === '') takeLine(head)
+  if (head.text === '') {
+    const { error } = head
+    takeLine(head)
+    if (status !== 0) head.refuse(status, error)
+  }
   return status
 }
 
@@ -140,7 +144,7 @@ function takePseudo(head: RequestHead, name: string, value: string): number {
 
 // As the request line of HTTP/1: no spaces, no controls (ngx_http_parse_uri).
 function isPath(value: string): boolean {
-  if (value.charCodeAt(0) !== 47) return value === '*' && method === 'OPTIONS'
+  if (value.charCodeAt(0) !== 47) return false
   for (let i = 1; i < value.length; i++) {
     const c = value.charCodeAt(i)
     if (c <= 32 || c === 127) return false
@@ -157,12 +161,10 @@ function takeHost(head: RequestHead): void {
 function takeLine(head: RequestHead): number {
   head.method = method
   head.target = head.path = path
+  // Of CONNECT too, which has but an authority (RFC 9113, 8.5): there are no tunnels over HTTP/2.
   if (method === '' || scheme === '' || path === '') {
-    if (method === 'CONNECT' && scheme === '' && path === '') head.target = head.path = '/'
-    else {
-      const missing = method === '' ? ':method' : scheme === '' ? ':scheme' : ':path'
-      return head.refuse(400, `client sent no ${missing} header`)
-    }
+    const missing = method === '' ? ':method' : scheme === '' ? ':scheme' : ':path'
+    return head.refuse(400, `client sent no ${missing} header`)
   }
   head.text = `${method} ${head.path} HTTP/2.0`
   head.lineEnd = head.text.length
@@ -201,7 +203,7 @@ function takeKnown(head: RequestHead, name: string, value: string, id: number): 
       if (authority === null) takeHost(head)
       return 0
     case CONTENT_LENGTH:
-      head.contentLength = parseLength(value)
+      head.contentLength = parseRequestLength(value)
       return head.contentLength === -1 ? head.refuse(400, 'client sent invalid "Content-Length" header') : 0
     case CONNECTION:
     case KEEP_ALIVE:

@@ -277,9 +277,10 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   /** What is the connection waiting for, and how long may it? */
   private rearm(): void {
     const { server } = this
-    if (this.endpoint.midway !== 0 || !this.endpoint.greeted) timers.arm(this.timer, server.clientHeaderTimeout)
+    if (this.endpoint.receiver.midway !== 0 || !this.endpoint.receiver.greeted)
+      timers.arm(this.timer, server.clientHeaderTimeout)
     else if (this.active > 0) timers.disarm(this.timer)
-    else if (!this.endpoint.begun) timers.arm(this.timer, server.clientHeaderTimeout)
+    else if (!this.endpoint.receiver.begun) timers.arm(this.timer, server.clientHeaderTimeout)
     else timers.arm(this.timer, server.outside.keepaliveTimeout)
   }
 
@@ -298,11 +299,11 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
       this.awaitClient()
       return
     }
-    if (connection.pending === 0 && this.endpoint.abandon()) {
+    if (connection.pending === 0 && this.endpoint.receiver.abandon()) {
       this.note(INFO, 'client timed out (110: Connection timed out) while reading client request headers')
       this.flush()
       this.rearm()
-    } else if (connection.pending > 0 || this.endpoint.midway !== 0 || !this.endpoint.greeted) {
+    } else if (connection.pending > 0 || this.endpoint.receiver.midway !== 0 || !this.endpoint.receiver.greeted) {
       this.note(INFO, 'client timed out (110: Connection timed out)')
       const reset = this.server.outside.resetTimedoutConnection
       this.streamsGone('client timed out (110: Connection timed out)')

@@ -118,7 +118,7 @@ export class Http2Stream extends Stream implements ClientStream {
     const r = new HttpRequest(this, head, server, session.clientAddress, session.clientPort)
     if (head.host !== null && listen.matchedName !== null) execute(r, listen.matchedName, head.host)
     this.request = r
-    this.received = this.endpoint.blockLength
+    this.received = this.endpoint.receiver.blockLength
     this.declared = head.contentLength
     r.requestLength = this.received
     if (!ended) r.body = new RequestBody(head.contentLength)
@@ -407,10 +407,10 @@ export class Http2Stream extends Stream implements ClientStream {
         this.awaitClient(r)
         return
       }
-      r.log(INFO, 'client timed out (110: Connection timed out) while sending to client')
+      r.log(INFO, 'client timed out (110: Connection timed out)')
       this.abortWith(r, PROTOCOL_ERROR)
     } else if (!this.bodyEnded && !r.headSent) {
-      r.log(INFO, 'client timed out (110: Connection timed out) while reading client request body')
+      r.log(INFO, 'client timed out (110: Connection timed out)')
       r.status = 408
       this.abortWith(r, PROTOCOL_ERROR)
     }

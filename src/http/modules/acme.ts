@@ -4,7 +4,7 @@
 import { isIP } from 'node:net'
 import { ACME_ISSUER, HTTP, SERVER, type Conf, type Scope, type Site } from '../../config/directive.ts'
 import { parseSize } from '../../config/units.ts'
-import { flag, list, one, path, str, words } from '../../config/values.ts'
+import { flag, list, one, path, refused, str, words } from '../../config/values.ts'
 import { certificateId, Issuer, type CertificateOrder, type IssuerSettings } from '../acme/issuer.ts'
 import { keyKind, type KeyKind } from '../acme/keys.ts'
 import { StateFolder } from '../acme/state.ts'
@@ -44,7 +44,10 @@ const inside = {
     args.map(url => (/^[a-z][a-z0-9+.-]*:/i.test(url) ? url : `mailto:${url}`)),
   ),
   external_account_key: words(ACME_ISSUER, [2, 2], null),
-  preferred_chain: str(ACME_ISSUER, null),
+  preferred_chain: refused(
+    ACME_ISSUER,
+    '"preferred_chain" is not supported: the chain is the one that the server offers',
+  ),
   profile: words(ACME_ISSUER, [1, 2], null),
   ssl_trusted_certificate: path(ACME_ISSUER, null, 'configuration'),
   ssl_verify: flag(ACME_ISSUER, true),
@@ -176,7 +179,6 @@ function namesOf(scope: Scope): string[] {
 function check({ conf, name, site }: IssuerDeclaration): void {
   if (conf.uri === '') site.fail(`"uri" is missing in acme_issuer "${name}"`)
   if (!/^https?:\/\//.test(conf.uri)) site.fail(`invalid "uri" in acme_issuer "${name}"`)
-  if (conf.preferred_chain !== null) site.fail('"preferred_chain" is not supported by this version')
   if (conf.profile?.[1] !== undefined && conf.profile[1] !== 'require')
     site.fail(`invalid parameter "${conf.profile[1]}"`)
 }

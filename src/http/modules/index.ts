@@ -145,10 +145,10 @@ export const httpModules: readonly HttpModule[] = [
   zstd,
   gzip,
   limitRate,
+  // Before those who log: it may put them off.
+  postAction,
   log,
   statsd,
-  // Behind the log: it tells of the request itself.
-  postAction,
   laterModule,
   refusedModule,
 ]

@@ -1,11 +1,13 @@
 // post_action: when a response is out, another URI of ours is run through, whose answer nobody sees: for accounting
-// (ngx_http_post_action). It sees how the request ended ($status, $body_bytes_sent, $request_completion).
+// (ngx_http_post_action). It sees how the request ended ($status, $body_bytes_sent). The request is logged when that is over,
+// as its location says.
 
 import { HTTP, IF_IN_LOCATION, LOCATION, SERVER } from '../../config/directive.ts'
 import { one } from '../../config/values.ts'
 import { namedLocation } from '../internal-redirect.ts'
 import { httpModule, NEXT } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
+import { LOGS_LATER, logRequest } from '../request-end.ts'
 import { DroppedOutput, makeSubrequest, startInBackground } from '../subrequest.ts'
 
 export const postAction = httpModule({
@@ -18,8 +20,8 @@ export const postAction = httpModule({
   },
 })
 
-function actAfterwards(r: HttpRequest, target: string): void {
-  if (r.parent !== null) return
+function actAfterwards(r: HttpRequest, target: string): unknown {
+  if (r.parent !== null) return null
   const named = target.startsWith('@')
   const cut = target.indexOf('?')
   const uri = named ? r.uri : cut === -1 ? target : target.slice(0, cut)
@@ -29,17 +31,24 @@ function actAfterwards(r: HttpRequest, target: string): void {
     named ? r.args : cut === -1 ? '' : target.slice(cut + 1),
     new DroppedOutput(r, ended),
   )
-  if (sub === null) return
+  if (sub === null) return null
   sub.method = r.method
   sub.status = r.status
   sub.bytesSent = r.bytesSent
   sub.bodyBytesSent = r.bodyBytesSent
+  sub.requestLength = r.requestLength
+  sub.complete = r.complete
   if (named) {
     // What is wrong with it has been logged, and there is nobody else to tell.
-    if (namedLocation(sub, target) !== NEXT) return
+    if (namedLocation(sub, target) !== NEXT) return null
     sub.cursor++
   }
   startInBackground(sub)
+  if (sub.done) ended(sub)
+  return LOGS_LATER
 }
 
-function ended(): void {}
+function ended(sub: HttpRequest): void {
+  // Its own end has logged it where subrequests are.
+  if (!sub.location.logSubrequest) logRequest(sub)
+}

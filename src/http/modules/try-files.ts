@@ -125,5 +125,5 @@ function takeName(r: HttpRequest, name: string, isFolder: boolean): void {
 function goElsewhere(r: HttpRequest, to: string): number {
   if (to.startsWith('@')) return namedLocation(r, to)
   const cut = to.indexOf('?')
-  return cut === -1 ? internalRedirect(r, to, '') : internalRedirect(r, to.slice(0, cut), to.slice(cut + 1))
+  return cut === -1 ? internalRedirect(r, to, '', true) : internalRedirect(r, to.slice(0, cut), to.slice(cut + 1), true)
 }

@@ -38,7 +38,8 @@ const directives = {
   tunnel_connect_timeout: common.tunnel_connect_timeout,
   tunnel_send_timeout: common.tunnel_send_timeout,
   tunnel_read_timeout: common.tunnel_read_timeout,
-  tunnel_buffer_size: common.tunnel_buffer_size,
+  // Tunnels have no buffers of their own: a thread reads all connections into one.
+  tunnel_buffer_size: accepted(size(anywhere, 4096)),
   tunnel_next_upstream: bitmask(anywhere, { error: ERROR, timeout: TIMEOUT, off: OFF }, ERROR | TIMEOUT),
   tunnel_next_upstream_tries: common.tunnel_next_upstream_tries,
   tunnel_next_upstream_timeout: common.tunnel_next_upstream_timeout,

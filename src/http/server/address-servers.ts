@@ -9,7 +9,7 @@ import { ServerNames } from '../core/server-names.ts'
 export class AddressServers<S> {
   readonly address: string
   defaultServer: S
-  readonly tcpNodelay = true
+  tcpNodelay = true
   proxyProtocol = false
   proxyVersions: ProxyVersions | null = null
   uwsgi = false

@@ -26,6 +26,7 @@ import { compileServerHttp2 } from '../h2/directives.ts'
 import { enter, LOCATION_PHASES, SERVER_PHASES, Step } from '../phases.ts'
 import { defineCaptures } from '../regex.ts'
 import type { HttpRequest } from '../request.ts'
+import type { RequestBody } from '../request-body.ts'
 import { compileServerTls } from '../ssl/server-tls.ts'
 import type { FilterEntry, LocationRuntime, LogEntry, ServerRuntime } from '../runtime.ts'
 import { WatchedLocations } from './watched-locations.ts'
@@ -37,6 +38,8 @@ export function compileServer(scope: Scope, http: CompiledHttp): ServerRuntime {
   const outside = builder.runtime(outsideSteps)
   const locations = findLocations(compileLocations(scope, http), http)
   const { number, size } = conf.large_client_header_buffers
+  // What is short enough for the first buffer needs no large one.
+  const lineMax = Math.max(size, conf.client_header_buffer_size)
   const [firstName = ''] = conf.server_name
   const server: ServerRuntime = {
     name: firstName,
@@ -45,9 +48,9 @@ export function compileServer(scope: Scope, http: CompiledHttp): ServerRuntime {
     findConfig: builder.steps.reduce((count, step) => count + (SERVER_PHASES.includes(step.phase) ? 1 : 0), 0),
     locations,
     limits: {
-      lineMax: size,
-      fieldMax: size,
-      headMax: number * size,
+      lineMax,
+      fieldMax: lineMax,
+      headMax: Math.max(number * size, lineMax),
       fieldsMax: conf.max_headers,
       underscores: conf.underscores_in_headers,
       ignoreInvalid: conf.ignore_invalid_headers,
@@ -172,7 +175,7 @@ class Builder implements LocationBuilder {
     this.filters.push({ run, conf, alters })
   }
 
-  log<C>(run: (r: HttpRequest, conf: C) => void, conf: C): void {
+  log<C>(run: (r: HttpRequest, conf: C) => unknown, conf: C): void {
     this.logs.push({ run, conf })
   }
 
@@ -307,14 +310,22 @@ function findConfig(r: HttpRequest, server: ServerRuntime): number {
     r.cursor = -1
   } else if (server.locations.failed) return 500
   if (!redirects) r.redirect = redirect
-  const limit = r.location.clientMaxBodySize
-  if (limit !== 0 && r.head.contentLength > limit && r.body !== null && !r.body.complete) {
-    r.body.refused = true
+  if (r.body !== null && isBodyTooLarge(r, r.body)) {
     r.redirect = redirect
-    r.log(ERR, `client intended to send too large body: ${r.head.contentLength} bytes`)
     return 413
   }
   return redirects ? 301 : NEXT
+}
+
+/** Of a body that was read before (client_body_early_read), its length is known even if it came in chunks. */
+function isBodyTooLarge(r: HttpRequest, body: RequestBody): boolean {
+  const limit = r.location.clientMaxBodySize
+  const length = body.complete ? body.length : r.head.contentLength
+  // An error page for what was wrong later is no new request.
+  if (limit === 0 || length <= limit || (body.complete && (r.errorStatus !== 0 || r.parent !== null))) return false
+  if (!body.complete) body.refused = true
+  r.log(ERR, `client intended to send too large body: ${length} bytes`)
+  return true
 }
 
 /** Another URI wants another location; an `if` that applied has steps of its own (ngx_http_core_post_rewrite_phase). */

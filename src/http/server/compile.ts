@@ -145,6 +145,8 @@ class HttpAddress extends AddressServers<ServerRuntime> implements ListenRuntime
     const { server_name: names } = scope.conf(coreDirectives)
     this.addServer(declared, server, names, scope.site('server_name') ?? declared.site)
     this.servers.push({ server, scope })
+    // Settled before anything is read: the default server speaks for all.
+    if (this.defaultServer === server) this.tcpNodelay = scope.conf(coreDirectives).tcp_nodelay
     if (this.servers.length > 1 || this.finder.named.some(pattern => pattern.captures > 0)) this.single = false
   }
 

@@ -15,8 +15,8 @@ import type { HttpRequest } from '../request.ts'
 const get = (getter: (r: HttpRequest) => string | null): Variable => ({ get: getter })
 
 export const coreVariables: Readonly<Record<string, Variable>> = {
-  args: { get: r => known(r.args), set: (r, value) => void (r.args = value) },
-  query_string: get(r => known(r.args)),
+  args: { get: args, set: setArgs },
+  query_string: get(args),
   is_args: get(r => (r.args === '' ? '' : '?')),
   uri: get(uri),
   document_uri: get(uri),
@@ -72,6 +72,15 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
 /** What is empty was not there (ngx_http_variable_request). */
 function known(text: string): string | null {
   return text === '' ? null : text
+}
+
+function args(r: HttpRequest): string | null {
+  return r.args === '' && !r.hadArgs ? null : r.args
+}
+
+function setArgs(r: HttpRequest, value: string): void {
+  r.args = value
+  r.hadArgs = true
 }
 
 /** A line that could not be read names none; of a target that could not, nothing is left. */

@@ -35,15 +35,15 @@ export abstract class ClientSession implements Session {
   abstract retire(): void
 
   get descriptor(): number {
-    return (this.connection.socket as unknown as { _handle: { fd?: number } | null })._handle?.fd ?? -1
+    return this.connection.descriptor
   }
 
   get localAddress(): string {
-    return this.connection.socket.localAddress ?? ''
+    return this.connection.localAddress
   }
 
   get localPort(): number {
-    return this.connection.socket.localPort ?? 0
+    return this.connection.localPort
   }
 
   /** Whose limits hold before a request has named its host: the server that TLS has named, or the address's default. */

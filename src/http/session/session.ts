@@ -471,10 +471,10 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
         this.awaitClient(r)
         return
       }
-      r.log(INFO, 'client timed out (110: Connection timed out) while sending to client')
+      r.log(INFO, 'client timed out (110: Connection timed out)')
     } else if (this.framing.complete) return
     else if (!r.headSent) {
-      r.log(INFO, 'client timed out (110: Connection timed out) while reading client request body')
+      r.log(INFO, 'client timed out (110: Connection timed out)')
       r.status = 408
     }
     if (r.location.resetTimedoutConnection) connection.reset()

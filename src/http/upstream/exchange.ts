@@ -22,10 +22,9 @@ import { Slot } from '../module.ts'
 import type { Value } from '../module.ts'
 import { EMPTY, FLUSH, respondSpecial } from '../output.ts'
 import type { Source } from '../output.ts'
-import type { HttpRequest } from '../request.ts'
+import type { Asked, HttpRequest } from '../request.ts'
 import type { Producer, ResponseBuffer } from '../response-buffer.ts'
 import { Attempt } from './attempt.ts'
-import { logUpstream } from './log.ts'
 import type { UpstreamProtocol } from './protocol.ts'
 import { QueueStay } from './queueing.ts'
 import { continueBody, endOfBody, readHead, relayBody } from './relay.ts'
@@ -49,11 +48,13 @@ export const RELAYING = 3
 export const TUNNELLING = 4
 export const OVER = 5
 
+const TIMED_OUT = '(110: Connection timed out)'
+
 const NO_NAMES: readonly string[] = []
 
 export const upstreamSlot = new Slot<Exchange>()
 
-export class Exchange implements PeerUser, Source, Producer {
+export class Exchange implements PeerUser, Source, Producer, Asked {
   readonly needsClient = true
   readonly r: HttpRequest
   readonly protocol: UpstreamProtocol
@@ -119,6 +120,8 @@ export class Exchange implements PeerUser, Source, Producer {
   // The response's body.
   buffering: boolean
   buffer: ResponseBuffer | null = null
+  /** What is being read came with the head, and is not buffered. */
+  preread = false
   bodyLeft = -1
   bodyDone = false
   /** Behind it, names and values in turn. */
@@ -151,6 +154,7 @@ export class Exchange implements PeerUser, Source, Producer {
     this.attempts = before === null ? [] : before.attempts
     upstreamSlot.set(r, this)
     r.source = this
+    r.asked = this
   }
 
   /** The parser of the connection in use. */
@@ -171,6 +175,7 @@ export class Exchange implements PeerUser, Source, Producer {
       this.cacheAsked = true
       if (askCache(this, settings.cache)) return
     }
+    this.r.action = 'connecting to upstream'
     if (stay !== null && !stay.admit()) return
     if (this.choose()) return
     if (stay !== null && this.attempt === null && stay.hold()) return
@@ -290,7 +295,7 @@ export class Exchange implements PeerUser, Source, Producer {
       this.log(level, `connect()${unix ? ` to ${name}` : ''} failed (${errorText(error)}) while ${this.action()}`)
       this.failed(ERROR)
     } else if (this.state === RELAYING) {
-      this.log(ERR, `recv() failed (${errorText(error)}) while reading upstream`)
+      this.log(ERR, `recv() failed (${errorText(error)}) while ${this.action()}`)
       this.cut()
     } else {
       if (!this.stale()) {
@@ -302,9 +307,10 @@ export class Exchange implements PeerUser, Source, Producer {
   }
 
   onTimeout(): void {
-    this.log(ERR, `upstream timed out (110: Connection timed out) while ${this.action()}`)
-    if (this.state === RELAYING) this.cut()
-    else this.failed(TIMEOUT)
+    if (this.state === RELAYING) {
+      this.log(ERR, `upstream timed out ${TIMED_OUT} while ${this.action()}`)
+      this.cut()
+    } else this.failed(TIMEOUT)
   }
 
   /** What it is about, in nginx's words. */
@@ -317,7 +323,7 @@ export class Exchange implements PeerUser, Source, Producer {
       case TUNNELLING:
         return 'proxying upgraded connection'
       default:
-        return 'reading upstream'
+        return this.preread ? 'reading response header from upstream' : 'reading upstream'
     }
   }
 
@@ -331,15 +337,17 @@ export class Exchange implements PeerUser, Source, Producer {
   /** This attempt has failed before anything went to the client: the next one, or an error page. */
   failed(why: number): void {
     const stale = why === ERROR && this.cached
+    const action = this.action()
     this.closeLink()
     this.attempt!.status = statusOf(why)
     this.attempt!.responseMs = this.attempt!.elapsed
     if (!stale) {
       const disabled = this.choice.release(why === HTTP_403 || why === HTTP_404 ? PASSED_ON : FAILED, this.attempt)
-      if (disabled) this.log(WARN, 'upstream server temporarily disabled')
+      if (disabled) this.log(WARN, `upstream server temporarily disabled while ${action}`)
     }
+    if (why === TIMEOUT) this.log(ERR, `upstream timed out ${TIMED_OUT} while ${action}`)
     if (!mayRetry(this, why, stale)) {
-      if (stale) this.log(ERR, `upstream prematurely closed connection while ${this.action()}`)
+      if (stale) this.log(ERR, `upstream prematurely closed connection while ${action}`)
       if (this.cache !== null && this.cache.failed(why)) return
       this.finalize(statusOf(why))
     } else if (stale) this.reconnect()
@@ -358,6 +366,7 @@ export class Exchange implements PeerUser, Source, Producer {
   finalize(status: number): void {
     this.letGo()
     const { r } = this
+    r.action = 'sending to client'
     if (!r.done) respondSpecial(r, status)
   }
 
@@ -464,13 +473,23 @@ export class Exchange implements PeerUser, Source, Producer {
       this.resumeProducing()
       return
     }
-    if (this.state !== PREPARING) {
-      this.log(INFO, 'client prematurely closed connection, so upstream connection is closed too')
+    // Who was reading its body has told already.
+    if (this.state !== PREPARING && !this.r.complete && (this.streamed === null || this.bodySent)) {
+      const isUnheard = this.state === ASKING && this.attempt!.bytesReceived === 0
+      const action = isUnheard ? 'sending request to upstream' : this.action()
+      const problem = 'client prematurely closed connection, so upstream connection is closed too'
+      this.log(INFO, `epoll_wait() reported that ${problem} while ${action}`)
     }
     this.over(false)
   }
 
+  get logged(): string {
+    const { attempt, protocol, uri } = this
+    if (attempt === null) return ''
+    return `${protocol.scheme}${attempt.addr}${attempt.addr.startsWith('unix:') ? ':' : ''}${uri}`
+  }
+
   log(level: number, message: string): void {
-    logUpstream(this, level, message)
+    this.r.report(level, message)
   }
 }

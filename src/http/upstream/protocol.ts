@@ -9,6 +9,8 @@ export interface UpstreamProtocol {
   readonly scheme: string
   /** The request up to its body, as latin1 text; made once and sent again to the next peer. */
   requestHead(x: Exchange): string
+  /** Does it name the peer, and is to be made anew for each? */
+  readonly namesPeer?: boolean
   /** A connection is all that is asked for: its bytes belong to the client as soon as it stands (CONNECT). */
   readonly opensTunnel?: boolean
   /** Its 404 is no page: the client gets ours. */

@@ -21,6 +21,7 @@ import { tunnel } from './tunnel.ts'
 const INTERIMS_MAX = 64
 
 export function readHead(x: Exchange, received: Buffer): void {
+  x.r.action = 'reading response header from upstream'
   const chunk = x.partial === null ? received : Buffer.concat([x.partial, received])
   const end = chunk.length
   let at = 0
@@ -146,11 +147,12 @@ function relay(x: Exchange, chunk: Buffer, at: number): void {
   const { r } = x
   x.protocol.beginBody(x)
   x.state = RELAYING
+  r.action = 'sending to client'
   if (x.buffering && x.settings.limitRate !== null) x.readRate = readRateOf(x, x.settings.limitRate)
   if (x.bodyDone || (r.bodiless && x.stored === null)) {
     if (r.method !== 'HEAD') x.attempt!.responseLength += chunk.length - at
     // A body the client does not want (HEAD made GET by proxy_method) is not read to its end.
-    if (x.bodyDone) overrun(x, chunk, at)
+    if (x.bodyDone && !r.bodiless) overrun(x, chunk, at)
     finishStored(x)
     x.complete(!x.bodyDone || at < chunk.length)
     r.out.write(r, EMPTY, LAST)
@@ -167,8 +169,10 @@ function relay(x: Exchange, chunk: Buffer, at: number): void {
 }
 
 function take(x: Exchange, chunk: Buffer, at: number): void {
+  x.preread = !x.buffering
   if (x.readRate === null) relayBody(x, chunk, at, chunk.length)
   else x.readRate.take(chunk, at, chunk.length)
+  x.preread = false
 }
 
 /** Nobody is there to be told: only the exchange itself is brought to its end. */
@@ -198,7 +202,7 @@ export function relayBody(x: Exchange, chunk: Buffer, start: number, end: number
   const stop = x.protocol.readBody(x, chunk, start, end)
   if (x.state === OVER) return
   if (stop < 0) {
-    x.log(ERR, `${x.problem} while reading upstream`)
+    x.log(ERR, `${x.problem} while ${x.action()}`)
     if (x.pieceEnd > x.pieceStart) continueBody(x, false)
     x.cut()
   } else if (x.bodyDone) {
@@ -258,6 +262,6 @@ function storeLast(x: Exchange): void {
 
 function overrun(x: Exchange, chunk: Buffer, at: number): void {
   if (at >= chunk.length) return
-  const what = x.contentLength >= 0 ? 'specified in "Content-Length" header' : 'belongs to its response'
-  x.log(WARN, `upstream sent more data than ${what} while reading upstream`)
+  const what = x.chunked ? 'data after final chunk' : 'more data than specified in "Content-Length" header'
+  x.log(WARN, `upstream sent ${what} while ${x.action()}`)
 }

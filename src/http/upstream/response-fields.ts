@@ -113,18 +113,17 @@ export function passFields(
     if (action === 0) r.addHeader(head.originalName(i), value)
     else {
       const bit = 1 << (action & ~HIDDEN)
-      if ((seen & bit & SINGLE) !== 0) repeated(x, head.originalName(i), value)
+      if ((seen & bit & SINGLE) !== 0) repeated(x, head, i)
       else take(x, rewriting, action, head.originalName(i), value)
       seen |= bit
     }
   }
 }
 
-function repeated(x: Exchange, name: string, value: string): void {
-  x.log(
-    WARN,
-    `upstream sent duplicate header line: "${name}: ${value}", ignored while reading response header from upstream`,
-  )
+function repeated({ r, names, values }: Exchange, head: ResponseFields, i: number): void {
+  const show = (at: number): string => `"${head.originalName(at)}: ${values[at]}"`
+  const first = names.indexOf(names[i]!)
+  r.log(WARN, `upstream sent duplicate header line: ${show(i)}, previous value: ${show(first)}, ignored`)
 }
 
 function take(x: Exchange, rewriting: Rewriting, action: number, name: string, value: string): void {
@@ -155,6 +154,7 @@ function take(x: Exchange, rewriting: Rewriting, action: number, name: string, v
       return
     case LAST_MODIFIED:
       r.lastModified = value
+      r.lastModifiedStays = true
       return
     case ETAG:
       r.etag = value

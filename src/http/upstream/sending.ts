@@ -15,6 +15,7 @@ export function sendRequest(x: Exchange): void {
   x.state = ASKING
   link.requests++
   link.bytesBefore = link.connection.bytesOut
+  if (x.protocol.namesPeer === true) x.head = null
   const head = (x.head ??= x.protocol.requestHead(x))
   if (head === '' && x.protocol.writeBody === undefined) {
     x.finalize(500)
@@ -22,6 +23,7 @@ export function sendRequest(x: Exchange): void {
   }
   x.protocol.beginResponse(x)
   x.requestSent = true
+  x.r.action = 'sending request to upstream'
   const { body } = x.r
   if (x.streamed !== null) {
     x.streamed.open(x, head)

@@ -3,7 +3,7 @@
 
 import type { Directive, Site } from '../../config/directive.ts'
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
-import { bitmask, buffers, flag, list, number, size, template, time } from '../../config/values.ts'
+import { accepted, bitmask, buffers, flag, list, number, size, template, time } from '../../config/values.ts'
 import type { Buffers } from '../../config/values.ts'
 import type { HeadLimits } from '../../codec/h1/head.ts'
 import type { LocationBuilder, Value } from '../module.ts'
@@ -93,9 +93,11 @@ const common = {
   pass_request_body: flag(anywhere, true),
   buffer_size: size(anywhere, PAGE),
   buffers: buffers<Buffers>(anywhere, { number: 8, size: PAGE }),
-  busy_buffers_size: size<number | null>(anywhere, null),
+  // Both are only checked, as nginx does: what a client has not taken may be all of the buffers, and a chunk goes to the file
+  // as it came.
+  busy_buffers_size: accepted(size<number | null>(anywhere, null)),
   max_temp_file_size: size<number | null>(anywhere, null),
-  temp_file_write_size: size<number | null>(anywhere, null),
+  temp_file_write_size: accepted(size<number | null>(anywhere, null)),
   next_upstream: bitmask(anywhere, NEXT_UPSTREAM, ERROR | TIMEOUT),
   next_upstream_tries: number(anywhere, 0),
   next_upstream_timeout: time(anywhere, 0),

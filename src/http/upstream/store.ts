@@ -6,7 +6,7 @@ import { dirname } from 'node:path'
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import type { Directive, Site } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
-import { failureText } from '../../lib/errno.ts'
+import { errorText } from '../../lib/errno.ts'
 import { NO_DATE, parseHttpDate } from '../../lib/http-date.ts'
 import { CRIT } from '../../log/error-log.ts'
 import { filePath } from '../files/document-root.ts'
@@ -112,10 +112,7 @@ export class StoredResponse {
     try {
       step()
     } catch (error) {
-      this.r.log(
-        CRIT,
-        `response could not be stored: ${failureText(error as NodeJS.ErrnoException)} while reading upstream`,
-      )
+      this.r.report(CRIT, `${problemOf(error as StoreError)} while reading upstream`)
       if (this.descriptor >= 0) this.discard()
       else this.remove()
     }
@@ -128,6 +125,16 @@ export class StoredResponse {
       // It was never made, or somebody has tidied the folder.
     }
   }
+}
+
+type StoreError = NodeJS.ErrnoException & { readonly dest?: string }
+
+/** `rename() "from" to "to" failed (13: Permission denied)` */
+function problemOf(error: StoreError): string {
+  if (error.syscall === undefined) return `response could not be stored: ${error.message}`
+  const from = error.path === undefined ? '' : ` "${error.path}"`
+  const to = error.dest === undefined ? '' : ` to "${error.dest}"`
+  return `${error.syscall}()${from}${to} failed (${errorText(error)})`
 }
 
 function move(from: string, to: string, access: number): void {

@@ -93,7 +93,6 @@ class Tunnel implements ConnectionHandler {
   toClient(chunk: Buffer): void {
     if (this.over) return
     this.alive()
-    this.x.attempt!.responseLength += chunk.length
     this.x.r.bodyBytesSent += chunk.length
     if (!this.client!.writeVolatile(chunk)) this.link.connection.pause()
   }

@@ -99,3 +99,6 @@ export function fixedLength(node: Node): number {
 function same(lengths: readonly number[]): number {
   return lengths.every(length => length === lengths[0]) ? lengths[0]! : -1
 }
+
+/** Matches nothing, everywhere. */
+export const empty: Node = { kind: 'sequence', items: [] }

@@ -3,7 +3,9 @@
 
 import { anyByte, escapeSets, notNewline, only, setOf } from './byte-sets.ts'
 import { byteClass, Cursor, escapedByte, literalSet, octal, property, unknownEscape } from './class.ts'
-import { fixedLength, type Assertion, type ByteSet, type Node, type Parsed } from './nodes.ts'
+import { Groups } from './groups.ts'
+import { empty, fixedLength, type Assertion, type ByteSet, type Node, type Parsed } from './nodes.ts'
+import { beginsQuantifier, isQuantifier, quantified } from './quantifier.ts'
 
 /** Options that `(?imsxnU)` switches. */
 interface Options {
@@ -16,32 +18,22 @@ interface Options {
 }
 
 const NESTING_MAX = 250
-const CAPTURES_MAX = 65535
-const REPEAT_MAX = 65535
 
 export function parsePattern(pattern: string, caseless: boolean): Parsed {
   return new Parser(pattern, caseless).parse()
 }
 
-/** A reference by name or number that may point forward. */
-interface Reference {
-  readonly target: string | number
-  readonly offset: number
-  readonly resolve: (number: number) => void
-}
-
 class Parser {
   private readonly cursor: Cursor
   private options: Options
-  private captures = 0
+  private readonly groups: Groups
   private depth = 0
   private renumbers = false
   private looking = 0
-  private readonly names = new Map<string, number>()
-  private readonly references: Reference[] = []
 
   constructor(pattern: string, caseless: boolean) {
     this.cursor = new Cursor(pattern)
+    this.groups = new Groups(this.cursor)
     this.options = { i: caseless, m: false, s: false, x: false, n: false, U: false }
   }
 
@@ -50,27 +42,23 @@ class Parser {
     if (/^\(\*[A-Z]/.test(cursor.text)) cursor.fail('(*VERB) is not supported', 2)
     const root = this.alternatives()
     if (!cursor.done) cursor.fail('unmatched closing parenthesis')
-    for (const { target, offset, resolve } of this.references) {
-      const number = typeof target === 'number' ? target : this.names.get(target)
-      if (number !== undefined && number >= 1 && number <= this.captures) resolve(number)
-      else cursor.fail('reference to non-existent subpattern', offset)
-    }
-    return { root, captures: this.captures, names: this.names, renumbers: this.renumbers }
+    this.groups.resolve()
+    return { root, captures: this.groups.count, names: this.groups.names, renumbers: this.renumbers }
   }
 
   /** Branches up to the closing parenthesis, which is left unread. `reset`: each branch numbers anew, as in `(?|`. */
   private alternatives(reset = false): Node {
     const outer = this.options
-    const first = this.captures
+    const first = this.groups.count
     let most = first
     const branches = [this.sequence()]
     while (this.cursor.skip('|')) {
-      most = Math.max(most, this.captures)
-      if (reset) this.captures = first
+      most = Math.max(most, this.groups.count)
+      if (reset) this.groups.count = first
       branches.push(this.sequence())
     }
     if (reset) this.renumbers = true
-    this.captures = Math.max(most, this.captures)
+    this.groups.count = Math.max(most, this.groups.count)
     this.options = outer
     return branches.length === 1 ? branches[0]! : { kind: 'alternatives', branches }
   }
@@ -90,8 +78,8 @@ class Parser {
         const before = items.length
         this.literals(items)
         repeatable ||= items.length > before
-      } else if (this.isQuantifier(repeatable)) {
-        items.push(this.quantified(items.pop()!))
+      } else if (isQuantifier(cursor, repeatable)) {
+        items.push(quantified(cursor, items.pop()!, this.options.U))
         repeatable = false
       } else {
         const item = this.item()
@@ -145,46 +133,6 @@ class Parser {
     }
   }
 
-  // ── quantifiers ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-  private isQuantifier(repeatable: boolean): boolean {
-    const { cursor } = this
-    const found = quantifier.exec(cursor.text.slice(cursor.at, cursor.at + QUANTIFIER_LENGTH_MAX))
-    if (found === null) return false
-    if (!repeatable) {
-      cursor.fail('quantifier does not follow a repeatable item', cursor.at + found[0].length - 1)
-    }
-    return true
-  }
-
-  private quantified(body: Node): Node {
-    const { cursor } = this
-    const [min, max] = this.bounds()
-    const greed = cursor.skip('+') ? 'possessive' : cursor.skip('?') !== this.options.U ? 'lazy' : 'greedy'
-    // An assertion repeated is the assertion, or nothing.
-    if (body.kind === 'look') return max === 0 ? empty : { kind: 'repeat', body, min: Math.min(min, 1), max: 1, greed }
-    return { kind: 'repeat', body, min, max, greed }
-  }
-
-  private bounds(): readonly [min: number, max: number] {
-    const { cursor } = this
-    if (cursor.skip('*')) return [0, Infinity]
-    if (cursor.skip('+')) return [1, Infinity]
-    if (cursor.skip('?')) return [0, 1]
-    const [text, low, comma, high] = quantifier.exec(cursor.text.slice(cursor.at))!
-    const min = this.count(low!, cursor.at + 1)
-    const max = comma === undefined ? min : high === '' ? Infinity : this.count(high!, cursor.at + low!.length + 2)
-    cursor.at += text.length
-    if (max < min) cursor.fail('numbers out of order in {} quantifier', cursor.at - 1)
-    return [min, max]
-  }
-
-  private count(digits: string, offset: number): number {
-    const count = Number(digits)
-    if (count > REPEAT_MAX) this.cursor.fail('number too big in {} quantifier', offset + 5)
-    return count
-  }
-
   // ── escapes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Behind a backslash. */
@@ -202,7 +150,7 @@ class Parser {
     if (at !== undefined) return { kind: 'assertion', at }
     switch (letter) {
       case 'N':
-        if (cursor.next === '{' && !quantifier.test(cursor.text.slice(cursor.at))) unknownEscape(cursor, 'u')
+        if (cursor.next === '{' && !beginsQuantifier(cursor.text.slice(cursor.at))) unknownEscape(cursor, 'u')
         return { kind: 'set', set: notNewline }
       case 'C':
         return { kind: 'set', set: anyByte }
@@ -235,7 +183,7 @@ class Parser {
     const { cursor } = this
     const digits = cursor.match(/[0-9]+/y)
     const number = Number(digits)
-    if (number < 10 || digits.charAt(0) >= '8' || number <= this.captures) return this.reference(number, start)
+    if (number < 10 || digits.charAt(0) >= '8' || number <= this.groups.count) return this.reference(number, start)
     cursor.at = start
     return { kind: 'set', set: literalSet(octal(cursor), this.options.i) }
   }
@@ -251,11 +199,8 @@ class Parser {
     if (!/^[+-]?[0-9]/.test(inner)) return this.reference(inner, start + 2)
     const offset = found.startsWith('{') ? cursor.at - 1 : start + 1
     const value = Number(inner)
-    if (value < 0 && this.captures + value < 0) cursor.fail('reference to non-existent subpattern', start + 1)
-    return this.reference(
-      /^[+]/.test(inner) ? this.captures + value : value < 0 ? this.captures + 1 + value : value,
-      offset,
-    )
+    if (value < 0 && this.groups.count + value < 0) cursor.fail('reference to non-existent subpattern', start + 1)
+    return this.reference(this.groups.relative(inner), offset)
   }
 
   private namedReference(): Node {
@@ -268,9 +213,7 @@ class Parser {
   }
 
   private reference(target: string | number, offset: number): Node {
-    const node = { kind: 'reference' as const, number: 0, caseless: this.options.i }
-    this.references.push({ target, offset, resolve: number => void (node.number = number) })
-    return node
+    return this.groups.reference(target, offset, this.options.i)
   }
 
   // ── groups ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -307,15 +250,7 @@ class Parser {
   }
 
   private capture(name: string | null): Node {
-    const number = ++this.captures
-    if (number > CAPTURES_MAX) this.cursor.fail('too many capturing groups')
-    if (name !== null) {
-      const known = this.names.get(name)
-      if (known !== undefined && known !== number) {
-        this.cursor.fail('two named subpatterns have the same name (PCRE2_DUPNAMES not set)')
-      }
-      this.names.set(name, number)
-    }
+    const number = this.groups.open(name)
     return this.body(body => ({ kind: 'capture', number, name, body }))
   }
 
@@ -368,11 +303,11 @@ class Parser {
     } else {
       const offset = cursor.at
       const target = this.conditionTarget()
-      this.references.push({
+      this.groups.refer(
         target,
-        offset: offset - Number(typeof target === 'number'),
-        resolve: number => void Object.assign(node, { condition: number }),
-      })
+        offset - Number(typeof target === 'number'),
+        number => void Object.assign(node, { condition: number }),
+      )
     }
     return this.body(body => {
       const branches = body.kind === 'alternatives' ? body.branches : [body]
@@ -407,9 +342,8 @@ class Parser {
         : cursor.skip("'")
           ? closed(cursor, this.name("'"))
           : this.name(')')
-    const value = Number(digits)
     closed(cursor, '')
-    return digits.startsWith('+') ? this.captures + value : value < 0 ? this.captures + 1 + value : value
+    return this.groups.relative(digits)
   }
 
   /** `(?i)`, `(?i-m:…)`; or what cannot be. */
@@ -451,12 +385,7 @@ class Parser {
   }
 }
 
-const quantifier = /^(?:[*+?]|\{([0-9]+)(,([0-9]*))?\})/
-/** Two numbers of as many digits as anybody would write. */
-const QUANTIFIER_LENGTH_MAX = 64
 const closing: Readonly<Record<string, string>> = { '{': '}', '<': '>', "'": "'" }
-const empty: Node = { kind: 'sequence', items: [] }
-
 const assertions: Readonly<Record<string, Assertion>> = {
   A: 'start',
   // Every match begins its search at the start of the text.

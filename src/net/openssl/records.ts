@@ -4,9 +4,6 @@
 import type { Connection } from '../connection.ts'
 import { openssl } from './library.ts'
 
-/** A record of TLS: its head, and the most that OpenSSL lets it hold. */
-const RECORD_HEAD = 5
-const RECORD_MAX = RECORD_HEAD + 16384 + 2048
 /** Bytes taken from OpenSSL, and given to the socket, at a time: four full records. */
 const OUT_SIZE = 4 * 16384 + 512
 const BIO_CTRL_RESET = 1
@@ -80,22 +77,6 @@ export function flush(to: Connection): boolean {
     }
     if (size < OUT_SIZE) return fast
   }
-}
-
-/** Where the record that begins at `start` ends. What is no record, or one longer than allowed, is OpenSSL's to refuse: then
- *  `end`. -1: not known before there are more bytes. */
-export function recordEnd(bytes: Buffer, start: number, end: number): number {
-  const type = bytes[start]!
-  if (type < 20 || type > 24) return end
-  if (end - start < RECORD_HEAD) return -1
-  const size = RECORD_HEAD + bytes.readUInt16BE(start + 3)
-  if (bytes[start + 1] !== 3 || size > RECORD_MAX) return end
-  return start + size <= end ? start + size : -1
-}
-
-/** How long the record that begins with these bytes is, as far as they tell. */
-export function recordSize(bytes: Buffer): number {
-  return bytes.length < RECORD_HEAD ? RECORD_HEAD : RECORD_HEAD + bytes.readUInt16BE(3)
 }
 
 const LAST_WRITE_MS = 5000

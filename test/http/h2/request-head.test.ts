@@ -40,6 +40,19 @@ test('request head: what HTTP/1 would have said is on it', () => {
   assert.equal(head.originalName(0), 'user-agent')
 })
 
+test('request head: CONNECT with an authority alone and OPTIONS * have nothing to be found by', () => {
+  const refused = (...fields: [string, string][]) => {
+    const { status, head } = take(fields)
+    return [status, head.error]
+  }
+  const authority: [string, string] = [':authority', 'a:1']
+  assert.deepEqual(refused([':method', 'CONNECT'], authority), [400, 'client sent no :scheme header'])
+  assert.deepEqual(refused([':method', 'OPTIONS'], [':scheme', 'http'], [':path', '*'], authority), [
+    400,
+    'client sent invalid :path header: "*"',
+  ])
+})
+
 test('request head: a body of unknown length is a chunked one', () => {
   assert.deepEqual([take(get(), false).head.chunked, take(get()).head.chunked], [true, false])
   assert.equal(take(get('/', [['content-length', '1']])).status, 400)
@@ -53,14 +66,8 @@ test('request head: a Host field does without :authority, and must agree with it
 })
 
 test('request head: CONNECT and TRACE are not allowed, too many fields are too large', () => {
-  assert.equal(take([[':method', 'TRACE'], ...get().slice(1)]).status, 405)
-  assert.equal(
-    take([
-      [':method', 'CONNECT'],
-      [':authority', 'a:1'],
-    ]).status,
-    405,
-  )
+  for (const method of ['TRACE', 'CONNECT'])
+    assert.equal(take([[':method', method], ...get().slice(1)]).status, 405, method)
   assert.equal(
     take(
       get(

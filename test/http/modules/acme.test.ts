@@ -178,6 +178,7 @@ test('what cannot be is refused when the configuration is read', t => {
   }
   const server = (more: string): string => `server { listen 127.0.0.1:1; server_name a.test; ${more} }`
   assert.equal(refusal('acme_issuer a { }'), '"uri" is missing in acme_issuer "a"')
+  assert.match(refusal('acme_issuer a { preferred_chain "Other Root"; }'), /^"preferred_chain" is not supported/)
   assert.equal(refusal(server('acme_certificate a;')), 'issuer "a" is not defined')
   const issuer = 'acme_issuer a { uri https://a.test/; state_path off; }'
   assert.equal(refusal(issuer + server('acme_certificate b;')), 'issuer "b" is not defined')

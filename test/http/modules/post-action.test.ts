@@ -1,7 +1,32 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'node:test'
 import { serveHttp } from '../../helpers/http.ts'
-import { eventually, get, origin, reply, request } from '../../helpers/index.ts'
+import { eventually, get, origin, raw, reply, request } from '../../helpers/index.ts'
+
+test('post_action: the request is logged once, behind it, by the location it has come to', async t => {
+  const server = await serveHttp(
+    t,
+    `access_log first.log shown;
+     location /a { post_action /accounting; return 200 abc; }
+     location /b { post_action @named; return 200 abcd; }
+     location /c { post_action @missing; return 200 abcde; }
+     location /accounting { access_log second.log shown; return 204; }
+     location @named { access_log second.log shown; return 204; }`,
+    "log_format shown '$request_uri $uri $body_bytes_sent $request_length';",
+  )
+  const lengths = ['/a', '/b', '/c'].map(path => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`.length)
+  const client = await raw(t, server.port)
+  for (const path of ['/a', '/b', '/c']) {
+    await client.send(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    assert.equal((await client.response()).status, 200)
+  }
+  const lines = (name: string): string[] => readFileSync(join(server.dir, name), 'latin1').split('\n').slice(0, -1)
+  await eventually(() => lines('second.log').length === 2 && lines('first.log').length === 1)
+  assert.deepEqual(lines('second.log'), [`/a /accounting 3 ${lengths[0]}`, `/b /b 4 ${lengths[1]}`])
+  assert.deepEqual(lines('first.log'), [`/c /c 5 ${lengths[2]}`])
+})
 
 test('post_action tells another server how a request ended, behind the client’s back', async t => {
   const account = await origin(t, reply('noted'))

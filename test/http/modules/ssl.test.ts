@@ -357,7 +357,7 @@ test('a connection can be taken over by another protocol, and one that stalls is
   stalled.on('error', () => {})
   stalled.write('GET /big HTTP/1.1\r\nHost: a\r\n\r\n')
   stalled.once('data', () => stalled.pause())
-  await eventually(() => /client timed out .* while sending to client/.test(server.errorLog()))
+  await eventually(() => /client timed out .* while sending response to client/.test(server.errorLog()))
   stalled.destroy()
   assert.match((await ask(port, '/none')).text, /404 Not Found/)
 })

@@ -225,6 +225,38 @@ test('keepalive_timeout and keepalive_requests end idle connections', async t =>
   await busy.closed()
 })
 
+test('client_header_buffer_size: what is short enough for the first buffer needs no large one', async t => {
+  const taken = async (conf: string): Promise<boolean[]> => {
+    const { port } = await start(t, conf)
+    const answers: boolean[] = []
+    for (const length of [900, 1800, 3900, 4200]) {
+      const client = await raw(t, port)
+      answers.push((await client.request({ path: `/${'x'.repeat(length)}` })).status !== 414)
+    }
+    return answers
+  }
+  assert.deepEqual(await taken('large_client_header_buffers 4 2k;'), [true, true, false, false])
+  assert.deepEqual(await taken('client_header_buffer_size 4k; large_client_header_buffers 4 2k;'), [
+    true,
+    true,
+    true,
+    false,
+  ])
+})
+
+test('tcp_nodelay: off leaves the option alone, as the address’s default server says', async t => {
+  for (const [conf, wanted] of [
+    ['', true],
+    ['tcp_nodelay off;', false],
+  ] as const) {
+    const { http } = await start(t, conf)
+    assert.deepEqual(
+      http.listens.map(({ runtime }) => runtime.tcpNodelay),
+      [wanted],
+    )
+  }
+})
+
 test('send_timeout: a client that takes nothing is cut off', async t => {
   const server = await serveHttp(t, 'send_timeout 300ms; location / { }', '', {
     files: { 'html/big': 'x'.repeat(20_000_000) },
@@ -233,7 +265,7 @@ test('send_timeout: a client that takes nothing is cut off', async t => {
   client.pause()
   await client.send('GET /big HTTP/1.1\r\nHost: x\r\n\r\n')
   await eventually(() =>
-    server.errorLog().includes('client timed out (110: Connection timed out) while sending to client'),
+    server.errorLog().includes('client timed out (110: Connection timed out) while sending response to client'),
   )
   client.resume()
   assert.ok((await client.closed()).length < 20_000_000)

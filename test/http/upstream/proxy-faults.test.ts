@@ -460,7 +460,7 @@ test(
     await eventually(() => readdirSync(join(dir, 'body')).length === 0)
 
     assert.ok((await get(server.port, '/large/kept')).body.equals(LARGE))
-    const full = /\[crit\].*response could not be stored: write\(\) failed \(28: No space left on device\)/
+    const full = /\[crit\].*write\(\) failed \(28: No space left on device\)/
     await eventually(() => full.test(server.errorLog()))
     await eventually(() => readdirSync(dir).sort().join() === 'body,temp')
     assert.equal((await get(server.port)).status, 200)

@@ -296,6 +296,13 @@ def hop_by_hop(environ, start_response):
     return [b'x']
 
 
+def endless_line(environ, start_response):
+    for _ in range(5):
+        environ['wsgi.errors'].write('x' * 100_000)
+    start_response('200 OK', PLAIN)
+    return [b'x']
+
+
 def logs(environ, start_response):
     errors = environ['wsgi.errors']
     errors.write('one line\ntwo ')

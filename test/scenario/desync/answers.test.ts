@@ -11,7 +11,7 @@ import { RawClient } from '../../helpers/index.ts'
 import { MessageReader } from '../../helpers/message.ts'
 import { atEnd } from '../../helpers/scope.ts'
 import type { Scope } from '../../helpers/scope.ts'
-import { answer } from './messages.ts'
+import { answer } from './answers.ts'
 
 const CASES = Number(process.env['DESYNC'] ?? 150)
 

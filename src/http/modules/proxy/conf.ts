@@ -1,7 +1,7 @@
 // A location's proxy_* directives compiled: constants joined, templates bound, rules in lists.
 
-import type { Conf } from '../../../config/directive.ts'
-import type { Template } from '../../../config/template.ts'
+import type { Conf, Scope, Site } from '../../../config/directive.ts'
+import { Template } from '../../../config/template.ts'
 import type { Group } from '../../../upstream/group.ts'
 import type { LocationBuilder, Value } from '../../module.ts'
 import { groupOf, GROUPS } from '../../upstream/groups.ts'
@@ -52,6 +52,8 @@ export interface ProxyConf {
   readonly location: string
   readonly http11: boolean
   readonly http2: boolean
+  /** What is said to an HTTP/1 upstream contains its own name, which a next one must not be told. */
+  readonly namesPeer: boolean
   /** ` HTTP/1.1` and the line's end. */
   readonly versionLine: string
   readonly method: Value | null
@@ -139,6 +141,7 @@ export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSe
     location: path,
     http11,
     http2,
+    namesPeer: !http2 && conf.proxy_set_header.some(({ template }) => mentionsPeer(template)),
     versionLine: http11 ? ' HTTP/1.1\r\n' : ' HTTP/1.0\r\n',
     method: optional(conf.proxy_method),
     setBody: optional(conf.proxy_set_body),
@@ -147,7 +150,7 @@ export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSe
       settings.cache === null
         ? null
         : compileFields([...conf.proxy_set_header, ...conditionFields(conf.proxy_set_header)], at),
-    rewriting: new ProxyRewriting(compileRedirects(conf.proxy_redirect, pass.text, target, path, at, http), {
+    rewriting: new ProxyRewriting(compileRedirects(conf.proxy_redirect, at, http), {
       domains: (conf.proxy_cookie_domain ?? []).map(rule => bindDomainRule(rule, at, http)),
       paths: (conf.proxy_cookie_path ?? []).map(rule => bindRule(rule, at, http)),
       flags: (conf.proxy_cookie_flags ?? []).map(rule => bindFlags(rule, at)),
@@ -207,31 +210,38 @@ function compileFields(own: Directives['proxy_set_header'], at: LocationBuilder)
   return { host, fields, fieldsAfter: constants, fieldList, ownNames, length, sendsUpgrade }
 }
 
-/** `default`, and nothing said, undo what proxy_pass does to the path. */
-function compileRedirects(
-  redirects: Redirects | null,
-  text: string,
-  target: Target | null,
-  location: string,
-  at: LocationBuilder,
-  http: HttpSetup,
-): readonly Rule[] {
+/** Where nothing is said, `default` of the outermost proxy_pass applies: a location within inherits the rule of its own. */
+function compileRedirects(redirects: Redirects | null, at: LocationBuilder, http: HttpSetup): readonly Rule[] {
   if (redirects === 'off') return []
-  const rules = redirects ?? ['default' as const]
-  return rules.flatMap(rule => {
-    if (rule !== 'default') return [bindRule(rule, at, http)]
-    if (target === null) return []
-    const [from, to] = target.uri === '' ? [`${text}/`, '/'] : [text, location]
-    return [new DefaultRule(from, to)]
-  })
+  if (redirects !== null)
+    return redirects.map(rule => ('passedBy' in rule ? new DefaultRule(rule.passedBy) : bindRule(rule, at, http)))
+  let outermost: Scope | null = null
+  for (let scope: Scope | null = at.scope; scope !== null; scope = scope.parent) {
+    if (scope.has('proxy_pass') && isFixed(scope.site('proxy_pass')!)) outermost = scope
+  }
+  return outermost === null ? [] : [new DefaultRule(outermost)]
 }
 
+function mentionsPeer({ parts }: Template): boolean {
+  return parts.some(part => typeof part !== 'string' && part.variable.toLowerCase() === 'upstream_last_server_name')
+}
+
+function isFixed(site: Site): boolean {
+  return Template.parse(site.words[0]!.text, site).constant !== null
+}
+
+/** Undoes what proxy_pass does to the path. */
 class DefaultRule implements Rule {
   private readonly from: string
   private readonly to: string
-  constructor(from: string, to: string) {
-    this.from = from
-    this.to = to
+  constructor(passedBy: Scope) {
+    const { text } = passedBy.site('proxy_pass')!.words[0]!
+    const { rest, tls } = schemeOf(text)!
+    const url = parsePass(rest, tls)
+    const hasUri = typeof url !== 'string' && url.uri !== ''
+    this.from = hasUri ? text : `${text}/`
+    // Only a location that is a prefix can have a URI there.
+    this.to = hasUri ? passedBy.args.at(-1)!.replace(/^(?:=|\^~)/, '') : '/'
   }
   apply(_r: unknown, text: string): string | null {
     return text.startsWith(this.from) ? this.to + text.slice(this.from.length) : null

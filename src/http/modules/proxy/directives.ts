@@ -1,7 +1,7 @@
 // The proxy_* directives as they are written (ngx_http_proxy_module).
 
 import { HTTP, IF_IN_LOCATION, LIMIT_EXCEPT, LOCATION, SERVER } from '../../../config/directive.ts'
-import type { Directive, Site } from '../../../config/directive.ts'
+import type { Directive, Scope, Site } from '../../../config/directive.ts'
 import { Template } from '../../../config/template.ts'
 import { accepted, flag, list, number, oneOf, size, template } from '../../../config/values.ts'
 import { upstreamDirectives } from '../../upstream/settings.ts'
@@ -17,7 +17,12 @@ export interface Pass {
   readonly site: Site
 }
 
-export type Redirects = 'off' | readonly (RuleText | 'default')[]
+/** `default`: undoes what the proxy_pass of that block does to the path. */
+export interface DefaultRedirect {
+  readonly passedBy: Scope
+}
+
+export type Redirects = 'off' | readonly (RuleText | DefaultRedirect)[]
 
 const anywhere = HTTP | SERVER | LOCATION
 
@@ -71,7 +76,7 @@ function redirects(): Directive<Redirects | null> {
         if (from === 'off') return 'off'
         if (from !== 'default') at.fail(`invalid parameter "${from}"`)
         checkDefault(at)
-        return [...(soFar ?? []), 'default']
+        return [...(soFar ?? []), { passedBy: at.scope }]
       }
       return [...(soFar ?? []), readRule(from!, to, at)]
     },

@@ -42,8 +42,11 @@ export const proxy = httpModule({
 
 const proxyHttp: UpstreamProtocol = { ...http1, requestHead, passHead, bodyEnd }
 const proxyHttps: UpstreamProtocol = { ...proxyHttp, scheme: 'https://' }
+const toNamed: UpstreamProtocol = { ...proxyHttp, namesPeer: true }
+const toNamedTls: UpstreamProtocol = { ...proxyHttps, namesPeer: true }
 
 function protocolOf(conf: ProxyConf, tls: boolean): UpstreamProtocol {
+  if (conf.namesPeer) return tls ? toNamedTls : toNamed
   if (conf.http2) return tls ? proxyHttps2 : proxyHttp2
   return tls ? proxyHttps : proxyHttp
 }

@@ -84,7 +84,11 @@ export class Rewrite extends Rule {
     if (this.args !== null) {
       const args = this.args.get(r, true)
       r.args = this.addsArgs && r.args !== '' ? `${args}&${r.args}` : args
-    } else if (!this.addsArgs) r.args = ''
+      r.hadArgs = true
+    } else if (!this.addsArgs) {
+      r.hadArgs ||= r.args !== ''
+      r.args = ''
+    }
     escapes = false
     if (logs) r.log(NOTICE, `rewritten data: "${uri}", args: "${r.args}"`)
     r.uri = uri

@@ -208,7 +208,7 @@ test('proxy_store: where nothing can be written the client gets its response all
     { files: { 'kept/file': 'a file' } },
   )
   assert.equal((await get(server.port)).text, 'hello')
-  assert.match(server.errorLog(), /\[crit\].*response could not be stored: /)
+  assert.match(server.errorLog(), /\[crit\].*rename\(\) ".*file\/x" failed \(\d+: [\w ]+\) while reading upstream, /)
   assert.deepEqual(readdirSync(join(server.dir, 'proxy_temp')), [])
 })
 

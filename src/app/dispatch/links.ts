@@ -1,0 +1,85 @@
+// The connections of a thread with an application's workers, and which of them gets the next request. Workers belong to no thread:
+// a free one is claimed in the table of seats that all threads share.
+
+import type { Call } from './call.ts'
+import type { SeatTable } from './seats.ts'
+
+/** A connection with a worker, as the dispatcher sees it. */
+export interface DispatcherLink {
+  readonly pid: number
+  readonly slot: number
+  readonly path: string
+  /** Its cell in the table of seats. */
+  readonly at: number
+  /** It has said hello and may be claimed. */
+  readonly ready: boolean
+  /** It is to take no more requests. */
+  readonly leaving: boolean
+  /** Places of it that are ours at the moment. */
+  readonly inFlight: number
+  serve(call: Call): void
+  leave(): void
+  destroy(): void
+}
+
+export class Links {
+  readonly all: DispatcherLink[] = []
+  private readonly seats: SeatTable
+  /** Requests a worker serves at a time. */
+  private readonly capacity: number
+  /** Our thread's number. */
+  private readonly owner: number
+
+  constructor(seats: SeatTable, capacity: number, owner: number) {
+    this.seats = seats
+    this.capacity = capacity
+    this.owner = owner
+  }
+
+  remove(link: DispatcherLink): void {
+    const index = this.all.indexOf(link)
+    if (index >= 0) this.all.splice(index, 1)
+  }
+
+  /** Claims a free seat; null when all are busy. */
+  claim(): DispatcherLink | null {
+    return this.capacity === 1 ? this.claimFirst() : this.claimLeastBusy()
+  }
+
+  /** The worker that has the fewest requests of all threads. */
+  private claimLeastBusy(): DispatcherLink | null {
+    const { all: links, seats, capacity } = this
+    for (;;) {
+      let best: DispatcherLink | null = null
+      let fewest = capacity
+      for (let i = 0; i < links.length; i++) {
+        const link = links[i]!
+        if (!link.ready || link.leaving) continue
+        const inFlight = seats.inFlight(link.at, link.pid)
+        if (inFlight < 0 || inFlight >= fewest) continue
+        best = link
+        fewest = inFlight
+      }
+      if (best === null || seats.claim(best.at, best.pid, capacity, this.owner)) return best
+    }
+  }
+
+  /** The first one that is free: those at the end of the list stay idle, and can be spared. */
+  private claimFirst(): DispatcherLink | null {
+    const { all: links, seats, capacity, owner } = this
+    for (let i = 0; i < links.length; i++) {
+      const link = links[i]!
+      if (link.ready && !link.leaving && seats.claim(link.at, link.pid, capacity, owner)) return link
+    }
+    return null
+  }
+
+  anyFree(): boolean {
+    const { all: links, seats, capacity } = this
+    for (let i = 0; i < links.length; i++) {
+      const link = links[i]!
+      if (link.ready && !link.leaving && seats.isFree(link.at, link.pid, capacity)) return true
+    }
+    return false
+  }
+}

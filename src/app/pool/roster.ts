@@ -1,0 +1,57 @@
+// The workers of a pool, each with what the master knows of it. Slots are numbers from 0 that a worker's successor may take over.
+
+export const STARTING = 0
+export const SERVING = 1
+export const LEAVING = 2
+
+export class PoolWorker {
+  readonly slot: number
+  readonly startedMs = Date.now()
+  pid = 0
+  state = STARTING
+  /** Serves until a replacement does. */
+  retiring = false
+  /** It said that it cannot load the application: no surprise that it exits. */
+  failed = false
+  paths: readonly string[] = []
+  deadline: NodeJS.Timeout | null = null
+  constructor(slot: number) {
+    this.slot = slot
+  }
+}
+
+export class Roster {
+  readonly all: PoolWorker[] = []
+
+  /** One that starts, in the lowest slot that is free. */
+  add(): PoolWorker {
+    let slot = 0
+    while (this.all.some(one => one.slot === slot)) slot++
+    const worker = new PoolWorker(slot)
+    this.all.push(worker)
+    return worker
+  }
+
+  remove(worker: PoolWorker): void {
+    if (worker.deadline !== null) clearTimeout(worker.deadline)
+    this.all.splice(this.all.indexOf(worker), 1)
+  }
+
+  starting(slot: number): PoolWorker | undefined {
+    return this.all.find(one => one.slot === slot && one.state === STARTING)
+  }
+
+  get serving(): PoolWorker[] {
+    return this.all.filter(one => one.state === SERVING)
+  }
+
+  /** They serve, and are to go on. */
+  get staying(): PoolWorker[] {
+    return this.all.filter(one => one.state === SERVING && !one.retiring)
+  }
+
+  /** How many serve or will. Workers on their way out do not count: their replacements start beside them. */
+  get present(): number {
+    return this.all.filter(one => one.state !== LEAVING && !one.retiring).length
+  }
+}
