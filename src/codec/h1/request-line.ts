@@ -75,13 +75,15 @@ function skipEmptyLines(head: RequestHead, bytes: Buffer, start: number, end: nu
   return i < end ? 1 : 0
 }
 
-// The first byte tells the form of the target; a bare authority belongs to one method (RFC 9112, 3.2). `OPTIONS *` asks about
-// a server as a whole: there is no such answer here, and no location for it, so it is refused as nginx does.
+// The first byte tells the form of the target; `*` and a bare authority belong to one method each (RFC 9112, 3.2).
 function mayBegin(head: RequestHead, bytes: Buffer, line: number, at: number): boolean {
   const c = bytes[at]!
   const length = at - line
-  if (head.methodEnd - head.lineStart === 7 && length > 7 && latin1(bytes, line, line + 7) === 'CONNECT')
-    return c !== 47
+  if (head.methodEnd - head.lineStart === 7 && length > 7) {
+    const method = latin1(bytes, line, line + 7)
+    if (method === 'CONNECT') return c !== 47
+    if (method === 'OPTIONS' && c === 42) return true
+  }
   return c === 47 || ((c | 32) >= 97 && (c | 32) <= 122)
 }
 
@@ -95,6 +97,7 @@ function takeForm(head: RequestHead, bytes: Buffer, start: number): boolean {
     head.hostInTarget = true
     return true
   }
+  if (target === '*') return true
   const parts =
     /^[a-zA-Z][a-zA-Z0-9+.-]*:\/\/((?:\[[a-zA-Z0-9:._~!$&'()*+,;=-]*\]|[a-zA-Z0-9.-]*)(?::[0-9]*)?)(?=[/?]|$)/.exec(
       target,

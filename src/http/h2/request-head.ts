@@ -144,7 +144,7 @@ function takePseudo(head: RequestHead, name: string, value: string): number {
 
 // As the request line of HTTP/1: no spaces, no controls (ngx_http_parse_uri).
 function isPath(value: string): boolean {
-  if (value.charCodeAt(0) !== 47) return false
+  if (value.charCodeAt(0) !== 47) return value === '*' && method === 'OPTIONS'
   for (let i = 1; i < value.length; i++) {
     const c = value.charCodeAt(i)
     if (c <= 32 || c === 127) return false

@@ -43,6 +43,7 @@ const FORMS: [line: string, target: string, path: string, host: string | null, p
   ['GET HTTPS://b HTTP/1.1', 'HTTPS://b', '/', 'b', 0],
   ['GET http://b?x HTTP/1.1', 'http://b?x', '?x', 'b', 0],
   ['GET http://[::1]:8/ HTTP/1.1', 'http://[::1]:8/', '/', '[::1]', 8],
+  ['OPTIONS * HTTP/1.1', '*', '*', 'a', 0],
 ]
 for (const [line, target, path, host, port] of FORMS) {
   test(`request head: ${line} asks ${host} for ${path}`, () => {

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { eventually, get, origin, reply } from '../../helpers/index.ts'
+import { eventually, get, origin, reply, request } from '../../helpers/index.ts'
 import { serveHttp } from '../../helpers/http.ts'
 
 const WHO = 'client: 127.0.0.1, server: '
@@ -59,48 +59,31 @@ test('a repeated field is told with the one that counts', async t => {
   await eventually(() => server.errorLog().includes(line))
 })
 
-test('an error keeps its Last-Modified, as it is or as a page for another', async t => {
-  const date = 'Mon, 02 Jan 2006 15:04:05 GMT'
-  const up = await origin(t, reply('x', { 'Last-Modified': date }))
-  const server = await serveHttp(
-    t,
-    `error_page 403 /page; location / { return 403; } location /page { proxy_pass http://${up.path}; }`,
-  )
-  const response = await get(server.port)
-  assert.equal(response.status, 403)
-  assert.equal(response.header('last-modified'), date)
+test('bytes behind a response are told of as its framing has it, and nothing of a body that HEAD did not ask for', async t => {
+  const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nmore'
+  const up = await origin(t, ({ method }) => (method === 'HEAD' ? reply('hello') : chunked))
+  const server = await serveHttp(t, `location / { proxy_pass http://${up.path}; }`)
+  assert.equal((await request({ address: server.port, method: 'HEAD' })).status, 200)
+  assert.equal((await get(server.port)).text, 'ok')
+  const line = 'upstream sent data after final chunk while reading upstream'
+  await eventually(() => server.errorLog().includes(line))
+  assert.ok(!server.errorLog().includes('upstream sent more data'))
 })
 
-test('a location within another inherits the default proxy_redirect of the outer proxy_pass', async t => {
-  const up = await origin(t, request =>
-    reply('', { Location: `http://${request.header('up') ?? request.header('host')}/x` }, '302 Found'),
-  )
-  const server = await serveHttp(
-    t,
-    `absolute_redirect off;
-     location /a/ { proxy_pass http://${up.path}/; location /a/b/ { proxy_pass http://$http_up; } }
-     location /c/ { proxy_pass http://$http_up; }`,
-  )
-  const location = async (path: string): Promise<string | null> =>
-    (await get(server.port, path, { Up: up.path })).header('location')
-  assert.equal(await location('/a/'), '/a/x')
-  assert.equal(await location('/a/b/'), '/a/x')
-  assert.equal(await location('/c/'), `http://${up.path}/x`)
-})
-
-test('a name of the server that is asked is made anew for each', async t => {
-  const hosts: string[] = []
-  const bad = await origin(t, (request, socket) => {
-    hosts.push(request.header('x-peer')!)
-    socket.end()
+test('who waits in vain for another to fill the cache says so', async t => {
+  const up = await origin(t, () => {
+    // The first is answered when the second has not waited any longer.
+    if (up.requests.length === 2) for (const socket of up.open) socket.write(reply())
   })
-  const good = await origin(t, request => reply(request.header('x-peer')!))
-  const port = (path: string): string => path.split(':')[1]!
   const server = await serveHttp(
     t,
-    'location / { proxy_set_header X-Peer $upstream_last_server_name; proxy_pass http://u; }',
-    `upstream u { server 127.0.0.1:${port(bad.path)}; server localhost:${port(good.path)}; }`,
+    `location / { proxy_pass http://${up.path}; proxy_cache one; proxy_cache_valid 1m;
+       proxy_cache_lock on; proxy_cache_lock_timeout 50ms; }`,
+    'proxy_cache_path cache keys_zone=one:1m;',
   )
-  assert.equal((await get(server.port)).text, 'localhost')
-  assert.deepEqual(hosts, ['127.0.0.1'])
+  const first = get(server.port)
+  await eventually(() => up.requests.length === 1)
+  const [one, two] = await Promise.all([first, get(server.port)])
+  assert.deepEqual([one.status, two.status], [200, 200])
+  await eventually(() => server.errorLog().includes('cache lock timeout, client:'))
 })

@@ -36,7 +36,9 @@ test('a refused connection, a closed one and an invalid head lead to the next pe
   )
   assert.equal((await request({ address: server.port })).status, 200)
   await logged(server, `200|${gone.path}, ${closes.path}, ${babbles.path}, ${good.path}|502, 502, 502, 200`)
-  await eventually(() => server.errorLog().includes('upstream server temporarily disabled, client:'))
+  await eventually(() =>
+    server.errorLog().includes('upstream server temporarily disabled while connecting to upstream, client:'),
+  )
 })
 
 test('statuses are passed on to the next peer only if proxy_next_upstream names them; the last one is the answer', async t => {

@@ -268,3 +268,68 @@ test('proxy_pass_trailers: fields behind the body go on, with those that are add
   const zipped = await request({ address: server.port, path: '/gzip', headers: { 'Accept-Encoding': 'gzip' } })
   assert.deepEqual(zipped.trailers, [['X-Sum', '1']])
 })
+
+test('an error keeps its Last-Modified, as it is or as a page for another', async t => {
+  const date = 'Mon, 02 Jan 2006 15:04:05 GMT'
+  const up = await origin(t, reply('x', { 'Last-Modified': date }))
+  const server = await serveHttp(
+    t,
+    `error_page 403 /page; location / { return 403; } location /page { proxy_pass http://${up.path}; }`,
+  )
+  const response = await get(server.port)
+  assert.equal(response.status, 403)
+  assert.equal(response.header('last-modified'), date)
+})
+
+test('a location within another inherits the default proxy_redirect of the outer proxy_pass', async t => {
+  const up = await origin(t, request =>
+    reply('', { Location: `http://${request.header('up') ?? request.header('host')}/x` }, '302 Found'),
+  )
+  const server = await serveHttp(
+    t,
+    `absolute_redirect off;
+     location /a/ { proxy_pass http://${up.path}/; location /a/b/ { proxy_pass http://$http_up; } }
+     location /c/ { proxy_pass http://$http_up; }`,
+  )
+  const location = async (path: string): Promise<string | null> =>
+    (await get(server.port, path, { Up: up.path })).header('location')
+  assert.equal(await location('/a/'), '/a/x')
+  assert.equal(await location('/a/b/'), '/a/x')
+  assert.equal(await location('/c/'), `http://${up.path}/x`)
+})
+
+test('a name of the server that is asked is made anew for each', async t => {
+  const hosts: string[] = []
+  const bad = await origin(t, (request, socket) => {
+    hosts.push(request.header('x-peer')!)
+    socket.end()
+  })
+  const good = await origin(t, request => reply(request.header('x-peer')!))
+  const port = (path: string): string => path.split(':')[1]!
+  const server = await serveHttp(
+    t,
+    'location / { proxy_set_header X-Peer $upstream_last_server_name; proxy_pass http://u; }',
+    `upstream u { server 127.0.0.1:${port(bad.path)}; server localhost:${port(good.path)}; }`,
+  )
+  assert.equal((await get(server.port)).text, 'localhost')
+  assert.deepEqual(hosts, ['127.0.0.1'])
+})
+
+test('what goes through an upgraded connection is no part of the response: its length is 0', async t => {
+  const up = await origin(t, (_, socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\nhello')
+    socket.end()
+  })
+  const server = await serveHttp(
+    t,
+    `access_log access.log length;
+     location / { proxy_pass http://${up.path}; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; }`,
+    "log_format length '$status $upstream_response_length';",
+  )
+  const client = await raw(t, server.port)
+  await client.send('GET / HTTP/1.1\r\nHost: x\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n')
+  await client.until('hello')
+  client.end()
+  await client.closed()
+  await eventually(() => readFileSync(join(server.dir, 'access.log'), 'latin1') === '101 0\n')
+})
