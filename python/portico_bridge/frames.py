@@ -15,6 +15,8 @@ END = 1
 FROM_FILE = 4
 # Of REQUEST: it asks for a websocket. Of MESSAGE: it is text.
 WEBSOCKET = TEXT = 8
+# Of REQUEST: it was sent ahead, and is for the worker only if its token is (claims.py).
+CLAIM = 16
 
 ERROR, WARN, INFO = 3, 4, 6
 
@@ -70,9 +72,9 @@ class Connection:
     """One front thread. `sock` needs recv, recv_into, sendall, shutdown and close; `quick`, if there is one, is a socket on
     the same descriptor whose send() does not wait."""
 
-    __slots__ = ('sock', 'quick', 'recv', 'pending', 'body', 'gone', 'shutdown')
+    __slots__ = ('sock', 'quick', 'recv', 'pending', 'body', 'gone', 'shutdown', 'claims', 'link')
 
-    def __init__(self, sock, quick=None):
+    def __init__(self, sock, quick=None, claims=None):
         self.sock = sock
         self.quick = quick
         self.recv = sock.recv
@@ -80,6 +82,8 @@ class Connection:
         self.body = None  # BodyStream or BodyFile of the request at hand, if it has one
         self.gone = False  # writing failed, or was given up
         self.shutdown = False  # the front asked the worker to leave
+        self.claims = claims
+        self.link = 0 if claims is None else claims.next_link()
 
     # Reading
 
@@ -99,6 +103,14 @@ class Connection:
             end = 16 + environ_length
             if kind == REQUEST and flags == END and length == size - 12 and end <= size:
                 body = io.BytesIO(data[end:]) if end < size else io.BytesIO()
+                return Request(stream, count, data[16:end].decode('latin-1'), body)
+            last = 12 + length
+            if kind == REQUEST and flags == END | CLAIM and end <= last <= size and self.claims is not None:
+                if last < size:
+                    self.pending = data[last:]
+                if not self.claims.take(self.link, stream):
+                    return PASSED
+                body = io.BytesIO(data[end:last]) if end < last else io.BytesIO()
                 return Request(stream, count, data[16:end].decode('latin-1'), body)
         return self._accept(data)
 
@@ -134,6 +146,11 @@ class Connection:
             raise ProtocolError('body inside a request that is not complete')
         data = self._fill(data, 12 + length)
         self.pending = data[12 + length :]
+        if flags & CLAIM:
+            if not complete or self.claims is None:
+                raise ProtocolError('request sent ahead that cannot be')
+            if not self.claims.take(self.link, stream):
+                return PASSED
         text = data[16:end].decode('latin-1')
         if complete:
             return Request(stream, count, text, io.BytesIO(data[end : 12 + length]))

@@ -13,6 +13,7 @@ import socket
 import sys
 from _thread import get_ident
 
+from .claims import Claims
 from .frames import BYE, ERROR, HELLO, PASSED, BodyMissing, Connection, FrontGone, ProtocolError
 from .wsgi import base_environ, respond, send_error
 
@@ -41,6 +42,8 @@ class Seat:
         self.slow_close = 0  # responses that are to leave before close()
         self.warned = set()
         self.thread = 0
+        # Threads share the interpreter: what is sent ahead to one of them would only wait longer.
+        self.claims = None if multithread else Claims(path + '.claims')
         self.listener = listen(path)
         self.poller = select.poll()
         self.poller.register(self.listener.fileno(), select.POLLIN)
@@ -87,11 +90,11 @@ class Seat:
             if self.leaving:
                 self._close_listener()  # those who came before it was shut down have been accepted
             return
-        connection = Connection(*both_ways(sock))
+        connection = Connection(*both_ways(sock), self.claims)
         self.connections[sock.fileno()] = connection
         self.poller.register(sock.fileno(), select.POLLIN)
         try:
-            connection.send_json(HELLO, 0, self.hello)
+            connection.send_json(HELLO, 0, dict(self.hello, claims=connection.link))
         except FrontGone:
             self._drop(connection)
             return
@@ -165,6 +168,8 @@ class Seat:
         self.forked = True
         for connection in self.connections.values():
             connection.close()
+        if self.claims is not None:
+            self.claims.close()
         if self.listener is not None:
             self.listener.close()
 

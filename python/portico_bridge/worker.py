@@ -67,6 +67,8 @@ class Worker:
             hooked.exiting()
         for seat in self.seats:
             unlink(seat.path)
+            if getattr(seat, 'claims', None) is not None:
+                unlink(seat.claims.path)
         sys.exit(0)
 
     def _patch(self):

@@ -63,6 +63,11 @@ export const applications: Texts = {
     standard: '1024 timeout=30s',
     text: 'How many requests may wait for a free worker, and how long. One too many, and one that has waited in vain, gets 503 with `Retry-After`.',
   },
+  'app/prefetch': {
+    args: ['TIME', 'off'],
+    standard: '1ms',
+    text: 'For `kind sync`: how much work may be sent ahead to a worker that is at a request, so that it goes on with the next one at once. How many requests that are follows from the time they have taken of late: none where one takes longer than this. What a worker has not begun is taken back when it is at one request for more than 5 to 10 ms, and when it dies. While requests are sent ahead, no more workers are at work than there are processors if all they do is compute, and the front collects responses for up to 0.6 ms if it has nothing else to do.',
+  },
   'app/environment': {
     args: 'NAME=VALUE',
     text: 'Sets a variable in the environment of the workers.',
@@ -125,7 +130,7 @@ export const applications: Texts = {
     text: 'Accepts permessage-deflate where a client offers it. Messages of 256 bytes to 64 KB are then sent compressed; no window is kept between messages.',
   },
   app_status: {
-    text: 'A page of JSON: for each application its workers with the requests they have and have served, how many requests wait, and counters of all threads: `requests` given to workers, `queued`, `queue_full`, `queue_timeouts`, `timeouts`, `workers_lost`, `failed`, and the sums `queue_ms` and `app_ms`.',
+    text: 'A page of JSON: for each application its workers with the requests they have and have served, how many requests wait, and counters of all threads: `requests` given to workers, `queued`, `queue_full`, `queue_timeouts`, `timeouts`, `workers_lost`, `failed`, the sums `queue_ms` and `app_ms`, and requests sent ahead (`prefetched`) and taken back from a worker that was slow or gone (`taken_back`).',
   },
   app_buffers: {
     text: 'How much of a response is kept in memory while the client is slower than the worker. What is more goes to a temporary file.',

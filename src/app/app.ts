@@ -29,12 +29,19 @@ export interface AppSettings {
   readonly maxMemory: number
   readonly queue: number
   readonly queueTimeout: number
+  /** Work that may be sent ahead to a busy worker, in milliseconds; 0 for none. */
+  readonly prefetch: number
   readonly environment: Readonly<Record<string, string>>
   readonly user: string
   readonly group: string
   readonly umask: number
   /** Where it was written, for messages. */
   readonly place: string
+}
+
+/** A sync worker's pipe of tokens (dispatch/claims.ts), beside its socket. */
+export function claimsPath(socket: string): string {
+  return `${socket}.claims`
 }
 
 /** Topic of the messages below (ThreadServices.toMaster, onMessage). */

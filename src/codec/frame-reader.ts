@@ -22,6 +22,8 @@ export interface Hello {
   readonly generation: number
   /** Which of the worker's threads serves this connection; 0 in kinds without. */
   readonly thread: number
+  /** The connection's number for tokens, where the worker has a pipe for them (dispatch/claims.ts); else 0. */
+  readonly claims: number
 }
 
 /** Whom the reader tells. Buffers are valid only during the call; `end` says that the stream is at its end. */
@@ -244,11 +246,11 @@ export class FrameReader {
   }
 
   private readHello(text: string): void {
-    const { pid, slot, kind, generation, thread = 0 } = parseObject(text)
-    if (!isSize(pid) || !isSize(slot) || !isSize(generation) || !isSize(thread) || typeof kind !== 'string') {
+    const { pid, slot, kind, generation, thread = 0, claims = 0 } = parseObject(text)
+    if (!isSize(pid) || !isSize(slot) || !isSize(generation) || !isSize(thread) || !isSize(claims) || typeof kind !== 'string') {
       return this.fail('malformed HELLO')
     }
-    this.sink.onHello({ pid, slot, kind, generation, thread })
+    this.sink.onHello({ pid, slot, kind, generation, thread, claims })
   }
 
   private readFile(text: string): void {

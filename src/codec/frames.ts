@@ -23,6 +23,8 @@ export const FLUSH = 2
 export const FROM_FILE = 4
 /** Of REQUEST: it asks for a websocket. */
 export const WEBSOCKET = 8
+/** Of REQUEST: it was sent ahead, and is for the worker only if it finds its token (dispatch/claims.ts). */
+export const CLAIM = 16
 /** Of MESSAGE: it is text. */
 export const TEXT = 8
 

@@ -5,6 +5,8 @@
 export interface Carrier {
   /** The number of the call's frames. */
   readonly stream: number
+  /** Of its REQUEST. */
+  readonly flags: number
   /** Bytes of body that may be sent at the moment; whoever sends them subtracts. */
   credit: number
   /** False: hold until onWritable(). */
@@ -12,8 +14,8 @@ export interface Carrier {
   /** The client is slow: the worker is held back. */
   pause(): void
   resume(): void
-  /** The client has left. */
-  abandon(): void
+  /** The call's client has left. */
+  abandon(call: Call): void
   /** The request cannot be sent whole. */
   destroy(): void
 }
@@ -49,12 +51,19 @@ export abstract class Call {
   readonly madeMs = performance.now()
   sentMs = 0
   doneMs = 0
-  /** Place among all waiting calls, 0 while it does not wait. */
+  /** Place among all that have had to wait; 0 for others. */
   ticket = 0
+  /** Does it wait in line? */
+  queued = false
   /** performance.now() at which it has waited long enough. */
   patience = 0
   before: Call | null = null
   after: Call | null = null
+
+  /** Does all of it go into one frame, body included? Only such a call can be sent ahead. */
+  get inOnePiece(): boolean {
+    return false
+  }
 
   /** Writes the request to the link. */
   abstract send(link: Carrier): void
@@ -72,18 +81,32 @@ export abstract class Call {
   abstract onFailure(reason: number, pid: number): void
 }
 
-/** First come, first served; a call can leave from the middle. */
+/** First come, first served; a call can leave from the middle, and come back to its place. */
 export class CallQueue {
   size = 0
   first: Call | null = null
   private last: Call | null = null
 
   push(call: Call): void {
-    call.before = this.last
-    call.after = null
-    if (this.last === null) this.first = call
-    else this.last.after = call
-    this.last = call
+    this.insert(call, this.last)
+  }
+
+  /** Puts a call back that has been taken out, where its ticket belongs. */
+  restore(call: Call): void {
+    let before: Call | null = null
+    for (let at = this.first; at !== null && ((call.ticket - at.ticket) | 0) > 0; at = at.after) before = at
+    this.insert(call, before)
+  }
+
+  private insert(call: Call, before: Call | null): void {
+    const after = before === null ? this.first : before.after
+    call.before = before
+    call.after = after
+    if (before === null) this.first = call
+    else before.after = call
+    if (after === null) this.last = call
+    else after.before = call
+    call.queued = true
     this.size++
   }
 
@@ -94,7 +117,7 @@ export class CallQueue {
     else call.after.before = call.before
     call.before = null
     call.after = null
-    call.ticket = 0
+    call.queued = false
     this.size--
   }
 }

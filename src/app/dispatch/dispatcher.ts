@@ -16,6 +16,7 @@ import { lifeOf } from './life.ts'
 import { type DispatcherLink, Links } from './links.ts'
 import { type AppSnapshot, Load } from './load.ts'
 import { Place } from './place.ts'
+import { Prefetch } from './prefetch.ts'
 import {
   APP_MS,
   FAILED,
@@ -26,6 +27,7 @@ import {
   QUEUED,
   REQUESTS,
   SeatTable,
+  TAKEN_BACK,
   TIMEOUTS,
 } from './seats.ts'
 import { StreamsLink } from './streams-link.ts'
@@ -61,6 +63,8 @@ export class Dispatcher {
   /** Requests a worker serves at a time. */
   private readonly capacity: number
   private readonly place: Place
+  /** Null where nothing is sent ahead. */
+  readonly prefetch: Prefetch | null
   private failed = false
   private stopped = false
   private serving = false
@@ -78,6 +82,10 @@ export class Dispatcher {
     this.seats = new SeatTable(host.memory)
     this.place = new Place(this, this.seats, host.owner)
     this.links = new Links(this.seats, this.capacity, host.owner)
+    this.prefetch =
+      settings.kind === 'sync' && settings.prefetch > 0
+        ? new Prefetch(this, this.seats, this.links, this.queue, settings.prefetch)
+        : null
     this.load = new Load(this.seats, this.capacity)
     this.timer = new Timer<Dispatcher>(this, check)
     this.loadTimer = new Timer<Dispatcher>(this, reportLoad)
@@ -89,6 +97,12 @@ export class Dispatcher {
     return this.settings.workersMax > this.settings.workers
   }
 
+  /** Where they only compute, more workers than processors would be of no use. */
+  private get mayGrow(): boolean {
+    if (!this.isElastic) return false
+    return this.prefetch === null || this.prefetch.pace.most === 0 || this.links.all.length < this.prefetch.pace.most
+  }
+
   /** How many calls wait in this thread. */
   get waiting(): number {
     return this.queue.size
@@ -96,6 +110,7 @@ export class Dispatcher {
 
   /** Sends it at once if a worker is free and nobody has come before. */
   dispatch(call: Call): void {
+    this.prefetch?.countRead()
     if (this.queue.size === 0 && !this.place.anybodyWaits) {
       const link = this.links.claim()
       if (link !== null) {
@@ -108,8 +123,8 @@ export class Dispatcher {
 
   /** Its client has left. */
   forget(call: Call): void {
-    if (call.link !== null) call.link.abandon()
-    else if (call.ticket !== 0) {
+    if (call.link !== null) call.link.abandon(call)
+    else if (call.queued) {
       this.queue.remove(call)
       this.turn()
     }
@@ -126,6 +141,7 @@ export class Dispatcher {
     this.stopped = true
     timers.disarm(this.timer)
     timers.disarm(this.loadTimer)
+    this.prefetch?.stop()
     for (let call = this.queue.first; call !== null; call = this.queue.first) {
       this.queue.remove(call)
       this.refuse(call, QUEUE_TIMEOUT)
@@ -179,6 +195,7 @@ export class Dispatcher {
   spent(call: Call): void {
     call.doneMs = performance.now()
     this.seats.count(APP_MS, Math.round(call.doneMs - call.sentMs))
+    this.prefetch?.pace.took(call.doneMs - call.sentMs)
   }
 
   /** For links: it cannot be served. */
@@ -195,13 +212,14 @@ export class Dispatcher {
   /** For links: the worker has done with a call. It goes on with the oldest one at once if that is ours. */
   linkIdle(link: DispatcherLink): void {
     const { queue, seats } = this
-    if (queue.size === 0 || this.serving || !this.place.isFirst(this.queue)) {
+    if (queue.size === 0 || this.serving || this.links.spare() < 0 || !this.isFirst) {
       seats.release(link.at, link.pid, this.host.owner)
       if (queue.size > 0) this.turn()
       else if (this.place.anybodyWaits) this.wakeOldest()
       return
     }
     this.serve(link, this.shift())
+    if (queue.size > 0) this.prefetch?.want()
     // Nobody else waits, and whoever sets a seat free wakes us: nothing more need be looked at.
     if (queue.size > 0 && this.place.isAlone && this.place.isAsleep) this.place.show(queue)
     else this.settle()
@@ -227,16 +245,45 @@ export class Dispatcher {
     return true
   }
 
-  private serve(link: DispatcherLink, call: Call): void {
-    this.seats.count(REQUESTS, 1)
-    if (this.seats.countServed(link.at) === lifeOf(this.settings, link.pid)) {
-      this.host.toMaster({ type: 'retire', app: this.settings.name, slot: link.slot, pid: link.pid })
+  /** For links: a call that has been taken back from a worker has its old place in the line. */
+  restore(call: Call): void {
+    call.attempts--
+    this.seats.count(TAKEN_BACK, 1)
+    // It had been counted as begun.
+    if (call.sentMs > 0) {
+      this.seats.count(REQUESTS, -1)
+      this.seats.count(QUEUE_MS, -Math.round(call.sentMs - call.madeMs))
+      call.sentMs = 0
     }
+    if (this.stopped) this.refuse(call, QUEUE_TIMEOUT)
+    else this.queue.restore(call)
+  }
+
+  private serve(link: DispatcherLink, call: Call): void {
+    this.begin(link, call)
+    link.serve(call)
+  }
+
+  /** For links: the worker has come to a call that was sent ahead. */
+  promoted(link: DispatcherLink, call: Call | null): void {
+    if (call === null) this.countServed(link)
+    else this.begin(link, call)
+    this.prefetch?.want()
+  }
+
+  private begin(link: DispatcherLink, call: Call): void {
+    this.seats.count(REQUESTS, 1)
+    this.countServed(link)
     call.sentMs = performance.now()
     call.worker = link.pid
     const waited = Math.round(call.sentMs - call.madeMs)
     if (waited > 0) this.seats.count(QUEUE_MS, waited)
-    link.serve(call)
+  }
+
+  private countServed(link: DispatcherLink): void {
+    if (this.seats.countServed(link.at) === lifeOf(this.settings, link.pid)) {
+      this.host.toMaster({ type: 'retire', app: this.settings.name, slot: link.slot, pid: link.pid })
+    }
   }
 
   // ── the line ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -247,7 +294,7 @@ export class Dispatcher {
       this.refuse(call, NOT_LOADED)
       return
     }
-    if (queue.size + this.place.waitingElsewhere >= this.settings.queue) {
+    if (this.waitingCalls >= this.settings.queue) {
       this.refuse(call, QUEUE_FULL)
       return
     }
@@ -255,9 +302,15 @@ export class Dispatcher {
     call.patience = call.madeMs + this.settings.queueTimeout
     queue.push(call)
     seats.count(QUEUED, 1)
+    this.prefetch?.want()
     // Behind others that sleep there is nothing to be had.
     if (queue.size > 1 && this.place.isAsleep) this.place.show(queue)
     else this.turn()
+  }
+
+  /** In line here and in other threads, or with one of our workers before their turn. */
+  private get waitingCalls(): number {
+    return this.queue.size + this.place.waitingElsewhere + (this.prefetch === null ? 0 : this.prefetch.ahead)
   }
 
   private refuse(call: Call, why: number): void {
@@ -266,7 +319,13 @@ export class Dispatcher {
     call.onFailure(why, 0)
   }
 
-  private shift(): Call {
+  /** Have all that wait in other threads come later than our oldest one? */
+  get isFirst(): boolean {
+    return this.place.isFirst(this.queue)
+  }
+
+  /** Takes the oldest one out of the line; there is one. */
+  shift(): Call {
     const call = this.queue.first!
     this.queue.remove(call)
     return call
@@ -286,7 +345,7 @@ export class Dispatcher {
   }
 
   /** After calls have come or gone: shows who waits now, and goes to sleep or leaves the line. */
-  private settle(): void {
+  settle(): void {
     if (this.serving) return
     if (this.queue.size === 0) {
       this.leaveLine()
@@ -322,7 +381,7 @@ export class Dispatcher {
     this.dropImpatient()
     if (this.queue.size === 0) return
     timers.arm(this.timer, CHECK_MS)
-    if (this.isElastic) this.host.toMaster({ type: 'grow', app: this.settings.name, slot: 0, pid: 0 })
+    if (this.mayGrow) this.host.toMaster({ type: 'grow', app: this.settings.name, slot: 0, pid: 0 })
     if (this.place.isFirst(this.queue) || !this.links.anyFree()) this.strangers = 0
     else if (++this.strangers > COURTESY) {
       // A seat is free, and the thread with the oldest ticket does not come for it: it has died.
@@ -352,8 +411,7 @@ export class Dispatcher {
 
   /** What this thread and all others have counted, and what is going on now. */
   snapshot(): AppSnapshot {
-    const waiting = this.queue.size + this.place.waitingElsewhere
-    return this.load.snapshot(this.settings, this.links.all, waiting)
+    return this.load.snapshot(this.settings, this.links.all, this.waitingCalls)
   }
 
   private notLoaded(): void {

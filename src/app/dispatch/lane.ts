@@ -22,6 +22,7 @@ const ABANDONED_MS = 30_000
 
 export class Lane implements Carrier {
   stream = 0
+  readonly flags = 0
   credit = 0
   /** Null when the client has left, or was told of the timeout. */
   call: Call | null = null
@@ -66,7 +67,7 @@ export class Lane implements Carrier {
     this.grant()
   }
 
-  abandon(): void {
+  abandon(_call: Call): void {
     if (this.call === null) return
     this.release()
     const { timeout } = this.link.dispatcher

@@ -15,6 +15,8 @@ export interface DispatcherLink {
   readonly ready: boolean
   /** It is to take no more requests. */
   readonly leaving: boolean
+  /** It has been at one request for long: it is not counted among those at work. */
+  readonly overdue: boolean
   /** Places of it that are ours at the moment. */
   readonly inFlight: number
   serve(call: Call): void
@@ -67,6 +69,7 @@ export class Links {
   /** The first one that is free: those at the end of the list stay idle, and can be spared. */
   private claimFirst(): DispatcherLink | null {
     const { all: links, seats, capacity, owner } = this
+    if (this.spare() <= 0) return null
     for (let i = 0; i < links.length; i++) {
       const link = links[i]!
       if (link.ready && !link.leaving && seats.claim(link.at, link.pid, capacity, owner)) return link
@@ -74,8 +77,24 @@ export class Links {
     return null
   }
 
+  /**
+   * How many more workers may be set to work before they only take the processors from each other (Pace); less than 0: so many
+   * too many are at it.
+   */
+  spare(): number {
+    const { all: links, seats } = this
+    let spare = seats.limit
+    if (spare === 0) return Infinity
+    for (let i = 0; i < links.length; i++) {
+      const link = links[i]!
+      if (!link.overdue && seats.inFlight(link.at, link.pid) > 0) spare--
+    }
+    return spare
+  }
+
   anyFree(): boolean {
     const { all: links, seats, capacity } = this
+    if (capacity === 1 && this.spare() <= 0) return false
     for (let i = 0; i < links.length; i++) {
       const link = links[i]!
       if (link.ready && !link.leaving && seats.isFree(link.at, link.pid, capacity)) return true

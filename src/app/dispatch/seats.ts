@@ -31,6 +31,8 @@ const LOCK = 0
 const NEXT_TICKET = 1
 /** How many places among the waiting are taken: almost always none, and then nobody need look at them. */
 const PRESENT = 2
+/** How many workers are to be at work at a time; 0 for all. */
+const LIMIT = 3
 /** Counters of all threads, two cells each: COUNTERS says which. */
 const FIRST_COUNTER = 4
 /** What is counted, in the order of the cells. */
@@ -44,6 +46,8 @@ export const COUNTERS = [
   'failed',
   'queue_ms',
   'app_ms',
+  'prefetched',
+  'taken_back',
 ] as const
 export const REQUESTS = 0
 export const QUEUED = 1
@@ -54,6 +58,8 @@ export const LOST = 5
 export const FAILED = 6
 export const QUEUE_MS = 7
 export const APP_MS = 8
+export const PREFETCHED = 9
+export const TAKEN_BACK = 10
 const HEADER_CELLS = 32
 
 const COUNT_BITS = 10
@@ -169,12 +175,23 @@ export class SeatTable {
     return Atomics.load(this.cells, at + SERVED)
   }
 
+  /** How many workers are to be at work at a time, as the thread found that looked last (Pace); 0 for all. */
+  get limit(): number {
+    return this.cells[LIMIT]!
+  }
+
+  set limit(count: number) {
+    Atomics.store(this.cells, LIMIT, count)
+  }
+
   // ── counters ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** @param by may be negative, for what was counted before */
   count(counter: number, by: number): void {
     const low = FIRST_COUNTER + 2 * counter
-    const before = Atomics.add(this.cells, low, by) >>> 0
-    if (before + by >= 2 ** 32) Atomics.add(this.cells, low + 1, 1)
+    const after = (Atomics.add(this.cells, low, by) >>> 0) + by
+    if (after >= 2 ** 32) Atomics.add(this.cells, low + 1, 1)
+    else if (after < 0) Atomics.sub(this.cells, low + 1, 1)
   }
 
   counted(counter: number): number {

@@ -9,7 +9,7 @@ import type { Call } from './call.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { DispatcherLink } from './links.ts'
 import { Lane } from './lane.ts'
-import { Wire, type WireUser } from './worker-link.ts'
+import { Wire, type WireUser } from './wire.ts'
 
 const LEVELS = [ERR, ERR, ERR, ERR, WARN, WARN, INFO, INFO]
 
@@ -22,6 +22,7 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
   readonly dispatcher: Dispatcher
   ready = false
   leaving = false
+  readonly overdue = false
   closed = false
   private readonly reader: FrameReader
   private readonly lanes = new Map<number, Lane>()

@@ -2,16 +2,21 @@
 // the worker is free again.
 //
 //   CONNECTING ──hello──▶ IDLE ◀──claimed / END──▶ BUSY ──timeout, end of stream, nonsense──▶ CLOSED
-//                                                   └─client left: abandon()─▶ drained until END
+//                                                  │ └─client left: abandon()─▶ drained until END
+//                                                  └─END, and something was sent ahead─▶ BUSY with that
 
 import { FrameReader, type FrameSink, type Hello } from '../../codec/frame-reader.ts'
-import { encodeAbort, encodeShutdown } from '../../codec/frames.ts'
+import { CLAIM, encodeAbort, encodeShutdown } from '../../codec/frames.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { ERR, INFO, WARN } from '../../log/error-log.ts'
-import { connect, type Connection, type ConnectionHandler } from '../../net/connection.ts'
+import { connect, type Connection } from '../../net/connection.ts'
+import { claimsPath } from '../app.ts'
+import { Ahead } from './ahead.ts'
 import { type Call, type Carrier, WORKER_FAILED, WORKER_LOST, WORKER_TIMEOUT } from './call.ts'
+import { Claims } from './claims.ts'
 import type { Dispatcher } from './dispatcher.ts'
-import type { DispatcherLink } from './links.ts'
+import type { PrefetchLink } from './prefetch.ts'
+import { Wire } from './wire.ts'
 
 /** What is read and dropped of a response nobody wants any more, before the worker is made to notice. */
 const DRAIN_BYTES_MAX = 1024 * 1024
@@ -20,7 +25,7 @@ const DRAIN_MS_MAX = 5000
 const ONE_PIECE = 16384
 const LEVELS = [ERR, ERR, ERR, ERR, WARN, WARN, INFO, INFO]
 
-export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
+export class WorkerLink implements FrameSink, Carrier, PrefetchLink {
   readonly pid: number
   readonly slot: number
   readonly path: string
@@ -37,6 +42,17 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
   /** Served now; null when idle, and while the rest of an abandoned response is drained. */
   call: Call | null = null
   stream = 0
+  /** CLAIM when the call has a token: if the worker has not begun it, it can be taken back. */
+  flags = 0
+  overdue = false
+  /** For Prefetch: how many requests it had been given when it looked last. */
+  servedBefore = 0
+  /** Null where the worker has no pipe for tokens, and before it has said so. */
+  private ahead: Ahead | null = null
+  /** The number of the last request sent. */
+  private lastStream = 0
+  /** The socket takes nothing more at the moment. */
+  private full = false
   /** The socket's own backpressure is all there is. */
   credit = Infinity
   private readonly dispatcher: Dispatcher
@@ -66,20 +82,83 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
     return this.claimed ? 1 : 0
   }
 
+  /** Calls that wait with the worker for their turn. */
+  get aheadCount(): number {
+    return this.ahead === null ? 0 : this.ahead.size
+  }
+
+  /** Only behind a request that itself has a token: else it would not be known, if the worker died, whether that one was begun. */
+  get takesAhead(): boolean {
+    return (
+      this.claimed &&
+      this.flags === CLAIM &&
+      this.call !== null &&
+      this.ahead !== null &&
+      !this.full &&
+      !this.leaving &&
+      !this.paused
+    )
+  }
+
   // ── sending ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The seat has been claimed for this call. */
   serve(call: Call): void {
+    const { ahead, dispatcher } = this
+    this.stream = this.nextStream()
+    const claimable = ahead !== null && call.inOnePiece && dispatcher.prefetch !== null && dispatcher.prefetch.active
+    this.flags = claimable && ahead.claim(this.stream) ? CLAIM : 0
+    this.sentBytes = this.connection.bytesOut
+    this.begin(call)
+    call.attempts++
+    call.send(this)
+  }
+
+  private nextStream(): number {
+    this.lastStream = (this.lastStream + 1) >>> 0 || 1
+    return this.lastStream
+  }
+
+  private begin(call: Call): void {
     this.call = call
     this.claimed = true
-    this.stream = (this.stream + 1) >>> 0 || 1
+    this.overdue = false
     this.drained = 0
     this.sentMs = call.sentMs
-    this.sentBytes = this.connection.bytesOut
     call.link = this
-    call.attempts++
     if (this.dispatcher.timeout > 0) timers.arm(this.timer, this.dispatcher.timeout)
-    call.send(this)
+  }
+
+  /** For Prefetch, while it takes calls ahead: this one leaves with the next sendAhead(). */
+  prepare(call: Call): void {
+    this.ahead!.prepare(call, this.nextStream())
+  }
+
+  sendAhead(): void {
+    const calls: Call[] = []
+    if (!this.ahead!.send(this.connection, calls)) this.full = true
+    for (const call of calls) this.dispatcher.restore(call)
+  }
+
+  /** What the worker has not begun goes back into the line. */
+  takeBack(): void {
+    const { ahead, dispatcher } = this
+    if (ahead === null || this.flags !== CLAIM) return
+    const calls: Call[] = []
+    const current = ahead.takeBack(this.stream, calls) && this.claimed
+    if (current) {
+      const { call } = this
+      this.call = null
+      this.claimed = false
+      timers.disarm(this.timer)
+      if (call !== null) {
+        call.link = null
+        calls.push(call)
+      }
+    }
+    for (const call of calls) dispatcher.restore(call)
+    if (current) this.becomeIdle()
+    else dispatcher.turn()
   }
 
   write(bytes: Buffer): boolean {
@@ -100,13 +179,18 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
   }
 
   /** The client has left. What the worker still sends is dropped, so that it need not know. */
-  abandon(): void {
-    if (this.call === null) return
-    this.call.link = null
+  abandon(call: Call): void {
+    if (this.call !== call) return
+    call.link = null
     this.call = null
-    this.sentMs = performance.now()
     this.connection.write(encodeAbort(this.stream))
     this.resume()
+    this.awaitEnd()
+  }
+
+  /** Of a response that nobody wants. */
+  private awaitEnd(): void {
+    this.sentMs = performance.now()
     // A response that has begun and does not end (a stream of events) would hold the worker for ever.
     timers.arm(this.timer, this.dispatcher.timeout > 0 ? Math.min(this.dispatcher.timeout, DRAIN_MS_MAX) : DRAIN_MS_MAX)
   }
@@ -114,7 +198,11 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
   /** Tells the worker to go, as soon as nothing of ours is with it. */
   leave(): void {
     this.leaving = true
-    if (this.claimed || this.closed) return
+    if (this.closed) return
+    if (this.claimed) {
+      this.takeBack() // comes here again if nothing is left
+      return
+    }
     if (!this.connection.closed && this.ready) this.connection.write(encodeShutdown())
     this.connection.shutdown()
     this.ready = false
@@ -127,8 +215,9 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
 
   // ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  onHello(_hello: Hello): void {
+  onHello({ claims }: Hello): void {
     this.ready = true
+    this.openAhead(claims)
     this.cut = false
     // After a cut this says that the worker has come back from the response nobody wanted.
     if (this.claimed) this.finish()
@@ -181,10 +270,12 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
   // ── the connection ───────────────────────────────────────────────────────────────────────────────────────────────
 
   onBytes(chunk: Buffer): void {
+    this.dispatcher.prefetch?.countRead()
     if (!this.reader.push(chunk) && !this.closed && this.reader.error !== null) this.refuse(this.reader.error)
   }
 
   onWritable(): void {
+    this.full = false
     this.call?.onWritable(this)
   }
 
@@ -197,20 +288,46 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
   onClose(error: NodeJS.ErrnoException | null): void {
     timers.disarm(this.timer)
     this.ready = false
-    if (this.cut && !this.leaving) {
-      this.reconnect()
-      return
+    const calls: Call[] = []
+    const unread = this.closeAhead(calls)
+    if (this.cut && !this.leaving) this.reconnect()
+    else if (!this.closed) {
+      this.closed = true
+      const { call } = this
+      this.call = null
+      this.dispatcher.linkClosed(this)
+      this.claimed = false
+      if (call !== null) this.lose(call, !call.answered && (this.flags === CLAIM ? unread : this.neverRead(error)))
     }
-    if (this.closed) return
-    this.closed = true
-    const { call } = this
-    this.call = null
-    this.dispatcher.linkClosed(this)
-    this.claimed = false
-    if (call === null) return
+    for (const call of calls) this.lose(call, true)
+  }
+
+  /** The worker is gone. @param unbegun it never began this one, so that another one can have it */
+  private lose(call: Call, unbegun: boolean): void {
     call.link = null
-    if (!call.answered && this.neverRead(error) && this.dispatcher.again(call)) return
+    if (unbegun && this.dispatcher.again(call)) return
     this.dispatcher.fail(call, WORKER_LOST, this.pid)
+  }
+
+  private openAhead(claims: number): void {
+    if (claims === 0 || this.ahead !== null || this.dispatcher.prefetch === null) return
+    const pipe = Claims.open(claimsPath(this.path), claims)
+    if (pipe !== null) this.ahead = new Ahead(pipe, this.dispatcher.prefetch)
+  }
+
+  /** Nothing more comes of it. @param calls what the worker never began is added @returns whether the current call is unbegun too */
+  private closeAhead(calls: Call[]): boolean {
+    const { ahead } = this
+    if (ahead === null) return false
+    this.ahead = null
+    const unread = ahead.takeBack(this.stream, calls)
+    // One at most: it was begun, and its answer lost.
+    while (ahead.size > 0) {
+      const call = ahead.shift()
+      if (call !== null) this.lose(call, false)
+    }
+    ahead.close()
+    return unread
   }
 
   /**
@@ -226,6 +343,7 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
     this.reader.stop()
     this.reader = new FrameReader(this)
     this.paused = false
+    this.full = false
     if (this.dispatcher.timeout > 0) timers.arm(this.timer, this.dispatcher.timeout)
     this.connection = connect({ path: this.path }, new Wire(this), () => {})
   }
@@ -249,10 +367,30 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
       this.connection.resume()
     }
     timers.disarm(this.timer)
+    if (this.aheadCount > 0) this.promote(this.ahead!)
+    else this.becomeIdle()
+  }
+
+  private becomeIdle(): void {
     if (this.leaving) {
-      dispatcher.linkDone(this)
+      this.dispatcher.linkDone(this)
       this.leave()
-    } else dispatcher.linkIdle(this)
+    } else this.dispatcher.linkIdle(this)
+  }
+
+  /** The worker is at the next one that it was sent. */
+  private promote(ahead: Ahead): void {
+    this.stream = ahead.nextStream
+    this.flags = CLAIM
+    const call = ahead.shift()
+    this.dispatcher.promoted(this, call)
+    if (call !== null) {
+      this.begin(call)
+      return
+    }
+    this.claimed = true
+    this.drained = 0
+    this.awaitEnd()
   }
 
   /** Threads are timed by what they do; a sync worker, as in Gunicorn, by the whole request. */
@@ -270,6 +408,7 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
   /** The worker's next write fails; when it says hello again it is free. */
   private cutOff(): void {
     if (this.cut) return
+    this.takeBack()
     this.cut = true
     this.reader.stop()
     this.connection.destroy()
@@ -300,36 +439,11 @@ export class WorkerLink implements FrameSink, Carrier, DispatcherLink {
     }
     this.call = null
     if (call !== null) call.link = null
+    this.leaving = true
+    this.takeBack()
     dispatcher.giveUp(this)
     this.destroy()
     if (call !== null) dispatcher.fail(call, WORKER_TIMEOUT, this.pid)
-  }
-}
-
-export interface WireUser {
-  onBytes(chunk: Buffer): void
-  onEnd(): void
-  onWritable(): void
-  onClose(error: NodeJS.ErrnoException | null): void
-}
-
-/** The connection's events: FrameSink has an onData of its own. */
-export class Wire implements ConnectionHandler {
-  private readonly link: WireUser
-  constructor(link: WireUser) {
-    this.link = link
-  }
-  onData(chunk: Buffer): void {
-    this.link.onBytes(chunk)
-  }
-  onEnd(): void {
-    this.link.onEnd()
-  }
-  onDrain(): void {
-    this.link.onWritable()
-  }
-  onClose(error: NodeJS.ErrnoException | null): void {
-    this.link.onClose(error)
   }
 }
 

@@ -9,7 +9,7 @@
 // A pool is one generation: a reload makes another one and stops this one once nobody needs it. It knows nothing of HTTP;
 // what it finds out goes to `notify` (every front thread must be told) and `log`.
 
-import type { AppNotice, AppRequest, AppSettings } from '../app.ts'
+import { type AppNotice, type AppRequest, type AppSettings, claimsPath } from '../app.ts'
 import { ALERT, ERR, INFO, NOTICE } from '../../log/error-log.ts'
 import { Backoff } from './backoff.ts'
 import { Headcount } from './headcount.ts'
@@ -246,6 +246,7 @@ export class AppPool implements SpawnerEvents {
     this.loads.succeed()
     try {
       for (const path of paths) this.directory?.admitFront(path)
+      if (this.settings.kind === 'sync') this.directory?.admitFront(claimsPath(paths[0]!))
     } catch (error) {
       this.log(ERR, `worker process ${pid}: ${(error as Error).message}`)
       this.spawner?.kill(pid)

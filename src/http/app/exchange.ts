@@ -92,6 +92,11 @@ export class AppExchange extends Call implements Source, Producer, AppTimes {
 
   // ── the request ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+  override get inOnePiece(): boolean {
+    const { body } = this.r
+    return body === null || (!(body instanceof AppBody) && body.path === '' && body.length <= PIECE)
+  }
+
   send(link: Carrier): void {
     const { body } = this.r
     if (body instanceof AppBody) {
@@ -115,7 +120,7 @@ export class AppExchange extends Call implements Source, Producer, AppTimes {
   private encode(link: Carrier, body: Buffer | null): Buffer {
     if (this.pass.app.settings.kind === 'asgi') return encodeRequest(link.stream, scopeOf(this.r), body)
     const { text, pairs } = environOf(this.r)
-    return encodeRequestText(link.stream, text, pairs, body)
+    return encodeRequestText(link.stream, text, pairs, body, link.flags)
   }
 
   /** A body on disk that the worker may not open goes through the socket, as fast as the worker takes it. */
@@ -311,7 +316,7 @@ export class AppExchange extends Call implements Source, Producer, AppTimes {
    */
   private goElsewhere(): void {
     const { r } = this
-    this.link?.abandon()
+    this.link?.abandon(this)
     r.source = null
     accelRedirect(r, this.redirect)
   }

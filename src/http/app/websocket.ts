@@ -271,7 +271,7 @@ export class WebSocketExchange extends AppExchange implements ws.MessageSink {
     this.state = CLOSED
     timers.disarm(this.timer)
     this.reader.stop()
-    this.link?.abandon()
+    this.link?.abandon(this)
     const { r } = this
     if (!r.done) r.stream.finish(r)
   }
@@ -279,7 +279,7 @@ export class WebSocketExchange extends AppExchange implements ws.MessageSink {
   /** For Timer. */
   onTimeout(): void {
     if (this.state === ANSWERING) {
-      this.link?.abandon()
+      this.link?.abandon(this)
       this.answerClose()
       return
     }

@@ -20,6 +20,9 @@ const WORKERS_MAX = 1024
 /** For each worker another may be on its way in or out. */
 const GENERATION = 2
 
+/** Longer requests gain nothing by it. */
+const PREFETCH_MS = 1
+
 const inside = {
   directory: path(APP, null),
   module: str(APP, null),
@@ -34,6 +37,7 @@ const inside = {
   max_requests: { in: APP, args: [1, 2] as const, default: { count: 0, jitter: 0 }, parse: parseMaxRequests },
   max_memory: size(APP, 0),
   preload: flag(APP, true),
+  prefetch: { in: APP, args: [1, 1] as const, default: PREFETCH_MS, parse: parsePrefetch },
   queue: { in: APP, args: [1, 2] as const, default: { length: 1024, timeout: 30_000 }, parse: parseQueue },
   environment: list(APP, [1, 1], parseVariable),
   user: { in: APP, args: [1, 2] as const, default: { user: '', group: '' }, parse: parseUser },
@@ -118,6 +122,7 @@ function settingsOf(name: string, kind: AppKind, conf: Conf<typeof inside>, at: 
     maxMemory: conf.max_memory,
     queue: conf.queue.length,
     queueTimeout: conf.queue.timeout,
+    prefetch: conf.prefetch,
     environment: Object.fromEntries(conf.environment),
     user: conf.user.user,
     group: conf.user.group,
@@ -189,6 +194,11 @@ function parseQueue([word, option]: readonly string[], at: Site): { length: numb
   if (option === undefined) return { length, timeout: 30_000 }
   const timeout = option.startsWith('timeout=') ? parseTime(option.slice(8)) : null
   return { length, timeout: timeout ?? at.fail(`invalid parameter "${option}"`) }
+}
+
+function parsePrefetch([word]: readonly string[], at: Site): number {
+  if (word === 'off') return 0
+  return parseTime(word!) ?? at.fail(`"prefetch" directive invalid value "${word}"`, 'as in prefetch 1ms, or off')
 }
 
 function parseVariable([word]: readonly string[], at: Site): readonly [string, string] {

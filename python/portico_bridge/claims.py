@@ -1,0 +1,58 @@
+"""Who has a request that was sent ahead (docs/bridge.md): the worker that takes its token out of a pipe, or the front.
+
+The front writes a token for each such request into a FIFO, then sends the request. The worker runs it only if it finds the
+token still there; the front takes tokens back when the worker is at a slow request and another one is free. The kernel gives
+each token to one of them, and a worker that dies leaves those of the requests it never began.
+"""
+
+import os
+from struct import Struct
+
+# The number of the connection, and that of the request on it.
+TOKEN = Struct('<II')
+
+
+class Claims:
+    """One seat's pipe; `path` is its name for the front."""
+
+    __slots__ = ('path', 'fd', 'token', 'link')
+
+    def __init__(self, path):
+        self.path = path
+        self.token = None  # taken, but of a request behind one that the front has taken back
+        self.link = 0
+        umask = os.umask(0o177)
+        try:
+            os.mkfifo(path, 0o600)
+        finally:
+            os.umask(umask)
+        # Both ways, so that there is always a writer: an empty pipe is not at its end.
+        self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+    def next_link(self):
+        """A number for a new connection: what the front of an earlier one has left in the pipe is not taken for its own."""
+        self.link += 1
+        return self.link
+
+    def take(self, link, stream):
+        """Is the request still for us? Its token is then used up."""
+        wanted = TOKEN.pack(link, stream)
+        token = self.token
+        while True:
+            if token is None:
+                try:
+                    token = os.read(self.fd, TOKEN.size)
+                except BlockingIOError:
+                    return False
+            if token == wanted:
+                self.token = None
+                return True
+            if token[:4] == wanted[:4]:
+                self.token = token
+                return False
+            self.token = token = None  # of a connection that is no more
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
