@@ -6,12 +6,14 @@ import os
 import random
 import struct
 import sys
+import tempfile
 import unittest
 
 from portico_bridge import frames
 from portico_bridge.asgi import FrontConnection
 from portico_bridge.asgi_lifespan import Lifespan
-from portico_bridge.frames import ABORT, BODY, CLOSE, END, FROM_FILE, MESSAGE, REQUEST, SHUTDOWN, WEBSOCKET, WINDOW
+from portico_bridge.claims import TOKEN, Claims
+from portico_bridge.frames import ABORT, BODY, CLAIM, CLOSE, END, FROM_FILE, MESSAGE, REQUEST, SHUTDOWN, WEBSOCKET, WINDOW
 
 SEED = int(os.environ.get('FUZZ_SEED') or random.randrange(2**32))
 
@@ -41,10 +43,20 @@ def frame(kind, stream, content=b'', flags=0, count=0):
     return struct.pack('<IIBBH', len(content), stream, kind, flags, count) + content
 
 
-def request(stream, pairs, body=None):
+class EvenClaims:
+    """The front has taken back every request with an odd number."""
+
+    def next_link(self):
+        return 1
+
+    def take(self, link, stream):
+        return stream % 2 == 0
+
+
+def request(stream, pairs, body=None, flags=0):
     text = '\0'.join(item for pair in pairs for item in pair).encode('latin-1')
     content = struct.pack('<I', len(text)) + text + (body or b'')
-    return frame(REQUEST, stream, content, 0 if body is None else END, len(pairs))
+    return frame(REQUEST, stream, content, flags if body is None else flags | END, len(pairs))
 
 
 PAIRS = [('REQUEST_METHOD', 'GET'), ('HTTP_X', '\xe4'), ('PATH_INFO', '/a\0b')]
@@ -64,6 +76,10 @@ CONVERSATION = b''.join(
         frame(BODY, 5, b'{"path": "%s", "length": 6}' % os.path.abspath(__file__).encode(), END | FROM_FILE),
         request(6, PAIRS),
         frame(BODY, 6, b'', END),
+        request(7, PAIRS, b'', CLAIM),
+        request(8, PAIRS, b'ahead', CLAIM),
+        request(9, PAIRS, b'ahead', CLAIM),
+        request(10, PAIRS, b'', CLAIM),
         frame(SHUTDOWN, 0),
     )
 )
@@ -71,7 +87,7 @@ CONVERSATION = b''.join(
 
 def read(data, sizes):
     """What a worker would see, bodies read to their end."""
-    connection = frames.Connection(Wire(data, sizes))
+    connection = frames.Connection(Wire(data, sizes), None, EvenClaims())
     seen = []
     try:
         while True:
@@ -107,13 +123,15 @@ class Frames(unittest.TestCase):
             *((4, 3, text), 'client gone'),
             *((5, 3, text), b'"""The'),
             *((6, 3, text), b''),
+            *((8, 3, text), b'ahead'),
+            *((10, 3, text), b''),
             'end',
         ]
         self.assertEqual(read(CONVERSATION, lambda: 1 << 20), expected)
         self.assertEqual(read(CONVERSATION, lambda: 1), expected)
 
     def test_unread_bodies_are_skipped(self):
-        connection = frames.Connection(Wire(CONVERSATION, lambda: 7))
+        connection = frames.Connection(Wire(CONVERSATION, lambda: 7), None, EvenClaims())
         streams = []
         while not connection.shutdown:
             asked = connection.request()
@@ -122,7 +140,7 @@ class Frames(unittest.TestCase):
                 asked.input.read(1) if asked.stream != 4 else None
             if connection.body is not None:
                 connection.skip_body()
-        self.assertEqual(streams, [1, 2, 3, 4, 5, 6])
+        self.assertEqual(streams, [1, 2, 3, 4, 5, 6, 8, 10])
 
     def test_reading_never_passes_the_end(self):
         data = request(1, PAIRS) + frame(BODY, 1, b'a\nbc') + frame(BODY, 1, b'd\n\nlast', END) + request(2, PAIRS, b'')
@@ -143,6 +161,12 @@ class Frames(unittest.TestCase):
         self.assertEqual(frames.open_body_file(name).read(), start)
         self.assertEqual(frames.open_body_file(name).read(100), start)
 
+    def test_nothing_is_sent_ahead_where_it_cannot_be_taken_back(self):
+        for flags, claims in ((CLAIM, EvenClaims()), (CLAIM | END, None)):
+            connection = frames.Connection(Wire(request(2, PAIRS, b'' if flags & END else None, CLAIM), lambda: 99), None, claims)
+            with self.assertRaises(frames.ProtocolError):
+                connection.request()
+
     def test_any_input(self):
         chance = random.Random(SEED)
         for number in range(4000):
@@ -158,6 +182,68 @@ class Frames(unittest.TestCase):
                     data[at:at] = data[max(0, at - 12) : at]
             whole = read(bytes(data), lambda: 1 << 20)
             self.assertEqual(read(bytes(data), lambda: 1 + chance.randrange(40)), whole, 'seed %d, round %d' % (SEED, number))
+
+
+class Tokens(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.claims = Claims(os.path.join(folder.name, 'claims'))
+        self.addCleanup(self.claims.close)
+        self.front = os.open(self.claims.path, os.O_RDWR | os.O_NONBLOCK)
+        self.addCleanup(os.close, self.front)
+
+    def put(self, link, *streams):
+        for stream in streams:
+            os.write(self.front, TOKEN.pack(link, stream))
+
+    def take(self, link, *streams):
+        return [stream for stream in streams if self.claims.take(link, stream)]
+
+    def test_each_is_taken_once(self):
+        self.put(1, 1, 2, 3)
+        self.assertEqual(self.take(1, 1, 2, 3, 3), [1, 2, 3])
+
+    def test_what_the_front_has_taken_back_is_passed_over(self):
+        self.put(1, 1, 2, 3)
+        self.assertEqual(self.take(1, 1), [1])
+        self.assertEqual(os.read(self.front, 64), TOKEN.pack(1, 2) + TOKEN.pack(1, 3))
+        self.assertEqual(self.take(1, 2), [])
+        self.put(1, 4, 5)
+        self.assertEqual(self.take(1, 3, 4, 5, 6), [4, 5])
+
+    def test_what_a_dead_front_has_left_is_nobodys(self):
+        self.put(1, 7, 8)
+        self.assertEqual(self.take(1, 6), [])  # holds the token of 7
+        self.put(2, 1)
+        self.assertEqual(self.take(2, 1, 7), [1])
+
+    def test_only_the_user_may_open_it(self):
+        self.assertEqual(os.stat(self.claims.path).st_mode & 0o777, 0o600)
+
+    def test_any_order_of_sending_and_taking_back(self):
+        chance = random.Random(SEED)
+        for _ in range(300):
+            sent, fronts, ours, passed = [], [], [], []
+            while len(ours) + len(passed) < 40:
+                for _ in range(chance.randrange(5)):
+                    sent.append(len(sent) + 1)
+                    self.put(3, sent[-1])
+                if chance.random() < 0.3:
+                    fronts += [stream for _, stream in TOKEN.iter_unpack(self.read_all())]
+                come = len(ours) + len(passed)
+                for stream in sent[come : come + chance.randrange(4)]:
+                    (ours if self.claims.take(3, stream) else passed).append(stream)
+            for stream in sent[len(ours) + len(passed) :]:
+                (ours if self.claims.take(3, stream) else passed).append(stream)
+            self.assertEqual(sorted(fronts + ours), sent, 'FUZZ_SEED=%d' % SEED)
+            self.assertEqual(passed, fronts, 'FUZZ_SEED=%d' % SEED)
+
+    def read_all(self):
+        try:
+            return os.read(self.front, 4096)
+        except BlockingIOError:
+            return b''
 
 
 class StreamSeat:
