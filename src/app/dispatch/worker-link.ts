@@ -44,6 +44,8 @@ export class WorkerLink implements FrameSink, Carrier, PrefetchLink {
   stream = 0
   /** CLAIM when the call has a token: if the worker has not begun it, it can be taken back. */
   flags = 0
+  /** The socket's own backpressure is all there is. */
+  credit = Infinity
   overdue = false
   /** For Prefetch: how many requests it had been given when it looked last. */
   servedBefore = 0
@@ -53,8 +55,6 @@ export class WorkerLink implements FrameSink, Carrier, PrefetchLink {
   private lastStream = 0
   /** The socket takes nothing more at the moment. */
   private full = false
-  /** The socket's own backpressure is all there is. */
-  credit = Infinity
   private readonly dispatcher: Dispatcher
   private reader: FrameReader
   private readonly timer: Timer<WorkerLink>
@@ -408,7 +408,10 @@ export class WorkerLink implements FrameSink, Carrier, PrefetchLink {
   /** The worker's next write fails; when it says hello again it is free. */
   private cutOff(): void {
     if (this.cut) return
+    const { stream } = this
     this.takeBack()
+    // The worker had not begun it: the link is idle, or at another one.
+    if (!this.claimed || this.stream !== stream) return
     this.cut = true
     this.reader.stop()
     this.connection.destroy()
