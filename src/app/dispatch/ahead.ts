@@ -3,8 +3,9 @@
 
 import { CLAIM } from '../../codec/frames.ts'
 import type { Connection } from '../../net/connection.ts'
+import { claimsPath } from '../app.ts'
 import type { Call, Carrier } from './call.ts'
-import type { Claims } from './claims.ts'
+import { Claims } from './claims.ts'
 import type { Prefetch } from './prefetch.ts'
 
 export class Ahead implements Carrier {
@@ -21,9 +22,16 @@ export class Ahead implements Carrier {
   /** The last calls that have been prepared and not sent. */
   private unsent = 0
 
-  constructor(claims: Claims, prefetch: Prefetch) {
+  private constructor(claims: Claims, prefetch: Prefetch) {
     this.claims = claims
     this.prefetch = prefetch
+  }
+
+  /** Null where nothing can be sent ahead. @param socket the worker's @param link number of the connection, 0: it has no tokens */
+  static open(socket: string, link: number, prefetch: Prefetch | null): Ahead | null {
+    if (link === 0 || prefetch === null) return null
+    const claims = Claims.open(claimsPath(socket), link)
+    return claims === null ? null : new Ahead(claims, prefetch)
   }
 
   get size(): number {
@@ -97,8 +105,20 @@ export class Ahead implements Carrier {
     return taken.includes(current)
   }
 
-  close(): void {
+  /**
+   * The worker is gone, or the connection.
+   * @param unbegun calls that it never began are added
+   * @param begun and what is left: one at most, whose answer is lost
+   * @returns whether the call with this stream is unbegun too
+   */
+  close(current: number, unbegun: Call[], begun: Call[]): boolean {
+    const unread = this.takeBack(current, unbegun)
+    while (this.size > 0) {
+      const call = this.shift()
+      if (call !== null) begun.push(call)
+    }
     this.claims.close()
+    return unread
   }
 
   // ── for the call ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,6 +12,7 @@ import type { AppNotice, AppRequest, AppSettings } from '../app.ts'
 import { ERR } from '../../log/error-log.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { type Call, CallQueue, NOT_LOADED, QUEUE_FULL, QUEUE_TIMEOUT, WORKER_LOST, WORKER_TIMEOUT } from './call.ts'
+import { Elastic } from './elastic.ts'
 import { lifeOf } from './life.ts'
 import { type DispatcherLink, Links } from './links.ts'
 import { type AppSnapshot, Load } from './load.ts'
@@ -49,8 +50,6 @@ const CHECK_MS = 50
 const COURTESY = 2
 /** Tries for a call whose workers went before they read it. */
 const ATTEMPTS_MAX = 3
-/** How often the master hears how many workers are in use, where their number may change. */
-const LOAD_MS = 1000
 
 export class Dispatcher {
   readonly settings: AppSettings
@@ -70,8 +69,9 @@ export class Dispatcher {
   private serving = false
   private strangers = 0
   private readonly timer: Timer<Dispatcher>
-  private readonly loadTimer: Timer<Dispatcher>
   private readonly load: Load
+  /** Null where the number of workers is fixed. */
+  private readonly elastic: Elastic | null
 
   constructor(settings: AppSettings, host: DispatcherHost) {
     this.settings = settings
@@ -88,19 +88,10 @@ export class Dispatcher {
         : null
     this.load = new Load(this.seats, this.capacity)
     this.timer = new Timer<Dispatcher>(this, check)
-    this.loadTimer = new Timer<Dispatcher>(this, reportLoad)
-    if (this.isElastic && host.owner === 0) timers.arm(this.loadTimer, LOAD_MS)
-  }
-
-  /** May the number of workers change by itself? */
-  private get isElastic(): boolean {
-    return this.settings.workersMax > this.settings.workers
-  }
-
-  /** Where they only compute, more workers than processors would be of no use. */
-  private get mayGrow(): boolean {
-    if (!this.isElastic) return false
-    return this.prefetch === null || this.prefetch.pace.most === 0 || this.links.all.length < this.prefetch.pace.most
+    this.elastic =
+      settings.workersMax > settings.workers
+        ? new Elastic(settings, this.links, this.load, this.prefetch, one => host.toMaster(one), host.owner === 0)
+        : null
   }
 
   /** How many calls wait in this thread. */
@@ -140,7 +131,7 @@ export class Dispatcher {
   stop(): void {
     this.stopped = true
     timers.disarm(this.timer)
-    timers.disarm(this.loadTimer)
+    this.elastic?.stop()
     this.prefetch?.stop()
     for (let call = this.queue.first; call !== null; call = this.queue.first) {
       this.queue.remove(call)
@@ -381,7 +372,7 @@ export class Dispatcher {
     this.dropImpatient()
     if (this.queue.size === 0) return
     timers.arm(this.timer, CHECK_MS)
-    if (this.mayGrow) this.host.toMaster({ type: 'grow', app: this.settings.name, slot: 0, pid: 0 })
+    this.elastic?.grow()
     if (this.place.isFirst(this.queue) || !this.links.anyFree()) this.strangers = 0
     else if (++this.strangers > COURTESY) {
       // A seat is free, and the thread with the oldest ticket does not come for it: it has died.
@@ -400,13 +391,6 @@ export class Dispatcher {
       this.refuse(call, QUEUE_TIMEOUT)
     }
     if (dropped) this.settle()
-  }
-
-  /** For Timer, in one of the threads. */
-  onLoad(): void {
-    timers.arm(this.loadTimer, LOAD_MS)
-    const idle = this.load.idle(this.links.all)
-    this.host.toMaster({ type: 'load', app: this.settings.name, slot: 0, pid: 0, idle })
   }
 
   /** What this thread and all others have counted, and what is going on now. */
@@ -432,10 +416,6 @@ function hasStreams({ kind }: AppSettings): boolean {
 
 function check(dispatcher: Dispatcher): void {
   dispatcher.onCheck()
-}
-
-function reportLoad(dispatcher: Dispatcher): void {
-  dispatcher.onLoad()
 }
 
 /** `…-200-3.sock` is the third further seat of process 200, `…-200.sock` its only one. */

@@ -10,10 +10,8 @@ import { CLAIM, encodeAbort, encodeShutdown } from '../../codec/frames.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { ERR, INFO, WARN } from '../../log/error-log.ts'
 import { connect, type Connection } from '../../net/connection.ts'
-import { claimsPath } from '../app.ts'
 import { Ahead } from './ahead.ts'
 import { type Call, type Carrier, WORKER_FAILED, WORKER_LOST, WORKER_TIMEOUT } from './call.ts'
-import { Claims } from './claims.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { PrefetchLink } from './prefetch.ts'
 import { Wire } from './wire.ts'
@@ -217,7 +215,7 @@ export class WorkerLink implements FrameSink, Carrier, PrefetchLink {
 
   onHello({ claims }: Hello): void {
     this.ready = true
-    this.openAhead(claims)
+    this.ahead ??= Ahead.open(this.path, claims, this.dispatcher.prefetch)
     this.cut = false
     // After a cut this says that the worker has come back from the response nobody wanted.
     if (this.claimed) this.finish()
@@ -288,8 +286,10 @@ export class WorkerLink implements FrameSink, Carrier, PrefetchLink {
   onClose(error: NodeJS.ErrnoException | null): void {
     timers.disarm(this.timer)
     this.ready = false
-    const calls: Call[] = []
-    const unread = this.closeAhead(calls)
+    const unbegun: Call[] = []
+    const begun: Call[] = []
+    const unread = this.ahead !== null && this.ahead.close(this.stream, unbegun, begun)
+    this.ahead = null
     if (this.cut && !this.leaving) this.reconnect()
     else if (!this.closed) {
       this.closed = true
@@ -299,7 +299,8 @@ export class WorkerLink implements FrameSink, Carrier, PrefetchLink {
       this.claimed = false
       if (call !== null) this.lose(call, !call.answered && (this.flags === CLAIM ? unread : this.neverRead(error)))
     }
-    for (const call of calls) this.lose(call, true)
+    for (const call of begun) this.lose(call, false)
+    for (const call of unbegun) this.lose(call, true)
   }
 
   /** The worker is gone. @param unbegun it never began this one, so that another one can have it */
@@ -307,27 +308,6 @@ export class WorkerLink implements FrameSink, Carrier, PrefetchLink {
     call.link = null
     if (unbegun && this.dispatcher.again(call)) return
     this.dispatcher.fail(call, WORKER_LOST, this.pid)
-  }
-
-  private openAhead(claims: number): void {
-    if (claims === 0 || this.ahead !== null || this.dispatcher.prefetch === null) return
-    const pipe = Claims.open(claimsPath(this.path), claims)
-    if (pipe !== null) this.ahead = new Ahead(pipe, this.dispatcher.prefetch)
-  }
-
-  /** Nothing more comes of it. @param calls what the worker never began is added @returns whether the current call is unbegun too */
-  private closeAhead(calls: Call[]): boolean {
-    const { ahead } = this
-    if (ahead === null) return false
-    this.ahead = null
-    const unread = ahead.takeBack(this.stream, calls)
-    // One at most: it was begun, and its answer lost.
-    while (ahead.size > 0) {
-      const call = ahead.shift()
-      if (call !== null) this.lose(call, false)
-    }
-    ahead.close()
-    return unread
   }
 
   /**
