@@ -15,12 +15,13 @@ TOKEN = Struct('<II')
 class Claims:
     """One seat's pipe; `path` is its name for the front."""
 
-    __slots__ = ('path', 'fd', 'token', 'link')
+    __slots__ = ('path', 'fd', 'token', 'last', 'links')
 
     def __init__(self, path):
         self.path = path
         self.token = None  # taken, but of a request behind one that the front has taken back
-        self.link = 0
+        self.last = 0
+        self.links = set()  # numbers of the connections there are
         umask = os.umask(0o177)
         try:
             os.mkfifo(path, 0o600)
@@ -29,10 +30,15 @@ class Claims:
         # Both ways, so that there is always a writer: an empty pipe is not at its end.
         self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
 
-    def next_link(self):
-        """A number for a new connection: what the front of an earlier one has left in the pipe is not taken for its own."""
-        self.link += 1
-        return self.link
+    def open_link(self):
+        """A number for a new connection."""
+        self.last += 1
+        self.links.add(self.last)
+        return self.last
+
+    def close_link(self, link):
+        """What its front has left in the pipe is for nobody."""
+        self.links.discard(link)
 
     def take(self, link, stream):
         """Is the request still for us? Its token is then used up."""
@@ -47,10 +53,10 @@ class Claims:
             if token == wanted:
                 self.token = None
                 return True
-            if token[:4] == wanted[:4]:
-                self.token = token
+            if TOKEN.unpack(token)[0] in self.links:
+                self.token = token  # maybe of another front thread, whose turn it is by now
                 return False
-            self.token = token = None  # of a connection that is no more
+            self.token = token = None
 
     def close(self):
         if self.fd >= 0:

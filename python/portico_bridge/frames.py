@@ -83,7 +83,7 @@ class Connection:
         self.gone = False  # writing failed, or was given up
         self.shutdown = False  # the front asked the worker to leave
         self.claims = claims
-        self.link = 0 if claims is None else claims.next_link()
+        self.link = 0 if claims is None else claims.open_link()
 
     # Reading
 
@@ -244,6 +244,8 @@ class Connection:
 
     def close(self):
         self.gone = True
+        if self.claims is not None:
+            self.claims.close_link(self.link)
         if self.quick is not None:
             self.quick.detach()
         self.sock.close()

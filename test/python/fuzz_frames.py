@@ -46,7 +46,7 @@ def frame(kind, stream, content=b'', flags=0, count=0):
 class EvenClaims:
     """The front has taken back every request with an odd number."""
 
-    def next_link(self):
+    def open_link(self):
         return 1
 
     def take(self, link, stream):
@@ -190,6 +190,7 @@ class Tokens(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.claims = Claims(os.path.join(folder.name, 'claims'))
         self.addCleanup(self.claims.close)
+        self.claims.open_link()
         self.front = os.open(self.claims.path, os.O_RDWR | os.O_NONBLOCK)
         self.addCleanup(os.close, self.front)
 
@@ -199,6 +200,14 @@ class Tokens(unittest.TestCase):
 
     def take(self, link, *streams):
         return [stream for stream in streams if self.claims.take(link, stream)]
+
+    def test_another_threads_token_is_kept_for_it(self):
+        self.claims.open_link()
+        self.put(1, 1, 2)
+        self.assertEqual(os.read(self.front, 64), TOKEN.pack(1, 1) + TOKEN.pack(1, 2))
+        self.put(2, 1)  # the seat has changed hands before the worker has passed over what was taken back
+        self.assertEqual(self.take(1, 1, 2), [])
+        self.assertEqual(self.take(2, 1), [1])
 
     def test_each_is_taken_once(self):
         self.put(1, 1, 2, 3)
@@ -213,8 +222,10 @@ class Tokens(unittest.TestCase):
         self.assertEqual(self.take(1, 3, 4, 5, 6), [4, 5])
 
     def test_what_a_dead_front_has_left_is_nobodys(self):
+        self.claims.open_link()
         self.put(1, 7, 8)
         self.assertEqual(self.take(1, 6), [])  # holds the token of 7
+        self.claims.close_link(1)
         self.put(2, 1)
         self.assertEqual(self.take(2, 1, 7), [1])
 
@@ -228,14 +239,14 @@ class Tokens(unittest.TestCase):
             while len(ours) + len(passed) < 40:
                 for _ in range(chance.randrange(5)):
                     sent.append(len(sent) + 1)
-                    self.put(3, sent[-1])
+                    self.put(1, sent[-1])
                 if chance.random() < 0.3:
                     fronts += [stream for _, stream in TOKEN.iter_unpack(self.read_all())]
                 come = len(ours) + len(passed)
                 for stream in sent[come : come + chance.randrange(4)]:
-                    (ours if self.claims.take(3, stream) else passed).append(stream)
+                    (ours if self.claims.take(1, stream) else passed).append(stream)
             for stream in sent[len(ours) + len(passed) :]:
-                (ours if self.claims.take(3, stream) else passed).append(stream)
+                (ours if self.claims.take(1, stream) else passed).append(stream)
             self.assertEqual(sorted(fronts + ours), sent, 'FUZZ_SEED=%d' % SEED)
             self.assertEqual(passed, fronts, 'FUZZ_SEED=%d' % SEED)
 

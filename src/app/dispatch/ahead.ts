@@ -107,12 +107,13 @@ export class Ahead implements Carrier {
 
   /**
    * The worker is gone, or the connection.
+   * @param claimed the seat is ours: else what is in the pipe is another thread's
    * @param unbegun calls that it never began are added
    * @param begun and what is left: one at most, whose answer is lost
    * @returns whether the call with this stream is unbegun too
    */
-  close(current: number, unbegun: Call[], begun: Call[]): boolean {
-    const unread = this.takeBack(current, unbegun)
+  close(claimed: boolean, current: number, unbegun: Call[], begun: Call[]): boolean {
+    const unread = claimed && this.takeBack(current, unbegun)
     while (this.size > 0) {
       const call = this.shift()
       if (call !== null) begun.push(call)

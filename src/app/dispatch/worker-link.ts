@@ -141,9 +141,10 @@ export class WorkerLink implements FrameSink, Carrier, PrefetchLink {
   /** What the worker has not begun goes back into the line. */
   takeBack(): void {
     const { ahead, dispatcher } = this
-    if (ahead === null || this.flags !== CLAIM) return
+    // Tokens may only be looked at by the thread that has the seat.
+    if (ahead === null || !this.claimed || this.flags !== CLAIM) return
     const calls: Call[] = []
-    const current = ahead.takeBack(this.stream, calls) && this.claimed
+    const current = ahead.takeBack(this.stream, calls)
     if (current) {
       const { call } = this
       this.call = null
@@ -288,7 +289,7 @@ export class WorkerLink implements FrameSink, Carrier, PrefetchLink {
     this.ready = false
     const unbegun: Call[] = []
     const begun: Call[] = []
-    const unread = this.ahead !== null && this.ahead.close(this.stream, unbegun, begun)
+    const unread = this.ahead !== null && this.ahead.close(this.claimed, this.stream, unbegun, begun)
     this.ahead = null
     if (this.cut && !this.leaving) this.reconnect()
     else if (!this.closed) {
