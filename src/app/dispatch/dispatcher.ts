@@ -247,7 +247,11 @@ export class Dispatcher {
       call.sentMs = 0
     }
     if (this.stopped) this.refuse(call, QUEUE_TIMEOUT)
-    else this.queue.restore(call)
+    else {
+      // It may have been served at once, before there was a line.
+      if (call.ticket === 0) this.register(call)
+      this.queue.restore(call)
+    }
   }
 
   private serve(link: DispatcherLink, call: Call): void {
@@ -289,8 +293,7 @@ export class Dispatcher {
       this.refuse(call, QUEUE_FULL)
       return
     }
-    call.ticket = seats.takeTicket()
-    call.patience = call.madeMs + this.settings.queueTimeout
+    this.register(call)
     queue.push(call)
     seats.count(QUEUED, 1)
     this.prefetch?.want()
@@ -308,6 +311,11 @@ export class Dispatcher {
     if (why === QUEUE_FULL) this.seats.count(QUEUE_REFUSED, 1)
     else if (why === QUEUE_TIMEOUT) this.seats.count(QUEUE_TIMEOUTS, 1)
     call.onFailure(why, 0)
+  }
+
+  private register(call: Call): void {
+    call.ticket = this.seats.takeTicket()
+    call.patience = call.madeMs + this.settings.queueTimeout
   }
 
   /** Have all that wait in other threads come later than our oldest one? */
