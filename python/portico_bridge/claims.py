@@ -12,6 +12,14 @@ from struct import Struct
 TOKEN = Struct('<II')
 
 
+def open_claims(path):
+    """None where there can be no pipe: then nothing is sent ahead."""
+    try:
+        return Claims(path)
+    except OSError:
+        return None
+
+
 class Claims:
     """One seat's pipe; `path` is its name for the front."""
 

@@ -13,7 +13,7 @@ import socket
 import sys
 from _thread import get_ident
 
-from .claims import Claims
+from .claims import open_claims
 from .frames import BYE, ERROR, HELLO, PASSED, BodyMissing, Connection, FrontGone, ProtocolError
 from .wsgi import base_environ, respond, send_error
 
@@ -43,7 +43,7 @@ class Seat:
         self.warned = set()
         self.thread = 0
         # Threads share the interpreter: what is sent ahead to one of them would only wait longer.
-        self.claims = None if multithread else Claims(path + '.claims')
+        self.claims = None if multithread else open_claims(path + '.claims')
         self.listener = listen(path)
         self.poller = select.poll()
         self.poller.register(self.listener.fileno(), select.POLLIN)

@@ -67,6 +67,7 @@ const withoutGateways = {
 
 export const cachingOfTheirOwn = {
   fastcgi_cache_use_stale: withoutGateways,
+  uwsgi_cache_use_stale: withoutGateways,
   scgi_cache_use_stale: withoutGateways,
   proxy_cache_key: {
     standard: '=scheme and name of the upstream, and the URI that it is asked for',

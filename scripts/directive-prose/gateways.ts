@@ -7,6 +7,11 @@ function pass(what: string): string {
   return `Passes requests on to ${what}: at an address with a port, on a Unix socket, or to a group (\`upstream\`). With variables the name is looked up when a request comes, through \`resolver\`, unless it is a group’s. Not inherited by nested locations.`
 }
 
+/** Those protocols have no statuses for a gateway’s troubles. */
+const nextWithoutGateways = {
+  args: 'error | timeout | invalid_header | http_500 | http_503 | http_403 | http_404 | http_429 | non_idempotent | off …',
+}
+
 export const gateways: Texts = {
   proxy_pass: {
     args: ['http://HOST[:PORT][URI]', 'https://HOST[:PORT][URI]', 'http://unix:PATH:[URI]'],
@@ -53,8 +58,11 @@ export const gateways: Texts = {
   },
   fastcgi_split_path_info: {
     args: 'PATTERN',
-    text: 'A regular expression with two groups: the first becomes `$fastcgi_script_name`, the second `$fastcgi_path_info`.',
+    text: 'A regular expression with two groups: the first becomes `$fastcgi_script_name`, the second `$fastcgi_path_info`. The last one in a block counts.',
   },
+  fastcgi_next_upstream: nextWithoutGateways,
+  uwsgi_next_upstream: nextWithoutGateways,
+  scgi_next_upstream: nextWithoutGateways,
   fastcgi_keep_conn: {
     text: 'Whether responders are asked to leave connections open, so that they can be used again.',
   },
@@ -77,7 +85,7 @@ export const gateways: Texts = {
   grpc_set_header: {
     args: 'NAME VALUE',
     standard: '=`grpc_set_header Content-Length $content_length;` and `grpc_set_header TE $grpc_internal_trailers;`',
-    text: 'Sets a field of the request; an empty value leaves it out. A block with any does without those outside, but for these two.',
+    text: 'Sets a field of the request; an empty value leaves it out. `Host` is what the request has as its authority (`:authority`), usually the upstream’s name. A block with any does without those outside, but for these two.',
   },
   grpc_buffer_size: {
     text: 'The limit of a response’s head; bodies are not buffered.',

@@ -54,7 +54,7 @@ export const main: Texts = {
   'events/worker_connections': {
     args: 'NUMBER',
     standard: '512',
-    text: 'How many clients’ connections each thread of the front may have. One too many closes the connection that has been idle longest, or is refused.',
+    text: 'How many clients’ connections each thread of the front may have, those of `http` and of `stream` together. One too many closes the connection that has been idle longest, or is refused.',
   },
   use: { args: 'epoll | poll | select', standard: null },
   load_module: { args: 'PATH', text: 'Ignored with a warning: modules are built in.' },

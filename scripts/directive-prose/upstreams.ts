@@ -58,7 +58,7 @@ export const upstreams: Texts = {
   'upstream/keepalive_timeout': { text: 'How long a connection to a server may be idle.' },
   health_check: {
     args: '[interval=TIME] [jitter=TIME] [fails=NUMBER] [passes=NUMBER] [uri=URI] [port=NUMBER] [match=NAME] [mandatory [persistent]] [keepalive_time=TIME] [type=grpc [grpc_service=NAME] [grpc_status=CODE]]',
-    text: 'The servers of the group that `proxy_pass` or `grpc_pass` names are asked at intervals (5 s) by one thread; one that fails gets no requests until it passes. `mandatory`: a new server gets none before it has passed, `persistent`: but for those that had before a reload. Without `match` an answer from 200 to 399 is good. The group needs a `zone`. `type=grpc` makes gRPC’s own call, for a service if one is named; a server is healthy that says it is serving, or answers with the status given.',
+    text: 'The servers of the group that `proxy_pass`, `grpc_pass`, `fastcgi_pass`, `uwsgi_pass`, `scgi_pass` or `memcached_pass` names are asked at intervals (5 s) by one thread, in the protocol of the location; one that fails gets no requests until it passes. `mandatory`: a new server gets none before it has passed, `persistent`: but for those that had before a reload. Without `match` an answer from 200 to 399 is good. memcached is asked for its version, or for the key that `uri` is: 404 means that there is none. The group needs a `zone`. `type=grpc` makes gRPC’s own call, for a service if one is named; a server is healthy that says it is serving, or answers with the status given.',
   },
   match: {
     args: 'NAME',

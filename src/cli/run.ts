@@ -26,6 +26,8 @@ import type { Invocation } from './invocation.ts'
 import type { MasterLog } from './master-log.ts'
 import { provideLogs } from './rehearsal.ts'
 import { topLevelValue } from './top-level.ts'
+// Not for use: who is root leaves compiled code of all that threads load, which they may read but not write (privileges.ts).
+import './thread.ts'
 
 /** Where the configuration's text is read anew at every reload: files, or what `serve` makes of its options. */
 export type OpenSource = () => (Source & { bundle(): Bundle }) | Promise<Source & { bundle(): Bundle }>

@@ -1,9 +1,10 @@
 // A front thread's entry: compiles the configuration from the text the master has read, and serves it.
 
-import { threadId } from 'node:worker_threads'
+import { isMainThread, threadId } from 'node:worker_threads'
 import { BundleSource } from '../config/source.ts'
 import type { CompiledHttp } from '../http/server/compile.ts'
 import type { CompiledStream } from '../stream/compile.ts'
+import { ConnectionLimit } from '../http/session/sessions.ts'
 import type { ThreadServices } from '../http/setup.ts'
 import { ErrorLog, LogFiles, WARN } from '../log/error-log.ts'
 import type { ThreadOrder } from '../process/messages.ts'
@@ -30,8 +31,9 @@ class HttpThread implements ThreadProgram {
     this.stream = stream
     const services = this.services(order, send)
     const descriptors = new Map(order.descriptors)
-    await http.start(services, descriptors, main.connections)
-    await stream.start(services, descriptors, main.connections)
+    const limit = new ConnectionLimit(main.connections)
+    await http.start(services, descriptors, limit)
+    await stream.start(services, descriptors, limit)
   }
 
   retire(grace: boolean, onIdle: () => void): void {
@@ -80,4 +82,5 @@ class HttpThread implements ThreadProgram {
   }
 }
 
-runThread(new HttpThread())
+// The master only loads it (run.ts).
+if (!isMainThread) runThread(new HttpThread())

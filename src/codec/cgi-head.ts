@@ -6,7 +6,6 @@ import { latin1, parseLength, takeFields } from './h1/fields.ts'
 import type { HeadLimits } from './h1/head.ts'
 import { INVALID, scanResponseFields, takeFraming } from './h1/response-head.ts'
 import type { ResponseHead } from './h1/response-head.ts'
-import { reason } from './h1/write.ts'
 
 /** As parseResponseHead: bytes taken, MORE, or INVALID with head.error set. */
 export function parseCgiHead(
@@ -37,7 +36,8 @@ function takeStatus(head: ResponseHead): boolean {
   }
   const code = parseLength(status.slice(0, 3))
   head.code = code
-  head.statusText = status.length > 3 ? status : `${status} ${reason(code)}`
+  // Without a reason the line is ours to write.
+  head.statusText = status.length > 3 ? status : ''
   if (code >= 100 && status.length >= 3) return true
   head.error = `upstream sent invalid status "${status}"`
   return false

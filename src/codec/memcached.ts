@@ -18,17 +18,23 @@ export interface ValueLine {
   readonly length: number
 }
 
-/** `VALUE KEY FLAGS LENGTH`, null for `END` (there is no such key); a string tells what is wrong. */
-export function parseLine(line: string, key: string): ValueLine | null | string {
+const VALUE = 'VALUE '
+
+/**
+ * `VALUE KEY FLAGS LENGTH`, null for `END` (there is no such key); a string tells what is wrong.
+ * @param readsFlags otherwise they are 0, whatever stands in their place
+ */
+export function parseLine(line: string, key: string, readsFlags: boolean): ValueLine | null | string {
   if (line === 'END') return null
-  const found = /^VALUE (.*)$/.exec(line)
-  if (found === null) return `memcached sent invalid response: "${line}"`
-  const rest = found[1]!
   const problem = (what: string): string => `memcached sent invalid ${what} in response "${line}" for key "${key}"`
-  if (!rest.startsWith(key)) return problem('key')
-  const [before, flags, length, ...more] = rest.slice(key.length).split(' ')
-  if (before !== '' || length === undefined) return `memcached sent invalid response: "${line}"`
-  if (!/^\d{1,10}$/.test(flags!)) return problem('flags')
-  if (!/^\d{1,15}$/.test(length) || more.length > 0) return problem('length')
-  return { flags: Number(flags), length: Number(length) }
+  if (!line.startsWith(VALUE)) return `memcached sent invalid response: "${line}"`
+  if (!line.startsWith(key, VALUE.length)) return problem('key')
+  const start = VALUE.length + key.length + 1
+  const end = line.indexOf(' ', start)
+  if (line[start - 1] !== ' ' || end === -1) return `memcached sent invalid response: "${line}"`
+  const flags = line.slice(start, end)
+  if (readsFlags && !/^\d{1,15}$/.test(flags)) return problem('flags')
+  const length = line.slice(end + 1)
+  if (!/^\d{1,15}$/.test(length)) return problem('length')
+  return { flags: readsFlags ? Number(flags) : 0, length: Number(length) }
 }

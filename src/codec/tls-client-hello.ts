@@ -85,6 +85,8 @@ export const HANDSHAKE = 22
 
 /** More of a hello than this is not waited for; browsers' are below 2 kB. */
 const SIZE_MAX = 65536
+/** Each chunk that comes is read from the beginning: more pieces than this are made by nobody but who wants to keep us busy. */
+const RECORDS_MAX = 256
 const RECORD_HEAD = 5
 const CLIENT_HELLO = 1
 const SERVER_NAME = 0
@@ -120,6 +122,7 @@ export function readClientHello(bytes: Buffer, start: number, end: number): Clie
 function handshakeMessage(bytes: Buffer, start: number, end: number): Buffer | null {
   const fragments: Buffer[] = []
   let have = 0
+  let needed = 0
   for (let at = start; ;) {
     if (at < end && bytes[at] !== HANDSHAKE) return Buffer.alloc(0)
     if (end - at < RECORD_HEAD) return null
@@ -129,13 +132,20 @@ function handshakeMessage(bytes: Buffer, start: number, end: number): Buffer | n
     fragments.push(bytes.subarray(at + RECORD_HEAD, at + RECORD_HEAD + size))
     have += size
     at += RECORD_HEAD + size
+    if (fragments.length > RECORDS_MAX) return Buffer.alloc(0)
     if (have < 4) continue
-    const all = fragments.length === 1 ? fragments[0]! : Buffer.concat(fragments)
-    if (all[0] !== CLIENT_HELLO) return Buffer.alloc(0)
-    const needed = 4 + all.readUIntBE(1, 3)
-    if (needed > SIZE_MAX) return Buffer.alloc(0)
-    if (have >= needed) return all.subarray(4, needed)
+    if (needed === 0) {
+      const head = together(fragments)
+      if (head[0] !== CLIENT_HELLO) return Buffer.alloc(0)
+      needed = 4 + head.readUIntBE(1, 3)
+      if (needed > SIZE_MAX) return Buffer.alloc(0)
+    }
+    if (have >= needed) return together(fragments).subarray(4, needed)
   }
+}
+
+function together(fragments: readonly Buffer[]): Buffer {
+  return fragments.length === 1 ? fragments[0]! : Buffer.concat(fragments)
 }
 
 /** Throws RangeError where a length leads out of the message. */

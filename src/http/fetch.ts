@@ -33,6 +33,8 @@ export interface Fetched {
 }
 
 const ANSWER_MAX = 1_048_576
+/** With each of them all are put together. */
+const PIECES_MAX = 2048
 const LIMITS: HeadLimits = {
   lineMax: 8192,
   fieldMax: 16384,
@@ -42,9 +44,10 @@ const LIMITS: HeadLimits = {
   ignoreInvalid: true,
 }
 
-/** `http://` or `https://`, host, port and path; null: it is no such URL. */
+/** `http://` or `https://`, host, port and path; null: it is no such URL. What it is made of becomes lines of a request. */
 export function parseUrl(url: string): { secure: boolean; host: string; port: number; path: string } | null {
-  const parts = /^(https?):\/\/(\[[0-9a-f:.]+\]|[^/:?#[\]@]+)(?::(\d{1,5}))?([/?][^#]*)?$/i.exec(url)
+  // oxlint-disable-next-line no-control-regex
+  const parts = /^(https?):\/\/(\[[0-9a-f:.]+\]|[^/:?#[\]@\s\0-\x1f]+)(?::(\d{1,5}))?([/?][^#\s\0-\x1f]*)?$/i.exec(url)
   if (parts === null) return null
   const [, scheme, host, port, path = '/'] = parts
   const secure = scheme!.toLowerCase() === 'https'
@@ -129,6 +132,7 @@ class Exchange implements ConnectionHandler {
   onData(chunk: Buffer): void {
     this.size += chunk.length
     if (this.size > ANSWER_MAX) this.fail('the answer is too large')
+    else if (this.chunks.length === PIECES_MAX) this.fail('the answer comes in too many pieces')
     else {
       this.chunks.push(Buffer.from(chunk))
       this.look(false)
@@ -177,7 +181,12 @@ function names(
 ): boolean {
   if (certificate === null) return false
   const bare = host.replace(/^\[(.*)\]$/, '$1')
-  return (isIP(bare) === 0 ? certificate.checkHost(bare) : certificate.checkIP(bare)) !== undefined
+  try {
+    return (isIP(bare) === 0 ? certificate.checkHost(bare) : certificate.checkIP(bare)) !== undefined
+  } catch {
+    // Its list of names cannot be read.
+    return false
+  }
 }
 
 function readAnswer(bytes: Buffer, ended: boolean, bodyless: boolean): Fetched | 'incomplete' | 'broken' {

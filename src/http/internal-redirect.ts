@@ -88,7 +88,7 @@ export function accelRedirect(r: HttpRequest, to: string): void {
   const written = cut === -1 ? to : to.slice(0, cut)
   const uri = written.includes('%') ? unescapeUri(written) : written
   if (isUnsafe(uri)) {
-    r.log(ERR, `unsafe URI "${written}" was detected`)
+    r.log(ERR, `unsafe URI "${uri}" was detected`)
     resume(r, 404)
     return
   }

@@ -73,7 +73,11 @@ function runFilters(r: HttpRequest): boolean {
   if (r.errorStatus !== 0) takeErrorStatus(r)
   if (r.conditional !== null && r.status === 200 && r.parent === null && hasConditions(r)) {
     const status = checkPreconditions(r, r.conditional)
-    if (status === 412) return answerInstead(r, 412)
+    if (status === 412) {
+      // Nothing stays of the response that is not wanted (ngx_http_clean_header).
+      r.outNames.length = r.outValues.length = 0
+      return answerInstead(r, 412)
+    }
     if (status === 304) becomeNotModified(r)
   }
   r.bodiless = asksHead(r) || r.status === 204 || r.status === 304 || opensTunnel(r)
@@ -222,6 +226,7 @@ function respondBuiltIn(r: HttpRequest, status: number): number {
   const { location } = r
   r.lastModified = ''
   r.etag = ''
+  if (r.outNames.length > 0) dropField(r, 'accept-ranges')
   // Behind an error page it is that of the redirect the page stands for.
   if (!isRedirect(status) && !r.internal) r.redirect = ''
   if (location.msieRefresh && (status === 301 || status === 302) && isMsie(r)) {

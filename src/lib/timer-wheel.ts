@@ -1,8 +1,11 @@
 // One coarse clock for thousands of timeouts. Re-arming a timer writes a number; only when its old bucket comes round is
-// it looked at again and moved. Late by at most one tick, never early.
+// it looked at again and moved. Late by at most one tick, never early, counted from the moment (clock.ts) in which it
+// was armed.
 //
 //   buckets   [ | | | |t1→t7| | |t3| … ]     one list each, TICK ms apart, wrapping round
 //                      ↑ now
+
+import { monotonic } from './clock.ts'
 
 /** Milliseconds between two looks at the wheel. */
 export const TICK = 50
@@ -38,7 +41,8 @@ export class TimerWheel {
 
   /** Arms or re-arms: due `ms` from now. */
   arm(timer: Timer<any>, ms: number): void {
-    const deadline = performance.now() + ms
+    // A whole number is no object of its own.
+    const deadline = Math.ceil(monotonic() + ms)
     timer.deadline = deadline
     if (timer.slotTime !== 0) {
       if (timer.slotTime <= deadline + TICK) return
@@ -73,7 +77,7 @@ export class TimerWheel {
 
   private insert(timer: Timer<any>): void {
     // Far deadlines wait in the last bucket of this round and are moved on from there.
-    const current = Math.floor(performance.now() / TICK)
+    const current = Math.floor(monotonic() / TICK)
     const turn = Math.max(current + 1, Math.min(Math.ceil(timer.deadline / TICK), current + SIZE - 2))
     timer.slotTime = turn * TICK
     const ring = this.buckets[turn % SIZE]!

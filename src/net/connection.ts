@@ -9,8 +9,10 @@
 import { writeSync, writevSync } from 'node:fs'
 import net from 'node:net'
 import { getSystemErrorName } from 'node:util'
-import { READ_SIZE, readBuffer } from './read-buffer.ts'
+import { beginMoment, endMoment } from '../lib/clock.ts'
+import { readBuffer, readChunk } from './read-buffer.ts'
 import { sendFilePart } from './sendfile.ts'
+import { traffic } from './traffic.ts'
 
 /** What happens on a connection. `onData`'s chunk is valid only during the call (see read-buffer.ts). */
 export interface ConnectionHandler {
@@ -82,8 +84,8 @@ class OwnSocket extends net.Socket {
 /** All sockets read in the same way. */
 const ONREAD = { buffer: readBuffer(), callback: received }
 
-function received(this: OwnSocket, size: number, buffer: Buffer): boolean {
-  return this.owner.socketRead(size === READ_SIZE ? buffer : buffer.subarray(0, size))
+function received(this: OwnSocket, size: number): boolean {
+  return this.owner.socketRead(readChunk(size))
 }
 
 function handleOf(socket: net.Socket): Handle | null {
@@ -133,7 +135,13 @@ export class Connection {
 
   socketRead(chunk: Buffer): boolean {
     this.bytesIn += chunk.length
-    this.handler.onData(chunk)
+    traffic.reads++
+    beginMoment()
+    try {
+      this.handler.onData(chunk)
+    } finally {
+      endMoment()
+    }
     return this.reading
   }
 

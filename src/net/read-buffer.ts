@@ -12,6 +12,16 @@ export function readBuffer(): Buffer {
   return buffer
 }
 
+/** What a read has brought, as chunks that are made once: reads of equal length are the same bytes. A power of two. */
+const CHUNKS = 256
+const chunks: Buffer[] = Array.from({ length: CHUNKS }, () => buffer)
+
+/** The first `size` bytes of the read buffer. */
+export function readChunk(size: number): Buffer {
+  const known = chunks[size & (CHUNKS - 1)]!
+  return known.length === size ? known : (chunks[size & (CHUNKS - 1)] = buffer.subarray(0, size))
+}
+
 /** A buffer with the chunk's bytes that stays valid. */
 export function keep(chunk: Buffer): Buffer {
   return chunk.buffer === buffer.buffer ? Buffer.from(chunk) : chunk

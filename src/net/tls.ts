@@ -9,6 +9,7 @@
 import type { X509Certificate } from 'node:crypto'
 import { getRawPointer } from 'node:ffi'
 import { Connection, type ConnectionHandler } from './connection.ts'
+import { offersHttp2 } from './openssl/alpn.ts'
 import { awaitSessions, forgetSessions, resumeSession } from './openssl/client-sessions.ts'
 import * as c from './openssl/constants.ts'
 import type { TlsContext } from './openssl/context.ts'
@@ -28,6 +29,7 @@ import { RecordReader, type RecordSink } from './openssl/record-reader.ts'
 import { RECORD_MAX, type RecordSource, RecordWriter } from './openssl/record-writer.ts'
 import { attach, claim, cork, flush, leaveSoon, offer, send, uncork } from './openssl/records.ts'
 import { ageSession } from './openssl/server-sessions.ts'
+import { begun, freed } from './openssl/thread-end.ts'
 import { TlsError } from './tls-errors.ts'
 
 /** How a server speaks TLS. */
@@ -50,6 +52,9 @@ const OVER = 4
 
 const readCount = Buffer.alloc(8)
 
+/** Records that a peer may have us answer (KeyUpdate, attempts to renegotiate) while it takes nothing of what we send. */
+const UNHEARD_MAX = 256
+
 export class TlsConnection extends Connection implements ConnectionHandler, RecordSink, RecordSource {
   /** The handshake is done, or early data has come. */
   secured = false
@@ -59,7 +64,13 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
   private readonly writer: RecordWriter
   /** 0n once it is freed. */
   private ssl: bigint
+  private http2 = false
   private peerEnded = false
+  /** The peer's socket has ended behind records that nobody has read yet. */
+  private endsLater = false
+  /** Early data that came as its reader paused. */
+  private heldEarly: Buffer | null = null
+  private unheard = 0
   /** A write has answered false. */
   private owesDrain = false
   private failure: TlsError | null = null
@@ -79,13 +90,15 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
     this.onSecure = onSecure
     this.ssl = openssl().SSL_new(context.pointer)
     if (this.ssl === 0n) throw new Error(`SSL_new() failed (SSL: ${queuedErrors()})`)
+    begun(this.ssl)
     attach(this.ssl)
     this.writer = new RecordWriter(this, plain, this.ssl, Math.min(recordSize, RECORD_MAX))
     plain.handler = this
   }
 
-  /** @param early may the client send something before the handshake is over? */
-  accept(received: Buffer, early: boolean): void {
+  /** @param early may the client send something before the handshake is over? @param http2 may it choose HTTP/2? */
+  accept(received: Buffer, early: boolean, http2: boolean): void {
+    this.http2 = http2
     openssl().SSL_set_accept_state(this.ssl)
     if (!early) {
       this.onData(received)
@@ -122,6 +135,7 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
   // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   onData(chunk: Buffer): void {
+    if (this.heldEarly !== null) this.readHeld()
     cork(this.plain)
     this.records.take(chunk)
     uncork(this.plain)
@@ -146,6 +160,7 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
     claim(this.plain)
     o.ERR_clear_error()
     offer(record)
+    offersHttp2(this.http2)
     const done = o.SSL_do_handshake(this.ssl)
     if (done === 1) {
       send(this.plain)
@@ -171,6 +186,7 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
     claim(this.plain)
     o.ERR_clear_error()
     offer(record)
+    offersHttp2(this.http2)
     const got = o.SSL_read_early_data(this.ssl, record, BigInt(record.length), readCount)
     if (got === c.SSL_READ_EARLY_DATA_SUCCESS) {
       if (this.stage !== EARLY) ageSession(this.ssl)
@@ -179,7 +195,9 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
       this.becomeSecure()
       const size = Number(readCount.readBigUInt64LE())
       this.bytesIn += size
-      if (this.alive && size > 0) this.handler.onData(record.subarray(0, size))
+      if (!this.alive || size === 0) return
+      if (this.reading) this.handler.onData(record.subarray(0, size))
+      else this.heldEarly = Buffer.from(record.subarray(0, size))
     } else if (got === c.SSL_READ_EARLY_DATA_FINISH) {
       this.stage = this.stage === EARLY ? FINISHING : SHAKING
       this.handshake(NOTHING)
@@ -200,9 +218,13 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
       return
     }
     const error = o.SSL_get_error(this.ssl, size)
-    send(this.plain)
+    if (send(this.plain)) this.unheard = 0
+    else if (++this.unheard > UNHEARD_MAX) {
+      this.reset()
+      return
+    }
     if (error === c.SSL_ERROR_WANT_READ) return
-    if (error === c.SSL_ERROR_ZERO_RETURN) this.onEnd()
+    if (error === c.SSL_ERROR_ZERO_RETURN) this.end()
     else this.fail()
   }
 
@@ -221,21 +243,36 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
     if (this.reading || this.closed) return
     this.reading = true
     this.plain.resume()
-    if (this.records.holds) setImmediate(readHeld, this)
+    if (this.records.holds || this.heldEarly !== null || this.endsLater) setImmediate(readHeld, this)
   }
 
-  /** Records that came in before a pause. */
+  /** What came in before a pause. */
   readHeld(): void {
-    if (!this.reading || !this.records.holds) return
-    cork(this.plain)
-    this.records.readHeld()
-    uncork(this.plain)
+    if (!this.reading) return
+    const { heldEarly } = this
+    if (heldEarly !== null) {
+      this.heldEarly = null
+      if (this.alive) this.handler.onData(heldEarly)
+    }
+    if (this.reading && this.records.holds) {
+      cork(this.plain)
+      this.records.readHeld()
+      uncork(this.plain)
+    }
+    if (this.endsLater && this.reading && this.alive) this.end()
   }
 
   // ── what happens to the plain connection ─────────────────────────────────────────────────────────────────────────
 
-  /** Also when the peer has said that it is done (close_notify). */
+  /** Whole records that wait for their reader come before the end; of one that is cut off, nothing. */
   onEnd(): void {
+    this.endsLater = true
+    this.readHeld()
+  }
+
+  /** Also when the peer has said that it is done (close_notify). */
+  private end(): void {
+    this.endsLater = false
     if (this.peerEnded) return
     this.peerEnded = true
     this.handler.onEnd()
@@ -256,7 +293,11 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
   private free(): void {
     if (this.ssl === 0n) return
     forgetSessions(this.ssl)
-    openssl().SSL_free(this.ssl)
+    freed(this.ssl)
+    const o = openssl()
+    // A connection that just breaks off takes its session with it otherwise; what OpenSSL has found wrong it has removed itself.
+    o.SSL_set_shutdown(this.ssl, c.SSL_SENT_SHUTDOWN | c.SSL_RECEIVED_SHUTDOWN)
+    o.SSL_free(this.ssl)
     this.ssl = 0n
   }
 
@@ -385,6 +426,7 @@ function readHeld(connection: TlsConnection): void {
 /**
  * Answers a client that wants TLS.
  * @param received what the connection has read: the hello and what follows
+ * @param http2 may the two of them choose HTTP/2? Servers that differ in this may share a context
  */
 export function acceptTls(
   plain: Connection,
@@ -392,9 +434,10 @@ export function acceptTls(
   settings: TlsSettings,
   handler: ConnectionHandler,
   onSecure: () => void,
+  http2: boolean,
 ): TlsConnection {
   const connection = new TlsConnection(plain, settings.context, settings.bufferSize, handler, onSecure)
-  connection.accept(received, settings.earlyData === true)
+  connection.accept(received, settings.earlyData === true, http2)
   return connection
 }
 

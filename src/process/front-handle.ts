@@ -12,8 +12,9 @@ export interface FrontEvents {
 }
 
 /** MB of a thread's memory for what is new, of which V8 has up to three: by itself it takes 16, and keeps them. Ten thousand
- *  requests that wait have then made it grow by more than they need themselves. */
-const SEMI_SPACE = '--max-semi-space-size=2'
+ *  requests that wait have then made it grow by more than they need themselves. To wake helpers for so little costs more than
+ *  they spare. */
+const MEMORY = ['--max-semi-space-size=2', '--no-parallel-scavenge']
 
 /** How long a front that was told to end at once may take. */
 const FAST_END_MS = 3000
@@ -32,7 +33,7 @@ export class FrontHandle {
   /** @param stderr where the process's own complaints go: inherited, nowhere, or to a descriptor */
   constructor(entry: string, stderr: 'inherit' | 'ignore' | number) {
     const stdio: StdioOptions = ['ignore', stderr === 'inherit' ? 'inherit' : 'ignore', stderr, 'ipc']
-    this.child = spawn(process.execPath, [...process.execArgv, SEMI_SPACE, entry], { stdio, detached: true })
+    this.child = spawn(process.execPath, [...process.execArgv, ...MEMORY, entry], { stdio, detached: true })
     this.pid = this.child.pid ?? 0
     this.child.on('message', (message: FromFront) => this.events?.message(this, message))
     this.child.on('exit', (code, signal) => this.exit(code, signal))

@@ -7,7 +7,7 @@ import type { CompileOptions } from '../http/server/definitions.ts'
 import { compileServerHttp2 } from '../http/h2/directives.ts'
 import type { HttpModule } from '../http/module.ts'
 import { ownErrorLog, ServerBlock } from '../http/server/server-block.ts'
-import { Sessions } from '../http/session/sessions.ts'
+import { type ConnectionLimit, Sessions } from '../http/session/sessions.ts'
 import type { ThreadServices } from '../http/setup.ts'
 import { compileServerTls } from '../http/ssl/server-tls.ts'
 import { readValue, valueIndex, writeValue } from '../http/variable-values.ts'
@@ -132,14 +132,14 @@ export class CompiledStream extends ServerBlock<StreamListen> {
   async start(
     services: ThreadServices,
     descriptors: ReadonlyMap<string, number>,
-    connectionsMax: number,
+    limit: ConnectionLimit,
   ): Promise<void> {
     const { errorLog, logFiles } = services
     for (const { server, targets } of this.logged) {
       server.errorLog = targets === null ? errorLog : new ErrorLog(targets, logFiles, errorLog.thread)
     }
     for (const run of this.starts) run(services)
-    const sessions = new Sessions(connectionsMax, errorLog, (...all) => new StreamSession(...all))
+    const sessions = new Sessions(limit, errorLog, (...all) => new StreamSession(...all))
     await this.accept(sessions, descriptors)
   }
 }

@@ -15,7 +15,7 @@ import type { HttpRequest } from '../http/request.ts'
 import type { ListenRuntime } from '../http/runtime.ts'
 import { logTlsError, nameIn, Opening, type OpeningOwner } from '../http/session/opening.ts'
 import type { Session, Sessions } from '../http/session/sessions.ts'
-import type { ClientTls } from '../http/ssl/client-tls.ts'
+import { isRefused, type ClientTls } from '../http/ssl/client-tls.ts'
 import { countClosed } from '../zone/connection-counts.ts'
 import type { StreamListen } from './listen.ts'
 import { asRequest, type StreamServer } from './module.ts'
@@ -189,14 +189,14 @@ export class StreamSession implements OpeningOwner, Session {
     const { verify } = this.server.tls
     const { fault } = this.tls
     if (verify === 'on' && this.tls.certificate === null) this.refuseClient('client sent no required SSL certificate')
-    else if (verify !== 'off' && verify !== 'optional_no_ca' && fault !== null) {
+    else if (isRefused(verify, fault)) {
       this.refuseClient(`client SSL certificate verify error: (${fault.code}:${fault.reason})`)
     } else this.begin()
   }
 
   private refuseClient(problem: string): void {
     this.log(INFO, problem)
-    this.finalize(400)
+    this.finalize(500)
   }
 
   speaksHttp2(): ConnectionHandler {

@@ -2,6 +2,7 @@
 // time out; when there are too many the one idle longest goes. A `local` pool keeps what different locations have opened
 // apart, which is nginx's way with groups that do not say `keepalive`.
 
+import { monotonic } from '../lib/clock.ts'
 import type { LocalAddress } from '../net/connection.ts'
 import type { Peer } from './peer.ts'
 import { sameTls } from './peer-tls.ts'
@@ -58,7 +59,7 @@ export class KeepalivePool {
   /** Keeps a connection whose request is over, or closes it where it may not be kept. */
   put(one: PeerConnection, tag: unknown): void {
     const { max, requests, timeMs, timeoutMs } = this.options
-    const spent = one.requests >= requests || performance.now() - one.startedAt > timeMs
+    const spent = one.requests >= requests || monotonic() - one.startedAt > timeMs
     if (spent || this.closing || one.ended || one.connection.closed) {
       one.close()
       return

@@ -1,6 +1,7 @@
 // A connection to a peer through its whole life: connecting, serving one request after another, idle in between. It has
 // the one timer that watches it, whoever uses it, and passes what happens on to its present user.
 
+import { monotonic } from '../lib/clock.ts'
 import { connect } from '../net/connection.ts'
 import type { Connection, ConnectionHandler, LocalAddress } from '../net/connection.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
@@ -25,7 +26,7 @@ export class PeerConnection implements ConnectionHandler {
   ended = false
   /** Requests it has carried. */
   requests = 0
-  /** ms, of the process's clock. */
+  /** ms, of the process's clock; a whole number. */
   readonly startedAt: number
   /** The pool it waits in, and for whom (see KeepalivePool). */
   pool: KeepalivePool | null = null
@@ -49,7 +50,7 @@ export class PeerConnection implements ConnectionHandler {
     this.local = local
     this.peer = peer
     this.user = user
-    this.startedAt = performance.now()
+    this.startedAt = Math.floor(monotonic())
     this.timer = new Timer<PeerConnection>(this, timedOut)
     this.connection = connect(peer.address, this, connected, local)
     // A request's head and its body may leave in two segments; the second must not wait for the first's acknowledgement.

@@ -1,5 +1,6 @@
 // TLS towards a peer: what all connections of a location have in common, and the check of the certificate a peer shows.
 
+import type { X509Certificate } from 'node:crypto'
 import type { TlsContext } from '../net/openssl/context.ts'
 import { connectTls } from '../net/tls.ts'
 import type { TlsConnection } from '../net/tls.ts'
@@ -62,8 +63,17 @@ export function faultOf(connection: TlsConnection, { settings, name }: PeerTls):
   const certificate = connection.peerCertificate
   if (certificate === null) return 'upstream sent no SSL certificate'
   const host = name.replace(/:\d*$/, '')
-  if (certificate.checkHost(host, { subject: 'default' }) !== undefined) return ''
+  if (names(certificate, host)) return ''
   return `upstream SSL certificate does not match "${host}"`
+}
+
+function names(certificate: X509Certificate, host: string): boolean {
+  try {
+    return certificate.checkHost(host, { subject: 'default' }) !== undefined
+  } catch {
+    // Its list of names cannot be read, or the host has a byte that no name has.
+    return false
+  }
 }
 
 /** May a connection made for the one serve the other? */

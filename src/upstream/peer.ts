@@ -2,6 +2,7 @@
 // side; in a group with a `zone` they lie in memory all threads share (shared-peers.ts).
 
 import { createHash } from 'node:crypto'
+import { unixSeconds } from '../lib/clock.ts'
 import type { Address } from '../net/connection.ts'
 import { addWide, readWide, setWide } from '../zone/wide-counter.ts'
 
@@ -370,5 +371,5 @@ const EPOCH = 1_577_836_800
 
 /** Seconds, the clock of all of this. */
 export function seconds(): number {
-  return Math.floor(Date.now() / 1000) - EPOCH
+  return unixSeconds() - EPOCH
 }

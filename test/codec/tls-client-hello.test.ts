@@ -74,3 +74,24 @@ test('fuzz: any bytes are a hello, an incomplete one or unreadable', async t => 
     assert.ok(hello === null || hello === UNREADABLE || Array.isArray(hello.ciphers))
   }
 })
+
+test('a hello in more pieces than anybody needs is none, and is not read over and over', async t => {
+  const bytes = await helloOf(t, { servername: 'example.org' })
+  const message = bytes.subarray(5)
+  const pieces = (count: number, size: number): Buffer =>
+    Buffer.concat(
+      Array.from({ length: count }, (_, i) => {
+        const part = message.subarray(i * size, (i + 1) * size)
+        return Buffer.concat([Buffer.from([HANDSHAKE, 3, 1, 0, part.length]), part])
+      }),
+    )
+  const few = Math.ceil(message.length / 8)
+  assert.equal(readClientHello(pieces(few, 8), 0, pieces(few, 8).length)!.serverName, 'example.org')
+  assert.equal(readClientHello(pieces(257, 1), 0, pieces(257, 1).length), UNREADABLE)
+  // As much as is ever waited for, in the smallest records there are: what was work for the square of their number.
+  const head = Buffer.from([1, 0, 0xf0, 0])
+  const flood = Buffer.concat(
+    Array.from({ length: 10_800 }, (_, i) => Buffer.from([HANDSHAKE, 3, 1, 0, 1, head[i] ?? 0])),
+  )
+  for (let i = 0; i < 1000; i++) assert.equal(readClientHello(flood, 0, flood.length), UNREADABLE)
+})

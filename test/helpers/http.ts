@@ -12,6 +12,7 @@ import { section } from '../../src/config/values.ts'
 import { compileHttp, type CompiledHttp } from '../../src/http/server/compile.ts'
 import type { HttpModule } from '../../src/http/module.ts'
 import { httpModules } from '../../src/http/modules/index.ts'
+import { ConnectionLimit } from '../../src/http/session/sessions.ts'
 import { DEBUG, ErrorLog, LogFiles } from '../../src/log/error-log.ts'
 import { readFileSync } from 'node:fs'
 import { atEnd, type Scope } from './scope.ts'
@@ -59,7 +60,7 @@ export async function serveHttp(t: Scope, body: string, http = '', options: Http
     onMessage() {},
   }
   const descriptors = new Map(compiled.listens.map(({ key }) => [key, bound.fd()]))
-  await compiled.start(services, descriptors, options.connectionsMax ?? 1000)
+  await compiled.start(services, descriptors, new ConnectionLimit(options.connectionsMax ?? 1000))
   atEnd(t, () => {
     compiled.stop()
     logFiles.close()

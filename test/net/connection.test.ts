@@ -6,6 +6,7 @@ import net from 'node:net'
 import type { AddressInfo } from 'node:net'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
+import { monotonic } from '../../src/lib/clock.ts'
 import { connect, type Connection, type ConnectionHandler } from '../../src/net/connection.ts'
 
 /** Notes what it is told. */
@@ -160,4 +161,20 @@ test('a refused connection is told as its error', async () => {
   const notes = new Notes()
   connect({ host: '127.0.0.1', port }, notes, () => {})
   assert.equal((await notes.closed.promise)?.code, 'ECONNREFUSED')
+})
+
+test('time stands still while a chunk is taken, and only then', async t => {
+  const { connection, notes, peer } = await pair(t)
+  const taken = Promise.withResolvers<number[]>()
+  notes.onData = () => {
+    const times = [monotonic(), monotonic()]
+    const start = performance.now()
+    while (performance.now() - start < 2);
+    taken.resolve([...times, monotonic()])
+    connection.pause()
+  }
+  peer.write('x')
+  const [first, second, third] = await taken.promise
+  assert.deepEqual([second, third], [first, first])
+  assert.ok(monotonic() >= first! + 2)
 })

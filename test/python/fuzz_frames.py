@@ -12,7 +12,7 @@ import unittest
 from portico_bridge import frames
 from portico_bridge.asgi import FrontConnection
 from portico_bridge.asgi_lifespan import Lifespan
-from portico_bridge.claims import TOKEN, Claims
+from portico_bridge.claims import TOKEN, Claims, open_claims
 from portico_bridge.frames import ABORT, BODY, CLAIM, CLOSE, END, FROM_FILE, MESSAGE, REQUEST, SHUTDOWN, WEBSOCKET, WINDOW
 
 SEED = int(os.environ.get('FUZZ_SEED') or random.randrange(2**32))
@@ -228,6 +228,9 @@ class Tokens(unittest.TestCase):
         self.claims.close_link(1)
         self.put(2, 1)
         self.assertEqual(self.take(2, 1, 7), [1])
+
+    def test_where_there_can_be_no_pipe_nothing_is_sent_ahead(self):
+        self.assertIsNone(open_claims('/proc/claims'))
 
     def test_only_the_user_may_open_it(self):
         self.assertEqual(os.stat(self.claims.path).st_mode & 0o777, 0o600)

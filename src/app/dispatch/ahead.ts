@@ -19,6 +19,7 @@ export class Ahead implements Carrier {
   private readonly calls: (Call | null)[] = []
   private readonly streams: number[] = []
   private readonly frames: Buffer[] = []
+  private readonly only = [0]
   /** The last calls that have been prepared and not sent. */
   private unsent = 0
 
@@ -52,7 +53,8 @@ export class Ahead implements Carrier {
 
   /** Writes the token of a request that is sent at once. False: it cannot be taken back later. */
   claim(stream: number): boolean {
-    return this.claims.put(stream, 1)
+    this.only[0] = stream
+    return this.claims.put(this.only, 0)
   }
 
   prepare(call: Call, stream: number): void {
@@ -78,7 +80,7 @@ export class Ahead implements Carrier {
     const bytes = frames.length === 1 ? frames[0]! : Buffer.concat(frames)
     frames.length = 0
     const first = this.calls.length - unsent
-    if (this.claims.put(this.streams[first]!, unsent)) return connection.write(bytes)
+    if (this.claims.put(this.streams, first)) return connection.write(bytes)
     this.streams.splice(first)
     this.prefetch.ahead -= unsent
     for (const call of this.calls.splice(first)) {

@@ -1,6 +1,8 @@
 // A request as the dispatch sees it: something that waits its turn, is sent to a worker and told what comes back. What it
 // means to a client is the business of whoever makes one (http/app/exchange.ts).
 
+import { monotonic } from '../../lib/clock.ts'
+
 /** How a call reaches its worker: all of a connection (WorkerLink), or one stream on it (Lane). */
 export interface Carrier {
   /** The number of the call's frames. */
@@ -47,15 +49,15 @@ export abstract class Call {
   sending = false
   /** The last of them: its pid, 0 while there is none. */
   worker = 0
-  /** performance.now() when it was made, sent to that worker, and done with by it; 0 before. */
-  readonly madeMs = performance.now()
+  /** monotonic() when it was made, sent to that worker, and done with by it; 0 before. */
+  readonly madeMs = monotonic()
   sentMs = 0
   doneMs = 0
   /** Place among all that have had to wait; 0 for others. */
   ticket = 0
   /** Does it wait in line? */
   queued = false
-  /** performance.now() at which it has waited long enough. */
+  /** monotonic() at which it has waited long enough. */
   patience = 0
   before: Call | null = null
   after: Call | null = null

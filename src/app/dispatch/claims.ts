@@ -36,10 +36,11 @@ export class Claims {
     return null
   }
 
-  /** Before the requests `first` and up are sent. False: they cannot be sent ahead. @param count at most 32 */
-  put(first: number, count: number): boolean {
+  /** Before requests are sent: those with these streams, from that index on, at most 32. False: they cannot be sent ahead. */
+  put(streams: readonly number[], from: number): boolean {
     const { tokens } = this
-    for (let i = 0; i < count; i++) tokens.writeUInt32LE((first + i) >>> 0, i * TOKEN_SIZE + 4)
+    const count = streams.length - from
+    for (let i = 0; i < count; i++) tokens.writeUInt32LE(streams[from + i]!, i * TOKEN_SIZE + 4)
     try {
       return writeSync(this.fd, tokens, 0, count * TOKEN_SIZE) === count * TOKEN_SIZE
     } catch {

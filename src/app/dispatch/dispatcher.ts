@@ -10,13 +10,13 @@
 import { dirname } from 'node:path'
 import type { AppNotice, AppRequest, AppSettings } from '../app.ts'
 import { ERR } from '../../log/error-log.ts'
-import { Timer, timers } from '../../lib/timer-wheel.ts'
-import { type Call, CallQueue, NOT_LOADED, QUEUE_FULL, QUEUE_TIMEOUT, WORKER_LOST, WORKER_TIMEOUT } from './call.ts'
+import { monotonic } from '../../lib/clock.ts'
+import { type Call, NOT_LOADED, QUEUE_FULL, QUEUE_TIMEOUT, WORKER_LOST, WORKER_TIMEOUT } from './call.ts'
 import { Elastic } from './elastic.ts'
 import { lifeOf } from './life.ts'
+import { Line, type LineUser } from './line.ts'
 import { type DispatcherLink, Links } from './links.ts'
 import { type AppSnapshot, Load } from './load.ts'
-import { Place } from './place.ts'
 import { Prefetch } from './prefetch.ts'
 import {
   APP_MS,
@@ -44,31 +44,23 @@ export interface DispatcherHost {
   log(level: number, message: string): void
 }
 
-/** How often a thread with waiting calls makes sure that none of them has been forgotten. */
-const CHECK_MS = 50
-/** Checks for which an older ticket of another thread goes first although a seat is free. */
-const COURTESY = 2
 /** Tries for a call whose workers went before they read it. */
 const ATTEMPTS_MAX = 3
 
-export class Dispatcher {
+export class Dispatcher implements LineUser {
   readonly settings: AppSettings
   readonly timeout: number
   readonly timesWholeRequest: boolean
   private readonly host: DispatcherHost
   private readonly seats: SeatTable
   private readonly links: Links
-  private readonly queue = new CallQueue()
   /** Requests a worker serves at a time. */
   private readonly capacity: number
-  private readonly place: Place
+  private readonly line: Line
   /** Null where nothing is sent ahead. */
   readonly prefetch: Prefetch | null
   private failed = false
   private stopped = false
-  private serving = false
-  private strangers = 0
-  private readonly timer: Timer<Dispatcher>
   private readonly load: Load
   /** Null where the number of workers is fixed. */
   private readonly elastic: Elastic | null
@@ -80,29 +72,23 @@ export class Dispatcher {
     this.timesWholeRequest = settings.kind === 'sync'
     this.capacity = hasStreams(settings) ? settings.workerConnections : 1
     this.seats = new SeatTable(host.memory)
-    this.place = new Place(this, this.seats, host.owner)
     this.links = new Links(this.seats, this.capacity, host.owner)
+    this.line = new Line(this, settings, this.seats, this.links, host.owner)
     this.prefetch =
       settings.kind === 'sync' && settings.prefetch > 0
-        ? new Prefetch(this, this.seats, this.links, this.queue, settings.prefetch)
+        ? new Prefetch(this.line, this.seats, this.links, settings.prefetch)
         : null
     this.load = new Load(this.seats, this.capacity)
-    this.timer = new Timer<Dispatcher>(this, check)
     this.elastic =
       settings.workersMax > settings.workers
         ? new Elastic(settings, this.links, this.load, this.prefetch, one => host.toMaster(one), host.owner === 0)
         : null
   }
 
-  /** How many calls wait in this thread. */
-  get waiting(): number {
-    return this.queue.size
-  }
-
   /** Sends it at once if a worker is free and nobody has come before. */
   dispatch(call: Call): void {
     this.prefetch?.countRead()
-    if (this.queue.size === 0 && !this.place.anybodyWaits) {
+    if (!this.line.anybodyWaits) {
       const link = this.links.claim()
       if (link !== null) {
         this.serve(link, call)
@@ -115,10 +101,7 @@ export class Dispatcher {
   /** Its client has left. */
   forget(call: Call): void {
     if (call.link !== null) call.link.abandon(call)
-    else if (call.queued) {
-      this.queue.remove(call)
-      this.turn()
-    }
+    else if (call.queued) this.line.remove(call)
   }
 
   /** What the master says. */
@@ -130,14 +113,10 @@ export class Dispatcher {
 
   stop(): void {
     this.stopped = true
-    timers.disarm(this.timer)
+    this.line.stop()
     this.elastic?.stop()
     this.prefetch?.stop()
-    for (let call = this.queue.first; call !== null; call = this.queue.first) {
-      this.queue.remove(call)
-      this.refuse(call, QUEUE_TIMEOUT)
-    }
-    this.settle()
+    this.line.clear(QUEUE_TIMEOUT)
     for (const link of this.links.all) link.destroy()
   }
 
@@ -150,18 +129,11 @@ export class Dispatcher {
   private admit(slot: number, pid: number, path: string): void {
     this.failed = false
     if (this.stopped || this.links.all.some(link => link.path === path && link.pid === pid)) return
-    this.join(numberOf(dirname(path)))
+    this.line.join(numberOf(dirname(path)))
     const at = this.seats.open(pid, seatOf(path))
     if (at < 0) this.log(ERR, `no room for worker process ${pid} in the table of workers`)
     else if (hasStreams(this.settings)) this.links.all.push(new StreamsLink(this, slot, pid, path, at))
     else this.links.all.push(new WorkerLink(this, slot, pid, path, at))
-  }
-
-  /** From now on we wait for this generation's workers. */
-  private join(group: number): void {
-    if (!this.place.isAnother(group)) return
-    this.leaveLine()
-    this.place.join(group)
   }
 
   private dismiss(pid: number): void {
@@ -174,7 +146,7 @@ export class Dispatcher {
   /** For links: it may be claimed from now on. A thread of our number that died had places: the worker has done with them. */
   linkReady(link: DispatcherLink): void {
     if (link.inFlight === 0) this.seats.inherit(link.at, link.pid, this.host.owner)
-    this.turn()
+    this.line.turn()
   }
 
   /** For links: a place is free that nobody is to have any more. */
@@ -184,7 +156,7 @@ export class Dispatcher {
 
   /** For links: the worker has done with this call. */
   spent(call: Call): void {
-    call.doneMs = performance.now()
+    call.doneMs = monotonic()
     this.seats.count(APP_MS, Math.round(call.doneMs - call.sentMs))
     this.prefetch?.pace.took(call.doneMs - call.sentMs)
   }
@@ -202,18 +174,14 @@ export class Dispatcher {
 
   /** For links: the worker has done with a call. It goes on with the oldest one at once if that is ours. */
   linkIdle(link: DispatcherLink): void {
-    const { queue, seats } = this
-    if (queue.size === 0 || this.serving || this.links.spare() < 0 || !this.isFirst) {
-      seats.release(link.at, link.pid, this.host.owner)
-      if (queue.size > 0) this.turn()
-      else if (this.place.anybodyWaits) this.wakeOldest()
+    if (!this.line.goesOn) {
+      this.seats.release(link.at, link.pid, this.host.owner)
+      this.line.passOn()
       return
     }
-    this.serve(link, this.shift())
-    if (queue.size > 0) this.prefetch?.want()
-    // Nobody else waits, and whoever sets a seat free wakes us: nothing more need be looked at.
-    if (queue.size > 0 && this.place.isAlone && this.place.isAsleep) this.place.show(queue)
-    else this.settle()
+    this.serve(link, this.line.shift())
+    if (this.line.size > 0) this.prefetch?.want()
+    this.line.advance()
   }
 
   /** For links: the connection has ended, and the worker with it as far as we know. */
@@ -247,14 +215,16 @@ export class Dispatcher {
       call.sentMs = 0
     }
     if (this.stopped) this.refuse(call, QUEUE_TIMEOUT)
-    else {
-      // It may have been served at once, before there was a line.
-      if (call.ticket === 0) this.register(call)
-      this.queue.restore(call)
-    }
+    else this.line.restore(call)
   }
 
-  private serve(link: DispatcherLink, call: Call): void {
+  /** For links: some have been restored. */
+  turn(): void {
+    this.line.turn()
+  }
+
+  /** For the line. */
+  serve(link: DispatcherLink, call: Call): void {
     this.begin(link, call)
     link.serve(call)
   }
@@ -269,7 +239,7 @@ export class Dispatcher {
   private begin(link: DispatcherLink, call: Call): void {
     this.seats.count(REQUESTS, 1)
     this.countServed(link)
-    call.sentMs = performance.now()
+    call.sentMs = monotonic()
     call.worker = link.pid
     const waited = Math.round(call.sentMs - call.madeMs)
     if (waited > 0) this.seats.count(QUEUE_MS, waited)
@@ -284,7 +254,6 @@ export class Dispatcher {
   // ── the line ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private enqueue(call: Call): void {
-    const { queue, seats } = this
     if (this.failed && this.links.all.length === 0) {
       this.refuse(call, NOT_LOADED)
       return
@@ -293,112 +262,26 @@ export class Dispatcher {
       this.refuse(call, QUEUE_FULL)
       return
     }
-    this.register(call)
-    queue.push(call)
-    seats.count(QUEUED, 1)
+    this.seats.count(QUEUED, 1)
     this.prefetch?.want()
-    // Behind others that sleep there is nothing to be had.
-    if (queue.size > 1 && this.place.isAsleep) this.place.show(queue)
-    else this.turn()
+    this.line.push(call)
   }
 
   /** In line here and in other threads, or with one of our workers before their turn. */
   private get waitingCalls(): number {
-    return this.queue.size + this.place.waitingElsewhere + (this.prefetch === null ? 0 : this.prefetch.ahead)
+    return this.line.waiting + (this.prefetch === null ? 0 : this.prefetch.ahead)
   }
 
-  private refuse(call: Call, why: number): void {
+  /** For the line. */
+  refuse(call: Call, why: number): void {
     if (why === QUEUE_FULL) this.seats.count(QUEUE_REFUSED, 1)
     else if (why === QUEUE_TIMEOUT) this.seats.count(QUEUE_TIMEOUTS, 1)
     call.onFailure(why, 0)
   }
 
-  private register(call: Call): void {
-    call.ticket = this.seats.takeTicket()
-    call.patience = call.madeMs + this.settings.queueTimeout
-  }
-
-  /** Have all that wait in other threads come later than our oldest one? */
-  get isFirst(): boolean {
-    return this.place.isFirst(this.queue)
-  }
-
-  /** Takes the oldest one out of the line; there is one. */
-  shift(): Call {
-    const call = this.queue.first!
-    this.queue.remove(call)
-    return call
-  }
-
-  /** Something may have become free, or somebody has come or gone: serves as many as can be served. */
-  turn(): void {
-    if (this.serving) return
-    this.serving = true
-    while (this.queue.size > 0 && this.place.isFirst(this.queue)) {
-      const link = this.links.claim()
-      if (link === null) break
-      this.serve(link, this.shift())
-    }
-    this.serving = false
-    this.settle()
-  }
-
-  /** After calls have come or gone: shows who waits now, and goes to sleep or leaves the line. */
-  settle(): void {
-    if (this.serving) return
-    if (this.queue.size === 0) {
-      this.leaveLine()
-      return
-    }
-    if (this.timer.deadline === 0) timers.arm(this.timer, CHECK_MS)
-    const ours = this.place.isFirst(this.queue)
-    if (!this.place.taken) return
-    const seen = this.place.signal
-    if (!ours) this.wakeOldest()
-    // What became free since turn() looked was not yet announced to us.
-    else if (this.links.anyFree()) {
-      this.turn()
-      return
-    }
-    this.place.sleep(seen)
-  }
-
-  private leaveLine(): void {
-    if (!this.place.taken) return
-    this.place.leave()
-    timers.disarm(this.timer)
-    if (this.place.anybodyWaits) this.wakeOldest()
-  }
-
-  /** Whoever has waited longest, if there is something for them. */
-  private wakeOldest(): void {
-    if (this.links.anyFree()) this.place.wakeOldest()
-  }
-
-  /** For Timer: now and then while somebody waits. */
-  onCheck(): void {
-    this.dropImpatient()
-    if (this.queue.size === 0) return
-    timers.arm(this.timer, CHECK_MS)
+  /** For the line. */
+  stillWaiting(): void {
     this.elastic?.grow()
-    if (this.place.isFirst(this.queue) || !this.links.anyFree()) this.strangers = 0
-    else if (++this.strangers > COURTESY) {
-      // A seat is free, and the thread with the oldest ticket does not come for it: it has died.
-      this.strangers = 0
-      this.place.evictOldest()
-    }
-    this.turn()
-  }
-
-  private dropImpatient(): void {
-    const now = performance.now()
-    let dropped = false
-    for (let call = this.queue.first; call !== null && call.patience <= now; call = this.queue.first) {
-      this.queue.remove(call)
-      dropped = true
-      this.refuse(call, QUEUE_TIMEOUT)
-    }
-    if (dropped) this.settle()
   }
 
   /** What this thread and all others have counted, and what is going on now. */
@@ -408,22 +291,13 @@ export class Dispatcher {
 
   private notLoaded(): void {
     this.failed = true
-    if (this.links.all.length > 0) return
-    for (let call = this.queue.first; call !== null; call = this.queue.first) {
-      this.queue.remove(call)
-      this.refuse(call, NOT_LOADED)
-    }
-    this.settle()
+    if (this.links.all.length === 0) this.line.clear(NOT_LOADED)
   }
 }
 
 /** Do its workers serve many requests on one connection? */
 function hasStreams({ kind }: AppSettings): boolean {
   return kind === 'asgi' || kind === 'gevent'
-}
-
-function check(dispatcher: Dispatcher): void {
-  dispatcher.onCheck()
 }
 
 /** `…-200-3.sock` is the third further seat of process 200, `…-200.sock` its only one. */

@@ -2,11 +2,11 @@
 // nothing is free, and wakes the thread whose call has waited longest when something is.
 
 import type { CallQueue } from './call.ts'
-import type { Dispatcher } from './dispatcher.ts'
+import type { Line } from './line.ts'
 import type { SeatTable } from './seats.ts'
 
 export class Place {
-  private readonly dispatcher: Dispatcher
+  private readonly line: Line
   private readonly seats: SeatTable
   private readonly owner: number
   /** The workers' folder as a number: threads of another generation wait for other workers. */
@@ -17,8 +17,8 @@ export class Place {
   private readonly asleep = new Set<number>()
 
   /** @param owner the thread's number */
-  constructor(dispatcher: Dispatcher, seats: SeatTable, owner: number) {
-    this.dispatcher = dispatcher
+  constructor(line: Line, seats: SeatTable, owner: number) {
+    this.line = line
     this.seats = seats
     this.owner = owner
   }
@@ -92,17 +92,17 @@ export class Place {
 
   /** @param seen the signal before all was looked at */
   sleep(seen: number): void {
-    const { cell, dispatcher } = this
+    const { cell, line } = this
     if (this.asleep.has(cell)) return
     const woken = this.seats.sleep(cell, seen)
     if (woken === null) {
-      setImmediate(() => dispatcher.turn())
+      setImmediate(() => line.turn())
       return
     }
     this.asleep.add(cell)
     void woken.then(() => {
       this.asleep.delete(cell)
-      if (dispatcher.waiting > 0) dispatcher.turn()
+      if (line.size > 0) line.turn()
     })
   }
 }

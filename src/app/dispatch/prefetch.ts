@@ -9,8 +9,8 @@
 // only to workers whose pipe of tokens lets it be taken back.
 
 import { traffic } from '../../net/traffic.ts'
-import type { Call, CallQueue } from './call.ts'
-import type { Dispatcher } from './dispatcher.ts'
+import type { Call } from './call.ts'
+import type { Line } from './line.ts'
 import type { DispatcherLink, Links } from './links.ts'
 import { Pace } from './pace.ts'
 import { PREFETCHED, type SeatTable } from './seats.ts'
@@ -18,7 +18,7 @@ import { PREFETCHED, type SeatTable } from './seats.ts'
 /** A worker that has begun no request for so long is at a slow one. */
 const PULSE_MS = 5
 /** Pulses from one look at what the workers compute to the next. */
-const LOOK_EVERY = 20
+const LOOK_EVERY = 10
 /** Pulses without anything to do, after which they end. */
 const QUIET_MAX = 10
 /** The most that the front sleeps while its workers have enough to do, and what is worth it; milliseconds. */
@@ -46,10 +46,9 @@ export interface PrefetchLink extends DispatcherLink {
 
 export class Prefetch {
   readonly pace: Pace
-  private readonly dispatcher: Dispatcher
+  private readonly line: Line
   private readonly seats: SeatTable
   private readonly links: Links
-  private readonly queue: CallQueue
   /** Calls that are with a worker before their turn. */
   ahead = 0
   private pulse: NodeJS.Timeout | null = null
@@ -66,11 +65,10 @@ export class Prefetch {
   private readonly bed = new Int32Array(new SharedArrayBuffer(4))
 
   /** @param work milliseconds of work that may be sent ahead to one worker */
-  constructor(dispatcher: Dispatcher, seats: SeatTable, links: Links, queue: CallQueue, work: number) {
-    this.dispatcher = dispatcher
+  constructor(line: Line, seats: SeatTable, links: Links, work: number) {
+    this.line = line
     this.seats = seats
     this.links = links
-    this.queue = queue
     this.pace = new Pace(seats, work)
   }
 
@@ -99,6 +97,7 @@ export class Prefetch {
 
   private begin(): void {
     this.quiet = 0
+    this.pulses = 0
     this.pace.forget()
     this.pulse = setInterval(() => this.onPulse(), PULSE_MS)
     this.pulse.unref()
@@ -115,7 +114,7 @@ export class Prefetch {
   private turnEnds(): void {
     this.called = false
     if (this.pulse === null) return
-    if (this.queue.size > 0) this.fill()
+    if (this.line.size > 0) this.fill()
     this.nap()
   }
 
@@ -142,18 +141,19 @@ export class Prefetch {
     for (let i = 0; i < open.length; i++) open[i]!.sendAhead()
     this.seats.count(PREFETCHED, this.ahead - before)
     open.length = 0
-    this.dispatcher.settle()
+    this.line.settle()
   }
 
   /** The oldest ones to different workers. */
   private deal(depth: number, from: number): void {
-    const { open, queue, dispatcher } = this
+    const { open, line } = this
     for (let count = from; count < depth; count++) {
       for (let i = 0; i < open.length; i++) {
         const link = open[i]!
         if (link.aheadCount > count) continue
-        if (queue.first === null || !queue.first.inOnePiece || !dispatcher.isFirst) return
-        link.prepare(dispatcher.shift())
+        const { first } = line
+        if (first === null || !first.inOnePiece || !line.isFirst) return
+        link.prepare(line.shift())
       }
     }
   }
@@ -196,9 +196,9 @@ export class Prefetch {
       link.servedBefore = served
       if (link.overdue && link.aheadCount > 0) link.takeBack()
     }
-    if (this.pulses % LOOK_EVERY === 0) this.pace.look(workers)
-    if (this.queue.size > 0) this.dispatcher.turn()
-    if (this.ahead > 0 || this.queue.size > 0) this.quiet = 0
+    if (this.pulses % LOOK_EVERY === 1) this.pace.look(workers)
+    if (this.line.size > 0) this.line.turn()
+    if (this.ahead > 0 || this.line.size > 0) this.quiet = 0
     else if (++this.quiet > QUIET_MAX) this.stop()
   }
 }

@@ -7,6 +7,7 @@
 
 import { FrameReader, type FrameSink, type Hello } from '../../codec/frame-reader.ts'
 import { CLAIM, encodeAbort, encodeShutdown } from '../../codec/frames.ts'
+import { monotonic } from '../../lib/clock.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { ERR, INFO, WARN } from '../../log/error-log.ts'
 import { connect, type Connection } from '../../net/connection.ts'
@@ -56,7 +57,7 @@ export class WorkerLink implements FrameSink, Carrier, PrefetchLink {
   private readonly dispatcher: Dispatcher
   private reader: FrameReader
   private readonly timer: Timer<WorkerLink>
-  /** performance.now() when the request was sent, or given up by its client. */
+  /** monotonic() when the request was sent, or given up by its client. */
   private sentMs = 0
   private sentBytes = 0
   private drained = 0
@@ -189,7 +190,7 @@ export class WorkerLink implements FrameSink, Carrier, PrefetchLink {
 
   /** Of a response that nobody wants. */
   private awaitEnd(): void {
-    this.sentMs = performance.now()
+    this.sentMs = monotonic()
     // A response that has begun and does not end (a stream of events) would hold the worker for ever.
     timers.arm(this.timer, this.dispatcher.timeout > 0 ? Math.min(this.dispatcher.timeout, DRAIN_MS_MAX) : DRAIN_MS_MAX)
   }
@@ -417,7 +418,7 @@ export class WorkerLink implements FrameSink, Carrier, PrefetchLink {
       timers.arm(this.timer, dispatcher.timeout)
       return
     }
-    if (call === null && performance.now() - this.sentMs < dispatcher.timeout) {
+    if (call === null && monotonic() - this.sentMs < dispatcher.timeout) {
       timers.arm(this.timer, dispatcher.timeout)
       return
     }

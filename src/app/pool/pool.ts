@@ -246,7 +246,7 @@ export class AppPool implements SpawnerEvents {
     this.loads.succeed()
     try {
       for (const path of paths) this.directory?.admitFront(path)
-      if (this.settings.kind === 'sync') this.directory?.admitFront(claimsPath(paths[0]!))
+      if (this.settings.kind === 'sync') this.directory?.admitFrontIfThere(claimsPath(paths[0]!))
     } catch (error) {
       this.log(ERR, `worker process ${pid}: ${(error as Error).message}`)
       this.spawner?.kill(pid)

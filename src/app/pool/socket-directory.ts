@@ -1,7 +1,7 @@
 // The folder an application's workers make their sockets in: nobody but the application's user and the front may enter it,
 // so a socket in it needs no password. The name is short, since a Unix socket's path has room for 107 bytes.
 
-import { chmodSync, chownSync, lchownSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, lchownSync, lstatSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -30,6 +30,11 @@ export class SocketDirectory {
   /** Lets the front connect to a socket in here. The application owns the folder: a link it may have put there is not followed. */
   admitFront(socket: string): void {
     if (this.front !== null) lchownSync(socket, this.front.uid, this.front.gid)
+  }
+
+  /** The same for what need not be there. */
+  admitFrontIfThere(path: string): void {
+    if (this.front !== null && lstatSync(path, { throwIfNoEntry: false }) !== undefined) this.admitFront(path)
   }
 
   remove(): void {

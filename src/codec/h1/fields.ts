@@ -101,19 +101,10 @@ export class FieldBlock {
 
   /** Lets go of all strings: for connections that fall idle. */
   release(): void {
-    const { names, values } = this
     this.restart()
     this.text = ''
-    // With their length they would lose their room, too.
-    const kept = values.length > 128 ? 0 : values.length
-    for (let i = 0; i < kept; i++) {
-      names[i] = ''
-      values[i] = ''
-    }
-    if (kept !== values.length) {
-      names.length = 0
-      values.length = 0
-    }
+    this.names = []
+    this.values = []
     if (this.spans.length > SPAN * 128) this.spans = []
   }
 }
@@ -146,7 +137,14 @@ export function scanFields(
       if (i >= stop) return pause(block, start, end, line, i, 0, odd, limits)
       const c = bytes[i]!
       if (c !== COLON || i === line) {
-        if (i !== line || (c !== CR && c !== LF)) return refuse(block, start, line, i)
+        if (i !== line || (c !== CR && c !== LF)) {
+          if (!block.anyToken || !repeatsStatusLine(bytes, line, i)) return refuse(block, start, line, i)
+          while (i < stop && bytes[i] !== LF) i++
+          if (i >= stop) return pause(block, start, end, line, line, 0, 0, limits)
+          line = i + 1
+          block.scanned = line - start
+          continue
+        }
         if (c === CR) {
           if (i + 1 >= stop) return pause(block, start, end, line, i, 0, 0, limits)
           if (bytes[++i] !== LF) return refuse(block, start, line, i - 1)
@@ -186,15 +184,16 @@ export function scanFields(
 
 /** Makes names and values of what scanFields found, out of block.text. */
 export function takeFields(block: FieldBlock): void {
-  const { text, names, values, spans, count } = block
+  const { text, spans, count } = block
+  // With room for as many as there are; what grows by itself has room for seventeen.
+  // oxlint-disable-next-line unicorn/no-new-array
+  const names = (block.names = new Array<string>(count))
+  // oxlint-disable-next-line unicorn/no-new-array
+  const values = (block.values = new Array<string>(count))
   for (let i = 0, at = 0; i < count; i++, at += SPAN) {
     const id = spans[at]!
     names[i] = id !== 0 ? NAMES[id]! : text.slice(spans[at + 1], spans[at + 2]).toLowerCase()
     values[i] = text.slice(spans[at + 3], spans[at + 4])
-  }
-  if (names.length !== count) {
-    names.length = count
-    values.length = count
   }
 }
 
@@ -242,6 +241,11 @@ export function badLine(block: FieldBlock, bytes: Buffer, start: number): string
   const from = start + block.badLine
   const text = latin1(bytes, from, Math.min(at, from + 1748))
   return `"${text}\\x${bytes[at]!.toString(16).padStart(2, '0')}..."`
+}
+
+/** IIS is known for a second `HTTP/1.1 200 OK` among its fields, which nginx passes over. */
+function repeatsStatusLine(bytes: Uint8Array, line: number, at: number): boolean {
+  return at >= line + 5 && latin1(bytes as Buffer, line, line + 5) === 'HTTP/'
 }
 
 function isBlank(c: number): boolean {

@@ -20,6 +20,7 @@ import {
 import { encodeBodyFile, encodeBodyHeader, encodeRequest, encodeRequestText } from '../../codec/frames.ts'
 import { parseLength } from '../../codec/h1/fields.ts'
 import { reason } from '../../codec/h1/write.ts'
+import { monotonic } from '../../lib/clock.ts'
 import { CRIT, ERR } from '../../log/error-log.ts'
 import { environOf } from './environ.ts'
 import * as field from './fields.ts'
@@ -83,11 +84,11 @@ export class AppExchange extends Call implements Source, Producer, AppTimes {
   }
 
   get waitedMs(): number {
-    return (this.sentMs === 0 ? performance.now() : this.sentMs) - this.madeMs
+    return (this.sentMs === 0 ? monotonic() : this.sentMs) - this.madeMs
   }
 
   get appMs(): number {
-    return this.sentMs === 0 ? -1 : (this.doneMs === 0 ? performance.now() : this.doneMs) - this.sentMs
+    return this.sentMs === 0 ? -1 : (this.doneMs === 0 ? monotonic() : this.doneMs) - this.sentMs
   }
 
   // ── the request ──────────────────────────────────────────────────────────────────────────────────────────────────

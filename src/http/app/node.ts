@@ -10,7 +10,8 @@ import { respondSpecial, type Source } from '../output.ts'
 import { readRequestBody } from '../request-body.ts'
 import type { HttpRequest } from '../request.ts'
 import type { BufferLimits } from '../response-buffer.ts'
-import { CONNECTING, Exchange } from '../upstream/exchange.ts'
+import { CONNECTING } from '../upstream/exchange-state.ts'
+import { Exchange } from '../upstream/exchange.ts'
 import { http1, type H1Reader } from '../upstream/h1.ts'
 import type { UpstreamProtocol } from '../upstream/protocol.ts'
 import { requestUri } from '../upstream/request-uri.ts'
@@ -52,6 +53,7 @@ export function nodePass(
     interceptErrors: false,
     limitRate: null,
     forceRanges: false,
+    maxRanges: 1,
     store: null,
     passTrailers: false,
     passRequestHeaders: true,

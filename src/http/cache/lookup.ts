@@ -307,9 +307,9 @@ export class CacheLookup {
     const { r } = this.x
     const { dateRule, maxRanges } = this.conf.sending
     r.conditional = dateRule
-    if (hasRange || r.status !== 200 || r.responseHeader('accept-ranges') === null) return
+    if (hasRange || r.responseHeader('accept-ranges') === null) return
     dropField(r, 'accept-ranges')
-    r.rangesMax = Math.min(1, maxRanges)
+    if (r.status === 200) r.rangesMax = Math.min(1, maxRanges)
   }
 
   /** Up to when it may be used, 0 if it is not to be kept. */

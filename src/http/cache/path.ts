@@ -64,6 +64,14 @@ function parseCount(value: string): number | null {
   return /^\d{1,9}$/.test(value) ? Number(value) : null
 }
 
+/** In nginx's words, which name the whole word. */
+function problemOf(name: string, word: string): string {
+  if (name === 'levels') return `invalid "levels" "${word}"`
+  if (name === 'use_temp_path') return `invalid use_temp_path value "${word}", it must be "on" or "off"`
+  if (name !== 'keys_zone') return `invalid ${name} value "${word}"`
+  return /:\d+[km]?$/i.test(word) ? `keys zone "${word}" is too small` : `invalid keys zone size "${word}"`
+}
+
 export const cachePathDirective: Directive<readonly CachePath[]> = {
   in: HTTP,
   args: [2, Infinity],
@@ -92,7 +100,7 @@ export const cachePathDirective: Directive<readonly CachePath[]> = {
       const name = word.slice(0, Math.max(equals, 0))
       const set = PARAMETERS[name] ?? at.fail(`invalid parameter "${word}"`)
       const value = word.slice(equals + 1)
-      if (!set(conf, value)) at.fail(`invalid ${name} value "${value}" in "${word}"`)
+      if (!set(conf, value)) at.fail(problemOf(name, word))
     }
     if (conf.zone === '') at.fail(`"${at.name}" must have "keys_zone" parameter`)
     return [...soFar, conf]

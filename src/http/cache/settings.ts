@@ -10,7 +10,7 @@ import type { LocationBuilder, Value } from '../module.ts'
 import { fileSending, type FileSending } from '../files/send-file.ts'
 import { Registry, RegistryKey, type HttpSetup } from '../setup.ts'
 import type { UpstreamSettings } from '../upstream/settings.ts'
-import { ERROR, HTTP_502, HTTP_504, NEXT_UPSTREAM, NO_LIVE, NON_IDEMPOTENT, OFF } from '../upstream/settings.ts'
+import { ERROR, NEXT_UPSTREAM, nextUpstreamWords, NO_LIVE, OFF } from '../upstream/settings.ts'
 import { cachePathDirective } from './path.ts'
 import type { CacheZone } from './zone.ts'
 
@@ -37,14 +37,6 @@ const GET = 1
 const HEAD = 2
 const POST = 4
 
-const STALE = Object.fromEntries(Object.entries(NEXT_UPSTREAM).filter(([, bit]) => bit !== NON_IDEMPOTENT)) as Readonly<
-  Record<string, number>
->
-
-const withoutGateways = Object.fromEntries(
-  Object.entries(STALE).filter(([, bit]) => bit !== HTTP_502 && bit !== HTTP_504),
-)
-
 const common = {
   cache: one<Template | null>(anywhere, null, (word, at) => {
     if (word === '') at.fail('invalid cache zone ""')
@@ -56,7 +48,7 @@ const common = {
   cache_valid: valid,
   cache_min_uses: number(anywhere, 1),
   cache_max_range_offset: offset(anywhere, Infinity),
-  cache_use_stale: bitmask(anywhere, STALE, 0),
+  cache_use_stale: bitmask(anywhere, NEXT_UPSTREAM, 0),
   cache_methods: bitmask(anywhere, { GET, HEAD, POST }, GET | HEAD),
   cache_lock: flag(anywhere, false),
   cache_lock_timeout: time(anywhere, 5000),
@@ -69,19 +61,22 @@ type Common = typeof common
 
 export const PREFIXES = ['proxy', 'fastcgi', 'uwsgi', 'scgi'] as const
 
-export function cacheDirectives(prefix: string): Directives {
+function declare(prefix: string): Directives {
   const all: Record<string, Directive<any>> = { [`${prefix}_cache_path`]: cachePathDirective }
   for (const [name, directive] of Object.entries(common)) {
-    // FastCGI and SCGI have no statuses of gateways.
-    if (name === 'cache_use_stale' && (prefix === 'fastcgi' || prefix === 'scgi')) {
-      all[`${prefix}_${name}`] = bitmask(anywhere, withoutGateways, 0)
-      continue
-    }
     // Only HTTP has it: the others say the method in their own way.
     if (name === 'cache_convert_head' && prefix !== 'proxy') continue
     all[`${prefix}_${name}`] = directive
   }
+  all[`${prefix}_cache_use_stale`] = bitmask(anywhere, nextUpstreamWords(prefix), 0)
   return all
+}
+
+/** Made once: a value is found by its declaration. */
+const declarations = new Map(PREFIXES.map(prefix => [prefix as string, declare(prefix)]))
+
+export function cacheDirectives(prefix: string): Directives {
+  return declarations.get(prefix)!
 }
 
 export const CACHES = new RegistryKey<CacheSlot>('cache')
@@ -114,8 +109,6 @@ export interface CacheSettings {
   readonly convertHead: boolean
   readonly sending: FileSending
 }
-
-const declarations = new Map(PREFIXES.map(prefix => [prefix as string, cacheDirectives(prefix)]))
 
 /** Null: this location has no cache, or its kind of upstream has none. */
 function cacheSettings(prefix: string, at: LocationBuilder, http: HttpSetup): CacheSettings | null {
@@ -173,8 +166,12 @@ export function withCache(
   const cache = cacheSettings(prefix, at, http)
   if (cache === null || settings.store === null) return { ...settings, cache }
   if (!at.has(`${prefix}_cache`)) return settings
-  if (at.has(`${prefix}_store`))
-    at.site(`${prefix}_cache`)!.fail(`"${prefix}_cache" is incompatible with "${prefix}_store"`)
+  const [cached, stored] = [at.site(`${prefix}_cache`)!, at.site(`${prefix}_store`)]
+  if (stored !== null) {
+    const [first, second] = cached.order < stored.order ? ['cache', 'store'] : ['store', 'cache']
+    const site = second === 'cache' ? cached : stored
+    site.fail(`"${prefix}_${second}" directive is incompatible with "${prefix}_${first}"`)
+  }
   return { ...settings, cache, store: null }
 }
 

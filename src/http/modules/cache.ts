@@ -8,7 +8,7 @@ import { Upkeep } from '../cache/upkeep.ts'
 import { CacheZone } from '../cache/zone.ts'
 import { cacheVariables } from '../cache/variables.ts'
 import { httpModule } from '../module.ts'
-import type { HttpSetup } from '../setup.ts'
+import { RegistryKey, type HttpSetup } from '../setup.ts'
 
 const directives: Directives = Object.assign({}, ...PREFIXES.map(prefix => cacheDirectives(prefix)))
 
@@ -23,12 +23,28 @@ export const cache = httpModule({
   },
 })
 
+const folders = new RegistryKey<CachePath>('cache folder')
+const zones = new RegistryKey<CachePath>('cache zone')
+
+/** A folder is one cache's: another one would serve its files, and clear them away. */
+function refuseShared(path: CachePath, http: HttpSetup): void {
+  const { folder, site, zone } = path
+  if (http.registry(zones).get(zone) !== null) {
+    site.fail(`the shared memory zone "${zone}" is already declared for a different use`)
+  }
+  const other = http.registry(folders).get(folder)
+  if (other !== null) site.fail(`the same path name "${folder}" used in ${other.site.file}:${other.site.line} and`)
+  http.registry(zones).set(zone, path)
+  http.registry(folders).set(folder, path)
+}
+
 function declare(prefix: string, path: CachePath, http: HttpSetup): void {
   const slot: CacheSlot = { zone: null }
   const caches = http.registry(CACHES)
   const name = `${prefix} ${path.zone}`
   if (caches.get(name) !== null) path.site.fail(`duplicate zone "${path.zone}"`)
   caches.set(name, slot)
+  refuseShared(path, http)
   http.needsFolder(path.folder)
   // Another folder, or other levels, and what is known of the files is worth nothing.
   const key = `cache "${prefix} ${path.zone}" ${path.folder} ${path.levels.join(':')}`

@@ -51,6 +51,8 @@ const directives = {
 }
 
 const charsetMaps = new RegistryKey<CharsetMap>('charset_map')
+/** All that the configuration names anywhere, in lower case: an upstream may ask for no other. */
+const charsetNames = new RegistryKey<string>('charset')
 
 interface CharsetConf {
   readonly charset: Value | null
@@ -58,6 +60,7 @@ interface CharsetConf {
   readonly overrides: boolean
   readonly types: TypeList
   readonly maps: Registry<CharsetMap>
+  readonly names: Registry<string>
 }
 
 export const charset = httpModule({
@@ -65,7 +68,9 @@ export const charset = httpModule({
   directives,
   setup(conf, http) {
     const maps = http.registry(charsetMaps)
+    const names = http.registry(charsetNames)
     for (const { map, site } of conf.charset_map) {
+      for (const name of [map.from, map.to]) names.set(name.toLowerCase(), name)
       if (maps.get(`${map.to} ${map.from}`) !== null || maps.get(`${map.from} ${map.to}`) !== null) {
         site.fail(`duplicate "charset_map" between "${map.from}" and "${map.to}"`)
       }
@@ -91,8 +96,10 @@ function compileCharset(conf: Conf<typeof directives>, at: LocationBuilder, http
     overrides: conf.override_charset,
     types: conf.charset_types,
     maps: http.registry(charsetMaps),
+    names: http.registry(charsetNames),
   }
   const [to, from] = [own.charset?.constant ?? null, own.source?.constant ?? null]
+  for (const name of [to, from]) if (name !== null) own.names.set(name.toLowerCase(), name)
   if (to !== null && from !== null && !isSame(from, to) && recodingOf(own, from, to) === null) {
     charset!.site.fail(`no "charset_map" between the charsets "${from}" and "${to}"`)
   }
@@ -109,6 +116,8 @@ function recodingOf({ maps }: CharsetConf, from: string, to: string): Recoding |
 }
 
 function setCharset(r: HttpRequest, conf: CharsetConf): BodyStage | null {
+  const unknown = unknownForced(r, conf)
+  if (unknown !== null) r.log(ERR, `unknown charset "${unknown}" to override`)
   const to = destination(r, conf)
   if (to === '') return null
   const own = charsetOf(r.contentType)
@@ -143,11 +152,17 @@ function willRecode(r: HttpRequest, conf: CharsetConf): boolean {
 function destination(r: HttpRequest, conf: CharsetConf): string {
   if (r.contentType === '') return ''
   const forced = forcedCharset.get(r)
-  if (forced !== null) return forced
+  if (forced !== null) return unknownForced(r, conf) === null ? forced : ''
   if (r.parent !== null) return charsetOf(mainOf(r).contentType)
   if (conf.charset === null) return ''
   if (charsetOf(r.contentType) === '' ? !isListed(conf.types, r.contentType) : !conf.overrides) return ''
   return conf.charset.get(r)
+}
+
+/** What X-Accel-Charset asks for though nothing here has that name (ngx_http_get_charset). */
+function unknownForced(r: HttpRequest, { names }: CharsetConf): string | null {
+  const forced = forcedCharset.get(r)
+  return forced === null || r.contentType === '' || names.get(forced.toLowerCase()) !== null ? null : forced
 }
 
 const CHARSET = /; *charset="?([^";]+)/i

@@ -14,6 +14,7 @@ import { regex, type Pattern } from '../regex.ts'
 import type { HttpRequest } from '../request.ts'
 import { takeCgiHead } from '../upstream/cgi.ts'
 import type { Exchange } from '../upstream/exchange.ts'
+import { tellGateway } from '../upstream/gateway-check.ts'
 import { ACCEL_FIELDS, askGateway, compileGateway, gatewayExplained, passDirective } from '../upstream/gateway.ts'
 import type { Gateway, GatewayConf } from '../upstream/gateway.ts'
 import { paramDirective } from '../upstream/params.ts'
@@ -28,10 +29,13 @@ const directives = {
   fastcgi_pass: passDirective(),
   fastcgi_param: paramDirective(),
   fastcgi_index: str(anywhere, ''),
-  fastcgi_split_path_info: one<Pattern | null>(anywhere, null, (word, at) => {
-    const pattern = regex(word, false, at)
-    return pattern.captures === 2 ? pattern : at.fail(`pattern "${word}" must have 2 captures`)
-  }),
+  fastcgi_split_path_info: {
+    ...one<Pattern | null>(anywhere, null, (word, at) => {
+      const pattern = regex(word, false, at)
+      return pattern.captures === 2 ? pattern : at.fail(`pattern "${word}" must have 2 captures`)
+    }),
+    repeatable: true,
+  },
   fastcgi_keep_conn: flag(anywhere, false),
   fastcgi_catch_stderr: list(anywhere, [1, 1], ([text]) => text!),
   fastcgi_send_lowat: accepted(size(anywhere, 0)),
@@ -84,10 +88,13 @@ export const fastcgi = httpModule({
       at.keep(script, { index: conf.fastcgi_index, split: conf.fastcgi_split_path_info })
     }
     if (at.kind !== 'location' || conf.fastcgi_pass === null) return
+    const { fastcgi_pass: pass, fastcgi_param: params, fastcgi_index: index } = conf
+    const location = compileGateway(gateway, pass, params, conf, at, http)
+    tellGateway(at, location, { pass, params, answers: 'fastcgi', index, wrap: bodyless })
     at.content(
       fastcgiPass,
       {
-        ...compileGateway(gateway, conf.fastcgi_pass, conf.fastcgi_param, conf, at, http),
+        ...location,
         keepConn: conf.fastcgi_keep_conn,
         catchStderr: conf.fastcgi_catch_stderr,
       },
@@ -107,6 +114,11 @@ function requestHead(x: Exchange): string {
   const pairs = params.text(x.r, settings.passRequestHeaders)
   const head = records.beginRequest(keepConn) + records.paramsRecords(pairs)
   return x.sendsBody ? head : head + records.endOf(records.STDIN)
+}
+
+/** Of encoded parameters, on a connection that the responder closes. */
+function bodyless(pairs: string): string {
+  return records.beginRequest(false) + records.paramsRecords(pairs) + records.endOf(records.STDIN)
 }
 
 // ── the response ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -158,7 +170,11 @@ const protocol: UpstreamProtocol = {
       const found = reader.next(bytes, end)
       if (found === records.NEED) return end
       if (!bodyStep(x, reader, found, bytes)) return x.problem === '' ? end : -1
-      if (x.bodyDone) return reader.pos
+      if (x.bodyDone) {
+        // What stands behind the request's end is nobody's, and its sender is not to be trusted with another one.
+        x.reusable &&= reader.pos === end
+        return end
+      }
     }
   },
 
@@ -207,7 +223,7 @@ function readCgi(x: Exchange, reader: FastcgiReader, bytes: Buffer): number {
   }
   reader.begun = null
   reader.records.giveBack(from + taken - before)
-  return takeCgiHead(x, head) ? 1 : -1
+  return takeCgiHead(x, head, false) ? 1 : -1
 }
 
 /** False: this was the end, or `x.problem` is set. */
@@ -221,7 +237,8 @@ function bodyStep(x: Exchange, reader: records.RecordReader, found: number, byte
   }
   const ended = found === records.CLOSED && type === records.END_REQUEST
   if (!ended && !(found === records.OPENED && type === records.STDOUT && left === 0)) return true
-  if (x.bodyLeft > 0) {
+  // Unbuffered, nginx looks no sooner than at the request's end.
+  if (x.bodyLeft > 0 && (ended || x.buffering)) {
     x.problem = `upstream prematurely closed FastCGI ${ended ? 'request' : 'stdout'}`
     return false
   }
@@ -239,13 +256,13 @@ function takeStdout(x: Exchange, from: number, to: number): boolean {
   if (stop > from) x.deliver(from, stop)
   x.bodyLeft -= stop - from
   if (stop === to) return true
-  x.log(WARN, 'upstream sent more data than specified in "Content-Length" header while reading upstream')
+  x.log(WARN, `upstream sent more data than specified in "Content-Length" header while ${x.action()}`)
   x.bodyDone = true
   return false
 }
 
 function logStderr(x: Exchange, bytes: Buffer, from: number, to: number): string {
-  const text = latin1(bytes, from, to).replace(/[\r\n. ]+$/, '')
+  const text = latin1(bytes, from, to).replace(/(?!^)[\r\n. ]+$/, '')
   x.log(ERR, `FastCGI sent in stderr: "${text}" while ${x.action()}`)
   return text
 }

@@ -77,6 +77,8 @@ interface GrpcConf extends GatewayConf {
   readonly fields: readonly { readonly name: string; readonly value: Value }[]
   /** Null: the upstream's own name. */
   readonly host: Value | null
+  /** Is the length the client's, no directive's? */
+  readonly lengthIsClients: boolean
   /** The client's fields that do not go on. */
   readonly own: ReadonlySet<string>
 }
@@ -123,26 +125,29 @@ const DEFAULTS: readonly FieldText[] = [
 
 const OWN = ['content-length', 'te', 'expect', ...CONNECTION_FIELDS]
 
-function compileFields(set: readonly FieldText[], at: LocationBuilder): Pick<GrpcConf, 'fields' | 'host' | 'own'> {
+function compileFields(
+  set: readonly FieldText[],
+  at: LocationBuilder,
+): Pick<GrpcConf, 'fields' | 'host' | 'lengthIsClients' | 'own'> {
   const own = new Set(OWN)
   const fields: { name: string; value: Value }[] = []
   let host: Value | null = null
   const missing = DEFAULTS.filter(({ name }) => !set.some(field => field.name.toLowerCase() === name))
-  for (const { name, template } of [...missing, ...set]) {
+  for (const { name, template } of [...set, ...missing]) {
     const lower = name.toLowerCase()
     const value = at.value(template)
     own.add(lower)
     if (lower === 'host') host = value
     else if (!CONNECTION_FIELDS.has(lower) && value.constant !== '') fields.push({ name: lower, value })
   }
-  return { fields, host, own }
+  return { fields, host, lengthIsClients: missing.some(({ name }) => name === 'content-length'), own }
 }
 
-const protocol: UpstreamProtocol = { ...http2, scheme: 'grpc://', requestHead, passHead }
-const secureProtocol: UpstreamProtocol = { ...protocol, scheme: 'grpcs://' }
+const secure: UpstreamProtocol = { ...http2, scheme: 'grpcs://', requestHead, passHead }
+const protocol: UpstreamProtocol = { ...secure, scheme: 'grpc://', overTls: secure }
 
 function grpcPass(r: HttpRequest, conf: GrpcConf): number {
-  return askGateway(r, conf.tlsHost === '' ? protocol : secureProtocol, conf)
+  return askGateway(r, protocol, conf)
 }
 
 const block = new HeaderBlock()
@@ -154,12 +159,13 @@ function requestHead(x: Exchange): string {
   block.add(':method', x.method)
   block.add(':scheme', x.tls === null ? 'http' : 'https')
   block.add(':path', targetText(requestUri(r, '', false, '')))
-  // As nginx: a host that is set goes as the field it was set as.
   const host = conf.host === null ? '' : fieldValue(conf.host.get(r))
-  if (conf.host === null) block.add(':authority', authorityOf(x.group))
-  else if (host !== '') block.add('host', host)
+  block.add(':authority', host === '' ? authorityOf(x.group) : host)
+  // What an HTTP/2 client has not told is not made up: that all of its stream has come by now is chance.
+  const untold = conf.lengthIsClients && r.version >= 20 && r.header('content-length') === null
   for (let i = 0; i < conf.fields.length; i++) {
     const { name, value } = conf.fields[i]!
+    if (untold && name === 'content-length') continue
     const text = fieldValue(value.get(r))
     if (text !== '') block.add(name, text)
   }

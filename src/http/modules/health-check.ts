@@ -9,6 +9,7 @@ import type { CheckSettings, Probe } from '../../upstream/health-checks.ts'
 import { httpModule } from '../module.ts'
 import { RegistryKey } from '../setup.ts'
 import type { HttpSetup } from '../setup.ts'
+import { GatewayHealthProbe } from '../upstream/gateway-health-probe.ts'
 import { readMatch, USUAL } from '../upstream/health-match.ts'
 import type { Match } from '../upstream/health-match.ts'
 import { getQuestion, grpcMatch, grpcQuestion, Http2HealthProbe } from '../upstream/h2/health-probe.ts'
@@ -19,6 +20,7 @@ import { ZONE_GROUPS } from '../upstream/zone-group.ts'
 import type { ZoneGroup } from '../upstream/zone-group.ts'
 
 interface Declaration extends CheckSettings {
+  /** '': what is usual. */
   readonly uri: string
   /** The name of a `match`, '' for what is usual. */
   readonly match: string
@@ -70,9 +72,13 @@ export const healthCheck = httpModule({
 })
 
 function check(declaration: Declaration, passed: Passed | null, http: HttpSetup): void {
-  const { site, match: name, uri, port, keepaliveMs, grpc } = declaration
+  const { site, match: name, port, keepaliveMs, grpc } = declaration
+  // memcached has no page that there is everywhere.
+  const uri = declaration.uri === '' && passed?.gateway === undefined ? '/' : declaration.uri
   if (passed === null)
-    return site.fail('"health_check" needs a "proxy_pass" or "grpc_pass" to a group of servers in the same location')
+    return site.fail(
+      '"health_check" needs a "proxy_pass", "grpc_pass" or their like to a group of servers in the same location',
+    )
   if (grpc !== null && !passed.http2) return site.fail('"type=grpc" needs a "grpc_pass" in the same location')
   const zone = http.registry(ZONE_GROUPS).get(passed.group.name)
   if (zone === null || zone.group !== passed.group) {
@@ -81,7 +87,9 @@ function check(declaration: Declaration, passed: Passed | null, http: HttpSetup)
   const match = name === '' ? USUAL : (http.registry(MATCHES).get(name) ?? site.fail(`match "${name}" not found`))
   zone.checked = true
   if (declaration.mandatory) zone.mandatory = true
+  const { gateway } = passed
   const makeProbe = (): Probe => {
+    if (gateway !== undefined) return new GatewayHealthProbe({ uri, match, port, keepaliveMs }, gateway, passed)
     if (!passed.http2) return new HealthProbe({ uri, match, port, keepaliveMs }, passed)
     const question = grpc === null ? getQuestion(uri) : grpcQuestion(grpc.service)
     const wanted = grpc === null ? match : grpcMatch(grpc.status)
@@ -110,7 +118,7 @@ function readCheck(words: readonly string[], at: Site): Declaration {
     passes: 1,
     mandatory: false,
     persistent: false,
-    uri: '/',
+    uri: '',
     match: '',
     port: 0,
     keepaliveMs: 0,

@@ -21,6 +21,7 @@ export const laterModule = httpModule({
     ...socketBuffersOf('fastcgi'),
     ...socketBuffersOf('uwsgi'),
     ...socketBuffersOf('scgi'),
+    ...socketBuffersOf('grpc'),
 
     http3: later(flag(HTTP | SERVER, true)),
     http3_hq: later(flag(HTTP | SERVER, false)),

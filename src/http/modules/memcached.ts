@@ -12,6 +12,7 @@ import { httpModule } from '../module.ts'
 import type { Value } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 import type { Exchange } from '../upstream/exchange.ts'
+import { tellMemcached } from '../upstream/gateway-check.ts'
 import { askGateway, compileGateway, passDirective } from '../upstream/gateway.ts'
 import type { Gateway, GatewayConf } from '../upstream/gateway.ts'
 import { bare } from '../upstream/protocol.ts'
@@ -67,8 +68,10 @@ export const memcached = httpModule({
     // Of one buffer's size, whatever that is: nothing is buffered.
     const sizes = { memcached_buffers: { number: 8, size: bufferSize }, memcached_max_temp_file_size: 0 }
     const settings = { ...defaults, ...sizes, ...conf, ...FIXED }
+    const location = compileGateway(gateway, pass, [], settings, at, http)
+    tellMemcached(at, location)
     at.content(memcachedPass, {
-      ...compileGateway(gateway, pass, [], settings, at, http),
+      ...location,
       key: at.value(Template.parse('$memcached_key', pass.site)),
       gzipFlag: conf.memcached_gzip_flag,
     })
@@ -103,9 +106,10 @@ const protocol: UpstreamProtocol = {
   },
 
   readHead(x: Exchange, bytes: Buffer, start: number, end: number): number {
+    const { headMax } = x.settings.headLimits
     const lf = bytes.indexOf(10, start)
-    if (lf === -1 || lf >= end) {
-      if (end - start < x.settings.headLimits.headMax) return 0
+    if (lf === -1 || lf >= Math.min(end, start + headMax)) {
+      if (end - start < headMax) return 0
       x.problem = 'upstream sent too big header'
       return -1
     }
@@ -142,7 +146,8 @@ function takeLine(x: Exchange, line: string): boolean {
     x.problem = `memcached sent invalid response: "${line.trimEnd()}"`
     return false
   }
-  const found = parseLine(line.slice(0, -2), key)
+  const { gzipFlag } = x.conf as MemcachedConf
+  const found = parseLine(line.slice(0, -2), key, gzipFlag !== 0)
   if (typeof found === 'string') {
     x.problem = found
     return false
@@ -154,8 +159,8 @@ function takeLine(x: Exchange, line: string): boolean {
   x.status = found === null ? 404 : 200
   x.contentLength = found === null ? 0 : found.length
   x.reusable = found === null
-  if (found === null) x.log(INFO, `key: "${key}" was not found by memcached`)
-  else (x.reader as MemcachedReader).gzipped = (found.flags & (x.conf as MemcachedConf).gzipFlag) !== 0
+  if (found === null) x.log(INFO, `key: "${key}" was not found by memcached while ${x.action()}`)
+  else (x.reader as MemcachedReader).gzipped = (found.flags & gzipFlag) !== 0
   return true
 }
 
@@ -164,7 +169,7 @@ function takeTrailer(x: Exchange, text: string): void {
   const expected = TRAILER.slice(reader.trailer)
   reader.trailer += text.length
   const right = expected.startsWith(text)
-  if (!right) x.log(ERR, 'memcached sent invalid trailer')
+  if (!right) x.log(ERR, `memcached sent invalid trailer while ${x.action()}`)
   x.reusable = right && reader.trailer === TRAILER.length
   x.bodyDone = !right || x.reusable
 }

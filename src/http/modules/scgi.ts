@@ -5,6 +5,7 @@ import { httpModule } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 import { cgi } from '../upstream/cgi.ts'
 import type { Exchange } from '../upstream/exchange.ts'
+import { tellGateway } from '../upstream/gateway-check.ts'
 import { ACCEL_FIELDS, askGateway, compileGateway, gatewayExplained, passDirective } from '../upstream/gateway.ts'
 import type { Gateway, GatewayConf } from '../upstream/gateway.ts'
 import { paramDirective } from '../upstream/params.ts'
@@ -30,7 +31,10 @@ export const scgi = httpModule({
   directives,
   compile(conf, at, http) {
     if (at.kind !== 'location' || conf.scgi_pass === null) return
-    at.content(scgiPass, compileGateway(gateway, conf.scgi_pass, conf.scgi_param, conf, at, http), gatewayExplained)
+    const { scgi_pass: pass, scgi_param: params } = conf
+    const location = compileGateway(gateway, pass, params, conf, at, http)
+    tellGateway(at, location, { pass, params, answers: 'cgi', wrap: pairs => requestNetstring(0, pairs) })
+    at.content(scgiPass, location, gatewayExplained)
   },
 })
 

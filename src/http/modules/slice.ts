@@ -8,12 +8,14 @@ import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import { size } from '../../config/values.ts'
 import { ERR } from '../../log/error-log.ts'
 import { dropField } from '../altered-body.ts'
+import { fileSending } from '../files/send-file.ts'
 import { httpModule, LocationSlot, Slot } from '../module.ts'
 import { checkPreconditions, hasConditions } from '../not-modified.ts'
 import { BodyStage, EMPTY, LAST } from '../output.ts'
 import { parseContentRange, type ByteRange, type RangePlan, type RangeTaker } from '../range.ts'
 import type { HttpRequest } from '../request.ts'
 import type { LocationRuntime } from '../runtime.ts'
+import { upstreamSlot } from '../upstream/exchange.ts'
 import { cloneSubrequest, startSubrequest, SubrequestOutput } from '../subrequest.ts'
 
 const directives = {
@@ -21,6 +23,7 @@ const directives = {
 }
 
 const sizes = new LocationSlot<number>()
+const rangeLimits = new LocationSlot<number>()
 const slicings = new Slot<Slicing>()
 
 /** What a request and its subrequests know of the parts. */
@@ -41,6 +44,7 @@ export const slice = httpModule({
   compile({ slice }, at) {
     if (slice === 0) return
     at.keep(sizes, slice)
+    at.keep(rangeLimits, fileSending(at).maxRanges)
     at.filter(takeHead, slice)
   },
 })
@@ -61,8 +65,9 @@ function sliceRange(r: HttpRequest): string | null {
 function firstByte(r: HttpRequest): number {
   const range = r.header('range')
   if (range === null || r.header('if-range') !== null) return 0
-  const digits = /^bytes= *(\d{1,15})[^,]*$/i.exec(range)
-  return digits === null ? 0 : Number(digits[1])
+  const digits = /^bytes= *(\d+)[^,]*$/i.exec(range)
+  const first = digits === null ? 0 : Number(digits[1])
+  return Number.isSafeInteger(first) ? first : 0
 }
 
 function takeHead(r: HttpRequest): BodyStage | null {
@@ -71,6 +76,7 @@ function takeHead(r: HttpRequest): BodyStage | null {
   if (r.status !== 206) {
     if (r.parent !== null) refuse(r, `unexpected status code ${r.status} in slice response`)
     // The upstream knows no ranges, or has none of what was asked for: its answer goes on as it is.
+    slicings.set(r, null)
     return null
   }
   if (!checkPart(r, slicing)) return null
@@ -79,6 +85,8 @@ function takeHead(r: HttpRequest): BodyStage | null {
 
 function refuse(r: HttpRequest, problem: string): false {
   r.log(ERR, problem)
+  // It is we who leave, not the client.
+  upstreamSlot.get(r)?.letGo()
   r.stream.abort(r)
   return false
 }
@@ -116,7 +124,7 @@ function begin(r: HttpRequest, slicing: Slicing): BodyStage | null {
     return null
   }
   // Which range it is going to be is weighed when all filters have seen the head.
-  r.rangesMax = 1
+  r.rangesMax = Math.min(1, rangeLimits.get(r) ?? 1)
   const stage = new SliceStage(r, slicing, r.contentLength)
   r.rangeTaker = stage
   return r.method === 'HEAD' ? null : stage
@@ -211,7 +219,9 @@ class SliceStage extends BodyStage implements RangeTaker {
       this.check(sub)
     }
     this.isRunning = false
-    if (this.sub === null && !r.done) this.next!.write(r, EMPTY, LAST)
+    if (this.sub !== null || r.done) return
+    slicings.set(r, null)
+    this.next!.write(r, EMPTY, LAST)
   }
 
   private makePart(r: HttpRequest): HttpRequest | null {

@@ -8,6 +8,7 @@ import { httpModule } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 import { cgi } from '../upstream/cgi.ts'
 import type { Exchange } from '../upstream/exchange.ts'
+import { tellGateway } from '../upstream/gateway-check.ts'
 import { ACCEL_FIELDS, askGateway, compileGateway, gatewayExplained, passDirective } from '../upstream/gateway.ts'
 import type { Gateway, GatewayConf } from '../upstream/gateway.ts'
 import { paramDirective } from '../upstream/params.ts'
@@ -48,20 +49,17 @@ export const uwsgi = httpModule({
   directives,
   compile(conf, at, http) {
     if (at.kind !== 'location' || conf.uwsgi_pass === null) return
-    at.content(
-      uwsgiPass,
-      {
-        ...compileGateway(gateway, conf.uwsgi_pass, conf.uwsgi_param, conf, at, http),
-        modifier1: conf.uwsgi_modifier1,
-        modifier2: conf.uwsgi_modifier2,
-        string: conf.uwsgi_string,
-      },
-      gatewayExplained,
-    )
+    const { uwsgi_pass: pass, uwsgi_param: params, uwsgi_modifier1: modifier1, uwsgi_modifier2: modifier2 } = conf
+    const string = conf.uwsgi_string
+    const location = compileGateway(gateway, pass, params, conf, at, http)
+    const wrap = (pairs: string): string => packetHead(modifier1, (pairs + string).length, modifier2) + pairs + string
+    tellGateway(at, location, { pass, params, answers: 'cgi', tlsName: conf.uwsgi_ssl_name?.text ?? '', wrap })
+    at.content(uwsgiPass, { ...location, modifier1, modifier2, string }, gatewayExplained)
   },
 })
 
-const protocol: UpstreamProtocol = { ...cgi, scheme: 'uwsgi://', requestHead }
+const secure: UpstreamProtocol = { ...cgi, scheme: 'suwsgi://', requestHead }
+const protocol: UpstreamProtocol = { ...secure, scheme: 'uwsgi://', overTls: secure }
 
 function uwsgiPass(r: HttpRequest, conf: UwsgiConf): number {
   return askGateway(r, protocol, conf)

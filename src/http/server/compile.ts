@@ -14,7 +14,7 @@ import type { HttpModule } from '../module.ts'
 import type { Pattern } from '../regex.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from '../runtime.ts'
 import { ownErrorLog, ServerBlock } from './server-block.ts'
-import { Sessions } from '../session/sessions.ts'
+import { type ConnectionLimit, Sessions } from '../session/sessions.ts'
 import type { ThreadServices } from '../setup.ts'
 import { whenBackgroundIsIdle } from '../subrequest.ts'
 import { corePrefixVariables, coreVariables } from './variables.ts'
@@ -99,16 +99,15 @@ export class CompiledHttp extends ServerBlock<HttpAddress> {
   /**
    * Puts the configuration into use in this thread; resolves when every address accepts.
    * @param descriptors a descriptor of our own for each address's key
-   * @param connectionsMax worker_connections
    */
   async start(
     services: ThreadServices,
     descriptors: ReadonlyMap<string, number>,
-    connectionsMax: number,
+    limit: ConnectionLimit,
   ): Promise<void> {
     this.openErrorLogs(services)
     for (const run of this.starts) run(services)
-    await this.accept(new Sessions(connectionsMax, services.errorLog), descriptors)
+    await this.accept(new Sessions(limit, services.errorLog), descriptors)
   }
 
   private openErrorLogs(services: ThreadServices): void {

@@ -31,6 +31,7 @@ const FAILED = 4
 /** From so many patterns on, it pays to look at the URI's pairs first. */
 const FILTERED_MIN = 4
 const NEWLINE = 10
+const SLASH = 47
 
 let found: LocationRuntime | null = null
 
@@ -55,7 +56,8 @@ export class Locations implements LocationFinder {
   }
 
   find(r: HttpRequest): LocationRuntime | null {
-    if (this.rootOnly !== null) return this.rootOnly
+    // Redirects within may lead to what is no path.
+    if (this.rootOnly !== null) return r.uri.charCodeAt(0) === SLASH ? this.rootOnly : null
     found = null
     const answer = this.search(r)
     this.failed = answer === FAILED

@@ -3,6 +3,7 @@
 // joins it in one string.
 
 import { chunkLine, httpDate, LAST_CHUNK, statusLine, TRAILERS_FOLLOW } from '../../codec/h1/write.ts'
+import { unixSeconds } from '../../lib/clock.ts'
 import { ERR } from '../../log/error-log.ts'
 import type { Connection } from '../../net/connection.ts'
 import { mistrustsKeepAlive } from '../core/keepalive-disable.ts'
@@ -185,7 +186,8 @@ export class ClientWriter extends BodyStage {
     }
     let text = this.firstLines(r)
     if (r.status === 204) {
-      r.contentType = ''
+      // An upstream may have one all the same, as with nginx.
+      if (r.statusLine === '') r.contentType = ''
       r.contentLength = -1
     }
     if (r.contentType !== '') text += `Content-Type: ${r.contentType}\r\n`
@@ -203,7 +205,7 @@ export class ClientWriter extends BodyStage {
 
   /** Status line, Server, Date: the same text for every response of a kind within a second. */
   private firstLines(r: HttpRequest): string {
-    const second = Math.floor(Date.now() / 1000)
+    const second = unixSeconds()
     if (r.statusLine === '' && r.serverHeader === '' && r.dateHeader === '')
       return commonLines(r.status, r.location.serverTokens, second)
     const status = r.statusLine === '' ? statusLine(r.status) : `HTTP/1.1 ${r.statusLine}\r\n`

@@ -11,7 +11,6 @@ import * as uwsgi from '../../codec/uwsgi.ts'
 import { ConfigError } from '../../config/errors.ts'
 import { ERR, INFO } from '../../log/error-log.ts'
 import type { Connection, ConnectionHandler } from '../../net/connection.ts'
-import { offersHttp2 } from '../../net/openssl/alpn.ts'
 import { acceptTls, type TlsSettings } from '../../net/tls.ts'
 import { INTERNAL_ERROR, opensslText, UNRECOGNIZED_NAME } from '../../net/tls-errors.ts'
 import type { HttpRequest } from '../request.ts'
@@ -151,7 +150,7 @@ export class Opening {
     if (challenge !== null) {
       owner.tls = new ClientTls(hello, listen.defaultServer, null, listen.defaultServer)
       const done = (): void => owner.closeNow()
-      owner.tls.connection = acceptTls(owner.connection, bytes.subarray(start, end), challenge, owner, done)
+      owner.tls.connection = acceptTls(owner.connection, bytes.subarray(start, end), challenge, owner, done, false)
       owner.connection = owner.tls.connection
       return end - start
     }
@@ -165,12 +164,15 @@ export class Opening {
       return refuse(owner, UNRECOGNIZED_NAME)
     }
     owner.tls = new ClientTls(hello, server, named === null ? null : name, negotiated)
-    const settings = settingsFor(owner, negotiated.tls.settings, negotiated)
+    const source = negotiated.tls.settings
+    // What is no host's name (`../…`) leads to no file.
+    const readable = !source.variable || name !== null || spelledName === ''
+    const settings = readable ? settingsFor(owner, source, negotiated) : null
     if (settings === null) return refuse(owner, INTERNAL_ERROR)
     const received = bytes.subarray(start, end)
-    offersHttp2(speaksHttp2(listen, server))
     const onSecure = (): void => afterHandshake(owner, negotiated, settings)
-    owner.tls.connection = acceptTls(owner.connection, received, settings, owner, onSecure)
+    const http2 = speaksHttp2(listen, server)
+    owner.tls.connection = acceptTls(owner.connection, received, settings, owner, onSecure, http2)
     owner.connection = owner.tls.connection
     return end - start
   }

@@ -1,63 +1,36 @@
-// One HTTP/1 connection of a client: reads heads and bodies, runs one request after the other, and decides when the
-// connection ends. What it reads is parsed where it lies, in the thread's read buffer; only what is incomplete, or came
-// before its turn (pipelining), is copied.
+// One HTTP/1 connection of a client: runs one request after the other, and decides when the connection ends. How requests are
+// read is request-reader.ts's.
 //
 //   IDLE ──bytes──▶ HEAD ──complete──▶ ACTIVE ──response and body done──▶ IDLE (keep-alive) or LINGER or closed
 //
 // LINGER: the answer is out and the connection will close, but the client still sends; reading on for a while keeps its
 // kernel from throwing the answer away (a close with unread data is a reset).
 
-import type { BodySink } from '../../codec/h1/chunked.ts'
-import { giveUpRequestHead, parseRequestHead, RequestHead } from '../../codec/h1/request-head.ts'
-import { Timer, timers } from '../../lib/timer-wheel.ts'
-import { ERR, INFO } from '../../log/error-log.ts'
+import { RequestHead } from '../../codec/h1/request-head.ts'
+import { timers } from '../../lib/timer-wheel.ts'
+import { INFO } from '../../log/error-log.ts'
 import { accepted, type Connection, type ConnectionHandler } from '../../net/connection.ts'
-import { ClientSession } from './client-session.ts'
-import { BodyFraming, BROKEN_BODY } from './body-framing.ts'
 import { ClientWriter, type WriterOwner } from './client-writer.ts'
-import { returnHead, takeHead } from './head-pool.ts'
+import { returnHead } from './head-pool.ts'
 import { Http2Session } from '../h2/session.ts'
-import { respondSpecial } from '../output.ts'
 import { execute } from '../regex.ts'
 import { HttpRequest, type ClientStream } from '../request.ts'
-import { RequestBody } from '../request-body.ts'
 import { endRequest } from '../request-end.ts'
-import { readTarget, refuseRequest, startRequest } from './request-start.ts'
+import { NONE, RequestReader } from './request-reader.ts'
 import { Tunnel } from './tunnel.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from '../runtime.ts'
-import { countClosed, countMove, countRequest } from '../../zone/connection-counts.ts'
-import { ACTIVE, CLOSED, COUNTED_AS, HEAD, IDLE, LINGER, TUNNEL } from './states.ts'
+import { countClosed, countRequest } from '../../zone/connection-counts.ts'
+import { ACTIVE, CLOSED, HEAD, IDLE, LINGER, TUNNEL } from './states.ts'
 import { awaitsOpening, logTlsError, Opening, type OpeningOwner } from './opening.ts'
 import { LAST_REQUEST_GRACE, type Sessions } from './sessions.ts'
 
-/** Pipelined bytes kept while a request is served; beyond, the client is not read. */
-const PIPELINE_MAX = 65536
-const NONE = Buffer.alloc(0)
-
-export class Http1Session extends ClientSession implements OpeningOwner, ClientStream, WriterOwner, BodySink {
+export class Http1Session extends RequestReader implements OpeningOwner, ClientStream, WriterOwner {
   connection: Connection
   readonly clientAddress: string
   readonly clientPort: number
   readonly writer: ClientWriter
-  pipelined = false
-  private readonly timer: Timer<Http1Session>
-  private state = IDLE
-  private opening: Opening | null
-  private head: RequestHead | null = null
-  private request: HttpRequest | null = null
-  /** Bytes received and not yet used: an incomplete head, or requests that wait their turn. */
-  private input: Buffer = NONE
-  private readonly framing = new BodyFraming()
-  private expectsContinue = false
-  private responseDone = false
   private responseWhole = true
-  private consuming = false
-  /** The bytes being consumed had to wait for their turn. */
-  private resuming = false
   private clientEnded = false
-  private lingerUntil = 0
-  /** What the request has taken of the input, but for a body that was dropped behind the answer. */
-  private requestBytes = 0
   private inputBefore = 0
   /** bytesOut of the connection when the request began. */
   private outputBefore = 0
@@ -66,7 +39,6 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
   constructor(handle: unknown, listen: ListenRuntime, sessions: Sessions, number: number) {
     super(listen, sessions, number, Date.now())
     this.opening = awaitsOpening(listen) ? new Opening(this) : null
-    this.timer = new Timer<Http1Session>(this, timedOut)
     this.writer = new ClientWriter(this)
     this.connection = accepted(handle, this)
     if (listen.tcpNodelay) this.connection.socket.setNoDelay(true)
@@ -90,55 +62,6 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     return this.state === IDLE && this.requests > 0
   }
 
-  private enter(state: number): void {
-    countMove(COUNTED_AS[this.state]!, COUNTED_AS[state]!)
-    this.state = state
-  }
-
-  // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  onData(chunk: Buffer): void {
-    if (this.state === LINGER || this.state === CLOSED) return
-    if (this.input.length === 0) this.consume(chunk)
-    else {
-      const all = Buffer.concat([this.input, chunk])
-      this.input = NONE
-      this.consume(all)
-    }
-  }
-
-  /** Uses up the bytes as far as it can and keeps the rest. */
-  private consume(received: Buffer): void {
-    let bytes = received
-    let at = 0
-    let end = bytes.length
-    this.consuming = true
-    while (at < end) {
-      if (this.opening !== null) {
-        const used = this.opening.read(bytes, at, end)
-        if (used < 0) break
-        at += used
-        if (this.opening.done) {
-          const { told } = this.opening
-          this.opening = null
-          if (told === null) continue
-          bytes = Buffer.concat([told, bytes.subarray(at, end)])
-          at = 0
-          end = bytes.length
-        } else if (used === 0) break
-      } else if (this.state === IDLE || this.state === HEAD) {
-        const used = this.readHead(bytes, at, end)
-        if (used <= 0) break
-        at += used
-      } else if (this.state === ACTIVE && this.takesBody()) at += this.readBodyBytes(bytes, at, end)
-      else break
-    }
-    this.consuming = false
-    if (at === end || this.state === LINGER || this.state === CLOSED) return
-    this.input = Buffer.from(bytes.subarray(at))
-    if (this.state === ACTIVE && this.input.length > PIPELINE_MAX) this.connection.pause()
-  }
-
   blankRequest(server: ServerRuntime): HttpRequest {
     return new HttpRequest(this, new RequestHead(), server, this.clientAddress, this.clientPort)
   }
@@ -155,36 +78,7 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     else if (this.state === IDLE) timers.arm(this.timer, this.mainServer.clientHeaderTimeout)
   }
 
-  /** @returns bytes used; 0: the head is not complete; -1: the connection's fate is sealed */
-  private readHead(bytes: Buffer, start: number, end: number): number {
-    const head = (this.head ??= takeHead())
-    // Whether its server does is seen when that is known.
-    head.tunnels = true
-    const server = this.mainServer
-    const begins = this.state === IDLE
-    if (begins) {
-      this.enter(HEAD)
-      this.pipelined = this.requests > 0 && (start > 0 || this.resuming)
-    }
-    const used = parseRequestHead(bytes, start, end, server.limits, head)
-    if (used === 0 && begins && this.requests > 0) timers.arm(this.timer, server.clientHeaderTimeout)
-    if (used === 0) return 0
-    this.enter(ACTIVE)
-    timers.disarm(this.timer)
-    const r = this.begin(head)
-    this.requestBytes = used < 0 ? head.scanned : used
-    if (used < 0) {
-      refuseRequest(r, -used)
-      return -1
-    }
-    this.expectsContinue = head.expectContinue && head.version === 11
-    const declared = this.framing.begin(head)
-    if (declared !== 0) r.body = new RequestBody(declared)
-    startRequest(r, this.listen.tls, this.tls)
-    return used
-  }
-
-  private begin(head: RequestHead): HttpRequest {
+  protected begin(head: RequestHead): HttpRequest {
     this.requests++
     countRequest()
     this.responseDone = false
@@ -195,83 +89,6 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     if (head.host !== null && this.listen.matchedName !== null) execute(r, this.listen.matchedName, head.host)
     this.request = r
     return r
-  }
-
-  // ── the request body ─────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Is there a use for body bytes, if only to be dropped? */
-  private takesBody(): boolean {
-    if (this.framing.complete) return false
-    const r = this.request
-    return this.responseDone || r === null || r.body === null || r.body.wanted || r.headSent
-  }
-
-  /** @returns bytes used */
-  private readBodyBytes(bytes: Buffer, start: number, end: number): number {
-    const r = this.request!
-    const used = this.framing.feed(bytes, start, end, this)
-    if (used === BROKEN_BODY) {
-      r.log(ERR, this.framing.error)
-      r.keepAlive = false
-      if (this.responseDone) this.close(r)
-      else respondSpecial(r, 400)
-      return end - start
-    }
-    if (!this.responseDone) this.requestBytes += used
-    if (this.framing.complete) {
-      if (r.body !== null) r.body.trailers = this.framing.trailers
-      this.bodyComplete(r)
-    } else this.expectMoreBody(r)
-    return used
-  }
-
-  onBody(bytes: Buffer, start: number, end: number): void {
-    this.expectsContinue = false
-    const r = this.request
-    if (r === null || r.body === null || this.responseDone) return
-    if (!r.body.feed(r, bytes.subarray(start, end))) r.keepAlive = false
-  }
-
-  private expectMoreBody(r: HttpRequest): void {
-    if (this.state !== ACTIVE) return
-    if (!this.responseDone) timers.arm(this.timer, r.location.clientBodyTimeout)
-    else if (performance.now() < this.lingerUntil) timers.arm(this.timer, r.location.lingeringTimeout)
-    else this.close(r)
-  }
-
-  private bodyComplete(r: HttpRequest): void {
-    timers.disarm(this.timer)
-    if (this.responseDone) this.settle(r)
-    else r.body?.finish(r)
-  }
-
-  readBody(wanted: boolean): void {
-    if (!wanted) {
-      this.connection.pause()
-      return
-    }
-    const r = this.request
-    if (r === null) return
-    this.connection.resume()
-    this.sayContinue()
-    this.expectMoreBody(r)
-    this.consumeLater()
-  }
-
-  private sayContinue(): void {
-    if (!this.expectsContinue) return
-    this.expectsContinue = false
-    this.connection.writeText('HTTP/1.1 100 Continue\r\n\r\n')
-  }
-
-  /** Goes on with bytes that were kept, unless the loop that would use them is running already. */
-  private consumeLater(): void {
-    if (this.consuming || this.input.length === 0) return
-    const bytes = this.input
-    this.input = NONE
-    this.resuming = true
-    this.consume(bytes)
-    this.resuming = false
   }
 
   // ── the response (ClientStream) ──────────────────────────────────────────────────────────────────────────────────
@@ -348,7 +165,7 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
   // ── between requests ─────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The response has left; the request ends when its body is in too. */
-  private settle(r: HttpRequest): void {
+  protected settle(r: HttpRequest): void {
     if (r.done || r !== this.request) return
     if (!this.responseWhole) return this.close(r)
     r.complete = true
@@ -402,7 +219,7 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
   }
 
   /** Ends a request that cannot be completed, and the connection with it. */
-  private close(r: HttpRequest): void {
+  protected close(r: HttpRequest): void {
     this.endRequest(r)
     this.closeNow()
   }
@@ -448,7 +265,6 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     this.close(r)
   }
 
-  /** For Timer. */
   onTimeout(): void {
     const r = this.request
     if (this.state === ACTIVE && r !== null) this.requestTimedOut(r)
@@ -480,20 +296,4 @@ export class Http1Session extends ClientSession implements OpeningOwner, ClientS
     if (r.location.resetTimedoutConnection) connection.reset()
     this.close(r)
   }
-
-  private giveUpHead(status: number, why: string): void {
-    const head = this.head!
-    giveUpRequestHead(head, status, this.input)
-    this.input = NONE
-    const r = this.begin(head)
-    this.requestBytes = head.lineStop === 0 ? 0 : head.scanned
-    readTarget(r)
-    r.status = status
-    r.log(INFO, `${why} while reading client request ${head.lineStop === 0 ? 'line' : 'headers'}`)
-    this.close(r)
-  }
-}
-
-function timedOut(session: Http1Session): void {
-  session.onTimeout()
 }

@@ -1,4 +1,5 @@
-// All client connections of a thread: counted against worker_connections, and ended in good order when the thread retires.
+// All client connections of a thread, those of the http block and those of stream: counted together against worker_connections,
+// and ended in good order when the thread retires.
 
 import { ALERT, type ErrorLog } from '../../log/error-log.ts'
 import { countAccepted } from '../../zone/connection-counts.ts'
@@ -30,17 +31,39 @@ export type MakeSession = (handle: unknown, listen: ListenRuntime, sessions: Ses
 
 const makeHttp: MakeSession = (handle, listen, sessions, number) => new Http1Session(handle, listen, sessions, number)
 
+/** worker_connections: for all clients of a thread, whichever block they belong to. */
+export class ConnectionLimit {
+  readonly max: number
+  private readonly groups: Sessions[] = []
+
+  constructor(max: number) {
+    this.max = max
+  }
+
+  add(group: Sessions): void {
+    this.groups.push(group)
+  }
+
+  /** Is there room for one more, if need be that of one that is idle? */
+  makesRoom(): boolean {
+    let count = 0
+    for (const { size } of this.groups) count += size
+    return count < this.max || this.groups.some(group => group.closeOldestIdle())
+  }
+}
+
 export class Sessions {
   /** The thread takes no new connections and keeps none. */
   draining = false
   private readonly all = new Set<Session>()
-  private readonly max: number
+  private readonly limit: ConnectionLimit
   readonly errorLog: ErrorLog
   private readonly make: MakeSession
   private emptied: (() => void) | null = null
 
-  constructor(max: number, errorLog: ErrorLog, make: MakeSession = makeHttp) {
-    this.max = max
+  constructor(limit: ConnectionLimit, errorLog: ErrorLog, make: MakeSession = makeHttp) {
+    this.limit = limit
+    limit.add(this)
     this.errorLog = errorLog
     this.make = make
   }
@@ -51,8 +74,8 @@ export class Sessions {
 
   /** A connection was accepted. */
   add(handle: unknown, listen: ListenRuntime): void {
-    if (this.all.size >= this.max && !this.closeOldestIdle()) {
-      this.errorLog.log(ALERT, `${this.max} worker_connections are not enough`)
+    if (!this.limit.makesRoom()) {
+      this.errorLog.log(ALERT, `${this.limit.max} worker_connections are not enough`)
       ;(handle as { close(): void }).close()
       return
     }
@@ -103,7 +126,7 @@ export class Sessions {
   }
 
   /** nginx reuses the longest kept connection when the table is full. */
-  private closeOldestIdle(): boolean {
+  closeOldestIdle(): boolean {
     for (const session of this.all) {
       if (!session.idle) continue
       session.closeNow()

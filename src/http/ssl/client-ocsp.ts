@@ -4,9 +4,7 @@
 import { createHash } from 'node:crypto'
 import { ERR } from '../../log/error-log.ts'
 import type { TlsContext } from '../../net/openssl/context.ts'
-import { openssl } from '../../net/openssl/library.ts'
-import { derOf } from '../../net/openssl/memory.ts'
-import { GOOD, responderOf, REVOKED } from '../../net/openssl/ocsp.ts'
+import { GOOD, responderOf, REVOKED, verifiedChain } from '../../net/openssl/ocsp.ts'
 import type { TlsConnection } from '../../net/tls.ts'
 import type { KeyTable } from '../../zone/key-table.ts'
 import type { LocationResolver } from '../resolver.ts'
@@ -38,11 +36,15 @@ export class ClientOcsp {
 
   /** Calls `done` later, with what is wrong with the client's certificate; '' for nothing. */
   validate(connection: TlsConnection, context: TlsContext, log: Log, done: (fault: string) => void): void {
-    const chain = verifiedChain(connection)
+    const chain = verifiedChain(context, connection.pointer)
     void this.check(chain, context, log).then(done)
   }
 
   private async check(chain: readonly Buffer[], context: TlsContext, log: Log): Promise<string> {
+    if (chain.length === 0) {
+      log(ERR, 'X509_verify_cert() failed while requesting certificate status')
+      return 'certificate status request failed'
+    }
     const last = this.conf.leafOnly ? Math.min(1, chain.length - 1) : chain.length - 1
     for (let i = 0; i < last; i++) {
       try {
@@ -110,15 +112,4 @@ export class ClientOcsp {
     }
     cache.unlock()
   }
-}
-
-/** From the client's certificate to a root we trust, in DER. */
-function verifiedChain(connection: TlsConnection): readonly Buffer[] {
-  const o = openssl()
-  const { pointer } = connection
-  const chain = pointer === 0n ? 0n : o.SSL_get0_verified_chain(pointer)
-  if (chain === 0n) return []
-  const certificates: Buffer[] = []
-  for (let i = 0; i < o.OPENSSL_sk_num(chain); i++) certificates.push(derOf(o.i2d_X509, o.OPENSSL_sk_value(chain, i)))
-  return certificates
 }

@@ -8,6 +8,7 @@ import type { VerifyFault } from '../../net/openssl/negotiated.ts'
 import type { TlsConnection } from '../../net/tls.ts'
 import type { HttpRequest } from '../request.ts'
 import type { ServerRuntime } from '../runtime.ts'
+import type { ServerTls } from './server-tls.ts'
 
 export class ClientTls {
   /** null while its settings are being looked for. */
@@ -54,6 +55,11 @@ export class ClientTls {
  *  UNABLE_TO_VERIFY_LEAF_SIGNATURE. */
 const WITHOUT_CA = new Set([18, 19, 20, 21])
 
+/** Is a client refused for what is wrong with its certificate? */
+export function isRefused(verify: ServerTls['verify'], fault: VerifyFault | null): fault is VerifyFault {
+  return fault !== null && verify !== 'off' && (verify !== 'optional_no_ca' || !WITHOUT_CA.has(fault.code))
+}
+
 /** The status that a request is refused with on a TLS port, 0 for none. `tls` null: it came in plain text. */
 export function tlsRefusal(r: HttpRequest, tls: ClientTls | null): number {
   if (tls === null) {
@@ -68,7 +74,7 @@ export function tlsRefusal(r: HttpRequest, tls: ClientTls | null): number {
     return 421
   }
   const { fault } = tls
-  if (fault !== null && (verify !== 'optional_no_ca' || !WITHOUT_CA.has(fault.code))) {
+  if (isRefused(verify, fault)) {
     const why = fault.code === 0 ? fault.reason : `(${fault.code}:${fault.reason})`
     r.log(INFO, `client SSL certificate verify error: ${why} while reading client request headers`)
     return 495

@@ -70,10 +70,10 @@ export function serverContext(
     }
     if (conf.ssl_ecdh_curve !== 'auto') context.setCurves(conf.ssl_ecdh_curve)
     context.setSessionTimeout(conf.ssl_session_timeout)
-    context.setSessionIdContext(sessionId(conf, certificates, read))
+    context.setSessionIdContext(sessionId(conf, certificates, protocols, read))
     if (conf.ssl_early_data) context.setEarlyData(16384)
     // Where nothing is expected inside, clients are not asked.
-    if (protocols.length > 0) chooseProtocol(context, protocols)
+    if (protocols.length > 0) chooseProtocol(context, protocols, protocols === HTTP_PROTOCOLS)
     runCommands(context, conf.ssl_conf_command, passwords, read)
     if (conf.ssl_certificate_compression) context.compressCertificates()
     return { context, certificates }
@@ -221,15 +221,25 @@ function runCommands(
   if (others.length > 0) context.run(others)
 }
 
-/** A session may be resumed where the same certificates are shown and the same authorities asked for, and nowhere else. */
-function sessionId(conf: SslConf, certificates: readonly ShownCertificate[], read: Read): Buffer {
-  const hash = createHash('sha256').update('HTTP')
+/** A session may be resumed where the same certificates are shown, and clients' are judged in the same way, and nowhere else:
+ *  what was found of a client's certificate is a part of the session, and nobody looks at it again. */
+function sessionId(
+  conf: SslConf,
+  certificates: readonly ShownCertificate[],
+  protocols: readonly string[],
+  read: Read,
+): Buffer {
+  const hash = createHash('sha256').update(protocols === HTTP_PROTOCOLS ? 'HTTP' : 'STREAM')
   const variable = conf.ssl_certificate.some(({ name }) => name.constant === null)
   // Certificates that variables name are known by their names.
   if (variable) for (const { name } of conf.ssl_certificate) hash.update(name.text, 'latin1')
   else for (const { chain } of certificates) hash.update(chain[0]!)
-  if (conf.ssl_client_certificate !== null && conf.ssl_verify_client !== 'off') {
-    hash.update(read(conf.ssl_client_certificate).text, 'latin1')
+  if (conf.ssl_verify_client !== 'off') {
+    for (const path of [conf.ssl_client_certificate, conf.ssl_trusted_certificate, conf.ssl_crl]) {
+      const text = path === null ? '' : read(path).text
+      hash.update(`\n${path === null} ${text.length}\n`).update(text, 'latin1')
+    }
+    hash.update(JSON.stringify([conf.ssl_verify_depth, conf.ssl_conf_command]))
   }
   return hash.digest()
 }

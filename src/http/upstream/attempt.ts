@@ -1,5 +1,7 @@
 // What became of a request at one peer: the raw material of $upstream_addr, $upstream_status and their relatives.
 
+import { monotonic } from '../../lib/clock.ts'
+
 export class Attempt {
   /** The peer's name, or the group's when no peer was live. */
   readonly addr: string
@@ -20,10 +22,10 @@ export class Attempt {
   constructor(addr: string, redirected: boolean) {
     this.addr = addr
     this.redirected = redirected
-    this.startedAt = performance.now()
+    this.startedAt = monotonic()
   }
 
   get elapsed(): number {
-    return Math.max(0, Math.round(performance.now() - this.startedAt))
+    return Math.max(0, Math.round(monotonic() - this.startedAt))
   }
 }

@@ -48,11 +48,13 @@ export class Bind {
   }
 }
 
-/** `192.0.2.1`, `192.0.2.1:80`, `::1`, `[::1]`, `[::1]:80`; port 0: any. */
+/** `192.0.2.1`, `192.0.2.1:80`, `::1`, `[::1]`, `[::1]:80`; the port of the answer is 0 where none is named. */
 export function parseLocal(text: string): LocalAddress | null {
   if (isIP(text) !== 0) return { text, host: text, port: 0 }
-  const [, bracketed, plain, port = '0'] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(text) ?? []
+  const [, bracketed, plain, port] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(text) ?? []
   const host = bracketed ?? plain ?? ''
   const rightKind = bracketed === undefined ? isIP(host) === 4 : isIP(host) === 6
-  return rightKind && Number(port) < 65536 ? { text, host, port: Number(port) } : null
+  if (!rightKind) return null
+  if (port === undefined) return { text, host, port: 0 }
+  return Number(port) > 0 && Number(port) < 65536 ? { text, host, port: Number(port) } : null
 }

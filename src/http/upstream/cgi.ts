@@ -16,8 +16,9 @@ class CgiReader {
   plain = false
 }
 
-/** Puts a head that was read on the exchange; false with `x.problem` set where it cannot be a final one. */
-export function takeCgiHead(x: Exchange, head: ResponseHead): boolean {
+/** Puts a head that was read on the exchange; false with `x.problem` set where it cannot be a final one. Within records
+ *  there is nothing that could be switched to another protocol. */
+export function takeCgiHead(x: Exchange, head: ResponseHead, mayUpgrade: boolean): boolean {
   x.status = head.code
   x.statusText = head.statusText
   x.contentLength = head.contentLength
@@ -25,9 +26,9 @@ export function takeCgiHead(x: Exchange, head: ResponseHead): boolean {
   x.values = head.values
   x.chunked = false
   x.reusable = false
-  x.upgrade = head.code === 101 && x.r.parent === null && x.r.head.upgrade
+  x.upgrade = mayUpgrade && head.code === 101 && x.r.parent === null && x.r.head.upgrade
   if (head.code >= 200 || x.upgrade) return true
-  x.problem = `upstream sent invalid status "${head.statusText}"`
+  x.problem = `upstream sent invalid status "${head.statusText || head.code}"`
   return false
 }
 
@@ -45,7 +46,7 @@ export const cgi: Omit<UpstreamProtocol, 'scheme' | 'requestHead'> = {
       x.problem = reader.head.error
       return taken
     }
-    return taken === 0 || takeCgiHead(x, reader.head) ? taken : -1
+    return taken === 0 || takeCgiHead(x, reader.head, true) ? taken : -1
   },
 
   beginBody(x: Exchange): void {

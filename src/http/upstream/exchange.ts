@@ -8,161 +8,48 @@
 //
 // Nothing here is allocated per event; the connection, its timer and its parser outlive the exchange.
 
-import { errorText } from '../../lib/errno.ts'
-import { CRIT, ERR, INFO, WARN } from '../../log/error-log.ts'
+import { ERR, INFO, WARN } from '../../log/error-log.ts'
 import type { LocalAddress } from '../../net/connection.ts'
 import { PeerConnection } from '../../upstream/peer-connection.ts'
 import type { PeerUser } from '../../upstream/peer-connection.ts'
-import { Choice, FAILED, PASSED_ON, SUCCEEDED } from '../../upstream/group.ts'
+import { FAILED, PASSED_ON, SUCCEEDED } from '../../upstream/group.ts'
 import type { Group } from '../../upstream/group.ts'
 import type { Peer } from '../../upstream/peer.ts'
-import type { PeerTls } from '../../upstream/peer-tls.ts'
-import { opensslText } from '../../net/tls-errors.ts'
 import { Slot } from '../module.ts'
-import type { Value } from '../module.ts'
 import { EMPTY, FLUSH, respondSpecial } from '../output.ts'
 import type { Source } from '../output.ts'
 import type { Asked, HttpRequest } from '../request.ts'
-import type { Producer, ResponseBuffer } from '../response-buffer.ts'
+import type { Producer } from '../response-buffer.ts'
 import { Attempt } from './attempt.ts'
+import { connectionLost } from './connection-lost.ts'
+import { ASKING, CONNECTING, ExchangeState, OVER, PREPARING, RELAYING, TUNNELLING } from './exchange-state.ts'
 import type { UpstreamProtocol } from './protocol.ts'
 import { QueueStay } from './queueing.ts'
 import { continueBody, endOfBody, readHead, relayBody } from './relay.ts'
 import { mayRetry, statusOf } from './retry.ts'
-import type { ReadRate } from './read-rate.ts'
-import { askCache, type CacheLookup } from '../cache/lookup.ts'
+import { askCache } from '../cache/lookup.ts'
 import { continueSending, sendRequest } from './sending.ts'
 import { ERROR, HTTP_403, HTTP_404, NO_LIVE, TIMEOUT } from './settings.ts'
 import type { UpstreamSettings } from './settings.ts'
-import type { CachedResponse } from '../cache/stored-response.ts'
-import type { StoredResponse } from './store.ts'
-import type { StreamedBody } from './streamed-body.ts'
 import { openTunnel } from './tunnel.ts'
-
-// States.
-export const PREPARING = 0
-export const CONNECTING = 1
-/** The request is on its way, or its response has not begun. */
-export const ASKING = 2
-export const RELAYING = 3
-export const TUNNELLING = 4
-export const OVER = 5
 
 const TIMED_OUT = '(110: Connection timed out)'
 
-const NO_NAMES: readonly string[] = []
-
 export const upstreamSlot = new Slot<Exchange>()
 
-export class Exchange implements PeerUser, Source, Producer, Asked {
+export class Exchange extends ExchangeState implements PeerUser, Source, Producer, Asked {
   readonly needsClient = true
-  readonly r: HttpRequest
-  readonly protocol: UpstreamProtocol
-  readonly settings: UpstreamSettings
-  /** The protocol's own configuration, and for the pool: whose connections may be shared. */
-  readonly conf: unknown
-  readonly group: Group
-  readonly choice: Choice
   /** In the group's queue; null where there is none. */
   private readonly stay: QueueStay | null
-  /** ms the next attempt has waited there. */
-  queueMs = -1
-  state = PREPARING
-
-  // The request.
-  /** What is asked of the upstream, for its request line and for logs. */
-  uri = ''
-  method: string
-  /** Made at the first attempt: the head, and behind it what proxy_set_body says. */
-  head: string | null = null
-  /** Does the client's body follow the head, and how far has it gone? */
-  sendsBody = false
-  bodyAt = 0
-  streamed: StreamedBody | null = null
-  /** What proxy_set_body says, where it is not a part of the head. */
-  ownBody: Buffer | null = null
-  bodySent = false
-  requestSent = false
-
-  // The connection.
-  /** How TLS is spoken on it; null: in plain text. */
-  tls: PeerTls | null = null
-  /** Its name, where that is to be found anew for each peer ($upstream_last_server_name). */
-  tlsName: Value | null = null
-  link: PeerConnection | null = null
-  /** It had carried other requests before. */
-  cached = false
-  attempts: Attempt[]
-  attempt: Attempt | null = null
-  /** When it began to choose, for proxy_next_upstream_timeout. */
-  startedAt: number
-
-  /** What the cache has for the request; null: it has nothing to do with it. */
-  cache: CacheLookup | null = null
   private cacheAsked = false
 
-  // The response's head, as the protocol has found it.
-  problem = ''
-  status = 0
-  statusText = ''
-  names: readonly string[] = NO_NAMES
-  values: readonly string[] = NO_NAMES
-  contentLength = -1
-  chunked = false
-  reusable = false
-  upgrade = false
-  interims = 0
-  /** Bytes of 103 heads so far. */
-  hintsLength = 0
-  /** Response bytes received while the head is not complete. */
-  partial: Buffer | null = null
-
-  // The response's body.
-  buffering: boolean
-  buffer: ResponseBuffer | null = null
-  /** What is being read came with the head, and is not buffered. */
-  preread = false
-  bodyLeft = -1
-  bodyDone = false
-  /** Behind it, names and values in turn. */
-  trailers: readonly string[] = NO_NAMES
-  /** It is kept as a file, too. */
-  stored: StoredResponse | CachedResponse | null = null
-  /** How fast it may be read, null for no limit. */
-  readRate: ReadRate | null = null
-  /** The client does not take more. */
-  held = false
-  /** A piece found in the chunk at hand that has not gone on yet: so that the last one is known to be the last. */
-  chunk: Buffer | null = null
-  pieceStart = 0
-  pieceEnd = 0
-
   constructor(r: HttpRequest, protocol: UpstreamProtocol, settings: UpstreamSettings, conf: unknown, group: Group) {
-    this.r = r
-    this.protocol = protocol
-    this.settings = settings
-    this.conf = conf
-    this.group = group
-    const key = group.key === null ? '' : group.key.get(r)
-    this.choice = new Choice(group, r.clientAddress, settings.nextUpstreamTries, key)
+    super(r, protocol, settings, conf, group, upstreamSlot.get(r)?.attempts ?? [])
     if (group.sticky !== null) this.choice.hint = group.sticky.hint(r)
     this.stay = group.queue === null ? null : new QueueStay(this, group.queue)
-    this.method = r.method
-    this.buffering = settings.buffering
-    this.startedAt = performance.now()
-    const before = upstreamSlot.get(r)
-    this.attempts = before === null ? [] : before.attempts
     upstreamSlot.set(r, this)
     r.source = this
     r.asked = this
-  }
-
-  /** The parser of the connection in use. */
-  get reader(): unknown {
-    return this.link!.reader
-  }
-  set reader(parser: unknown) {
-    this.link!.reader = parser
   }
 
   // ── choosing and connecting ──────────────────────────────────────────────────────────────────────────────────────
@@ -275,35 +162,8 @@ export class Exchange implements PeerUser, Source, Producer, Asked {
 
   onClose(error: NodeJS.ErrnoException | null): void {
     if (this.state === OVER) return
-    if (error === null) {
-      this.onEnd()
-      return
-    }
-    if (this.state === CONNECTING && this.link?.handshaking === true) {
-      const text = opensslText(error)
-      const why =
-        text !== null ? `SSL_do_handshake() failed (SSL: ${text})` : error.code === undefined ? error.message : ''
-      this.log(ERR, `${why === '' ? `recv() failed (${errorText(error)})` : why} while ${this.action()}`)
-      this.failed(ERROR)
-    } else if (error.syscall === 'bind') {
-      this.log(CRIT, `bind(${this.link?.local?.text}) failed (${errorText(error)}) while ${this.action()}`)
-      this.finalize(500)
-    } else if (this.state === CONNECTING) {
-      const { name } = this.choice.peer!
-      const unix = name.startsWith('unix:')
-      const level = error.code === 'ECONNREFUSED' || !unix ? ERR : CRIT
-      this.log(level, `connect()${unix ? ` to ${name}` : ''} failed (${errorText(error)}) while ${this.action()}`)
-      this.failed(ERROR)
-    } else if (this.state === RELAYING) {
-      this.log(ERR, `recv() failed (${errorText(error)}) while ${this.action()}`)
-      this.cut()
-    } else {
-      if (!this.stale()) {
-        const call = error.code === 'EPIPE' ? 'send' : 'recv'
-        this.log(ERR, `${call}() failed (${errorText(error)}) while ${this.action()}`)
-      }
-      this.failed(ERROR)
-    }
+    if (error === null) this.onEnd()
+    else connectionLost(this, error)
   }
 
   onTimeout(): void {
@@ -330,7 +190,7 @@ export class Exchange implements PeerUser, Source, Producer, Asked {
   // ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** An idle connection that the peer was about to close: says nothing about the peer. */
-  private stale(): boolean {
+  stale(): boolean {
     return this.cached && this.attempt!.bytesReceived === 0
   }
 
@@ -396,7 +256,7 @@ export class Exchange implements PeerUser, Source, Producer, Asked {
   private over(keep: boolean): void {
     if (this.state === OVER) return
     this.state = OVER
-    const { link, attempt } = this
+    const { attempt } = this
     if (attempt !== null && attempt.responseMs < 0) attempt.responseMs = attempt.elapsed
     this.settleCounts()
     const { peer } = this.choice
@@ -406,14 +266,17 @@ export class Exchange implements PeerUser, Source, Producer, Asked {
     if (this.readRate !== null) this.readRate.stop()
     if (this.stored !== null) this.stored.discard()
     if (this.cache !== null) this.cache.free()
-    if (link === null) return
-    const pool = this.group.keepalive
-    if (!keep || pool === null) this.closeLink()
-    else {
-      this.settleCounts()
-      this.link = null
-      pool.put(link, this.conf)
-    }
+    if (keep) this.giveBack()
+    this.closeLink()
+  }
+
+  /** The connection is through with the request, even if the exchange is not. */
+  giveBack(): void {
+    const { link, group } = this
+    if (link === null || group.keepalive === null) return
+    this.settleCounts()
+    this.link = null
+    group.keepalive.put(link, this.conf)
   }
 
   private closeLink(): void {

@@ -5,11 +5,11 @@ import type { ByteRange } from '../range.ts'
 import { BodyStage, EMPTY, LAST } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
 
-/** Has the range that is asked for weighed, unless the response is not one to be cut. */
-export function forceRanges(r: HttpRequest): void {
+/** Has the range that is asked for weighed, unless the response is not one to be cut. `max`: what max_ranges says. */
+export function forceRanges(r: HttpRequest, max: number): void {
   if (r.status !== 200 || r.contentLength < 0) return
   dropAcceptRanges(r)
-  r.rangesMax = 1
+  r.rangesMax = Math.min(1, max)
 }
 
 function dropAcceptRanges(r: HttpRequest): void {

@@ -68,7 +68,7 @@ export interface GatewayPass {
 
 export function passDirective(): Directive<GatewayPass | null> {
   return {
-    in: LOCATION | IF_IN_LOCATION | LIMIT_EXCEPT,
+    in: LOCATION | IF_IN_LOCATION,
     args: [1, 1],
     default: null,
     inheritedBy: IF_IN_LOCATION | LIMIT_EXCEPT,
@@ -139,8 +139,8 @@ export function compileGateway(
 
 /** The cache asks for what is good for others, too: not with the client's conditions and ranges. */
 function compileParams({ encode }: Gateway, texts: readonly ParamText[], caches: boolean, at: LocationBuilder): Params {
-  const params = new Params(texts, at, encode)
-  if (caches) params.caching = new Params([...texts, ...conditionParams(texts)], at, encode)
+  const params = new Params(texts, [], at, encode)
+  if (caches) params.caching = new Params(texts, conditionParams(texts), at, encode)
   return params
 }
 
@@ -190,7 +190,7 @@ function exchange(
   group: Group,
   tlsHost: string,
 ): number {
-  const x = new Exchange(r, protocol, conf.settings, conf, group)
+  const x = new Exchange(r, tlsHost === '' ? protocol : (protocol.overTls ?? protocol), conf.settings, conf, group)
   if (tlsHost !== '') {
     const settings = peerTlsFor(r, conf.tls!)
     if (settings === null) return 500

@@ -20,7 +20,8 @@ export function groupOf(url: UpstreamUrl, groups: Registry<Group>, at: Site): Gr
   }
   const known = groups.get(url.text)
   if (known !== null) return known
-  const group = new Group(url.unix ? `unix:${url.host}` : url.text, peersOf(url, {}, at))
+  // A name that is not found is told without its port.
+  const group = new Group(url.unix ? `unix:${url.host}` : url.text, peersOf({ ...url, portText: '' }, {}, at))
   groups.set(url.text, group)
   return group
 }

@@ -24,7 +24,7 @@ export interface ProbeSettings {
   readonly keepaliveMs: number
 }
 
-const LIMITS: HeadLimits = {
+export const LIMITS: HeadLimits = {
   lineMax: 8192,
   fieldMax: 32768,
   headMax: 32768,

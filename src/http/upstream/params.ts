@@ -50,12 +50,13 @@ export class Params {
   /** The same for requests whose responses are going to be kept. */
   caching: Params | null = null
 
-  constructor(texts: readonly ParamText[], at: LocationBuilder, encode: EncodePair) {
+  /** @param conditions behind everything else that is set here */
+  constructor(texts: readonly ParamText[], conditions: readonly ParamText[], at: LocationBuilder, encode: EncodePair) {
     this.encode = encode
     const params: Param[] = []
     let constants = ''
     const host = texts.some(({ name }) => name.toUpperCase() === HOST.name)
-    for (const { name, template, ifNotEmpty } of host ? texts : [...texts, HOST]) {
+    for (const { name, template, ifNotEmpty } of [...texts, ...(host ? [] : [HOST]), ...conditions]) {
       const value = at.value(template)
       if (name.startsWith('HTTP_') && name.length > 5) {
         this.own.add(name.slice(5).toLowerCase())

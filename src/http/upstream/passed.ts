@@ -1,7 +1,8 @@
-// What a location with `proxy_pass` or `grpc_pass` has told of itself: for health checks, which ask the same servers in the same way.
+// What a location with `proxy_pass`, `grpc_pass`, `fastcgi_pass` and their like has told of itself: for health checks, which ask the same servers in the same way.
 
 import type { Scope } from '../../config/directive.ts'
 import type { Group } from '../../upstream/group.ts'
+import type { GatewayQuestion } from './gateway-check.ts'
 import type { PeerTls } from '../../upstream/peer-tls.ts'
 
 export interface Passed {
@@ -15,6 +16,8 @@ export interface Passed {
   /** Fields that are set and not made from the request, in lower case and without those of a connection. */
   readonly fields: readonly (readonly [name: string, value: string])[]
   readonly http2: boolean
+  /** How it is asked in another protocol than HTTP; absent: in HTTP. */
+  readonly gateway?: GatewayQuestion
   readonly connectTimeout: number
   readonly readTimeout: number
 }

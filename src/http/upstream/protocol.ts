@@ -7,6 +7,8 @@ import type { Exchange } from './exchange.ts'
 export interface UpstreamProtocol {
   /** `http://`, `fastcgi://`: what logs put in front of the peer. */
   readonly scheme: string
+  /** The same over TLS: `suwsgi://`. */
+  readonly overTls?: UpstreamProtocol
   /** The request up to its body, as latin1 text; made once and sent again to the next peer. */
   requestHead(x: Exchange): string
   /** Does it name the peer, and is to be made anew for each? */

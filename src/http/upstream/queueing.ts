@@ -62,7 +62,7 @@ export class QueueStay implements QueueUser {
     const { x } = this
     x.queueMs = this.waited
     // What was waited here is nobody's fault.
-    x.startedAt = performance.now()
+    x.startedAt = Math.floor(performance.now())
     if (this.state === WAITS_FOR_TURN) {
       this.state = INSIDE
       x.connect()

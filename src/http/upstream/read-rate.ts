@@ -6,7 +6,7 @@ import { parseSize } from '../../config/units.ts'
 import { ERR } from '../../log/error-log.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import type { Value } from '../module.ts'
-import { OVER } from './exchange.ts'
+import { OVER } from './exchange-state.ts'
 import type { Exchange } from './exchange.ts'
 import { endOfBody, relayBody } from './relay.ts'
 

@@ -7,7 +7,7 @@ import { interceptsError } from '../error-page.ts'
 import { accelRedirect } from '../internal-redirect.ts'
 import { ResponseBuffer } from '../response-buffer.ts'
 import { setRate } from '../access/limit-rate.ts'
-import { OVER, RELAYING } from './exchange.ts'
+import { OVER, RELAYING } from './exchange-state.ts'
 import type { Exchange } from './exchange.ts'
 import { forceRanges, RangeStage } from './force-ranges.ts'
 import { readRateOf } from './read-rate.ts'
@@ -63,6 +63,8 @@ function headComplete(x: Exchange, chunk: Buffer, at: number): void {
   attempt.headerMs = attempt.elapsed
   const why = x.status >= 300 ? reasonOf(x.status) : 0
   if (why !== 0 && mayPassOn(x, why)) {
+    // memcached's `END` is all there is to read.
+    if (x.protocol.pageless === true && x.reusable && at === chunk.length) x.giveBack()
     x.failed(why)
     return
   }
@@ -88,11 +90,11 @@ function headComplete(x: Exchange, chunk: Buffer, at: number): void {
     x.choice.headCame(attempt.headerMs)
     if (x.group.sticky !== null) x.group.sticky.answered(r, peer)
   }
-  const redirect = (x.settings.ignoreHeaders & IGNORE_ACCEL_REDIRECT) === 0 ? valueOf(x, 'x-accel-redirect') : ''
+  const redirect = (x.settings.ignoreHeaders & IGNORE_ACCEL_REDIRECT) === 0 ? x.names.indexOf('x-accel-redirect') : -1
   x.protocol.passHead(x)
-  if (redirect !== '') {
+  if (redirect !== -1) {
     x.letGo()
-    accelRedirect(r, redirect)
+    accelRedirect(r, x.values[redirect]!)
     return
   }
   if (x.status === 101 && x.upgrade) {
@@ -105,7 +107,7 @@ function headComplete(x: Exchange, chunk: Buffer, at: number): void {
 /** The head goes to the client, and the body begins. */
 function begin(x: Exchange, chunk: Buffer, at: number): void {
   const { r, settings } = x
-  if (settings.forceRanges) forceRanges(r)
+  if (settings.forceRanges) forceRanges(r, settings.maxRanges)
   // nginx's rule: what is not buffered leaves as it comes.
   if (!x.buffering) setRate(r, 0)
   store(x)
@@ -114,6 +116,8 @@ function begin(x: Exchange, chunk: Buffer, at: number): void {
     x.letGo()
     return
   }
+  // A filter has given up on it.
+  if (x.state === OVER) return
   if (r.range !== null && x.status === 200) new RangeStage(r.range.ranges[0]!).enter(r)
   if (settings.passTrailers && mayHaveTrailers(x)) r.trailers = new PassedTrailers(x, r.trailers)
   relay(x, chunk, at)
@@ -131,12 +135,6 @@ function store(x: Exchange): void {
   else if (x.cache !== null && x.buffering) x.stored = x.cache.storing()
 }
 
-/** The first field of that name, '' if there is none. */
-function valueOf(x: Exchange, name: string): string {
-  const at = x.names.indexOf(name)
-  return at === -1 ? '' : x.values[at]!
-}
-
 function keepChallenges(x: Exchange): void {
   for (let i = 0; i < x.names.length; i++) {
     if (x.names[i] === 'www-authenticate') x.r.addHeader('WWW-Authenticate', x.values[i]!)
@@ -150,9 +148,13 @@ function relay(x: Exchange, chunk: Buffer, at: number): void {
   r.action = 'sending to client'
   if (x.buffering && x.settings.limitRate !== null) x.readRate = readRateOf(x, x.settings.limitRate)
   if (x.bodyDone || (r.bodiless && x.stored === null)) {
-    if (r.method !== 'HEAD') x.attempt!.responseLength += chunk.length - at
+    // nginx looks no further than the head of what it knows to have no body: by the method, or by a status that is its own to write.
+    const looksOn = r.method !== 'HEAD' && (!r.bodiless || x.statusText !== '')
+    if (looksOn) x.attempt!.responseLength += chunk.length - at
     // A body the client does not want (HEAD made GET by proxy_method) is not read to its end.
-    if (x.bodyDone && !r.bodiless) overrun(x, chunk, at)
+    x.preread = !x.buffering
+    if (looksOn && x.bodyDone && x.method !== 'HEAD') overrun(x, chunk, at)
+    x.preread = false
     finishStored(x)
     x.complete(!x.bodyDone || at < chunk.length)
     r.out.write(r, EMPTY, LAST)

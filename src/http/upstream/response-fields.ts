@@ -25,6 +25,8 @@ const ETAG = 11
 const ACCEL_LIMIT_RATE = 12
 const ACCEL_CHARSET = 13
 const EXPIRES = 14
+const STATUS = 15
+const ACCEL_REDIRECT = 16
 
 /** Of those only the first is heard (ngx_http_upstream_process_header_line). */
 const SINGLE =
@@ -35,7 +37,9 @@ const SINGLE =
   (1 << DATE) |
   (1 << LAST_MODIFIED) |
   (1 << ETAG) |
-  (1 << EXPIRES)
+  (1 << EXPIRES) |
+  (1 << STATUS) |
+  (1 << ACCEL_REDIRECT)
 
 /** With any of the above: seen by us, not by the client. */
 const HIDDEN = 64
@@ -59,6 +63,8 @@ const ACTIONS: Readonly<Record<string, number>> = {
   'last-modified': LAST_MODIFIED,
   etag: ETAG,
   expires: EXPIRES,
+  status: STATUS,
+  'x-accel-redirect': ACCEL_REDIRECT,
 }
 
 export type FieldActions = ReadonlyMap<string, number>
@@ -104,7 +110,7 @@ export function passFields(
   head.names = []
   head.values = []
   r.status = x.status
-  r.statusLine = isStandard(x.status, x.statusText) ? '' : x.statusText
+  r.statusLine = x.status !== 204 && isStandard(x.status, x.statusText) ? '' : x.statusText
   r.contentLength = x.chunked ? -1 : x.contentLength
   let seen = 0
   for (let i = 0; i < x.names.length; i++) {

@@ -1,5 +1,6 @@
 // When a failed attempt is followed by another (ngx_http_upstream_next, proxy_next_upstream).
 
+import { monotonic } from '../../lib/clock.ts'
 import type { Exchange } from './exchange.ts'
 import {
   HTTP_403,
@@ -72,7 +73,7 @@ function permitted(x: Exchange, why: number): boolean {
   if ((nextUpstream & wanted) !== wanted) return false
   // What has been streamed is gone.
   if (x.requestSent && x.streamed !== null) return false
-  return nextUpstreamTimeout === 0 || performance.now() - x.startedAt < nextUpstreamTimeout
+  return nextUpstreamTimeout === 0 || monotonic() - x.startedAt < nextUpstreamTimeout
 }
 
 /** nginx's idea of it: what must not be repeated unasked. */

@@ -4,7 +4,7 @@
 import { failureText } from '../../lib/errno.ts'
 import { CRIT } from '../../log/error-log.ts'
 import { EMPTY } from '../output.ts'
-import { ASKING, OVER } from './exchange.ts'
+import { ASKING, OVER } from './exchange-state.ts'
 import type { Exchange } from './exchange.ts'
 
 const PIECE = 65536

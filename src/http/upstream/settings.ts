@@ -1,11 +1,14 @@
 // The directives that every kind of upstream has under its own prefix (proxy_, fastcgi_, uwsgi_, scgi_), and what they
 // come to for one location.
 
-import type { Directive, Site } from '../../config/directive.ts'
+import type { Directive, Scope, Site } from '../../config/directive.ts'
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
-import { accepted, bitmask, buffers, flag, list, number, size, template, time } from '../../config/values.ts'
+import { Template } from '../../config/template.ts'
+import { parseSize } from '../../config/units.ts'
+import { accepted, bitmask, buffers, flag, list, number, one, size, time } from '../../config/values.ts'
 import type { Buffers } from '../../config/values.ts'
 import type { HeadLimits } from '../../codec/h1/head.ts'
+import { fileSending } from '../files/send-file.ts'
 import type { LocationBuilder, Value } from '../module.ts'
 import type { BufferLimits } from '../response-buffer.ts'
 import { Bind, bindDirective } from './bind.ts'
@@ -43,6 +46,13 @@ export const NEXT_UPSTREAM: Readonly<Record<string, number>> = {
   http_429: HTTP_429,
   updating: UPDATING,
   off: OFF,
+}
+
+/** Only who passes on HTTP knows gateways behind it, and only who caches updates (ngx_http_fastcgi_next_upstream_masks). */
+export function nextUpstreamWords(prefix: string): Readonly<Record<string, number>> {
+  const { http_502: _badGateway, http_504: _gatewayTimeout, ...ofGateways } = NEXT_UPSTREAM
+  const { updating: _updating, ...ofGrpc } = NEXT_UPSTREAM
+  return prefix === 'proxy' ? NEXT_UPSTREAM : prefix === 'grpc' ? ofGrpc : ofGateways
 }
 
 // Fields of a response the server would act on (proxy_ignore_headers), as bits.
@@ -85,7 +95,10 @@ const common = {
   send_timeout: time(anywhere, 60_000),
   read_timeout: time(anywhere, 60_000),
   intercept_errors: flag(anywhere, false),
-  limit_rate: template(anywhere, null),
+  limit_rate: one<Template | null>(anywhere, null, (word, at) => {
+    if (!word.includes('$') && parseSize(word) === null) at.fail(`"${at.name}" directive invalid value`)
+    return Template.parse(word, at)
+  }),
   force_ranges: flag(anywhere, false),
   store: storeDirective,
   store_access: storeAccessDirective,
@@ -114,6 +127,7 @@ type Prefixed<P extends string> = { readonly [K in keyof Common as `${P}_${K}`]:
 export function upstreamDirectives<const P extends string>(prefix: P): Prefixed<P> {
   const all: Record<string, Directive<any>> = { [`${prefix}_temp_path`]: tempPath }
   for (const [name, directive] of Object.entries(common)) all[`${prefix}_${name}`] = directive
+  all[`${prefix}_next_upstream`] = bitmask(anywhere, nextUpstreamWords(prefix), ERROR | TIMEOUT)
   return all as unknown as Prefixed<P>
 }
 
@@ -123,7 +137,7 @@ const tempPath: Directive<string | null> = {
   args: [1, 4],
   default: null,
   parse([path, ...levels], at: Site) {
-    for (const level of levels) if (!/^[1-9]$/.test(level)) at.fail(`invalid value "${level}"`)
+    for (const level of levels) if (!/^0*[1-9]\d*$/.test(level)) at.fail(`"${at.name}" directive invalid value`)
     return at.prefixPath(path!)
   },
 }
@@ -144,6 +158,8 @@ export interface UpstreamSettings {
   /** Bytes a second a response is read at; null: without limit. */
   readonly limitRate: Value | null
   readonly forceRanges: boolean
+  /** Of which no more than one is given here. */
+  readonly maxRanges: number
   /** Null: responses are not stored. */
   readonly store: StoreConf | null
   /** Do trailers go on, both ways? */
@@ -193,6 +209,7 @@ export function upstreamSettings(
     interceptErrors: get('intercept_errors'),
     limitRate: limitRate === null ? null : at.value(limitRate),
     forceRanges: get('force_ranges'),
+    maxRanges: fileSending(at).maxRanges,
     store:
       store === 'off' ? null : { path: store === 'on' ? null : at.value(store), access: get('store_access'), tempPath },
     passTrailers: conf[`${prefix}_pass_trailers`] === true,
@@ -225,8 +242,9 @@ function bufferLimits(prefix: string, get: Get, at: LocationBuilder, tempPath: s
   const writeSize = get('temp_file_write_size') ?? 2 * most
   const each = `the maximum of the value of "${prefix}_buffer_size" and one of the "${prefix}_buffers"`
   const refuse = (name: string, problem: string): void => {
-    const site = at.site(`${prefix}_${name}`) ?? at.site(`${prefix}_buffers`) ?? at.site(`${prefix}_buffer_size`)
-    if (site !== null) site.fail(problem)
+    for (let scope: Scope | null = at.scope; scope !== null; scope = scope.parent) {
+      for (const directive of [name, 'buffers', 'buffer_size']) scope.site(`${prefix}_${directive}`)?.fail(problem)
+    }
     throw new Error(problem)
   }
   if (number < 2) refuse('buffers', `there must be at least 2 "${prefix}_buffers"`)

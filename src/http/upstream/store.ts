@@ -23,6 +23,7 @@ export const storeDirective: Directive<Template | 'on' | 'off'> = {
   default: 'off',
   parse([word], at) {
     if (word === 'on' || word === 'off') return word
+    if (word === '') at.fail('empty path')
     return Template.parse(word!.startsWith('$') ? word! : at.prefixPath(word!), at)
   },
 }

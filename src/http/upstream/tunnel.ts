@@ -8,7 +8,7 @@ import { ERR } from '../../log/error-log.ts'
 import type { Connection, ConnectionHandler } from '../../net/connection.ts'
 import type { PeerConnection, PeerUser } from '../../upstream/peer-connection.ts'
 import { EMPTY, sendHead } from '../output.ts'
-import { TUNNELLING } from './exchange.ts'
+import { TUNNELLING } from './exchange-state.ts'
 import type { Exchange } from './exchange.ts'
 
 /** Takes both connections over; `first` are bytes the upstream has sent behind its head. */

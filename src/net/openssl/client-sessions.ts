@@ -11,7 +11,7 @@ let told = 0n
 
 /** Connections with this context can be told of sessions. */
 export function saveSessions(context: TlsContext): void {
-  if (told === 0n) told = callback(returns('i32', 'pointer', 'pointer'), sessionGiven)
+  if (told === 0n) told = callback(returns('i32', 'pointer', 'pointer'), sessionGiven, 0)
   context.setSessionCache(SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL)
   openssl().SSL_CTX_sess_set_new_cb(context.pointer, told)
 }

@@ -30,6 +30,9 @@ export const SSL_SESS_CACHE_NO_INTERNAL = 0x300n
 
 export const SSL_VERIFY_PEER = 1
 
+export const SSL_SENT_SHUTDOWN = 1
+export const SSL_RECEIVED_SHUTDOWN = 2
+
 // Commands of SSL_ctrl() and SSL_CTX_ctrl(), which most of the API's macros stand for.
 export const SSL_CTRL_MODE = 33
 export const SSL_CTRL_SET_SESS_CACHE_SIZE = 42
@@ -49,6 +52,7 @@ export const SSL_CTRL_GET_NEGOTIATED_GROUP = 134
 /** A group that OpenSSL has no object for: the rest of the number is its code point. */
 export const TLSEXT_NID_UNKNOWN = 0x1000000
 
+export const TLS1_3 = 0x304
 export const TLS1_3_VERSION = 0x304n
 
 export const SSL_TLSEXT_ERR_OK = 0

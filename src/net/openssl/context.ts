@@ -7,9 +7,7 @@ import { fail } from './errors.ts'
 import { callback, cString, openssl, returns } from './library.ts'
 import { reading } from './memory.ts'
 import { readCertificates, readKey, readRevoked, storedKey } from './pem.ts'
-
-/** Contexts nobody refers to any more. */
-const abandoned = new FinalizationRegistry<bigint>(pointer => openssl().SSL_CTX_free(pointer))
+import { freeWith } from './thread-end.ts'
 
 /** Certificates are judged when the handshake is over: none ends it. */
 let judgeLater = 0n
@@ -21,7 +19,7 @@ export class TlsContext {
     const o = openssl()
     this.pointer = o.SSL_CTX_new(o.TLS_method())
     if (this.pointer === 0n) fail('SSL_CTX_new() failed')
-    abandoned.register(this, this.pointer)
+    freeWith(this, this.pointer)
     this.setOptions(
       c.SSL_OP_NO_COMPRESSION |
         c.SSL_OP_NO_TX_CERTIFICATE_COMPRESSION |
@@ -120,7 +118,7 @@ export class TlsContext {
 
   /** A server asks its clients for certificates; the handshake goes on whatever they are. */
   askForCertificates(): void {
-    if (judgeLater === 0n) judgeLater = callback(returns('i32', 'i32', 'pointer'), () => 1)
+    if (judgeLater === 0n) judgeLater = callback(returns('i32', 'i32', 'pointer'), goOn, 0)
     openssl().SSL_CTX_set_verify(this.pointer, c.SSL_VERIFY_PEER, judgeLater)
   }
 
@@ -132,24 +130,27 @@ export class TlsContext {
   trust(text: string, name: string, told: boolean): void {
     const o = openssl()
     const store = o.SSL_CTX_get_cert_store(this.pointer)
+    const certificates = readCertificates(text)
     const names = told ? o.OPENSSL_sk_new_null() : 0n
-    for (const certificate of readCertificates(text)) {
-      const added = o.X509_STORE_add_cert(store, certificate)
+    let refused = false
+    for (const certificate of certificates) {
+      if (o.X509_STORE_add_cert(store, certificate) !== 1) refused = true
       if (told) addName(names, o.X509_get_subject_name(certificate))
       o.X509_free(certificate)
-      if (added !== 1) fail(`X509_STORE_add_cert("${name}") failed`)
     }
     if (told) o.SSL_CTX_set_client_CA_list(this.pointer, names)
+    if (refused) fail(`X509_STORE_add_cert("${name}") failed`)
   }
 
   setRevoked(text: string, name: string): void {
     const o = openssl()
     const store = o.SSL_CTX_get_cert_store(this.pointer)
+    let refused = false
     for (const list of readRevoked(text)) {
-      const added = o.X509_STORE_add_crl(store, list)
+      if (o.X509_STORE_add_crl(store, list) !== 1) refused = true
       o.X509_CRL_free(list)
-      if (added !== 1) fail(`X509_STORE_add_crl("${name}") failed`)
     }
+    if (refused) fail(`X509_STORE_add_crl("${name}") failed`)
     o.X509_STORE_set_flags(store, c.X509_V_FLAG_CRL_CHECK | c.X509_V_FLAG_CRL_CHECK_ALL)
   }
 
@@ -204,6 +205,12 @@ export class TlsContext {
     this.control(c.SSL_CTRL_SET_TLSEXT_TICKET_KEYS, BigInt(copy.length), getRawPointer(copy))
     copy.fill(0)
   }
+}
+
+/** What is wrong stands in the SSL's result; an error left over would be taken for the handshake's own (SSL_get_error). */
+function goOn(): number {
+  openssl().ERR_clear_error()
+  return 1
 }
 
 /** A copy, unless it is among them. */

@@ -41,12 +41,14 @@ const signatures = {
   SSL_read: returns(I, P, B, I),
   SSL_write: returns(I, P, B, I),
   SSL_shutdown: returns(I, P),
+  SSL_set_shutdown: returns('void', P, I),
   SSL_get_error: returns(I, P, I),
   SSL_ctrl: returns('i64', P, I, 'i64', P),
   SSL_read_early_data: returns(I, P, B, 'u64', B),
   SSL_write_early_data: returns(I, P, B, 'u64', B),
   SSL_get_early_data_status: returns(I, P),
   SSL_get_version: returns(P, P),
+  SSL_version: returns(I, P),
   SSL_get_current_cipher: returns(P, P),
   SSL_CIPHER_get_name: returns(P, P),
   SSL_group_to_name: returns(P, P, I),
@@ -158,6 +160,8 @@ const signatures = {
   X509_STORE_CTX_free: returns('void', P),
   X509_STORE_CTX_init: returns(I, P, P, P, P),
   X509_STORE_CTX_get1_issuer: returns(I, B, P, P),
+  X509_STORE_CTX_get0_chain: returns(P, P),
+  X509_verify_cert: returns(I, P),
   OPENSSL_sk_new_null: returns(P),
   OPENSSL_sk_push: returns(I, P, P),
   OPENSSL_sk_num: returns(I, P),
@@ -216,10 +220,29 @@ function load(): OpenSsl {
   return functions
 }
 
-/** A C function that runs `run`, which must not throw. It is good in this thread, and as long as the thread lives. */
-export function callback<const S extends Signature>(signature: S, run: FunctionOf<S>): bigint {
+/**
+ * A C function that runs `run`. It is good in this thread, and as long as the thread lives.
+ * @param failed what C gets if `run` throws, which must not go through C: that would end the whole process
+ */
+export function callback<const S extends Signature>(
+  signature: S,
+  run: FunctionOf<S>,
+  failed: Types[S['return']],
+): bigint {
   openssl()
-  return library!.registerCallback(signature, run as (...args: any[]) => number | bigint | void)
+  const guarded = run as (...args: any[]) => number | bigint | void
+  return library!.registerCallback(signature, (...args) => {
+    try {
+      return guarded(...args)
+    } catch (error) {
+      setImmediate(rethrow, error)
+      return failed as number | bigint | void
+    }
+  })
+}
+
+function rethrow(error: unknown): never {
+  throw error
 }
 
 /** A latin1 text as C has it. */

@@ -57,6 +57,33 @@ function trustedIssuer(context: TlsContext, certificate: bigint): Buffer | null 
   return der
 }
 
+/**
+ * From a client's certificate to a root that the context trusts; empty: there is no such way. A session that is resumed has
+ * kept the certificate alone: the way is looked for again (ngx_ssl_ocsp_validate).
+ */
+export function verifiedChain(context: TlsContext, ssl: bigint): readonly Buffer[] {
+  const o = openssl()
+  if (ssl === 0n) return []
+  const known = o.SSL_get0_verified_chain(ssl)
+  if (known !== 0n) return chainAt(known)
+  const certificate = o.SSL_get1_peer_certificate(ssl)
+  const search = o.X509_STORE_CTX_new()
+  const sent = o.SSL_get_peer_cert_chain(ssl)
+  o.X509_STORE_CTX_init(search, o.SSL_CTX_get_cert_store(context.pointer), certificate, sent)
+  const chain = o.X509_verify_cert(search) === 1 ? chainAt(o.X509_STORE_CTX_get0_chain(search)) : []
+  o.X509_STORE_CTX_free(search)
+  o.X509_free(certificate)
+  o.ERR_clear_error()
+  return chain
+}
+
+function chainAt(chain: bigint): readonly Buffer[] {
+  const o = openssl()
+  const certificates: Buffer[] = []
+  for (let i = 0; i < o.OPENSSL_sk_num(chain); i++) certificates.push(derOf(o.i2d_X509, o.OPENSSL_sk_value(chain, i)))
+  return certificates
+}
+
 /** The responder's URL that a certificate names; '' for none. */
 export function responderOf(certificate: Buffer): string {
   const o = openssl()
@@ -73,9 +100,10 @@ export function responderOf(certificate: Buffer): string {
 export function ocspRequest(certificate: Buffer, issuer: Buffer): Buffer {
   const o = openssl()
   return decoded([certificate, issuer], ([subject, signer]) => {
-    const request = o.OCSP_REQUEST_new()
     const id = o.OCSP_cert_to_id(0n, subject!, signer!)
-    if (id === 0n || o.OCSP_request_add0_id(request, id) === 0n) fail('OCSP_cert_to_id() failed')
+    if (id === 0n) fail('OCSP_cert_to_id() failed')
+    const request = o.OCSP_REQUEST_new()
+    o.OCSP_request_add0_id(request, id)
     const der = derOf(o.i2d_OCSP_REQUEST, request)
     o.OCSP_REQUEST_free(request)
     return der
@@ -168,7 +196,7 @@ let asked = 0n
 
 /** @param certificate as useCertificate() was given it */
 export function staple(context: TlsContext, certificate: bigint, response: Staple): void {
-  if (asked === 0n) asked = callback(returns('i32', 'pointer', 'pointer'), answerStatus)
+  if (asked === 0n) asked = callback(returns('i32', 'pointer', 'pointer'), answerStatus, SSL_TLSEXT_ERR_NOACK)
   staples.set(certificate, response)
   openssl().SSL_CTX_callback_ctrl(context.pointer, SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB, asked)
 }

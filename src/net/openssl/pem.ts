@@ -12,34 +12,39 @@ export function readChain(text: string): bigint[] {
   return reading(text, bio => {
     const leaf = o.PEM_read_bio_X509_AUX(bio, 0n, 0n, 0n)
     if (leaf === 0n) fail('PEM_read_bio_X509_AUX() failed')
-    return [leaf, ...rest('PEM_read_bio_X509() failed', () => o.PEM_read_bio_X509(bio, 0n, 0n, 0n))]
+    return rest(leaf, 'PEM_read_bio_X509() failed', () => o.PEM_read_bio_X509(bio, 0n, 0n, 0n), o.X509_free)
   })
 }
 
 /** All certificates of a text, at least one. */
 export function readCertificates(text: string): bigint[] {
   const o = openssl()
-  return reading(text, bio => all('PEM_read_bio_X509_AUX() failed', () => o.PEM_read_bio_X509_AUX(bio, 0n, 0n, 0n)))
+  const next = (bio: bigint): bigint => o.PEM_read_bio_X509_AUX(bio, 0n, 0n, 0n)
+  return reading(text, bio => all('PEM_read_bio_X509_AUX() failed', () => next(bio), o.X509_free))
 }
 
 export function readRevoked(text: string): bigint[] {
   const o = openssl()
-  return reading(text, bio => all('PEM_read_bio_X509_CRL() failed', () => o.PEM_read_bio_X509_CRL(bio, 0n, 0n, 0n)))
+  const next = (bio: bigint): bigint => o.PEM_read_bio_X509_CRL(bio, 0n, 0n, 0n)
+  return reading(text, bio => all('PEM_read_bio_X509_CRL() failed', () => next(bio), o.X509_CRL_free))
 }
 
-function all(what: string, next: () => bigint): bigint[] {
+function all(what: string, next: () => bigint, free: (one: bigint) => void): bigint[] {
   const first = next()
   if (first === 0n) fail(what)
-  return [first, ...rest(what, next)]
+  return rest(first, what, next, free)
 }
 
 /** Until there are no more, which OpenSSL says by an error. */
-function rest(what: string, next: () => bigint): bigint[] {
-  const found: bigint[] = []
+function rest(first: bigint, what: string, next: () => bigint, free: (one: bigint) => void): bigint[] {
+  const found = [first]
   for (;;) {
     const one = next()
     if (one === 0n) {
-      if ((openssl().ERR_peek_last_error() & ERR_REASON_MASK) !== PEM_R_NO_START_LINE) fail(what)
+      if ((openssl().ERR_peek_last_error() & ERR_REASON_MASK) !== PEM_R_NO_START_LINE) {
+        found.forEach(each => free(each))
+        fail(what)
+      }
       queuedErrors()
       return found
     }
@@ -53,7 +58,7 @@ let asked = 0n
 
 function passwordCallback(): bigint {
   const signature = returns('i32', 'pointer', 'i32', 'i32', 'pointer')
-  if (asked === 0n) asked = callback(signature, givePassword)
+  if (asked === 0n) asked = callback(signature, givePassword, 0)
   return asked
 }
 

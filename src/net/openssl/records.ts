@@ -3,6 +3,7 @@
 
 import type { Connection } from '../connection.ts'
 import { openssl } from './library.ts'
+import { freeAtEnd } from './thread-end.ts'
 
 /** Bytes taken from OpenSSL, and given to the socket, at a time: four full records. */
 const OUT_SIZE = 4 * 16384 + 512
@@ -20,6 +21,7 @@ export function attach(ssl: bigint): void {
   if (incoming === 0n) {
     incoming = o.BIO_new(o.BIO_s_mem())
     outgoing = o.BIO_new(o.BIO_s_mem())
+    freeAtEnd(incoming, outgoing)
     out = Buffer.allocUnsafeSlow(OUT_SIZE)
   }
   // The SSL gives one reference to each back when it is freed.

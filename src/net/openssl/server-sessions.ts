@@ -1,10 +1,10 @@
 // Sessions of a server's clients, kept outside of OpenSSL: in memory that all threads share (ngx_ssl_session_cache_init).
 
 import { setInt32 } from 'node:ffi'
-import { SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER } from './constants.ts'
+import { SSL_OP_NO_TICKET, SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER, TLS1_3 } from './constants.ts'
 import type { TlsContext } from './context.ts'
 import { callback, openssl, returns } from './library.ts'
-import { bytesAt, derOf, fromDer, textAt } from './memory.ts'
+import { bytesAt, derOf, fromDer } from './memory.ts'
 
 export interface SessionStore {
   /** @param id at most 32 bytes, as latin1 */
@@ -14,7 +14,7 @@ export interface SessionStore {
 }
 
 /** By context. A context that has gone leaves its entry until another takes its place. */
-const stores = new Map<bigint, SessionStore>()
+const stores = new Map<bigint, { readonly store: SessionStore; readonly tickets: boolean }>()
 let callbacks: { readonly save: bigint; readonly load: bigint; readonly remove: bigint } | null = null
 const length = Buffer.alloc(4)
 
@@ -22,36 +22,43 @@ const length = Buffer.alloc(4)
 export function storeSessions(context: TlsContext, store: SessionStore, builtin: number): void {
   const o = openssl()
   callbacks ??= {
-    save: callback(returns('i32', 'pointer', 'pointer'), save),
-    load: callback(returns('pointer', 'pointer', 'pointer', 'i32', 'pointer'), load),
-    remove: callback(returns('void', 'pointer', 'pointer'), remove),
+    save: callback(returns('i32', 'pointer', 'pointer'), save, 0),
+    load: callback(returns('pointer', 'pointer', 'pointer', 'i32', 'pointer'), load, 0n),
+    remove: callback(returns('void', 'pointer', 'pointer'), remove, undefined),
   }
   context.setSessionCache(SSL_SESS_CACHE_SERVER | (builtin < 0 ? SSL_SESS_CACHE_NO_INTERNAL : 0n), builtin)
-  stores.set(context.pointer, store)
+  const tickets = (o.SSL_CTX_set_options(context.pointer, 0n) & SSL_OP_NO_TICKET) === 0n
+  stores.set(context.pointer, { store, tickets })
   o.SSL_CTX_sess_set_new_cb(context.pointer, callbacks.save)
   o.SSL_CTX_sess_set_get_cb(context.pointer, callbacks.load)
   o.SSL_CTX_sess_set_remove_cb(context.pointer, callbacks.remove)
 }
 
-function storeOf(ssl: bigint): SessionStore | undefined {
-  return stores.get(openssl().SSL_get_SSL_CTX(ssl))
-}
-
 /** 0: OpenSSL keeps its reference. */
 function save(ssl: bigint, session: bigint): number {
-  storeOf(ssl)?.save(idOf(session), derOf(openssl().i2d_SSL_SESSION, session))
+  const o = openssl()
+  const to = stores.get(o.SSL_get_SSL_CTX(ssl))
+  // In TLS 1.3 OpenSSL tells of sessions that a ticket holds, too: nobody will ask for them.
+  if (to === undefined || (to.tickets && o.SSL_version(ssl) === TLS1_3)) return 0
+  to.store.save(idOf(session), derOf(o.i2d_SSL_SESSION, session))
   return 0
 }
 
 /** It is OpenSSL's from now on, so that no reference needs to be added (`copy`). */
 function load(ssl: bigint, id: bigint, size: number, copy: bigint): bigint {
   setInt32(copy, 0, 0)
-  const session = storeOf(ssl)?.load(bytesAt(id, size).toString('latin1')) ?? null
-  return session === null ? 0n : fromDer(openssl().d2i_SSL_SESSION, session)
+  const o = openssl()
+  const from = stores.get(o.SSL_get_SSL_CTX(ssl))
+  const session = from === undefined ? null : from.store.load(bytesAt(id, size).toString('latin1'))
+  if (session === null) return 0n
+  const found = fromDer(o.d2i_SSL_SESSION, session)
+  // An error that is left would be taken for the handshake's (SSL_get_error).
+  if (found === 0n) o.ERR_clear_error()
+  return found
 }
 
 function remove(context: bigint, session: bigint): void {
-  stores.get(context)?.remove(idOf(session))
+  stores.get(context)?.store.remove(idOf(session))
 }
 
 function idOf(session: bigint): string {
@@ -67,7 +74,7 @@ function idOf(session: bigint): string {
 export function ageSession(ssl: bigint): void {
   const o = openssl()
   if (o.SSL_session_reused(ssl) !== 1 || o.SSL_is_server(ssl) !== 1) return
-  if (textAt(o.SSL_get_version(ssl)) !== 'TLSv1.3') return
+  if (o.SSL_version(ssl) !== TLS1_3) return
   const session = o.SSL_get_session(ssl)
   const now = BigInt(Math.floor(Date.now() / 1000))
   const age = now - o.SSL_SESSION_get_time(session)

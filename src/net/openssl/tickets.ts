@@ -3,10 +3,10 @@
 
 import { randomFillSync } from 'node:crypto'
 import { exportBuffer } from 'node:ffi'
-import { SSL_CTRL_SET_TLSEXT_TICKET_KEY_CB } from './constants.ts'
+import { SSL_CTRL_SET_TLSEXT_TICKET_KEY_CB, TLS1_3 } from './constants.ts'
 import type { TlsContext } from './context.ts'
 import { callback, openssl, returns } from './library.ts'
-import { bytesAt, textAt } from './memory.ts'
+import { bytesAt } from './memory.ts'
 
 export interface TicketKey {
   /** 16 bytes, by which a ticket tells what it was sealed with. */
@@ -29,16 +29,16 @@ export type TicketKeys = () => readonly TicketKey[]
 
 const keysOf = new Map<bigint, TicketKeys>()
 let asked = 0n
+const FAILED = -1
 
 /** @param keys the first seals, and must always be there */
 export function sealTickets(context: TlsContext, keys: TicketKeys): void {
   const signature = returns('i32', 'pointer', 'pointer', 'pointer', 'pointer', 'pointer', 'i32')
-  if (asked === 0n) asked = callback(signature, cipherFor)
+  if (asked === 0n) asked = callback(signature, cipherFor, FAILED)
   keysOf.set(context.pointer, keys)
   openssl().SSL_CTX_callback_ctrl(context.pointer, SSL_CTRL_SET_TLSEXT_TICKET_KEY_CB, asked)
 }
 
-const FAILED = -1
 const UNKNOWN = 0
 const USED = 1
 /** It is good, and the client shall have a new one. */
@@ -66,7 +66,7 @@ function open(ssl: bigint, keys: readonly TicketKey[], name: bigint, iv: bigint,
   if (!authenticate(key, hmac)) return FAILED
   if (o.EVP_DecryptInit_ex(cipher, cipherOf(key), 0n, key.aes, iv) !== 1) return FAILED
   // In TLS 1.3 a ticket is to be used once.
-  return key !== keys[0] || textAt(o.SSL_get_version(ssl)) === 'TLSv1.3' ? RENEW : USED
+  return key !== keys[0] || o.SSL_version(ssl) === TLS1_3 ? RENEW : USED
 }
 
 function authenticate({ hmac: key }: TicketKey, hmac: bigint): boolean {

@@ -1,6 +1,6 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { INVALID, NOT_HTTP } from '../../../src/codec/h1/response-head.ts'
+import { INVALID, NOT_HTTP, parseResponseHead, ResponseHead } from '../../../src/codec/h1/response-head.ts'
 import { arrivals, bytes, feedResponse, LIMITS, STRANGER } from './feeding.ts'
 
 function read(text: string, limits = LIMITS) {
@@ -101,4 +101,29 @@ test('response head: a head past its limits is refused before it is complete', (
     answer: INVALID,
     error: 'upstream sent too big header',
   })
+})
+
+test('response head: what was taken of one stays as it is when the next is read', () => {
+  const head = new ResponseHead()
+  const read = (text: string): void => {
+    const given = Buffer.from(text, 'latin1')
+    assert.equal(parseResponseHead(given, 0, given.length, LIMITS, head), given.length)
+  }
+  read('HTTP/1.1 200 OK\r\nServer: first\r\nContent-Length: 1\r\n\r\n')
+  const { names, values } = head
+  read('HTTP/1.1 200 OK\r\nServer: other\r\nContent-Length: 2\r\n\r\n')
+  assert.deepEqual(
+    [names, values],
+    [
+      ['server', 'content-length'],
+      ['first', '1'],
+    ],
+  )
+  assert.deepEqual(
+    [head.names, head.values],
+    [
+      ['server', 'content-length'],
+      ['other', '2'],
+    ],
+  )
 })

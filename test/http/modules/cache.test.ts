@@ -141,6 +141,17 @@ test('variants are kept beside each other', async t => {
   assert.equal(await see('/a', { Accept: 'b' }), 'HIT GET 2')
 })
 
+test('of what is kept, ranges are ours to offer, and only of the whole', async t => {
+  const { get } = await cached(t, 'proxy_cache_valid any 1m;', target => {
+    const status = target === '/lost' ? '404 Lost' : '200 OK'
+    return `HTTP/1.1 ${status}\r\nAccept-Ranges: none\r\nContent-Length: 0\r\n\r\n`
+  })
+  for (let i = 0; i < 2; i++) {
+    assert.equal((await get('/lost')).header('accept-ranges'), null)
+    assert.equal((await get('/whole')).header('accept-ranges'), 'bytes')
+  }
+})
+
 // A lifetime that ended long ago: kept, and stale at once.
 const STALE = 'X-Accel-Expires: @1'
 
@@ -341,7 +352,21 @@ test('a zone that is not declared is refused, and so are parameters that make no
     refuse('location / { proxy_pass http://127.0.0.1:1; proxy_cache x; }', ''),
     /"proxy_cache" zone "x" is unknown/,
   )
-  await assert.rejects(refuse('', 'proxy_cache_path c levels=3 keys_zone=a:1m;'), /invalid levels value "3"/)
+  await assert.rejects(refuse('', 'proxy_cache_path c levels=3 keys_zone=a:1m;'), /invalid "levels" "levels=3"/)
+  await assert.rejects(refuse('', 'proxy_cache_path c keys_zone=a;'), /invalid keys zone size "keys_zone=a"/)
+  await assert.rejects(refuse('', 'proxy_cache_path c keys_zone=a:1;'), /keys zone "keys_zone=a:1" is too small/)
+  await assert.rejects(
+    refuse('', 'proxy_cache_path c keys_zone=a:1m max_size=x;'),
+    /invalid max_size value "max_size=x"/,
+  )
+  await assert.rejects(
+    refuse('', 'proxy_cache_path c keys_zone=a:1m; scgi_cache_path c/ keys_zone=b:1m;'),
+    /the same path name ".*\/c" used in .*nginx.conf:3 and/,
+  )
+  await assert.rejects(
+    refuse('', 'proxy_cache_path c keys_zone=a:1m; scgi_cache_path d keys_zone=a:1m;'),
+    /the shared memory zone "a" is already declared for a different use/,
+  )
   await assert.rejects(refuse('', 'proxy_cache_path c inactive=1m;'), /must have "keys_zone" parameter/)
   await assert.rejects(refuse('', 'proxy_cache_path c keys_zone=a:1m nonsense;'), /invalid parameter "nonsense"/)
   await assert.rejects(refuse('proxy_cache_valid 99 1m;', ''), /invalid status "99"/)
@@ -349,11 +374,25 @@ test('a zone that is not declared is refused, and so are parameters that make no
     refuse('location / { fastcgi_pass 127.0.0.1:1; fastcgi_cache a; }', 'fastcgi_cache_path c keys_zone=a:1m;'),
     /no "fastcgi_cache_key" for "fastcgi_cache"/,
   )
+  for (const [first, second] of [
+    ['cache', 'store'],
+    ['store', 'cache'],
+  ] as const) {
+    const lines = { cache: 'scgi_cache a;', store: 'scgi_store on;' }
+    await assert.rejects(
+      refuse(
+        `location / { scgi_pass 127.0.0.1:1; scgi_cache_key k; ${lines[first]} ${lines[second]} }`,
+        'scgi_cache_path c keys_zone=a:1m;',
+      ),
+      new RegExp(`"scgi_${second}" directive is incompatible with "scgi_${first}"`),
+    )
+  }
 })
 
 test('conditions are met for a response that could have been kept, too', async t => {
-  const { get } = await cached(t, '', 'ETag: "a"')
+  const { get } = await cached(t, '', 'ETag: "a"\r\nX-Own: b')
   for (let i = 0; i < 2; i++) assert.equal((await get('/', { 'If-None-Match': '"a"' })).status, 304)
-  assert.equal((await get('/', { 'If-Match': '"b"' })).status, 412)
+  const failed = await get('/', { 'If-Match': '"b"' })
+  assert.deepEqual([failed.status, failed.header('x-own'), failed.header('etag')], [412, null, null])
   assert.equal((await get('/')).status, 200)
 })

@@ -170,7 +170,7 @@ test('what cannot be meant is refused', async t => {
     /requires upstream "u" to be in shared memory/,
     'upstream u { server 127.0.0.1:1; }',
   )
-  await refused('return 200; health_check;', /needs a "proxy_pass" or "grpc_pass" to a group/)
+  await refused('return 200; health_check;', /needs a "proxy_pass", "grpc_pass" or their like to a group/)
   await refused('proxy_pass http://u; health_check match=none;', /match "none" not found/)
   await refused('proxy_pass http://u; health_check interval=0;', /invalid parameter "interval=0"/)
   await refused('proxy_pass http://u; health_check uri=x;', /invalid parameter "uri=x"/)

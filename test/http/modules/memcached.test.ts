@@ -99,3 +99,53 @@ test('a trailer in pieces is one, and a wrong one is told', async () => {
   assert.equal((await get(other.port, '/')).text, 'ok')
   assert.equal(other.errorLog().match(/memcached sent invalid trailer/g)?.length, 1)
 })
+
+/** Servers that answer each request with the next of these; the last one again and again. */
+async function scripted(...answers: string[]): Promise<{ address: string; connections: () => number }> {
+  let connections = 0
+  const listener = net.createServer(socket => {
+    connections++
+    socket.on('error', () => {})
+    socket.on('data', () => socket.write(answers.length > 1 ? answers.shift()! : answers[0]!))
+    atEnd(scope, () => socket.destroy())
+  })
+  await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve))
+  atEnd(scope, () => listener.close())
+  const { port } = listener.address() as net.AddressInfo
+  return { address: `127.0.0.1:${port}`, connections: () => connections }
+}
+
+test('flags count where memcached_gzip_flag asks for them', async () => {
+  const { address } = await scripted('VALUE / x 2\r\nok\r\nEND\r\n')
+  const other = await serveHttp(
+    scope,
+    `set $memcached_key /; location / { memcached_pass ${address}; }
+     location /flag { memcached_pass ${address}; memcached_gzip_flag 1; }`,
+  )
+  assert.equal((await get(other.port, '/')).text, 'ok')
+  assert.equal((await get(other.port, '/flag')).status, 502)
+  assert.match(other.errorLog(), /memcached sent invalid flags in response "VALUE \/ x 2" for key "\/" while reading/)
+})
+
+test('a line that goes on for longer than the buffer is too big, though its end has come', async () => {
+  const { address } = await scripted(`VALUE ${'x'.repeat(2000)}\r\n`)
+  const other = await serveHttp(
+    scope,
+    `set $memcached_key /; location / { memcached_pass ${address}; memcached_buffer_size 1k; }`,
+  )
+  assert.equal((await get(other.port, '/')).status, 502)
+  assert.match(other.errorLog(), /upstream sent too big header while reading response header from upstream/)
+})
+
+test('who has nothing under a key is asked for the next one on the same connection', async () => {
+  const none = await scripted('END\r\n')
+  const some = await scripted('VALUE / 0 2\r\nok\r\nEND\r\n')
+  const other = await serveHttp(
+    scope,
+    'set $memcached_key /; location / { memcached_pass both; memcached_next_upstream not_found; }',
+    `upstream both { server ${none.address}; server ${some.address} backup; keepalive 2; }`,
+  )
+  for (let i = 0; i < 3; i++) assert.equal((await get(other.port, '/')).text, 'ok')
+  assert.deepEqual([none.connections(), some.connections()], [1, 1])
+  assert.match(other.errorLog(), /\[info\] .*key: "\/" was not found by memcached while reading response header/)
+})

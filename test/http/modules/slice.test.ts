@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'node:test'
-import { origin, request } from '../../helpers/index.ts'
+import { eventually, origin, request } from '../../helpers/index.ts'
 import { specialPage } from '../../../src/http/special-response.ts'
 import { serveHttp } from '../../helpers/http.ts'
 
@@ -94,4 +96,33 @@ test('parts are cached, each by itself', async t => {
   assert.deepEqual(await get({ 'If-Range': '"x"', Range: 'bytes=1-2' }), [200, text, '26', ''])
   assert.deepEqual(await get({ 'If-Range': '"e"', Range: 'bytes=11-12' }), [206, 'lm', '2', ''])
   assert.deepEqual(await get({}, 'HEAD'), [200, '', '26', ''])
+})
+
+test('a range that no number holds begins at the first part; max_ranges 0 goes for slices, too', async t => {
+  const { port, asked } = await alphabet(t)
+  const server = await serveHttp(t, location(port), '', { files: { 'proxy_temp/x': '' } })
+  const far = await request({ address: server.port, path: '/', headers: { Range: `bytes=${'9'.repeat(20)}-` } })
+  assert.deepEqual([far.status, asked], [416, ['0-9']])
+  const none = await serveHttp(t, location(port, 'max_ranges 0;'), '', { files: { 'proxy_temp/x': '' } })
+  const whole = await request({ address: none.port, path: '/', headers: { Range: 'bytes=1-2' } })
+  assert.deepEqual([whole.status, whole.text, whole.header('accept-ranges')], [200, text, null])
+})
+
+test('$slice_range is nothing once all parts are there', async t => {
+  const { port } = await alphabet(t)
+  const log = 'access_log logs/a how;'
+  const server = await serveHttp(t, location(port, log), 'log_format how "<$slice_range>";', {
+    files: { 'proxy_temp/x': '' },
+  })
+  await request({ address: server.port, path: '/' })
+  await eventually(() => readFileSync(join(server.dir, 'logs/a'), 'latin1') === '<->\n')
+})
+
+test('a part that is refused is not put down to the client', async t => {
+  const { port } = await alphabet(t, (_, head) => head.replace('/26', '/*'))
+  const server = await serveHttp(t, location(port), '', { files: { 'proxy_temp/x': '' } })
+  await assert.rejects(request({ address: server.port, path: '/' }))
+  const log = server.errorLog()
+  assert.match(log, /no complete length in slice response/)
+  assert.doesNotMatch(log, /client prematurely closed/)
 })

@@ -142,3 +142,77 @@ test('clients whose certificates are revoked are refused, and the answers rememb
   assert.match(await ask(unreachable, as('good')), /400 Bad Request[^]*The SSL certificate error/)
   await eventually(() => /verify error: certificate status request failed/.test(running.errorLog()))
 })
+
+/** One request; then the session that the server has given for later, whatever it has answered. */
+function visit(
+  port: number,
+  options: tls.ConnectionOptions,
+): Promise<{ answer: string; session: Buffer | null; reused: boolean }> {
+  return new Promise((resolve, reject) => {
+    const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options })
+    let answer = ''
+    let session: Buffer | null = null
+    let reused = false
+    socket.on('secureConnect', () => (reused = socket.isSessionReused()))
+    socket.on('session', given => (session = given))
+    socket.on('data', bytes => (answer += bytes.toString()))
+    socket.on('error', reject)
+    socket.on('close', () => resolve({ answer, session, reused }))
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  })
+}
+
+test('who resumes a session is asked about again', async t => {
+  if (!needs(t, 'openssl')) return
+  const { dir } = await authority(t, ['bad'], 'server', 'good', 'bad')
+  const running = await serve(t, {
+    dir,
+    conf: `http { server { listen %%PORT_0%% ssl; ssl_certificate server.crt; ssl_certificate_key server.key;
+      ssl_verify_client on; ssl_client_certificate ca.crt; ssl_ocsp on; return 200 "$ssl_client_verify $ssl_session_reused"; } }`,
+  })
+  const [port] = running.ports as [number]
+  const as = (name: string): tls.ConnectionOptions => ({
+    cert: readFileSync(join(dir, `${name}.crt`)),
+    key: readFileSync(join(dir, `${name}.key`)),
+  })
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    for (const [name, answer] of [
+      ['good', /SUCCESS r$/],
+      ['bad', /400 Bad Request[^]*The SSL certificate error/],
+    ] as const) {
+      const first = await visit(port, { ...as(name), maxVersion })
+      assert.ok(first.session !== null)
+      const second = await visit(port, { ...as(name), maxVersion, session: first.session })
+      assert.ok(second.reused)
+      assert.match(second.answer, answer, `${name} ${maxVersion}`)
+    }
+  }
+})
+
+test('early data waits for what the authority says', async t => {
+  if (!needs(t, 'openssl')) return
+  const { dir } = await authority(t, ['bad'], 'server', 'good', 'bad')
+  const running = await serve(t, {
+    dir,
+    conf: `http { server { listen %%PORT_0%% ssl; ssl_certificate server.crt; ssl_certificate_key server.key; ssl_early_data on;
+      ssl_verify_client on; ssl_client_certificate ca.crt; ssl_ocsp on; return 200 "early=$ssl_early_data."; } }`,
+  })
+  const request = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+  writeFileSync(join(dir, 'request'), request)
+  const client = async (name: string, more: readonly string[], input: string): Promise<string> => {
+    const address = ['-connect', `127.0.0.1:${running.ports[0]}`, '-tls1_3', '-ign_eof']
+    const pair = ['-cert', `${name}.crt`, '-key', `${name}.key`]
+    const child = run('openssl', ['s_client', ...address, ...pair, ...more], { cwd: dir })
+    child.child.stdin!.end(input)
+    return (await child).stdout
+  }
+  for (const [name, answer] of [
+    ['good', /200 OK[^]*early=1?\./],
+    ['bad', /400 Bad Request[^]*The SSL certificate error/],
+  ] as const) {
+    await client(name, ['-sess_out', 'session'], request)
+    const early = await client(name, ['-sess_in', 'session', '-early_data', 'request'], '')
+    assert.match(early, /Early data was accepted/)
+    assert.match(early, answer)
+  }
+})

@@ -317,6 +317,8 @@ test('certificates that variables name are looked for when a client comes', asyn
   await eventually(() => missing.test(server.errorLog()))
   certificate(server.dir, 'two')
   assert.match((await ask(port, '/', { servername: 'two' })).text, /two$/)
+  // There is such a file, but no host of that name.
+  await assert.rejects(ask(port, '/', { servername: './two' }), /internal error/)
 })
 
 test('a connection can be taken over by another protocol, and one that stalls is reset', async t => {

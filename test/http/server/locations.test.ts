@@ -112,3 +112,9 @@ test('location: what passes on is redirected to as its own location says, exact 
   const large = await request({ address: port, path: '/small', method: 'POST', body: 'ab' })
   assert.deepEqual([large.status, large.header('location')], [413, null])
 })
+
+test('location: `/` alone does not take what is no path', async t => {
+  const up = await origin(t, () => 'HTTP/1.1 200 OK\r\nX-Accel-Redirect: elsewhere\r\nContent-Length: 0\r\n\r\n')
+  const server = await serveHttp(t, `location / { proxy_pass http://${up.path}; }`)
+  assert.equal((await get(server.port, '/')).status, 404)
+})

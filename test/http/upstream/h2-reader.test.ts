@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { Attempt } from '../../../src/http/upstream/attempt.ts'
-import { ASKING, RELAYING } from '../../../src/http/upstream/exchange.ts'
+import { ASKING, RELAYING } from '../../../src/http/upstream/exchange-state.ts'
 import type { Exchange } from '../../../src/http/upstream/exchange.ts'
 import { http2 } from '../../../src/http/upstream/h2/protocol.ts'
 import { bytes, mutate, Random, seed as newSeed } from '../../codec/h1/feeding.ts'
+import { END_HEADERS, headers, settings } from '../../helpers/http2.ts'
 
 /** What the reader sees of an exchange. */
 function exchange(): { x: Exchange; body: () => string; sent: () => string } {
@@ -78,6 +79,19 @@ const HEADS = [
   '0000050104000000010803313033000005010400000001080334303400000509000000000102616200',
   '000004080000000000000000050000040800000000010000000500000401240000000102000000000010880000',
 ].map(hex => Buffer.from(hex, 'hex'))
+
+test('what is wrong with a length is told with the whole line', () => {
+  const problem = (...lengths: string[]): unknown => {
+    const fields = lengths.map(length => ['content-length', length] as const)
+    const wire = Buffer.concat([settings(), headers(1, [[':status', '200'], ...fields], END_HEADERS)])
+    return (read(wire, [wire.length]) as { problem: string }).problem
+  }
+  assert.equal(problem('x'), 'upstream sent invalid "Content-Length" header: "content-length: x"')
+  assert.equal(
+    problem('2', '3'),
+    'upstream sent duplicate header line: "content-length: 3", previous value: "content-length: 2"',
+  )
+})
 
 test(`any frames are read alike whole and byte by byte`, t => {
   const seed = newSeed()

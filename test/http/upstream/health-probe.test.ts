@@ -7,7 +7,9 @@ import { Group } from '../../../src/upstream/group.ts'
 import { Peer } from '../../../src/upstream/peer.ts'
 import { Match, USUAL } from '../../../src/http/upstream/health-match.ts'
 import { getQuestion, grpcMatch, grpcQuestion, Http2HealthProbe } from '../../../src/http/upstream/h2/health-probe.ts'
+import { GatewayHealthProbe } from '../../../src/http/upstream/gateway-health-probe.ts'
 import { HealthProbe } from '../../../src/http/upstream/health-probe.ts'
+import { recordHead, STDOUT } from '../../../src/codec/fastcgi.ts'
 import type { Probe } from '../../../src/upstream/health-checks.ts'
 import type { Passed } from '../../../src/http/upstream/passed.ts'
 import { mutate, Random, seed } from '../../codec/h1/feeding.ts'
@@ -130,4 +132,36 @@ test('a kept connection that has ended is replaced by a new one', async t => {
   }
   probe.stop()
   assert.equal(one.accepted, 3)
+})
+
+test(`whatever comes in a gateway's protocol, too (FUZZ_SEED=${start})`, { timeout: 60_000 }, async t => {
+  const random = new Random(start)
+  const stdout = (text: string): string => recordHead(STDOUT, text.length) + text
+  const answers = {
+    cgi: 'Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nfine',
+    fastcgi: `${stdout('Content-Type: text/plain\r\n\r\nfi')}${stdout('ne')}${recordHead(STDOUT, 0)}${recordHead(3, 8)}\0\0\0\0\0\0\0\0`,
+    memcached: 'VALUE /k 0 4\r\nfine\r\nEND\r\n',
+  }
+  const body = new Match([answer => (answer.body.includes('fine') ? '' : 'not fine')], true)
+  for (const kind of ['cgi', 'fastcgi', 'memcached'] as const) {
+    const bytes = Buffer.from(answers[kind], 'latin1')
+    let mutates = false
+    const server = net.createServer(socket => {
+      socket.on('error', () => {})
+      const all = mutates ? mutate(bytes, bytes, random) : bytes
+      const cut = random.below(all.length + 1)
+      socket.write(all.subarray(0, cut))
+      setImmediate(() => void socket.end(all.subarray(cut)))
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    atEnd(t, () => void server.close())
+    const { port } = server.address() as net.AddressInfo
+    const peer = new Peer(`127.0.0.1:${port}`, { host: '127.0.0.1', port })
+    const question = { answers: kind, request: () => 'how are you\r\n' }
+    const probe = new GatewayHealthProbe({ uri: '/k', match: body, port: 0, keepaliveMs: 0 }, question, passed)
+    for (let i = 0; i < 20; i++) assert.equal(await ask(probe, peer), '', kind)
+    mutates = true
+    for (let i = 0; i < 120; i++) assert.equal(typeof (await ask(probe, peer)), 'string')
+    probe.stop()
+  }
 })

@@ -27,7 +27,7 @@ import {
 } from '../../../codec/h2/constants.ts'
 import { FieldList, HpackDecoder, NAME_INVALID, NAME_ODD, VALUE_INVALID } from '../../../codec/h2/hpack-decoder.ts'
 import type { Attempt } from '../attempt.ts'
-import { OVER } from '../exchange.ts'
+import { OVER } from '../exchange-state.ts'
 import type { Exchange } from '../exchange.ts'
 import { continueSending } from '../sending.ts'
 import { ping, SETTINGS_ACK, windowUpdate } from './frames.ts'

@@ -51,8 +51,12 @@ export class H2Response {
   private field(name: string, value: string): string {
     if (this.status === 0) return 'upstream sent no :status header'
     if (name === 'content-length') {
-      if (this.contentLength >= 0) return `upstream sent duplicate header line: "${name}: ${value}"`
-      if (!/^\d{1,15}$/.test(value)) return `upstream sent invalid "Content-Length" header: "${value}"`
+      const line = `"${name}: ${value}"`
+      if (this.contentLength >= 0) {
+        const before = `"${name}: ${this.texts[this.spelled.indexOf(name)]}"`
+        return `upstream sent duplicate header line: ${line}, previous value: ${before}`
+      }
+      if (!/^\d{1,15}$/.test(value)) return `upstream sent invalid "Content-Length" header: ${line}`
       this.contentLength = Number(value)
     }
     this.spelled.push(name)

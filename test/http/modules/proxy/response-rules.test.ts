@@ -128,14 +128,18 @@ test('X-Accel-Limit-Rate: the client gets it no faster, unless it is ignored or 
   await quick(500, () => ask('/unbuffered'))
 })
 
-test('X-Accel-Charset: the response’s charset is that one', async t => {
+test('X-Accel-Charset: the response’s charset is that one, if the configuration knows it', async t => {
   const up = await origin(t, () => reply('x', { 'Content-Type': 'text/html', 'X-Accel-Charset': 'koi8-r' }))
   const server = await serveHttp(
     t,
     `location / { proxy_pass http://${up.path}; }
      location /ignored { proxy_pass http://${up.path}; proxy_ignore_headers X-Accel-Charset; }
-     location /other { proxy_pass http://${up.path}; charset utf-8; }`,
+     location /other { proxy_pass http://${up.path}; charset utf-8; }
+     location /known { charset KOI8-R; }`,
   )
+  const other = await serveHttp(t, `location / { proxy_pass http://${up.path}; }`)
+  assert.equal((await get(other.port, '/')).header('content-type'), 'text/html')
+  assert.match(other.errorLog(), /\[error\] .*unknown charset "koi8-r" to override/)
   assert.equal((await get(server.port, '/')).header('content-type'), 'text/html; charset=koi8-r')
   assert.equal((await get(server.port, '/ignored')).header('content-type'), 'text/html')
   assert.equal((await get(server.port, '/other')).header('content-type'), 'text/html; charset=koi8-r')

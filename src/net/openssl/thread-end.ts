@@ -1,0 +1,60 @@
+// What OpenSSL has of a thread belongs to the process: it outlives the thread, which a reload ends, unless it is given back. The
+// collector does not run at a thread's end, and connections of it may still be open then.
+
+import { SSL_RECEIVED_SHUTDOWN, SSL_SENT_SHUTDOWN } from './constants.ts'
+import { openssl } from './library.ts'
+
+const connections = new Set<bigint>()
+const contexts = new Set<bigint>()
+const bios: bigint[] = []
+let awaitsEnd = false
+
+/** An SSL has been made. */
+export function begun(ssl: bigint): void {
+  connections.add(ssl)
+}
+
+/** It is about to go. */
+export function freed(ssl: bigint): void {
+  connections.delete(ssl)
+}
+
+/** Contexts nobody refers to any more. */
+const abandoned = new FinalizationRegistry<bigint>(freeContext)
+
+/** Frees an SSL_CTX with the object that stands for it. */
+export function freeWith(owner: object, context: bigint): void {
+  awaitEnd()
+  contexts.add(context)
+  abandoned.register(owner, context)
+}
+
+/** Frees BIOs that all of a thread's connections use. */
+export function freeAtEnd(...shared: bigint[]): void {
+  awaitEnd()
+  bios.push(...shared)
+}
+
+function awaitEnd(): void {
+  if (!awaitsEnd) process.once('exit', freeAll)
+  awaitsEnd = true
+}
+
+function freeContext(context: bigint): void {
+  if (!contexts.delete(context)) return
+  const o = openssl()
+  // What it has remembered itself is no reason to forget it elsewhere.
+  o.SSL_CTX_sess_set_remove_cb(context, 0n)
+  o.SSL_CTX_free(context)
+}
+
+function freeAll(): void {
+  const o = openssl()
+  for (const ssl of connections) {
+    o.SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
+    o.SSL_free(ssl)
+  }
+  connections.clear()
+  for (const context of contexts) freeContext(context)
+  for (const bio of bios.splice(0)) o.BIO_free(bio)
+}

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net from 'node:net'
+import test from 'node:test'
+import { atEnd, eventually, raw, serve } from '../helpers/index.ts'
+
+test('worker_connections: clients of both blocks count together, and idle ones of either make room', async t => {
+  const silent = net.createServer(socket => void socket.on('error', () => {}))
+  await once(silent.listen(0, '127.0.0.1'), 'listening')
+  atEnd(t, () => void silent.close())
+  const to = (silent.address() as net.AddressInfo).port
+  const server = await serve(t, {
+    conf: `worker_processes 1; events { worker_connections 3; }
+      http { server { listen 127.0.0.1:%%PORT_0%%; location / { return 200 hello; }
+        location /waits { proxy_pass http://127.0.0.1:${to}; } } }
+      stream { server { listen 127.0.0.1:%%PORT_1%%; proxy_pass 127.0.0.1:${to}; } }`,
+  })
+  const [http, stream] = server.ports as [number, number]
+  // Whether the server is up was asked by connections that are gone.
+  const kept = await raw(t, http)
+  assert.equal((await kept.request()).text, 'hello')
+  const busy = await raw(t, http)
+  await busy.send('GET /waits HTTP/1.1\r\nHost: x\r\n\r\n')
+  const first = net.connect(stream, '127.0.0.1')
+  atEnd(t, () => void first.destroy())
+  await once(first, 'connect')
+  // The table is full: of the three one is idle.
+  const second = net.connect(stream, '127.0.0.1')
+  atEnd(t, () => void second.destroy())
+  await kept.closed()
+  // Now none is.
+  for (const port of [http, stream]) {
+    const refused = net.connect(port, '127.0.0.1')
+    refused.on('error', () => {})
+    atEnd(t, () => void refused.destroy())
+    await once(refused, 'close')
+  }
+  await eventually(() => server.errorLog().split('3 worker_connections are not enough').length === 3)
+  assert.equal(first.destroyed || second.destroyed, false)
+})
