@@ -29,7 +29,7 @@ import { RecordReader, type RecordSink } from './openssl/record-reader.ts'
 import { RECORD_MAX, type RecordSource, RecordWriter } from './openssl/record-writer.ts'
 import { attach, claim, cork, flush, leaveSoon, offer, send, uncork } from './openssl/records.ts'
 import { ageSession } from './openssl/server-sessions.ts'
-import { begun, freed } from './openssl/thread-end.ts'
+import { begun, freed, type OpenConnection } from './openssl/thread-end.ts'
 import { TlsError } from './tls-errors.ts'
 
 /** How a server speaks TLS. */
@@ -55,9 +55,11 @@ const readCount = Buffer.alloc(8)
 /** Records that a peer may have us answer (KeyUpdate, attempts to renegotiate) while it takes nothing of what we send. */
 const UNHEARD_MAX = 256
 
-export class TlsConnection extends Connection implements ConnectionHandler, RecordSink, RecordSource {
+export class TlsConnection extends Connection implements ConnectionHandler, RecordSink, RecordSource, OpenConnection {
   /** The handshake is done, or early data has come. */
   secured = false
+  older: OpenConnection | null = null
+  newer: OpenConnection | null = null
   private readonly plain: Connection
   private readonly onSecure: () => void
   private readonly records = new RecordReader(this)
@@ -71,6 +73,7 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
   /** Early data that came as its reader paused. */
   private heldEarly: Buffer | null = null
   private unheard = 0
+  private saidEnd = false
   /** A write has answered false. */
   private owesDrain = false
   private failure: TlsError | null = null
@@ -90,7 +93,7 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
     this.onSecure = onSecure
     this.ssl = openssl().SSL_new(context.pointer)
     if (this.ssl === 0n) throw new Error(`SSL_new() failed (SSL: ${queuedErrors()})`)
-    begun(this.ssl)
+    begun(this)
     attach(this.ssl)
     this.writer = new RecordWriter(this, plain, this.ssl, Math.min(recordSize, RECORD_MAX))
     plain.handler = this
@@ -293,10 +296,10 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
   private free(): void {
     if (this.ssl === 0n) return
     forgetSessions(this.ssl)
-    freed(this.ssl)
+    freed(this)
     const o = openssl()
     // A connection that just breaks off takes its session with it otherwise; what OpenSSL has found wrong it has removed itself.
-    o.SSL_set_shutdown(this.ssl, c.SSL_SENT_SHUTDOWN | c.SSL_RECEIVED_SHUTDOWN)
+    if (!this.saidEnd) o.SSL_set_shutdown(this.ssl, c.SSL_SENT_SHUTDOWN | c.SSL_RECEIVED_SHUTDOWN)
     o.SSL_free(this.ssl)
     this.ssl = 0n
   }
@@ -343,6 +346,7 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
     claim(this.plain)
     o.ERR_clear_error()
     o.SSL_shutdown(this.ssl)
+    this.saidEnd = true
   }
 
   override shutdown(): void {

@@ -8,6 +8,7 @@ import { freeAtEnd } from './thread-end.ts'
 /** Bytes taken from OpenSSL, and given to the socket, at a time: four full records. */
 const OUT_SIZE = 4 * 16384 + 512
 const BIO_CTRL_RESET = 1
+const BIO_CTRL_PENDING = 10
 
 let incoming = 0n
 let outgoing = 0n
@@ -33,7 +34,8 @@ export function attach(ssl: bigint): void {
 /** The next call of OpenSSL's finds these bytes, and no others. */
 export function offer(bytes: Buffer): void {
   const o = openssl()
-  o.BIO_ctrl(incoming, BIO_CTRL_RESET, 0n, 0n)
+  // What is left of another's is none of this one's. Emptying clears all the memory there is: not for nothing.
+  if (o.BIO_ctrl(incoming, BIO_CTRL_PENDING, 0n, 0n) !== 0n) o.BIO_ctrl(incoming, BIO_CTRL_RESET, 0n, 0n)
   if (bytes.length > 0) o.BIO_write(incoming, bytes, bytes.length)
 }
 

@@ -4,19 +4,34 @@
 import { SSL_RECEIVED_SHUTDOWN, SSL_SENT_SHUTDOWN } from './constants.ts'
 import { openssl } from './library.ts'
 
-const connections = new Set<bigint>()
+/** A connection that has an SSL, between those that were made before and after it. */
+export interface OpenConnection {
+  /** Its SSL. */
+  readonly pointer: bigint
+  older: OpenConnection | null
+  newer: OpenConnection | null
+}
+
+let newest: OpenConnection | null = null
 const contexts = new Set<bigint>()
 const bios: bigint[] = []
 let awaitsEnd = false
 
-/** An SSL has been made. */
-export function begun(ssl: bigint): void {
-  connections.add(ssl)
+/** Its SSL has been made. */
+export function begun(connection: OpenConnection): void {
+  connection.older = newest
+  if (newest !== null) newest.newer = connection
+  newest = connection
 }
 
-/** It is about to go. */
-export function freed(ssl: bigint): void {
-  connections.delete(ssl)
+/** Its SSL is about to go. */
+export function freed(connection: OpenConnection): void {
+  const { older, newer } = connection
+  if (older !== null) older.newer = newer
+  if (newer === null) newest = older
+  else newer.older = older
+  connection.older = null
+  connection.newer = null
 }
 
 /** Contexts nobody refers to any more. */
@@ -50,11 +65,11 @@ function freeContext(context: bigint): void {
 
 function freeAll(): void {
   const o = openssl()
-  for (const ssl of connections) {
-    o.SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
-    o.SSL_free(ssl)
+  for (let one = newest; one !== null; one = one.older) {
+    o.SSL_set_shutdown(one.pointer, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
+    o.SSL_free(one.pointer)
   }
-  connections.clear()
+  newest = null
   for (const context of contexts) freeContext(context)
   for (const bio of bios.splice(0)) o.BIO_free(bio)
 }

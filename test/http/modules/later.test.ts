@@ -39,7 +39,7 @@ test('what does not exist yet is warned about once for each directive, and its v
 for (const [directive, problem] of [
   ['proxy_cache_path /c levels=1:2;', '"proxy_cache_path" must have "keys_zone" parameter'],
   ['proxy_cache_path /c keys_zone=a:1m colour=red;', 'invalid parameter "colour=red"'],
-  ['proxy_cache_path /c keys_zone=a:1m levels=3;', 'invalid levels value "3" in "levels=3"'],
+  ['proxy_cache_path /c keys_zone=a:1m levels=3;', 'invalid "levels" "levels=3"'],
   ['fastcgi_cache_valid 99 1m;', 'invalid status "99"'],
   ['uwsgi_cache_valid 200 soon;', 'invalid time value "soon"'],
   ['scgi_cache_lock maybe;', 'invalid value "maybe" in "scgi_cache_lock" directive, it must be "on" or "off"'],

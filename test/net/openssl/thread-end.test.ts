@@ -6,21 +6,30 @@ import { readFileSync } from 'node:fs'
 import test from 'node:test'
 import { Worker } from 'node:worker_threads'
 
-const context = new URL('../../../src/net/openssl/context.ts', import.meta.url)
 const CONTEXTS = 200
 
-/** Makes contexts, keeps them, and ends as a front's thread does. */
-const code = `import(${JSON.stringify(context.href)}).then(({ TlsContext }) => {
-  globalThis.kept = Array.from({ length: ${CONTEXTS} }, () => new TlsContext())
-  process.exit(0)
-})`
+function urlOf(name: string): string {
+  return new URL(`../../../src/net/openssl/${name}.ts`, import.meta.url).href
+}
+
+/** Makes contexts and a connection with each, keeps them, and ends as a front's thread does. */
+const code = `Promise.all(${JSON.stringify(['context', 'library', 'thread-end'].map(urlOf))}.map(url => import(url))).then(
+  ([{ TlsContext }, { openssl }, { begun }]) => {
+    globalThis.kept = Array.from({ length: ${CONTEXTS} }, () => {
+      const context = new TlsContext()
+      begun({ pointer: openssl().SSL_new(context.pointer), older: null, newer: null })
+      return context
+    })
+    process.exit(0)
+  },
+)`
 
 /** Memory of the process that is no JavaScript's, in kB. */
 function resident(): number {
   return Number(/^VmRSS:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'latin1'))![1])
 }
 
-test('contexts go with the thread that has made them', async () => {
+test('contexts and connections go with the thread that has made them', async () => {
   const threads = async (count: number): Promise<number> => {
     for (let i = 0; i < count; i++) await once(new Worker(code, { eval: true, stderr: true }), 'exit')
     return resident()
