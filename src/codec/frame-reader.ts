@@ -247,7 +247,14 @@ export class FrameReader {
 
   private readHello(text: string): void {
     const { pid, slot, kind, generation, thread = 0, claims = 0 } = parseObject(text)
-    if (!isSize(pid) || !isSize(slot) || !isSize(generation) || !isSize(thread) || !isSize(claims) || typeof kind !== 'string') {
+    if (
+      !isSize(pid) ||
+      !isSize(slot) ||
+      !isSize(generation) ||
+      !isSize(thread) ||
+      !isSize(claims) ||
+      typeof kind !== 'string'
+    ) {
       return this.fail('malformed HELLO')
     }
     this.sink.onHello({ pid, slot, kind, generation, thread, claims })
