@@ -65,8 +65,8 @@ export const applications: Texts = {
   },
   'app/prefetch': {
     args: ['TIME', 'off'],
-    standard: '1ms',
-    text: 'For `kind sync`: how much work may be sent ahead to a worker that is at a request, so that it goes on with the next one at once. How many requests that are follows from the time they have taken of late: none where one takes longer than this. What a worker has not begun is taken back when it is at one request for more than 5 to 10 ms, and when it dies. While requests are sent ahead, no more workers are at work than there are processors if all they do is compute, and the front collects responses for up to 0.6 ms if it has nothing else to do.',
+    standard: '2ms',
+    text: 'For `kind sync`: how much work may be sent ahead to a worker that is at a request, so that it goes on with the next one at once. How many requests that are follows from the time they have taken of late: none where one takes longer than this. What a worker has not begun is taken back when it is at one request for more than 5 to 10 ms, and when it dies. While requests are sent ahead, no more workers are at work than there are processors if all they do is compute, and the front collects responses for up to 1 ms if it has nothing else to do.',
   },
   'app/environment': {
     args: 'NAME=VALUE',

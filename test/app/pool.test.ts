@@ -27,7 +27,7 @@ const defaults: AppSettings = {
   gracefulTimeout: 5000,
   maxRequests: 0,
   maxRequestsJitter: 0,
-  prefetch: 1,
+  prefetch: 2,
   maxMemory: 0,
   queue: 100,
   queueTimeout: 5000,

@@ -22,7 +22,7 @@ const LOOK_EVERY = 10
 /** Pulses without anything to do, after which they end. */
 const QUIET_MAX = 10
 /** The most that the front sleeps while its workers have enough to do, and what is worth it; milliseconds. */
-const NAP_MAX_MS = 0.6
+const NAP_MAX_MS = 1
 const NAP_MIN_MS = 0.1
 /** Of the work that is known to be there. */
 const NAP_PART = 0.75

@@ -21,7 +21,7 @@ const WORKERS_MAX = 1024
 const GENERATION = 2
 
 /** Longer requests gain nothing by it. */
-const PREFETCH_MS = 1
+const PREFETCH_MS = 2
 
 const inside = {
   directory: path(APP, null),
@@ -198,7 +198,7 @@ function parseQueue([word, option]: readonly string[], at: Site): { length: numb
 
 function parsePrefetch([word]: readonly string[], at: Site): number {
   if (word === 'off') return 0
-  return parseTime(word!) ?? at.fail(`"prefetch" directive invalid value "${word}"`, 'as in prefetch 1ms, or off')
+  return parseTime(word!) ?? at.fail(`"prefetch" directive invalid value "${word}"`, 'as in prefetch 2ms, or off')
 }
 
 function parseVariable([word]: readonly string[], at: Site): readonly [string, string] {
