@@ -263,8 +263,8 @@ export class Dispatcher implements LineUser {
       return
     }
     this.seats.count(QUEUED, 1)
-    this.prefetch?.want()
     this.line.push(call)
+    if (this.line.size > 0) this.prefetch?.want()
   }
 
   /** In line here and in other threads, or with one of our workers before their turn. */

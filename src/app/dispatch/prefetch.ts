@@ -72,15 +72,16 @@ export class Prefetch {
     this.pace = new Pace(seats, work)
   }
 
-  /** Is there, or was there a moment ago, more to do than the workers can do at a time? */
+  /** Is there enough that each worker could have another one ahead? Else tokens would cost more than they bring. */
   get active(): boolean {
-    return this.pulse !== null
+    if (this.pulse === null) return false
+    return this.line.size + this.ahead >= (this.seats.limit === 0 ? this.links.all.length : this.seats.limit)
   }
 
   /** For the dispatcher: calls wait, or have been sent ahead. */
   want(): void {
     if (this.pulse === null) this.begin()
-    if (this.called) return
+    if (this.called || !this.active) return
     this.called = true
     setImmediate(this.atTurnsEnd)
   }
