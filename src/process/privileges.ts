@@ -2,6 +2,8 @@
 
 import {
   chmodSync,
+  constants,
+  fchmodSync,
   chownSync,
   closeSync,
   fstatSync,
@@ -44,15 +46,28 @@ export function provideLogFile(path: string, user: User | null): void {
 export function shareCompiledCode(folder: string | undefined): void {
   if (folder === undefined) return
   try {
-    for (const name of readdirSync(folder)) shareFile(`${folder}/${name}`)
+    for (const name of readdirSync(folder)) {
+      try {
+        shareFile(`${folder}/${name}`)
+      } catch {
+        // a link, or gone
+      }
+    }
   } catch {
     // It is a cache: without it the threads take longer.
   }
 }
 
+/** Only what we have made ourselves: in a folder where others may write there could be a link to anything. */
 function shareFile(path: string): void {
-  const status = statSync(path, { throwIfNoEntry: false })
-  if (status?.isFile() && (status.mode & 0o4) === 0) chmodSync(path, 0o644)
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  try {
+    const { mode, uid, nlink } = fstatSync(file)
+    const isOurs = uid === process.geteuid!() && nlink === 1 && (mode & constants.S_IFMT) === constants.S_IFREG
+    if (isOurs && (mode & 0o4) === 0) fchmodSync(file, 0o644)
+  } finally {
+    closeSync(file)
+  }
 }
 
 function attempt<T>(call: string, path: string, act: () => T): T {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, linkSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
@@ -19,4 +19,17 @@ test('compiled code can be read by those who are not root any more', t => {
   assert.equal(mode('folder'), 0o700)
   shareCompiledCode(undefined)
   shareCompiledCode(join(folder, 'missing'))
+})
+
+test('what others may have put among it is left as it is', t => {
+  const folder = mkdtempSync(join(tmpdir(), 'portico-cache-'))
+  const elsewhere = mkdtempSync(join(tmpdir(), 'portico-secret-'))
+  for (const one of [folder, elsewhere]) t.after(() => rmSync(one, { recursive: true }))
+  for (const name of ['linked', 'shared']) writeFileSync(join(elsewhere, name), '', { mode: 0o600 })
+  symlinkSync(join(elsewhere, 'linked'), join(folder, 'a'))
+  linkSync(join(elsewhere, 'shared'), join(folder, 'b'))
+  writeFileSync(join(folder, 'c'), '', { mode: 0o600 })
+  shareCompiledCode(folder)
+  for (const name of ['linked', 'shared']) assert.equal(statSync(join(elsewhere, name)).mode & 0o777, 0o600, name)
+  assert.equal(statSync(join(folder, 'c')).mode & 0o777, 0o644)
 })
