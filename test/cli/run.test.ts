@@ -154,7 +154,7 @@ test('reload: a host that was unknown is looked up again', async t => {
   const server = await serve(t, { dir, conf: conf(), env: { PATH: `${dir}/bin:${process.env['PATH'] ?? ''}` } })
   const later = conf('server { listen unix:%%DIR%%/b.sock; location / { proxy_pass http://late.example; } }')
   await server.reload(later)
-  assert.match(server.errorLog(), /\[emerg\].*host not found in upstream "late\.example"/)
+  await eventually(() => /\[emerg\].*host not found in upstream "late\.example"/.test(server.errorLog()))
   writeFileSync(known, '')
   await server.reload(later)
   await eventually(() => accepts(join(server.dir, 'b.sock')))
