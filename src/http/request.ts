@@ -3,6 +3,7 @@
 
 import type { RequestHead } from '../codec/h1/request-head.ts'
 import type { ProxyProtocol } from '../codec/proxy-protocol.ts'
+import { unixMs } from '../lib/clock.ts'
 import type { Connection, ConnectionHandler } from '../net/connection.ts'
 import { freshSlots } from './module.ts'
 import type { DateRule } from './not-modified.ts'
@@ -161,7 +162,7 @@ export class HttpRequest {
   /** All of the response has gone out. */
   complete = false
 
-  /** Date.now() when the head was complete. */
+  /** unixMs() when the head was complete. */
   readonly startMs: number
   /** Bytes of this request received: head and body as they came. */
   requestLength = 0
@@ -190,7 +191,7 @@ export class HttpRequest {
     this.clientAddress = clientAddress
     this.clientPort = clientPort
     this.out = stream.writer
-    this.startMs = Date.now()
+    this.startMs = unixMs()
   }
 
   /** First request header field of that (lower-case) name. */

@@ -4,9 +4,9 @@
 
 import { performance } from 'node:perf_hooks'
 
-/** While a moment lasts: its time, 0 until somebody asks. Outside: -1. An element of a typed array is a number without an
- *  object around it. */
-const moment = new Float64Array([-1])
+/** While a moment lasts: its time, 0 until somebody asks. Outside: -1. Then the same of the time of day. An element of a typed
+ *  array is a number without an object around it. */
+const moment = new Float64Array([-1, 0])
 
 /** performance.now() until which `second` is true. */
 let secondUntil = 0
@@ -17,6 +17,7 @@ const BELIEVED = 100
 
 export function beginMoment(): void {
   moment[0] = 0
+  moment[1] = 0
 }
 
 /** What comes next may come much later. */
@@ -30,6 +31,16 @@ export function monotonic(): number {
   if (known > 0) return known
   const now = performance.now()
   if (known === 0) moment[0] = now
+  return now
+}
+
+/** Milliseconds since 1970. What begins and ends within a moment takes none, as within a turn of nginx's loop. */
+export function unixMs(): number {
+  if (moment[0] === -1) return Date.now()
+  const known = moment[1]!
+  if (known > 0) return known
+  const now = Date.now()
+  moment[1] = now
   return now
 }
 

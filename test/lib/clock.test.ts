@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { beginMoment, endMoment, monotonic, unixSeconds } from '../../src/lib/clock.ts'
+import { beginMoment, endMoment, monotonic, unixMs, unixSeconds } from '../../src/lib/clock.ts'
 
 /** Returns when the clock has moved on. */
 function pass(): void {
@@ -21,6 +21,17 @@ test('time stands still for a moment, and goes on behind it', () => {
   assert.ok(after > first)
   pass()
   assert.ok(monotonic() > after)
+})
+
+test('what begins and ends within a moment takes no time of day', () => {
+  beginMoment()
+  const first = unixMs()
+  pass()
+  assert.equal(unixMs(), first)
+  beginMoment()
+  assert.ok(unixMs() > first)
+  endMoment()
+  assert.ok(Math.abs(unixMs() - Date.now()) < 1000)
 })
 
 test('a moment has a time of its own', () => {

@@ -15,6 +15,7 @@ import { Template } from '../../config/template.ts'
 import { parseSyslog, type SyslogServer } from '../../config/syslog.ts'
 import { parseNumber, parseSeconds, parseSize, parseTime } from '../../config/units.ts'
 import { list } from '../../config/values.ts'
+import { unixMs } from '../../lib/clock.ts'
 import { commonLogTime, isoLogTime } from '../../lib/local-time.ts'
 import { AccessLogFile, type LogBuffer } from '../log/access-log-file.ts'
 import type { Syslog } from '../../log/syslog.ts'
@@ -141,7 +142,7 @@ export const log = httpModule({
     msec: get(() => seconds(Date.now())),
     pipe: get(r => (r.stream.pipelined ? 'p' : '.')),
     request_length: get(r => `${r.requestLength}`),
-    request_time: get(r => seconds(Math.max(Date.now() - r.startMs, 0))),
+    request_time: get(r => seconds(Math.max(unixMs() - r.startMs, 0))),
     status: get(statusText),
     time_iso8601: get(isoLogTime),
     time_local: get(commonLogTime),

@@ -5,6 +5,7 @@ import { HTTP, LOCATION, SERVER, type Site } from '../../config/directive.ts'
 import { one } from '../../config/values.ts'
 import { Statsd, type StatsdServer } from '../../log/statsd.ts'
 import { httpModule } from '../module.ts'
+import { unixMs } from '../../lib/clock.ts'
 import type { HttpRequest } from '../request.ts'
 import { RegistryKey, type HttpSetup } from '../setup.ts'
 
@@ -77,5 +78,5 @@ function tell(r: HttpRequest, { statsd }: Client): void {
 }
 
 function elapsed(r: HttpRequest): number {
-  return Math.max(Date.now() - r.startMs, 0)
+  return Math.max(unixMs() - r.startMs, 0)
 }
