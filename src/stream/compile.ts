@@ -1,5 +1,6 @@
 // A stream block, read and checked, becomes what sessions run through. As with http, compiling opens nothing; start() does.
 
+import { plainName } from '../http/core/server-names.ts'
 import { STREAM, type Scope } from '../config/directive.ts'
 import { ConfigError } from '../config/errors.ts'
 import { ErrorLog, type LogTarget } from '../log/error-log.ts'
@@ -76,7 +77,7 @@ export class CompiledStream extends ServerBlock<StreamListen> {
     }
     for (const module of this.modules) module.connection?.(scope.conf(module.directives), builder, this)
     const server: StreamServer = {
-      name: conf.server_name[0] ?? '',
+      name: plainName(conf.server_name[0] ?? ''),
       errorLog: null as unknown as ErrorLog,
       access,
       logs,

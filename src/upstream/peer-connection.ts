@@ -12,6 +12,8 @@ import type { PeerTls } from './peer-tls.ts'
 
 /** Who has the connection at the moment: a request's exchange. */
 export interface PeerUser extends ConnectionHandler {
+  /** What goes to the peer before TLS begins; '' for nothing. */
+  preface?(): string
   onConnect(): void
   /** The timer armed with PeerConnection.watch() is due. */
   onTimeout(): void
@@ -104,6 +106,8 @@ export class PeerConnection implements ConnectionHandler {
       return
     }
     this.handshaking = true
+    const preface = this.user?.preface?.() ?? ''
+    if (preface !== '') this.connection.writeText(preface)
     const connection = secure(this.connection, this.peer, tls, this, () => {
       const fault = faultOf(connection, tls)
       if (fault === '') this.ready()

@@ -101,3 +101,8 @@ function isName(name: string): boolean {
 function setFirst<S>(map: Map<string, S>, name: string, server: S): void {
   if (!map.has(name)) map.set(name, server)
 }
+
+/** The first name of a server, as variables and redirects tell it: `.example.com` is told without its dot. */
+export function plainName(name: string): string {
+  return name.startsWith('.') ? name.slice(1) : name
+}

@@ -1,5 +1,6 @@
 // One server block: its own level, its locations, and the flat list of steps of each.
 
+import { plainName } from '../core/server-names.ts'
 import { SERVER, type Scope, type Site, type Statement } from '../../config/directive.ts'
 import type { Template } from '../../config/template.ts'
 import { serverProduct } from '../../lib/product.ts'
@@ -42,7 +43,7 @@ export function compileServer(scope: Scope, http: CompiledHttp): ServerRuntime {
   const lineMax = Math.max(size, conf.client_header_buffer_size)
   const [firstName = ''] = conf.server_name
   const server: ServerRuntime = {
-    name: firstName,
+    name: plainName(firstName),
     outside,
     rewriteStart: builder.steps.reduce((count, step) => count + (step.phase === 'post-read' ? 1 : 0), 0),
     findConfig: builder.steps.reduce((count, step) => count + (SERVER_PHASES.includes(step.phase) ? 1 : 0), 0),

@@ -8,7 +8,7 @@ import { resolverDirectives, resolverOf, resolveGroup, type LocationResolver } f
 import type { HttpSetup, Registry } from '../../http/setup.ts'
 import { Bind, bindDirective } from '../../http/upstream/bind.ts'
 import { groupAtRunTime, groupOf, GROUPS } from '../../http/upstream/groups.ts'
-import { tlsDirectives, upstreamTls } from '../../http/upstream/tls.ts'
+import { peerTlsFor, tlsDirectives, upstreamTls } from '../../http/upstream/tls.ts'
 import type { Value } from '../../http/module.ts'
 import { ERR } from '../../log/error-log.ts'
 import { parseUpstreamUrl, type UpstreamUrl } from '../../upstream/address.ts'
@@ -180,7 +180,12 @@ class Proxy implements Content {
   }
 
   private connect(session: StreamSession, group: Group, host: string): void {
-    const { tls, tlsName } = this
+    const { tlsName } = this
+    const tls = this.tls === null ? null : peerTlsFor(asRequest(session), this.tls)
+    if (tls === null && this.tls !== null) {
+      session.finalize(500)
+      return
+    }
     const name = tlsName === null ? host : tlsName.get(asRequest(session))
     new StreamExchange(session, group, this.settings, tls === null ? null : { settings: tls, name }).connect()
   }

@@ -93,15 +93,23 @@ export class StreamExchange implements PeerUser {
     const { connection } = this.link!
     this.attempt.connectMs = Math.round(performance.now() - this.attempt.startedAt)
     this.relaying = true
+    // A session may last: that the server is there is known now.
+    this.choice.peer?.succeeded()
     const r = asRequest(session)
     const [up, down] = [Number(settings.uploadRate?.get(r) ?? 0), Number(settings.downloadRate?.get(r) ?? 0)]
     if (up > 0) this.upload = new Throttle(up, session.connection)
     if (down > 0) this.download = new Throttle(down, connection)
-    if (settings.proxyProtocol !== 'off') connection.writeText(introduction(session, settings.proxyProtocol))
+    if (this.tls === null && settings.proxyProtocol !== 'off') connection.writeText(this.preface())
     const received = session.take(new ClientSide(this))
     this.touch()
     if (received.length > 0) this.fromClient(received, false)
     this.resumeClient()
+  }
+
+  /** The PROXY protocol tells of the connection itself: it stands before TLS. */
+  preface(): string {
+    const { proxyProtocol } = this.settings
+    return proxyProtocol === 'off' ? '' : introduction(this.session, proxyProtocol)
   }
 
   onData(chunk: Buffer): void {
