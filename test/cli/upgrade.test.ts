@@ -108,7 +108,7 @@ test('the old master halted by WINCH serves again by itself when the new one die
   const server = await serve(t, CONF)
   const { old, fresh } = await upgraded(server)
   signalTo(old, 'SIGWINCH')
-  await eventually(async () => (await frontOf(server)) > 0)
+  await eventually(() => new RegExp(`${old}#\\d+: .*gracefully shutting down the front`).test(server.errorLog()))
   signalTo(fresh, 'SIGKILL')
   await eventually(() => server.file('portico.pid') === `${old}\n`)
   // The front of the one that was killed may still take a connection before it notices.
