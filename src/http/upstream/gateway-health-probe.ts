@@ -6,26 +6,18 @@ import * as records from '../../codec/fastcgi.ts'
 import type { HeadLimits } from '../../codec/h1/head.ts'
 import { NOT_HTTP, parseResponseHead, ResponseHead } from '../../codec/h1/response-head.ts'
 import { escapeKey, parseLine } from '../../codec/memcached.ts'
-import { errorText } from '../../lib/errno.ts'
-import type { Probe } from '../../upstream/health-checks.ts'
-import type { Peer } from '../../upstream/peer.ts'
-import type { PeerConnection, PeerUser } from '../../upstream/peer-connection.ts'
 import type { GatewayQuestion } from './gateway-check.ts'
 import { BODY_MAX } from './health-match.ts'
-import { connectionTo, LIMITS } from './health-probe.ts'
+import { LIMITS } from './health-probe.ts'
 import type { ProbeSettings } from './health-probe.ts'
 import type { Passed } from './passed.ts'
+import { SingleProbe } from './single-probe.ts'
 
 const EMPTY = Buffer.alloc(0)
 
-export class GatewayHealthProbe implements Probe, PeerUser {
-  private readonly settings: ProbeSettings
+export class GatewayHealthProbe extends SingleProbe {
   private readonly question: GatewayQuestion
-  private readonly passed: Passed
-  private readonly request: string
-  private link: PeerConnection | null = null
-  private done: ((problem: string) => void) | null = null
-  private connecting = true
+  protected readonly request: string
   private input: Buffer = EMPTY
   private head = new ResponseHead()
   private records = new records.RecordReader()
@@ -37,15 +29,12 @@ export class GatewayHealthProbe implements Probe, PeerUser {
   private left = -1
 
   constructor(settings: ProbeSettings, question: GatewayQuestion, passed: Passed) {
-    this.settings = settings
+    super(settings, passed)
     this.question = question
-    this.passed = passed
     this.request = question.request(settings.uri)
   }
 
-  ask(peer: Peer, done: (problem: string) => void): void {
-    this.done = done
-    this.connecting = true
+  protected begin(): void {
     this.input = EMPTY
     this.head = new ResponseHead()
     this.records = new records.RecordReader()
@@ -53,26 +42,6 @@ export class GatewayHealthProbe implements Probe, PeerUser {
     this.inBody = false
     this.body = ''
     this.left = -1
-    this.link = connectionTo(peer, this.settings.port, this.passed, this)
-    this.link.watch(this.passed.connectTimeout)
-  }
-
-  stop(): void {
-    this.done = null
-    this.drop()
-  }
-
-  private drop(): void {
-    const { link } = this
-    this.link = null
-    link?.close()
-  }
-
-  private answer(problem: string): void {
-    const { done } = this
-    this.done = null
-    this.drop()
-    done?.(problem)
   }
 
   private complete(status: number): void {
@@ -83,12 +52,6 @@ export class GatewayHealthProbe implements Probe, PeerUser {
 
   // ── the connection ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  onConnect(): void {
-    this.connecting = false
-    this.link!.connection.writeText(this.request)
-    this.link!.watch(this.passed.readTimeout)
-  }
-
   onData(chunk: Buffer): void {
     const { answers } = this.question
     if (answers === 'memcached') this.readMemcached(chunk)
@@ -96,22 +59,10 @@ export class GatewayHealthProbe implements Probe, PeerUser {
     else this.readCgi(chunk)
   }
 
-  onDrain(): void {}
-
-  onEnd(): void {
+  override onEnd(): void {
     if (this.done === null) return
     if (this.inBody && this.left < 0 && this.question.answers === 'cgi') this.complete(this.head.code)
-    else this.answer('connection closed prematurely')
-  }
-
-  onClose(error: NodeJS.ErrnoException | null): void {
-    this.link = null
-    if (error === null) this.onEnd()
-    else this.answer(`${this.connecting ? 'connect' : 'recv'}() failed (${errorText(error)})`)
-  }
-
-  onTimeout(): void {
-    this.answer(`timed out while ${this.connecting ? 'connecting' : 'reading response'}`)
+    else super.onEnd()
   }
 
   // ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -18,15 +18,11 @@ import {
 import { FrameReader } from '../../../codec/h2/frame-reader.ts'
 import type { FrameSink } from '../../../codec/h2/frame-reader.ts'
 import { FieldList, HpackDecoder } from '../../../codec/h2/hpack-decoder.ts'
-import { errorText } from '../../../lib/errno.ts'
-import type { Probe } from '../../../upstream/health-checks.ts'
-import type { Peer } from '../../../upstream/peer.ts'
-import type { PeerConnection, PeerUser } from '../../../upstream/peer-connection.ts'
 import { BODY_MAX, Match } from '../health-match.ts'
 import type { Answer } from '../health-match.ts'
-import { connectionTo } from '../health-probe.ts'
 import type { ProbeSettings } from '../health-probe.ts'
 import type { Passed } from '../passed.ts'
+import { SingleProbe } from '../single-probe.ts'
 import { dataHeader, frameHead, ping, SETTINGS_ACK } from './frames.ts'
 import { HeaderBlock } from './protocol.ts'
 import { H2Response } from './response.ts'
@@ -72,12 +68,8 @@ export function grpcMatch(accepted: number): Match {
   return new Match([says], true)
 }
 
-export class Http2HealthProbe implements Probe, PeerUser, FrameSink {
-  private readonly settings: ProbeSettings
-  private readonly passed: Passed
-  private readonly request: string
-  private link: PeerConnection | null = null
-  private done: ((problem: string) => void) | null = null
+export class Http2HealthProbe extends SingleProbe implements FrameSink {
+  protected readonly request: string
   private frames = new FrameReader(this)
   private decoder = new HpackDecoder(0)
   private response = new H2Response()
@@ -86,11 +78,9 @@ export class Http2HealthProbe implements Probe, PeerUser, FrameSink {
   private block: Buffer[] = []
   private blockFlags = 0
   private body = ''
-  private connecting = true
 
   constructor(settings: ProbeSettings, question: Http2Question, passed: Passed) {
-    this.settings = settings
-    this.passed = passed
+    super(settings, passed)
     const { method, path, fields, body } = question
     const block = new HeaderBlock()
     block.begin()
@@ -103,37 +93,13 @@ export class Http2HealthProbe implements Probe, PeerUser, FrameSink {
     this.request = body === '' ? head : `${head}${dataHeader(body.length, STREAM, true)}${body}`
   }
 
-  ask(peer: Peer, done: (problem: string) => void): void {
-    this.done = done
+  protected begin(): void {
     this.frames = new FrameReader(this)
     this.decoder = new HpackDecoder(0)
     this.response = new H2Response()
     this.trailers = null
     this.block = []
     this.body = ''
-    this.connecting = true
-    this.link = connectionTo(peer, this.settings.port, this.passed, this)
-    this.link.watch(this.passed.connectTimeout)
-  }
-
-  stop(): void {
-    this.done = null
-    this.drop()
-  }
-
-  private drop(): void {
-    const { link } = this
-    this.link = null
-    link?.close()
-  }
-
-  /** @returns false: no more is read */
-  private answer(problem: string): false {
-    const { done } = this
-    this.done = null
-    this.drop()
-    done?.(problem)
-    return false
   }
 
   private complete(): false {
@@ -148,30 +114,8 @@ export class Http2HealthProbe implements Probe, PeerUser, FrameSink {
 
   // ── the connection ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  onConnect(): void {
-    this.connecting = false
-    this.link!.connection.writeText(this.request)
-    this.link!.watch(this.passed.readTimeout)
-  }
-
   onData(chunk: Buffer): void {
     this.frames.feed(chunk, 0, chunk.length)
-  }
-
-  onDrain(): void {}
-
-  onEnd(): void {
-    this.answer('connection closed prematurely')
-  }
-
-  onClose(error: NodeJS.ErrnoException | null): void {
-    this.link = null
-    if (error === null) this.onEnd()
-    else this.answer(`${this.connecting ? 'connect' : 'recv'}() failed (${errorText(error)})`)
-  }
-
-  onTimeout(): void {
-    this.answer(`timed out while ${this.connecting ? 'connecting' : 'reading response'}`)
   }
 
   // ── its frames ───────────────────────────────────────────────────────────────────────────────────────────────────
