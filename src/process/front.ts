@@ -6,7 +6,7 @@ import { ErrorLog, LogFiles, WARN } from '../log/error-log.ts'
 import { takeDescriptor } from './descriptor-handle.ts'
 import { Generation } from './generation.ts'
 import { settle } from './privileges.ts'
-import { rest } from './rest.ts'
+import { restNowAndThen } from './rest.ts'
 import { ThreadHandle } from './thread-handle.ts'
 import type { Handle } from './descriptor-handle.ts'
 import type { Surroundings } from './generation.ts'
@@ -125,7 +125,7 @@ class Front implements Surroundings {
       const memory = settings.memory.map(request => [request.key, this.shared(request)] as const)
       const own = { number: generation, threads, shutdownTimeout, data, sockets, memory }
       this.generations.set(generation, new Generation(own, this))
-      rest()
+      restNowAndThen()
     } catch (error) {
       this.tell({ type: 'failed', generation, error: (error as Error).message })
     }

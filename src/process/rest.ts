@@ -1,32 +1,66 @@
-// What a process that from now on only waits gives back: its start has taken memory that it will not need again, and V8 and
-// malloc keep such memory for one who goes on working. For the master and the front's main thread, which carry no traffic.
+// What a process gives back that from now on only waits, or whose start is over: its start has taken memory that it will not
+// need again, and V8, malloc and the kernel keep such memory for one who goes on working. Called by the master and by the
+// front's main thread, neither of which carries any traffic.
 
 import { dlopen } from 'node:ffi'
+import { readFileSync } from 'node:fs'
+import { dropProgramPages } from './program-pages.ts'
 
 /** What is started meanwhile has settled by then. */
 const REST_AFTER_MS = 1000
+/** How often a process with threads at work looks whether it has grown, and by how many pages that is worth a step. */
+const LOOK_MS = 5000
+const GROWN_PAGES = 2048
 
 let timer: NodeJS.Timeout | null = null
+let looking: NodeJS.Timeout | null = null
+let pagesBefore = 0
 
 /** Soon, and once for all calls until then. */
 export function rest(): void {
   timer ??= setTimeout(giveBack, REST_AFTER_MS).unref()
 }
 
+/** For a process with threads at work: what they have freed is given back, too, now and then. */
+export function restNowAndThen(): void {
+  rest()
+  looking ??= setInterval(look, LOOK_MS).unref()
+}
+
 function giveBack(): void {
   timer = null
   // The launcher has V8 show it; where somebody else has started us, nothing is lost but the memory.
-  if (globalThis.gc === undefined) return
-  globalThis.gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
   trim()
 }
 
-/** glibc's malloc keeps the pages of what was freed unless it lies at the very end. */
+/** V8's compilers take ten megabytes for a moment when the first thousands of requests have come. */
+function look(): void {
+  if (ownPages() > pagesBefore + GROWN_PAGES) trim()
+}
+
 function trim(): void {
+  trimMalloc()
+  dropProgramPages()
+  pagesBefore = ownPages()
+}
+
+/** glibc's malloc keeps the pages of what was freed unless it lies at the very end. */
+function trimMalloc(): void {
   try {
     const { functions } = dlopen(null, { malloc_trim: { arguments: ['u64'], return: 'i32' } })
     ;(functions as unknown as { malloc_trim(keep: bigint): number }).malloc_trim(0n)
   } catch {
     // Another C library: its own ways.
+  }
+}
+
+/** Pages in memory that are no file's; 0 where the system does not tell. */
+function ownPages(): number {
+  try {
+    const [, resident, shared] = readFileSync('/proc/self/statm', 'latin1').split(' ')
+    return Number(resident) - Number(shared)
+  } catch {
+    return 0
   }
 }
