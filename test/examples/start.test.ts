@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { cpSync, readdirSync } from 'node:fs'
 import net from 'node:net'
+import { join } from 'node:path'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -95,12 +96,15 @@ test('start: with its port taken it takes a following one, and Ctrl-C ends it', 
   assert.deepEqual(readdirSync(started.temp), [])
 })
 
-test('examples: every configuration is accepted as it stands', () => {
+test('examples: every configuration is accepted as it stands', t => {
+  // A check makes the folders and logs that a start would want.
+  const dir = tempDir(t)
   for (const [prefix, file] of [
     ['examples/', 'portico.conf'],
     ['conf/', 'nginx.conf'],
   ] as const) {
-    const args = ['-t', '-p', root + prefix, '-c', file, '-e', 'stderr']
+    cpSync(root + prefix, join(dir, prefix), { recursive: true })
+    const args = ['-t', '-p', join(dir, prefix), '-c', file, '-e', 'stderr']
     const { status, stderr } = spawnSync(PORTICO, args, { encoding: 'utf8' })
     assert.equal(status, 0, stderr)
     assert.match(stderr, /test is successful/)
