@@ -99,11 +99,11 @@ test('start: with its port taken it takes a following one, and Ctrl-C ends it', 
 test('examples: every configuration is accepted as it stands', t => {
   // A check makes the folders and logs that a start would want.
   const dir = tempDir(t)
+  for (const folder of ['conf', 'examples']) cpSync(root + folder, join(dir, folder), { recursive: true })
   for (const [prefix, file] of [
     ['examples/', 'portico.conf'],
     ['conf/', 'nginx.conf'],
   ] as const) {
-    cpSync(root + prefix, join(dir, prefix), { recursive: true })
     const args = ['-t', '-p', join(dir, prefix), '-c', file, '-e', 'stderr']
     const { status, stderr } = spawnSync(PORTICO, args, { encoding: 'utf8' })
     assert.equal(status, 0, stderr)
