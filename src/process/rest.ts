@@ -9,7 +9,7 @@ import { dropProgramPages } from './program-pages.ts'
 /** What is started meanwhile has settled by then. */
 const REST_AFTER_MS = 1000
 /** How often a process with threads at work looks whether it has grown, and by how many pages that is worth a step. */
-const LOOK_MS = 5000
+const LOOK_MS = 2000
 const GROWN_PAGES = 2048
 
 let timer: NodeJS.Timeout | null = null
