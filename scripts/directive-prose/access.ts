@@ -77,11 +77,11 @@ export const access: Texts = {
   ...limits('limit_req'),
   limit_conn_zone: {
     args: 'KEY zone=NAME:SIZE',
-    text: 'Declares memory in which requests under way are counted by KEY, a text with variables. All threads count together. An empty key is not counted.',
+    text: 'Declares memory in which requests under way, in the stream block connections, are counted by KEY, a text with variables. All threads count together. An empty key is not counted.',
   },
   limit_conn: {
     args: 'ZONE NUMBER',
-    text: 'How many requests with the same key may be under way at once; what is above is refused. A connection that waits for its next request does not count, each request of an HTTP/2 connection does.',
+    text: 'How many requests with the same key may be under way at once; what is above is refused. A connection that waits for its next request does not count, each request of an HTTP/2 connection does. In the stream block it is connections that are counted, until they end.',
   },
   ...limits('limit_conn'),
   limit_rate: {

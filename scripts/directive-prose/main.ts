@@ -49,12 +49,12 @@ export const main: Texts = {
   },
   events: { text: 'The block for what concerns connections of all kinds. Required, even if it is empty.' },
   stream: {
-    text: 'The block with servers that pass TCP connections on without looking into them. There is no UDP.',
+    text: 'The block with servers that pass TCP connections and UDP datagrams on without looking into them.',
   },
   'events/worker_connections': {
     args: 'NUMBER',
     standard: '512',
-    text: 'How many clients’ connections each thread of the front may have, those of `http` and of `stream` together. One too many closes the connection that has been idle longest, or is refused.',
+    text: 'How many connections each thread of the front may have: those of clients of `http` and `stream`, and those to upstreams. One too many closes the one that has been idle longest, first of those kept to upstreams. Where none is idle, a client is refused, and a request that would need a connection to an upstream is answered with 500.',
   },
   use: { args: 'epoll | poll | select', standard: null },
   load_module: { args: 'PATH', text: 'Ignored with a warning: modules are built in.' },

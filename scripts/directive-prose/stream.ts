@@ -1,12 +1,15 @@
-// TCP connections passed on: the stream block and its proxy_.
+// Connections and datagrams passed on: the stream block and its proxy_.
 
 import type { Texts, VariableTexts } from './prose.ts'
 
 export const stream: Texts = {
   'stream/server': { text: 'What is done with the connections of an address.' },
   'stream/listen': {
-    args: 'ADDRESS[:PORT[-PORT]] | PORT[-PORT] | unix:PATH [default_server] [ssl] [proxy_protocol[=v1 | v2 | auto]] [backlog=NUMBER] [rcvbuf=SIZE] [sndbuf=SIZE] [ipv6only=on | off] [so_keepalive=on | off | [IDLE]:[INTERVAL]:[COUNT]] [fastopen=NUMBER] [deferred]',
-    text: 'Where connections are taken; a range stands for each of its ports. `ssl`: they begin with a TLS handshake. `proxy_protocol`: with the PROXY protocol’s header, of either version. `udp` is refused; `reuseport` and `bind` change nothing. Required.',
+    args: [
+      'ADDRESS[:PORT[-PORT]] | PORT[-PORT] | unix:PATH [default_server] [ssl] [proxy_protocol[=v1 | v2 | auto]] [backlog=NUMBER] [rcvbuf=SIZE] [sndbuf=SIZE] [ipv6only=on | off] [so_keepalive=on | off | [IDLE]:[INTERVAL]:[COUNT]] [fastopen=NUMBER] [deferred]',
+      'ADDRESS[:PORT[-PORT]] | PORT[-PORT] udp [default_server] [reuseport] [rcvbuf=SIZE] [sndbuf=SIZE] [ipv6only=on | off]',
+    ],
+    text: 'Where connections are taken; a range stands for each of its ports. `ssl`: they begin with a TLS handshake. `proxy_protocol`: with the PROXY protocol’s header, of either version. `udp`: datagrams come there, and what one client sends is a session; one thread serves the address, or with `reuseport` each thread a share of the clients. For connections `reuseport` changes nothing, nor does `bind` for either. Required.',
   },
   'stream/server_name': {
     args: 'NAME …',
@@ -25,13 +28,17 @@ export const stream: Texts = {
     text: 'Looks at what a TLS client says first, without being its other end: `$ssl_preread_server_name` and the like can choose the upstream.',
   },
   'stream/tcp_nodelay': { text: 'Sends at once what there is, however little it is (TCP_NODELAY).' },
+  'stream/pass': {
+    args: ['ADDRESS:PORT', 'unix:PATH'],
+    text: 'The connection goes on as if it had come to that address of this configuration: to a server of the http block or another one of stream, without a second connection between them. What the client has said is heard there again; TLS that has ended here (`listen … ssl`) is not begun again, and must not have been looked into (`ssl_preread`). Variables are allowed; names are not looked up.',
+  },
   'stream/return': {
     args: 'TEXT',
-    text: 'Answers with that text, which may have variables, and ends the connection. Instead of `proxy_pass`.',
+    text: 'Answers with that text, which may have variables, and ends the connection. Of `return`, `pass` and `proxy_pass` the last one in a server counts.',
   },
   'stream/set': {
     args: '$VARIABLE VALUE',
-    text: 'Sets a variable before the connection is passed on; it need not have been declared.',
+    text: 'Sets a variable when the client is known, before limits, rules and TLS; it need not have been declared.',
   },
   'stream-proxy/proxy_pass': {
     args: ['HOST:PORT', 'unix:PATH', 'GROUP'],
@@ -43,6 +50,10 @@ export const stream: Texts = {
     text: 'Which of this machine’s addresses upstreams are connected to from. Variables are allowed; `transparent` is not supported.',
   },
   'stream-proxy/proxy_ssl': { text: 'Whether upstreams are spoken to over TLS.' },
+  'stream-proxy/proxy_ssl_alpn': {
+    args: 'NAME …',
+    text: 'The protocols that upstreams are offered by ALPN. Variables are allowed; those that turn out empty are left out.',
+  },
   'stream-proxy/proxy_protocol': {
     text: 'Whether upstreams are told by the PROXY protocol who the client is: in version 1 (`on`, `v1`) or 2 (`v2`).',
   },
@@ -55,11 +66,21 @@ export const stream: Texts = {
   'stream-proxy/proxy_connect_timeout': {
     text: 'How long connecting to an upstream may take, with the TLS handshake if there is one.',
   },
+  'stream-proxy/proxy_buffer_size': {
+    text: 'How many bytes of a UDP client may wait while the name of its upstream is looked up. Connections need no such limit.',
+  },
+  'stream-proxy/proxy_requests': {
+    text: 'Of UDP: after so many datagrams of a client the next one begins another session; `0`: any number belongs to one.',
+  },
+  'stream-proxy/proxy_responses': {
+    standard: '=any number',
+    text: 'Of UDP: how many datagrams come back for each of the client’s. When all have come the session ends; when some are missing after `proxy_timeout`, the upstream has failed. Without it a session ends when nothing has moved for that long.',
+  },
   'stream-proxy/proxy_timeout': {
     text: 'How long nothing may move in either direction; then the connection ends.',
   },
   'stream-proxy/proxy_next_upstream': {
-    text: 'Whether another server of the group is tried when one cannot be connected to.',
+    text: 'Whether another server of the group is tried when one cannot be connected to; for UDP, when the network says that nobody is there, and nothing has come back yet.',
   },
   'stream-proxy/proxy_next_upstream_tries': { text: 'How many servers are tried at most; `0`: each of the group.' },
   'stream-proxy/proxy_next_upstream_timeout': {
@@ -84,7 +105,7 @@ export const streamVariables: VariableTexts = {
   'stream/upstream_bytes_received': 'Bytes received from upstreams.',
   'stream/upstream_connect_time': 'Seconds until upstreams were connected to.',
   bytes_received: 'Bytes received from the client.',
-  protocol: '`TCP`.',
+  protocol: '`TCP` or `UDP`.',
   session_time: 'Seconds since the client has connected.',
   ssl_preread_server_name: 'The name that the client asks for (`ssl_preread`).',
   ssl_preread_alpn_protocols: 'The protocols that the client offers, with commas between them.',

@@ -7,6 +7,7 @@ import { parseConfig } from '../config/parse.ts'
 import type { Parsed } from '../config/parse.ts'
 import { readConfig } from '../config/read.ts'
 import { Registry } from '../config/registry.ts'
+import { refuseSharedZones } from '../http/access/limit-zones.ts'
 import { compileHttp } from '../http/server/compile.ts'
 import type { CompiledHttp } from '../http/server/compile.ts'
 import { httpModules } from '../http/modules/index.ts'
@@ -60,6 +61,8 @@ export function compile(
   const options = { prefix, asRoot, warn, readData, notes }
   const http = compileHttp(scope, httpModules, options)
   const stream = compileStream(scope, httpModules, options)
+  stream.blocks.push(http)
+  refuseSharedZones(http, stream)
   const both = stream.listens.find(({ key }) => http.listens.some(other => other.key === key))
   if (both !== undefined) throw new ConfigError(`bind() to ${both.key} failed (98: Address already in use)`)
   return { main, http, stream }

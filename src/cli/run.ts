@@ -16,7 +16,9 @@ import { inherited } from '../process/inheritance.ts'
 import type { FrontStderr } from '../process/front-keeper.ts'
 import { Master } from '../process/master.ts'
 import type { Companions, Program } from '../process/master.ts'
+import type { ListenAddress } from '../http/server/server-block.ts'
 import type { Plan, TopicMessage } from '../process/plan.ts'
+import { socketKeys } from '../stream/udp/listener.ts'
 import type { StopSignals } from '../process/signals.ts'
 import type { Command } from '../process/successor.ts'
 import { Applications } from './applications.ts'
@@ -164,15 +166,7 @@ class Server implements Program {
       openFiles: main.openFiles,
       priority: main.priority,
       shutdownTimeout: main.shutdownTimeout,
-      listens: [...http.listens, ...stream.listens].map(({ key, host, port, path, backlog, ipv6only, options }) => ({
-        key,
-        host,
-        port,
-        path,
-        backlog,
-        ipv6only,
-        options,
-      })),
+      listens: [...http.listens, ...stream.listens].flatMap(address => socketsOf(address, main.threads)),
       folders: [...http.folders, ...stream.folders],
       logFiles: [
         ...new Set([...main.errorLog.flatMap(target => target.path ?? []), ...http.logFiles, ...stream.logFiles]),
@@ -229,6 +223,13 @@ class Server implements Program {
   frontStderr(): FrontStderr {
     return frontStderr(this.daemon)
   }
+}
+
+/** An address is one socket, or one for each thread. */
+function socketsOf(address: ListenAddress, threads: number): Plan['listens'] {
+  const { key, host, port, path, backlog, ipv6only, options, udp, reuseport } = address
+  const socket = { key, host, port, path, backlog, ipv6only, options, udp, reuseport }
+  return socketKeys(key, reuseport, threads).map(own => ({ ...socket, key: own }))
 }
 
 function split(word: string): [string, string] {

@@ -4,7 +4,7 @@ import { isMainThread, threadId } from 'node:worker_threads'
 import { BundleSource } from '../config/source.ts'
 import type { CompiledHttp } from '../http/server/compile.ts'
 import type { CompiledStream } from '../stream/compile.ts'
-import { ConnectionLimit } from '../http/session/sessions.ts'
+import { limitConnections } from '../upstream/connection-limit.ts'
 import type { ThreadServices } from '../http/setup.ts'
 import { ErrorLog, LogFiles, WARN } from '../log/error-log.ts'
 import type { ThreadOrder } from '../process/messages.ts'
@@ -31,7 +31,7 @@ class HttpThread implements ThreadProgram {
     this.stream = stream
     const services = this.services(order, send)
     const descriptors = new Map(order.descriptors)
-    const limit = new ConnectionLimit(main.connections)
+    const limit = limitConnections(main.connections, message => this.errorLog.log(WARN, message))
     await http.start(services, descriptors, limit)
     await stream.start(services, descriptors, limit)
   }

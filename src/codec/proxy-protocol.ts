@@ -213,14 +213,18 @@ const PROXIED = '\x21'
 const OF_OUR_OWN = '\x20'
 const STREAM_V4 = '\x11'
 const STREAM_V6 = '\x21'
+const DATAGRAM_V4 = '\x12'
+const DATAGRAM_V6 = '\x22'
 
 /** Version 2, as latin1 text (section 2.2); a client without an address is told as a connection of our own. */
-export function proxyHeader({ source, sourcePort, destination, destinationPort, tlvs }: ProxyProtocol): string {
+export function proxyHeader(told: ProxyProtocol, datagrams = false): string {
+  const { source, sourcePort, destination, destinationPort, tlvs } = told
   const from = addressBytes(source)
   const to = addressBytes(destination)
   const known = from !== '' && from.length === to.length
   const content = (known ? from + to + uint16(sourcePort) + uint16(destinationPort) : '') + tlvs
-  const family = known ? (from.length === 4 ? STREAM_V4 : STREAM_V6) : '\0'
+  const [v4, v6] = datagrams ? [DATAGRAM_V4, DATAGRAM_V6] : [STREAM_V4, STREAM_V6]
+  const family = known ? (from.length === 4 ? v4 : v6) : '\0'
   return SIGNATURE.toString('latin1') + (known ? PROXIED : OF_OUR_OWN) + family + uint16(content.length) + content
 }
 

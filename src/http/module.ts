@@ -73,6 +73,8 @@ export interface LocationBuilder {
  *  session, which has of a request the client's address, slots for their state, `stream`, a status and a log. */
 export interface ConnectionBuilder {
   readonly scope: Scope
+  /** As access(), before everything else: who the client is. */
+  postAccept<C>(run: (r: HttpRequest, conf: C) => number, conf: C): void
   /** Refuses with the status it answers, or NEXT. */
   access<C>(run: (r: HttpRequest, conf: C) => number, conf: C): void
   log<C>(run: (r: HttpRequest, conf: C) => unknown, conf: C): void
@@ -101,21 +103,31 @@ export function httpModule<const D extends Directives>(module: HttpModule<D>): H
   return module
 }
 
-let slotCount = 0
-const inheritedSlots: number[] = []
+// Number 0 is nobody's and always null: the number of slots that have not been used yet.
+let slotCount = 1
+const inheritedSlots: Slot<unknown>[] = []
 
-/** Per-request state of a module. Numbered at load, so that all requests have one shape. */
+/** Per-request state of a module. Numbered when it is first used, since few of the modules there are have any in one program: a
+ *  request that waits keeps no room for the others. */
 export class Slot<T> {
-  readonly index = slotCount++
+  private index = 0
   /** @param reach 'subrequests': they begin with their parent's state, as with variables that were set */
   constructor(reach: 'request' | 'subrequests' = 'request') {
-    if (reach === 'subrequests') inheritedSlots.push(this.index)
+    if (reach === 'subrequests') inheritedSlots.push(this)
   }
   get(r: HttpRequest): T | null {
-    return r.slots[this.index] as T | null
+    const { slots } = r
+    // A request that is older than the number has no room for it.
+    return this.index < slots.length ? (slots[this.index] as T | null) : null
   }
   set(r: HttpRequest, value: T | null): void {
-    r.slots[this.index] = value
+    if (this.index === 0) {
+      if (value === null) return
+      this.index = slotCount++
+    }
+    const { slots } = r
+    while (slots.length <= this.index) slots.push(null)
+    slots[this.index] = value
   }
 }
 
@@ -130,12 +142,15 @@ export class LocationSlot<T> {
 }
 
 export function inheritSlots(parent: HttpRequest, sub: HttpRequest): void {
-  for (const index of inheritedSlots) sub.slots[index] = parent.slots[index]
+  for (const slot of inheritedSlots) {
+    const value = slot.get(parent)
+    if (value !== null) slot.set(sub, value)
+  }
 }
 
 let blank: readonly null[] = []
 
-/** Slots for a new request: a copy of as many as there are, and no more. */
+/** Slots for a new request: a copy of as many as are in use, and no more. */
 export function freshSlots(): unknown[] {
   if (blank.length !== slotCount) blank = Array.from({ length: slotCount }, () => null)
   return blank.slice()

@@ -25,9 +25,13 @@ export const FLUSH = 2
 export interface Source {
   /** Is somebody kept busy for this response (a worker, an upstream)? Then a client that hangs up ends it. */
   readonly needsClient?: boolean
+  /** Is the request gone through with though its client has left? */
+  readonly outlivesClient?: boolean
   drain(r: HttpRequest): void
   /** The request ended early; produce nothing more and let go of what is held. */
   abort(r: HttpRequest): void
+  /** The server goes, and no other takes the connection over: what could last for ever ends now. */
+  dismiss?(): void
 }
 
 export abstract class BodyStage {
@@ -60,7 +64,8 @@ export abstract class BodyStage {
 export const EMPTY = Buffer.alloc(0)
 
 /** Runs the location's filters over the finished head and hands it to the client's side. False: the request is answered in
- *  another way (412, 416), and whoever makes the body lets go of it; only for those who set `conditional` or `rangesMax`. */
+ *  another way (412, 416, what a filter set as `errorStatus`), and whoever makes the body lets go of it; only for those who
+ *  set `conditional` or `rangesMax`. */
 export function sendHead(r: HttpRequest): boolean {
   if (r.headSent) return true
   if (!runFilters(r)) return false
@@ -83,7 +88,15 @@ function runFilters(r: HttpRequest): boolean {
   r.bodiless = asksHead(r) || r.status === 204 || r.status === 304 || opensTunnel(r)
   const { filters } = r.location
   const fields = r.outNames.length
-  if (filters.length > 0) filterHead(r, filters)
+  if (filters.length > 0) {
+    const { errorStatus } = r
+    filterHead(r, filters)
+    // One of them found that it is to be another answer.
+    if (r.errorStatus !== errorStatus) {
+      undoFilters(r, 0)
+      return answerInstead(r, r.errorStatus)
+    }
+  }
   if (r.rangesMax === 0 || planRanges(r)) return true
   const { contentLength } = r
   undoFilters(r, fields)
@@ -104,7 +117,8 @@ function answerInstead(r: HttpRequest, status: number): false {
   return false
 }
 
-function becomeNotModified(r: HttpRequest): void {
+/** The client has it: a head without a body's fields. */
+export function becomeNotModified(r: HttpRequest): void {
   r.status = 304
   r.statusLine = ''
   r.contentType = ''
@@ -148,10 +162,8 @@ function filterHead(r: HttpRequest, filters: readonly FilterEntry[]): void {
 function takeErrorStatus(r: HttpRequest): void {
   // A page that stands for the real thing may be asked for in part, or conditionally.
   if (r.errorStatus === 200 && (r.status === 206 || r.status === 304)) return
-  if (r.status !== r.errorStatus) {
-    r.status = r.errorStatus
-    r.statusLine = ''
-  }
+  r.status = r.errorStatus
+  r.statusLine = ''
   if (r.status !== 200 && r.status !== 206 && r.status !== 304 && !r.lastModifiedStays) r.lastModified = ''
 }
 

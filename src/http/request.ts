@@ -68,6 +68,9 @@ export interface Asked {
   readonly logged: string
 }
 
+/** A response has no Server: its upstream may say what it is, and says nothing. */
+export const NO_SERVER = '\0'
+
 export class HttpRequest {
   readonly stream: ClientStream
   readonly head: RequestHead
@@ -128,7 +131,7 @@ export class HttpRequest {
   /** It is an upstream's own field, which an error is sent with, too. */
   lastModifiedStays = false
   etag = ''
-  /** Server and Date of an upstream or application that is allowed to set them; '' for our own. */
+  /** Server and Date of an upstream or application that is allowed to set them; '' for our own, NO_SERVER for none. */
   serverHeader = ''
   dateHeader = ''
   /** Location as it will be sent: a path is made absolute where absolute_redirect says so. */

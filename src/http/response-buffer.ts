@@ -17,6 +17,8 @@ import { tempName } from './request-body.ts'
 
 /** Whoever fills the buffer. */
 export interface Producer {
+  /** See Source. */
+  readonly outlivesClient?: boolean
   /** The buffer has room again after push() answered false. */
   resumeProducing(): void
   /** The client is gone: the rest is not wanted. */
@@ -68,6 +70,10 @@ export class ResponseBuffer implements Source {
 
   get needsClient(): boolean {
     return !this.ended
+  }
+
+  get outlivesClient(): boolean {
+    return this.producer.outlivesClient === true
   }
 
   /** A chunk of the read buffer. False: hold the producer until resumeProducing(). */

@@ -74,6 +74,8 @@ export interface HttpSetup {
   onStart(run: (services: ThreadServices) => void): void
   /** Called in each thread when it has finished its last request, or must stop. */
   onStop(run: () => void): void
+  /** Of what is odd but usable, and seen only once the block is complete: told as of its end. */
+  warn(problem: string): void
   /** Asks for shared memory (bytes, zeroed when new), given out by ThreadServices.shared. */
   sharedMemory(key: string, bytes: number): void
   /** The text of a file that only the master may be able to read: certificates, keys. */

@@ -69,7 +69,7 @@ export class DatagramSocket {
 }
 
 /** struct sockaddr_un, sockaddr_in or sockaddr_in6. */
-function socketAddress(address: DatagramAddress): { family: number; bytes: Buffer } {
+export function socketAddress(address: DatagramAddress): { family: number; bytes: Buffer } {
   if ('path' in address) {
     // An abstract name begins with a NUL and has no other at its end.
     const bytes = Buffer.from(`\0\0${address.path}${address.path.startsWith('\0') ? '' : '\0'}`, 'latin1')

@@ -2,6 +2,7 @@
 // the descriptor has one, and is never read from.
 
 import net from 'node:net'
+import { handleForUdp } from '../net/udp-socket.ts'
 import { dup } from './libc.ts'
 
 /** Node's internal socket handle. */
@@ -11,7 +12,8 @@ export interface Handle {
 }
 
 /** For sending a copy of `fd`; close it when it is sent. */
-export function handleOf(fd: number): Handle {
+export function handleOf(fd: number, udp: boolean): Handle {
+  if (udp) return handleForUdp(dup(fd))
   const socket = new net.Socket({ fd: dup(fd), readable: false, writable: false })
   return (socket as unknown as { _handle: Handle })._handle
 }

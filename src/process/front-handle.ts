@@ -61,9 +61,9 @@ export class FrontHandle {
   }
 
   /** Hands over a copy of a listening socket. */
-  sendSocket(key: string, fd: number): void {
+  sendSocket(key: string, fd: number, udp = false): void {
     if (!this.child.connected) return
-    const handle = handleOf(fd)
+    const handle = handleOf(fd, udp)
     const message: ToFront = { type: 'socket', key }
     this.child.send(message, handle as never, {}, () => handle.close())
   }

@@ -181,10 +181,10 @@ export class FrontKeeper implements FrontEvents {
     const { listens, folders: _folders, logFiles: _logFiles, pidFile: _pidFile, data, ...settings } = plan
     const keys = listens.map(listen => listen.key)
     const sent = this.sentTo(front)
-    for (const key of keys) {
+    for (const { key, udp = false } of listens) {
       if (sent.has(key)) continue
       sent.add(key)
-      front.sendSocket(key, this.master.socket(key))
+      front.sendSocket(key, this.master.socket(key), udp)
     }
     front.send({ type: 'start', generation: number, settings, keys, data })
   }

@@ -6,7 +6,7 @@ import { ErrorLog, LogFiles, WARN } from '../log/error-log.ts'
 import { takeDescriptor } from './descriptor-handle.ts'
 import { Generation } from './generation.ts'
 import { settle } from './privileges.ts'
-import { restNowAndThen } from './rest.ts'
+import { rest, restNowAndThen } from './rest.ts'
 import { ThreadHandle } from './thread-handle.ts'
 import type { Handle } from './descriptor-handle.ts'
 import type { Surroundings } from './generation.ts'
@@ -114,6 +114,7 @@ class Front implements Surroundings {
     if (!this.generations.delete(generation.settings.number)) return
     this.forgetMemory()
     this.tell({ type: 'retired', generation: generation.settings.number })
+    rest()
     this.exitIfDone()
   }
 

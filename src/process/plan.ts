@@ -13,6 +13,10 @@ export interface ListenAddress {
   readonly path: string
   readonly backlog: number
   readonly ipv6only: boolean
+  /** Datagrams come there, no connections. */
+  readonly udp?: boolean
+  /** Others of the same address are bound beside it. */
+  readonly reuseport?: boolean
   /** For setsockopt(); `text` is what the log calls it. */
   readonly options?: readonly {
     readonly level: number

@@ -5,7 +5,9 @@
 // it is handed on, and for a Unix socket its file is removed as well.
 
 import net from 'node:net'
+import { getSystemErrorMap } from 'node:util'
 import { chmodSync, closeSync, existsSync, renameSync, rmSync } from 'node:fs'
+import { bindUdp, shareAddress } from '../net/udp-socket.ts'
 import { dup, listenQueue, setSocketOption } from './libc.ts'
 import { reason } from './system-error.ts'
 import type { Inheritance } from './inheritance.ts'
@@ -111,7 +113,7 @@ export class ListeningSockets {
     const fd = this.legacy.get(address.key)
     if (fd === undefined) return { fd: bindOne(address), address, inherited: false }
     this.legacy.delete(address.key)
-    listenQueue(fd, address.backlog)
+    if (address.udp !== true) listenQueue(fd, address.backlog)
     return { fd, address, inherited: true }
   }
 
@@ -133,6 +135,7 @@ export class ListeningSockets {
 }
 
 function bindOne(address: ListenAddress): number {
+  if (address.udp === true) return bindDatagrams(address)
   const bound = bind(address)
   const fd = dup(bound.fd())
   if (address.path === '' || isAbstract(address.path)) bound.close()
@@ -142,8 +145,17 @@ function bindOne(address: ListenAddress): number {
   throw new BindError(`listen() to ${written(address)}, backlog ${address.backlog} failed (${IN_USE})`, true)
 }
 
+function bindDatagrams(address: ListenAddress): number {
+  const { host, port, ipv6only, reuseport = false } = address
+  const fd = bindUdp(host, port, ipv6only, reuseport)
+  if (fd >= 0) return fd
+  const error = { errno: fd, code: getSystemErrorMap().get(fd)?.[0] ?? '' } as NodeJS.ErrnoException
+  throw new BindError(`bind() to ${written(address)} failed (${reason(error)})`, error.code === 'EADDRINUSE')
+}
+
 /** What connections are to inherit. Without it they work all the same. */
 function configure(fd: number, address: ListenAddress, tell: (problem: string) => void): void {
+  if (address.reuseport === true) shareAddress(fd)
   for (const { level, name, value, text } of address.options ?? []) {
     if (!setSocketOption(fd, level, name, value))
       tell(`setsockopt(${text}, ${value}) ${written(address)} failed, ignored`)

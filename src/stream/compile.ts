@@ -4,20 +4,24 @@ import { plainName } from '../http/core/server-names.ts'
 import { STREAM, type Scope } from '../config/directive.ts'
 import { ConfigError } from '../config/errors.ts'
 import { ErrorLog, type LogTarget } from '../log/error-log.ts'
+import type { ConnectionLimit } from '../upstream/connection-limit.ts'
 import type { CompileOptions } from '../http/server/definitions.ts'
 import { compileServerHttp2 } from '../http/h2/directives.ts'
 import type { HttpModule } from '../http/module.ts'
 import { ownErrorLog, ServerBlock } from '../http/server/server-block.ts'
-import { type ConnectionLimit, Sessions } from '../http/session/sessions.ts'
+import { Sessions } from '../http/session/sessions.ts'
 import type { ThreadServices } from '../http/setup.ts'
 import { compileServerTls } from '../http/ssl/server-tls.ts'
 import { readValue, valueIndex, writeValue } from '../http/variable-values.ts'
 import { streamDirectives } from './core.ts'
 import { StreamListen } from './listen.ts'
 import type { Content, StreamServer } from './module.ts'
+import { passContent } from './pass.ts'
 import { compileProxy } from './proxy/conf.ts'
 import { returnContent } from './return.ts'
 import { StreamSession } from './session.ts'
+import { assignments } from './set.ts'
+import { type UdpListener, udpListeners } from './udp/listener.ts'
 import { ALSO_OF_SESSIONS, streamVariables } from './variables.ts'
 
 /** Compiles the stream block of a configuration (nothing where there is none). Throws ConfigError. */
@@ -28,8 +32,14 @@ export function compileStream(main: Scope, modules: readonly HttpModule[], optio
   return compiled
 }
 
+/** A server that says of itself only where it listens. */
+const nothing: Content = { begin: session => session.finalize(500) }
+
 export class CompiledStream extends ServerBlock<StreamListen> {
+  /** Whose addresses `pass` may name. */
+  readonly blocks: ServerBlock<any>[] = [this]
   private readonly modules: readonly HttpModule[]
+  private datagrams: readonly UdpListener[] = []
   private readonly logged: { server: StreamServer; targets: readonly LogTarget[] | null }[] = []
 
   /** @param modules of http: those that know the stream block, too, take part */
@@ -67,10 +77,12 @@ export class CompiledStream extends ServerBlock<StreamListen> {
 
   private server(scope: Scope): StreamServer {
     const conf = scope.conf(streamDirectives)
-    const access: { run: StreamServer['access'][number]['run']; conf: unknown }[] = []
+    const postAccept: { run: StreamServer['access'][number]['run']; conf: unknown }[] = []
+    const access: typeof postAccept = []
     const logs: { run: StreamServer['logs'][number]['run']; conf: unknown }[] = []
     const builder = {
       scope,
+      postAccept: (run: (r: any, conf: any) => number, of: unknown) => void postAccept.push({ run, conf: of }),
       access: (run: (r: any, conf: any) => number, of: unknown) => void access.push({ run, conf: of }),
       log: (run: (r: any, conf: any) => void, of: unknown) => void logs.push({ run, conf: of }),
       value: this.value.bind(this),
@@ -79,11 +91,8 @@ export class CompiledStream extends ServerBlock<StreamListen> {
     const server: StreamServer = {
       name: plainName(conf.server_name[0] ?? ''),
       errorLog: null as unknown as ErrorLog,
-      access,
+      access: [...postAccept, ...assignments(conf.set, this), ...access],
       logs,
-      assignments: conf.set.map(({ name, template, site }) => {
-        return { variable: this.variable(name, site), value: this.value(template) }
-      }),
       content: this.content(scope),
       prereads: conf.ssl_preread,
       prereadBufferSize: conf.preread_buffer_size,
@@ -100,14 +109,19 @@ export class CompiledStream extends ServerBlock<StreamListen> {
     return server
   }
 
+  /** Of several the last one counts. */
   private content(scope: Scope): Content {
-    const told = scope.conf(streamDirectives).return
-    const proxied = compileProxy(scope, this)
-    if (told !== null && proxied !== null) scope.site('return')!.fail('"return" and "proxy_pass" exclude each other')
-    if (told !== null) return returnContent(this.value(told))
-    if (proxied !== null) return proxied
-    const { file, line } = scope.statement!
-    throw new ConfigError(`no handler for server in ${file}:${line}`)
+    const { return: told, pass } = scope.conf(streamDirectives)
+    const contents = {
+      proxy_pass: compileProxy(scope, this),
+      return: told === null ? null : returnContent(this.value(told)),
+      pass: pass === null ? null : passContent(pass, this.value(pass.template), this.blocks),
+    }
+    const order = (name: string): number => scope.site(name)!.order
+    const names = (Object.keys(contents) as (keyof typeof contents)[]).filter(name => contents[name] !== null)
+    const [last, ...others] = names.toSorted((a, b) => order(b) - order(a))
+    for (const name of others) scope.site(name)!.warn(`"${name}" is ignored: "${last}" follows it`)
+    return last === undefined ? nothing : contents[last]!
   }
 
   // ── addresses ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -142,5 +156,18 @@ export class CompiledStream extends ServerBlock<StreamListen> {
     for (const run of this.starts) run(services)
     const sessions = new Sessions(limit, errorLog, (...all) => new StreamSession(...all))
     await this.accept(sessions, descriptors)
+    const addresses = this.listens.filter(({ udp }) => udp)
+    this.datagrams = udpListeners(addresses, services, descriptors, sessions)
+  }
+
+  override retire(grace: boolean, done: () => void): void {
+    for (const listener of this.datagrams) listener.retire()
+    super.retire(grace, done)
+  }
+
+  override stop(): void {
+    super.stop()
+    for (const listener of this.datagrams) listener.stop()
+    this.datagrams = []
   }
 }

@@ -6,19 +6,22 @@ import type { HttpRequest } from '../http/request.ts'
 import type { Http2Settings } from '../http/h2/directives.ts'
 import type { ServerTls } from '../http/ssl/server-tls.ts'
 import type { StreamSession } from './session.ts'
+import type { UdpSession } from './udp/session.ts'
 
-/** Takes a session over once it may pass: it calls session.finalize() at the end. */
+/** Takes a session over once it is let in: it calls session.finalize() at the end. */
 export interface Content {
   begin(session: StreamSession): void
+  /** The same for datagrams, by who can do with them. */
+  beginUdp?(session: UdpSession): void
 }
 
 /** One server, as its sessions read it. Times in ms, sizes in bytes. */
 export interface StreamServer {
   readonly name: string
   errorLog: ErrorLog
+  /** In their order: who the client is, `set`, limits, access rules. */
   readonly access: readonly { readonly run: (r: HttpRequest, conf: any) => number; readonly conf: unknown }[]
   readonly logs: readonly { readonly run: (r: HttpRequest, conf: any) => void; readonly conf: unknown }[]
-  readonly assignments: readonly Assignment[]
   readonly content: Content
   /** Is the client's first message looked at, before anything is sent on (ssl_preread)? */
   readonly prereads: boolean
@@ -31,22 +34,16 @@ export interface StreamServer {
   readonly http2: Http2Settings
 }
 
-/** `set` */
-export interface Assignment {
-  readonly variable: Variable
-  readonly value: { get(r: HttpRequest): string }
-}
-
 /** A session where a request is expected: by modules that know both (ConnectionBuilder), and by templates' getters. */
-export function asRequest(session: StreamSession): HttpRequest {
+export function asRequest(session: StreamSession | UdpSession): HttpRequest {
   return session as unknown as HttpRequest
 }
 
-function sessionOf(r: HttpRequest): StreamSession {
-  return r as unknown as StreamSession
+function sessionOf(r: HttpRequest): StreamSession | UdpSession {
+  return r as unknown as StreamSession | UdpSession
 }
 
 /** A variable of sessions alone. */
-export function ofSession(get: (session: StreamSession) => string | null): Variable {
+export function ofSession(get: (session: StreamSession | UdpSession) => string | null): Variable {
   return { get: r => get(sessionOf(r)) }
 }

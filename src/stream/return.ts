@@ -15,6 +15,11 @@ export function returnContent(text: Value): Content {
       session.watch(SEND_TIMEOUT)
       if (session.connection.writeText(text.get(asRequest(session)))) session.finalize(200)
     },
+    beginUdp(session) {
+      const answer = text.get(session.asRequest())
+      if (answer !== '') session.reply(Buffer.from(answer, 'latin1'))
+      session.finalize(200)
+    },
   }
 }
 

@@ -5,15 +5,19 @@
 
 import type { ProxyProtocol } from '../codec/proxy-protocol.ts'
 import { HANDSHAKE, readClientHello, type ClientHello } from '../codec/tls-client-hello.ts'
+import { errorText } from '../lib/errno.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
 import { ERR, INFO } from '../log/error-log.ts'
 import { accepted, type Connection, type ConnectionHandler } from '../net/connection.ts'
 import { keep } from '../net/read-buffer.ts'
+import { opensslText } from '../net/tls-errors.ts'
 import { freshSlots } from '../http/module.ts'
 import { execute } from '../http/regex.ts'
 import type { HttpRequest } from '../http/request.ts'
 import type { ListenRuntime } from '../http/runtime.ts'
+import type { Address, ServerBlock } from '../http/server/server-block.ts'
 import { logTlsError, nameIn, Opening, type OpeningOwner } from '../http/session/opening.ts'
+import { PassedConnection } from '../http/session/passed-connection.ts'
 import type { Session, Sessions } from '../http/session/sessions.ts'
 import { isRefused, type ClientTls } from '../http/ssl/client-tls.ts'
 import { countClosed } from '../zone/connection-counts.ts'
@@ -26,10 +30,15 @@ const PREREAD = 1
 const CONTENT = 2
 const OVER = 3
 
+// What comes before the content, as the log calls it.
+const HEADER = 'reading PROXY protocol'
+const HANDSHAKING = 'SSL handshaking'
+
 const NOTHING = Buffer.alloc(0)
 
 export class StreamSession implements OpeningOwner, Session {
   connection: Connection
+  readonly protocol = 'TCP'
   readonly listen: ListenRuntime
   readonly connectionNumber: number
   readonly connectedMs = Date.now()
@@ -41,6 +50,8 @@ export class StreamSession implements OpeningOwner, Session {
   server: StreamServer
   clientAddress: string
   clientPort: number
+  readonly localAddress: string
+  readonly localPort: number
   /** The statuses of ngx_stream.h: 200, 400, 403, 500, 502, 503. */
   status = 0
   readonly slots: unknown[] = freshSlots()
@@ -52,6 +63,10 @@ export class StreamSession implements OpeningOwner, Session {
   taker: ConnectionHandler | null = null
   /** Of its content, for variables. */
   exchange: unknown = null
+  /** null: it was accepted here. */
+  readonly passed: PassedConnection | null
+  /** What lines of the error log say it is about; '': they say it themselves. */
+  action = ''
   private state = OPENING
   private opening: Opening | null
   /** Received, and not passed on yet. */
@@ -65,20 +80,34 @@ export class StreamSession implements OpeningOwner, Session {
     this.connectionNumber = number
     this.server = (listen as unknown as StreamListen).defaultServer
     this.timer = new Timer<StreamSession>(this, timedOut)
-    this.opening = listen.proxyProtocol || listen.tls ? new Opening(this) : null
-    this.connection = accepted(handle, this)
+    const passed = handle instanceof PassedConnection ? handle : null
+    this.passed = passed
+    if (passed !== null) this.receive(passed)
+    const awaitsHello = listen.tls && this.tls === null
+    this.opening = listen.proxyProtocol || awaitsHello ? new Opening(this) : null
+    this.connection = passed === null ? accepted(handle, this) : passed.take(this)
     if (this.server.tcpNodelay) this.connection.socket.setNoDelay(true)
-    const { address = 'unix:', port = 0 } = this.connection.peerName()
+    const { address = 'unix:', port = 0 } = passed === null ? this.connection.peerName() : passed.peer
     this.clientAddress = address
     this.clientPort = port
+    // Of a connection that has broken off nobody could tell.
+    const local = passed ?? this.connection
+    this.localAddress = local.localAddress
+    this.localPort = local.localPort
+  }
+
+  private receive(passed: PassedConnection): void {
+    this.proxyProtocol = passed.proxyProtocol
+    this.tls = passed.tlsFor(this.listen.defaultServer)
   }
 
   opened(): void {
     const { listen } = this
-    this.log(INFO, `client ${this.clientAddress}:${this.clientPort} connected to ${listen.address}`)
+    this.tell(`client ${this.clientAddress}:${this.clientPort} connected to ${listen.address}`)
     if (listen.proxyProtocol) this.watch(this.server.proxyProtocolTimeout)
-    else if (this.permitted() && this.opening === null) this.begin()
-    else this.watch(this.server.handshakeTimeout)
+    else if (!this.permitted()) return
+    else if (this.opening !== null) this.watch(this.server.handshakeTimeout)
+    else this.beginSecured()
   }
 
   // ── what a request has ───────────────────────────────────────────────────────────────────────────────────────────
@@ -89,14 +118,6 @@ export class StreamSession implements OpeningOwner, Session {
 
   get descriptor(): number {
     return this.connection.descriptor
-  }
-
-  get localAddress(): string {
-    return this.connection.localAddress
-  }
-
-  get localPort(): number {
-    return this.connection.localPort
   }
 
   /** Sent to the client. */
@@ -122,7 +143,13 @@ export class StreamSession implements OpeningOwner, Session {
     const { errorLog } = this.server
     if (level > errorLog.level) return
     const where = `client: ${this.clientAddress}, server: ${this.listen.address}`
-    errorLog.log(level, `${message}, ${where}${about}`, this.connectionNumber)
+    const action = this.action === '' ? '' : ` while ${this.action}`
+    errorLog.log(level, `${message}${action}, ${where}${about}`, this.connectionNumber)
+  }
+
+  /** As log(), of what speaks for itself. */
+  tell(message: string): void {
+    this.server.errorLog.log(INFO, message, this.connectionNumber)
   }
 
   note(level: number, message: string): void {
@@ -150,14 +177,17 @@ export class StreamSession implements OpeningOwner, Session {
   private open(bytes: Buffer): void {
     const { opening } = this
     if (opening === null) return
-    const headed = this.proxyProtocol !== null || !this.listen.proxyProtocol
+    const { headed } = opening
     const used = opening.read(bytes, 0, bytes.length)
     if (used < 0) {
-      if (!this.done) this.finalize(400)
+      this.closeNow()
       return
     }
     const rest = bytes.subarray(used)
-    if (!headed && this.proxyProtocol !== null && !this.permitted()) return
+    if (!headed && opening.headed) {
+      if (!this.permitted()) return
+      this.watch(this.server.handshakeTimeout)
+    }
     if (!opening.done) {
       if (used > 0 && rest.length > 0) this.open(rest)
       else this.hold(rest)
@@ -165,37 +195,46 @@ export class StreamSession implements OpeningOwner, Session {
     }
     this.opening = null
     if (this.tls === null && this.listen.tls) {
-      this.log(INFO, 'client sent plain text to an SSL port')
-      this.finalize(400)
-    } else if (this.tls === null) {
+      this.log(INFO, 'client sent plain text to an SSL port while SSL handshaking')
+      this.finalize(500)
+    } else if (this.tls === null || this.tls.connection?.secured === true) {
       this.hold(rest)
-      this.begin()
+      this.beginSecured()
     }
   }
 
   private permitted(): boolean {
+    this.action = 'initializing session'
     for (const { run, conf } of this.server.access) {
       const status = run(asRequest(this), conf)
       if (status < 200) continue
       this.finalize(status)
       return false
     }
+    this.action = ''
     return true
   }
 
   handshakeDone(): void {
     if (this.state !== OPENING || this.tls === null) return
     this.chooseServer(this.tls.hello)
+    this.beginSecured()
+  }
+
+  /** As far as TLS is concerned, and the client's certificate. */
+  private beginSecured(): void {
+    const { tls } = this
     const { verify } = this.server.tls
-    const { fault } = this.tls
-    if (verify === 'on' && this.tls.certificate === null) this.refuseClient('client sent no required SSL certificate')
+    if (tls === null || !this.listen.tls) return this.begin()
+    const { fault } = tls
+    if (verify === 'on' && tls.certificate === null) this.refuseClient('client sent no required SSL certificate')
     else if (isRefused(verify, fault)) {
       this.refuseClient(`client SSL certificate verify error: (${fault.code}:${fault.reason})`)
     } else this.begin()
   }
 
   private refuseClient(problem: string): void {
-    this.log(INFO, problem)
+    this.log(INFO, `${problem} while SSL handshaking`)
     this.finalize(500)
   }
 
@@ -222,7 +261,7 @@ export class StreamSession implements OpeningOwner, Session {
     const hello = isTls ? readClientHello(bytes, 0, bytes.length) : null
     if (isTls && hello === null) {
       if (bytes.length >= this.server.prereadBufferSize) {
-        this.log(ERR, 'preread buffer full')
+        this.log(ERR, 'preread buffer full while prereading client data')
         this.finalize(400)
       } else this.received = keep(bytes)
       return
@@ -246,9 +285,6 @@ export class StreamSession implements OpeningOwner, Session {
     this.unwatch()
     // Neither what the client says nor that it ends is heard before somebody listens, who resumes.
     this.connection.pause()
-    for (const { variable, value } of this.server.assignments) {
-      variable.set?.(asRequest(this), value.get(asRequest(this)))
-    }
     this.server.content.begin(this)
   }
 
@@ -267,20 +303,67 @@ export class StreamSession implements OpeningOwner, Session {
     return received
   }
 
+  /** Has TLS given bytes that were looked at and not passed on? */
+  get hasPrereadTls(): boolean {
+    return this.tls !== null && this.received.length > 0
+  }
+
+  /** The connection goes on as another session, which reads what this one has not used. Here it ends without a line. */
+  passOn(passed: PassedConnection, block: ServerBlock<any>, address: Address<any>): void {
+    const { connection, received } = this
+    this.state = OVER
+    this.done = true
+    this.received = NOTHING
+    const ended = this.sessions.passOn(this)
+    connection.socket.once('close', () => {
+      this.cleanUp()
+      ended()
+    })
+    connection.resume()
+    block.receive(passed, address)
+    if (received.length > 0) connection.handler.onData(received)
+  }
+
   onDrain(): void {
     this.taker?.onDrain()
   }
 
   private clientEnded(): void {
-    if (this.state !== CONTENT) this.finalize(400)
-    else if (this.taker !== null) this.taker.onEnd()
-    else this.finalize(200)
+    if (this.state === CONTENT && this.taker !== null) {
+      this.taker.onEnd()
+      return
+    }
+    const { awaited } = this
+    if (awaited === HEADER) this.logHeader()
+    else if (awaited === HANDSHAKING) this.log(INFO, `peer closed connection in SSL handshake while ${awaited}`)
+    this.closeNow()
+  }
+
+  /** Of one that is not whole. */
+  private logHeader(): void {
+    this.log(ERR, `broken header: "${this.received.toString('latin1')}" while ${HEADER}`)
+  }
+
+  /** What has to be there before its content begins. */
+  private get awaited(): string {
+    if (this.state === CONTENT || this.state === OVER) return ''
+    if (this.state === PREREAD) return 'prereading client data'
+    return this.opening !== null && !this.opening.headed ? HEADER : HANDSHAKING
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {
-    if (error !== null && this.tls !== null && this.state !== OVER) logTlsError(this, error)
+    if (error !== null && this.state !== OVER) this.logBroken(error)
     if (this.taker !== null && this.state === CONTENT) this.taker.onClose(error)
-    this.finalize(this.state === CONTENT ? 200 : 400)
+    this.finalize(this.awaited === HANDSHAKING ? 500 : 200)
+  }
+
+  private logBroken(error: NodeJS.ErrnoException): void {
+    const { awaited } = this
+    if (opensslText(error) !== null) logTlsError(this, error)
+    else if (awaited !== '') {
+      const what = awaited === HANDSHAKING ? 'peer closed connection in SSL handshake' : 'recv() failed'
+      this.log(INFO, `${what} (${errorText(error)}) while ${awaited}`)
+    }
   }
 
   /** Ends the session: both connections, then the line in the log. */
@@ -292,15 +375,20 @@ export class StreamSession implements OpeningOwner, Session {
     this.done = true
     const r = asRequest(this)
     // First what it used is given back: then its numbers are final.
-    for (const cleanup of this.cleanups ?? []) cleanup()
+    this.cleanUp()
     for (const { run, conf } of this.server.logs) run(r, conf)
     this.connection.destroy()
     countClosed()
     this.sessions.remove(this)
   }
 
+  private cleanUp(): void {
+    for (const cleanup of this.cleanups ?? []) cleanup()
+  }
+
   closeNow(): void {
-    this.finalize(this.state === CONTENT ? 200 : 400)
+    const { awaited } = this
+    this.finalize(awaited === HANDSHAKING ? 500 : awaited === HEADER ? 400 : 200)
   }
 
   /** The thread retires: a session goes on until it ends, or worker_shutdown_timeout is over. */
@@ -316,11 +404,15 @@ export class StreamSession implements OpeningOwner, Session {
 
   onTimeout(): void {
     if (this.state === OVER) return
-    this.log(
-      INFO,
-      `client timed out (110: Connection timed out) while ${this.state === PREREAD ? 'prereading client data' : 'SSL handshaking'}`,
-    )
-    this.finalize(this.state === PREREAD ? 200 : 400)
+    const { awaited } = this
+    if (awaited === HEADER && this.received.length > 0) {
+      this.logHeader()
+      this.finalize(400)
+      return
+    }
+    const action = awaited === '' ? '' : ` while ${awaited}`
+    this.log(INFO, `client timed out (110: Connection timed out)${action}`)
+    this.finalize(awaited === HANDSHAKING ? 500 : 200)
   }
 }
 

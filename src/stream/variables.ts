@@ -5,7 +5,7 @@ import type { Variable } from '../http/module.ts'
 import { coreVariables } from '../http/server/variables.ts'
 import type { ClientHello } from '../codec/tls-client-hello.ts'
 import { ofSession } from './module.ts'
-import { exchangeOf } from './proxy/exchange.ts'
+import { attemptsOf } from './proxy/exchange.ts'
 import type { StreamAttempt } from './proxy/exchange.ts'
 
 const SHARED = [
@@ -20,7 +20,8 @@ const SHARED = [
 ]
 
 /** What a module that knows requests tells of sessions, too. */
-export const ALSO_OF_SESSIONS = /^(?:ssl_|proxy_protocol_|realip_remote_|time_|msec$|connection$|bytes_sent$|status$)/
+export const ALSO_OF_SESSIONS =
+  /^(?:ssl_|proxy_protocol_|realip_remote_|time_|msec$|connection$|bytes_sent$|status$|limit_conn_status$)/
 
 /** Milliseconds as seconds with three digits behind the point. */
 function seconds(ms: number): string {
@@ -37,7 +38,7 @@ function ofHello(get: (hello: ClientHello) => string): Variable {
 /** Of each upstream that was tried, with a comma between them. */
 function ofAttempts(get: (attempt: StreamAttempt) => string): Variable {
   return ofSession(session => {
-    const attempts = exchangeOf(session)?.attempts ?? []
+    const attempts = attemptsOf(session)
     return attempts.length === 0 ? null : attempts.map(get).join(', ')
   })
 }
@@ -48,7 +49,7 @@ export const streamVariables: Readonly<Record<string, Variable>> = {
   ...Object.fromEntries(SHARED.map(name => [name, coreVariables[name]!])),
   server_name: ofSession(session => session.server.name),
   bytes_received: ofSession(session => `${session.connection.bytesIn}`),
-  protocol: ofSession(() => 'TCP'),
+  protocol: ofSession(session => session.protocol),
   session_time: ofSession(session => seconds(Date.now() - session.connectedMs)),
   ssl_preread_server_name: ofHello(hello => hello.serverName),
   ssl_preread_alpn_protocols: ofHello(hello => hello.protocols.join(',')),

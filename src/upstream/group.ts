@@ -161,7 +161,10 @@ export class Choice {
     if (peer !== null || group.backups.length === 0) return peer
     this.onBackups = true
     this.tried = null
-    return this.findAmong(group.backups, now)
+    // Hashes and chance are for the servers; the first of the backups is found in turn.
+    return group.balancer.ranksBackups === true
+      ? this.findAmong(group.backups, now)
+      : roundRobin.choose(group.backups, this, now)
   }
 
   private findAmong(peers: readonly Peer[], now: number): Peer | null {

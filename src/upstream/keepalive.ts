@@ -4,6 +4,7 @@
 
 import { monotonic } from '../lib/clock.ts'
 import type { LocalAddress } from '../net/connection.ts'
+import { peers } from './connection-limit.ts'
 import type { Peer } from './peer.ts'
 import { sameTls } from './peer-tls.ts'
 import type { PeerTls } from './peer-tls.ts'
@@ -24,6 +25,8 @@ export class KeepalivePool {
   /** The last is the one used last. */
   private readonly idle: PeerConnection[] = []
   private closing = false
+  /** Where idle ones are looked for when the thread has too many connections. */
+  private listed = false
 
   constructor(options: KeepaliveOptions) {
     this.options = options
@@ -59,22 +62,29 @@ export class KeepalivePool {
   /** Keeps a connection whose request is over, or closes it where it may not be kept. */
   put(one: PeerConnection, tag: unknown): void {
     const { max, requests, timeMs, timeoutMs } = this.options
-    const spent = one.requests >= requests || monotonic() - one.startedAt > timeMs
+    const spent = one.requests >= requests || timeoutMs === 0 || monotonic() - one.startedAt > timeMs
     if (spent || this.closing || one.ended || one.connection.closed) {
       one.close()
       return
     }
-    if (this.idle.length >= max) {
-      const oldest = this.idle.shift()!
-      oldest.pool = null
-      oldest.close()
+    if (!this.listed) {
+      this.listed = true
+      peers.pools.add(this)
     }
+    if (this.idle.length >= max) this.closeOldest()
     one.user = null
     one.pool = this
     one.tag = tag
     one.connection.resume()
     one.watch(timeoutMs)
     this.idle.push(one)
+  }
+
+  /** The one idle longest, of at least one. */
+  closeOldest(): void {
+    const oldest = this.idle.shift()!
+    oldest.pool = null
+    oldest.close()
   }
 
   remove(one: PeerConnection): void {
@@ -97,6 +107,7 @@ export class KeepalivePool {
   /** Closes what is idle and keeps nothing from now on. */
   close(): void {
     this.closing = true
+    peers.pools.delete(this)
     for (const one of this.idle.splice(0)) {
       one.pool = null
       one.close()

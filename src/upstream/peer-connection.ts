@@ -5,6 +5,7 @@ import { monotonic } from '../lib/clock.ts'
 import { connect } from '../net/connection.ts'
 import type { Connection, ConnectionHandler, LocalAddress } from '../net/connection.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
+import { peers } from './connection-limit.ts'
 import type { KeepalivePool } from './keepalive.ts'
 import type { Peer } from './peer.ts'
 import { faultOf, secure } from './peer-tls.ts'
@@ -45,6 +46,8 @@ export class PeerConnection implements ConnectionHandler {
   readonly local: LocalAddress | null
   /** The TLS handshake is under way. */
   handshaking = false
+  /** Among those of the thread (connection-limit.ts). */
+  private counted = true
   private readonly timer: Timer<PeerConnection>
 
   constructor(peer: Peer, user: PeerUser, tls: PeerTls | null = null, local: LocalAddress | null = null) {
@@ -54,6 +57,7 @@ export class PeerConnection implements ConnectionHandler {
     this.user = user
     this.startedAt = Math.floor(monotonic())
     this.timer = new Timer<PeerConnection>(this, timedOut)
+    peers.size++
     this.connection = connect(peer.address, this, connected, local)
     // A request's head and its body may leave in two segments; the second must not wait for the first's acknowledgement.
     if ('port' in peer.address) this.connection.socket.setNoDelay(true)
@@ -71,7 +75,14 @@ export class PeerConnection implements ConnectionHandler {
   close(): void {
     this.user = null
     timers.release(this.timer)
+    this.uncount()
     this.connection.destroy()
+  }
+
+  private uncount(): void {
+    if (!this.counted) return
+    this.counted = false
+    peers.size--
   }
 
   onData(chunk: Buffer): void {
@@ -92,6 +103,7 @@ export class PeerConnection implements ConnectionHandler {
 
   onClose(error: NodeJS.ErrnoException | null): void {
     timers.release(this.timer)
+    this.uncount()
     const { user } = this
     this.user = null
     if (user !== null) user.onClose(error)

@@ -15,6 +15,7 @@ const SIGNATURE = 3
 const NEXT_ID = 4
 const OWNER = 5
 const MANDATORY = 6
+const SAVE_LOCK = 7
 const HEADER = 64
 
 // A slot's words behind the numbers.
@@ -47,13 +48,16 @@ export const TEMPLATE = 2
 /** An address of such a name. */
 export const CHILD = 4
 
+/** A server's name, with its port, and a service's have so many characters at most. */
+export const TEXT_MAX = 272
+
 // Texts, each with its place and its room.
 export const NAME = 0
 export const SERVER = 1
 export const ROUTE = 2
 export const SERVICE = 3
-const TEXT_AT = [0, 128, 384, 416]
-const TEXT_ROOM = [128, 256, 32, 64]
+const TEXT_AT = [0, 128, 400, 432]
+const TEXT_ROOM = [128, TEXT_MAX, 32, TEXT_MAX]
 
 /** Of a zone that large. nginx's slots are smaller; ours take twice the memory, so that a zone holds as many. */
 export function zoneBytes(size: number): number {
@@ -81,6 +85,14 @@ export class PeerSlots {
   }
   unlock(): void {
     unlock(this.words, LOCK)
+  }
+
+  /** Threads that write a state file do it one after the other. */
+  saving<T>(run: () => T): T {
+    lock(this.words, SAVE_LOCK)
+    const result = run()
+    unlock(this.words, SAVE_LOCK)
+    return result
   }
 
   get version(): number {

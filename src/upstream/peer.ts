@@ -343,13 +343,15 @@ export class Peer {
   }
 }
 
+const INT32_MAX = 0x7fffffff
+
 /** Writes what a configuration says of a peer among its numbers. */
 export function setOptions(numbers: Int32Array, options: PeerOptions): void {
   numbers[WEIGHT] = options.weight ?? 1
-  numbers[MAX_CONNS] = options.maxConns ?? 0
-  numbers[MAX_FAILS] = options.maxFails ?? 1
-  numbers[FAIL_TIMEOUT] = options.failTimeout ?? 10
-  numbers[SLOW_START] = options.slowStart ?? 0
+  numbers[MAX_CONNS] = Math.min(options.maxConns ?? 0, INT32_MAX)
+  numbers[MAX_FAILS] = Math.min(options.maxFails ?? 1, INT32_MAX)
+  numbers[FAIL_TIMEOUT] = Math.min(options.failTimeout ?? 10, INT32_MAX)
+  numbers[SLOW_START] = Math.min(options.slowStart ?? 0, INT32_MAX)
   const off = (options.down === true ? DOWN : 0) | (options.drain === true ? DRAINING : 0)
   // What health checks have found out stays.
   numbers[OFF] = (numbers[OFF]! & (UNHEALTHY | CHECKING)) | off

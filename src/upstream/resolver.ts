@@ -121,7 +121,8 @@ export class Resolver {
     let lookup = this.lookups.get(key)
     if (lookup === undefined) {
       if (makeQuery(0, name, A) === null || depth > ALIASES_MAX) {
-        done(failure(depth > ALIASES_MAX ? NOT_FOUND : FORMAT_ERROR))
+        // What cannot be a name is nobody's.
+        done(failure(NOT_FOUND))
         return null
       }
       lookup = new Lookup(this, name, types, depth)

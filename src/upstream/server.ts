@@ -7,10 +7,18 @@ import { parseUpstreamUrl } from './address.ts'
 import type { UpstreamUrl } from './address.ts'
 import { Peer } from './peer.ts'
 import type { PeerOptions } from './peer.ts'
+import { TEXT_MAX } from './peer-slots.ts'
 import { resolveHost } from './resolve.ts'
 
 /** Bytes of a `sid`. */
 export const SID_MAX = 32
+
+/** Sums of weights must fit a machine word, and more shades than these are of no use. */
+const WEIGHT_MAX = 1_000_000
+
+export function isWeight(number: number | null): boolean {
+  return number !== null && number > 0 && number <= WEIGHT_MAX
+}
 
 export interface ServerDeclaration {
   /** As written. */
@@ -62,6 +70,7 @@ export function readServer(words: readonly string[], unsupported: readonly strin
   for (const parameter of parameters) readParameter(parameter, draft, unsupported, at)
   const { backup, resolve, service, ...options } = draft
   if (service !== '' && !resolve) at.fail(`service upstream "${server}" requires "resolve" parameter`)
+  if (server!.length > TEXT_MAX) at.fail(`too long host in upstream "${server}"`)
   const url = parseUpstreamUrl(server!, 80, false)
   if (typeof url === 'string') return at.fail(`${url} in upstream "${server}"`)
   if (service !== '' && (url.portText !== '' || url.unix)) at.fail(`service upstream "${server}" may not have port`)
@@ -91,8 +100,10 @@ function readParameter(parameter: string, draft: Draft, unsupported: readonly st
     } else if (name === 'backup') draft.backup = true
     else if (name === 'resolve') draft.resolve = true
     else refuse()
-  } else if (name === 'weight') draft.weight = (parseNumber(value) ?? 0) || refuse()
-  else if (name === 'max_conns') draft.maxConns = parseNumber(value) ?? refuse()
+  } else if (name === 'weight') {
+    const weight = parseNumber(value)
+    draft.weight = isWeight(weight) ? weight! : refuse()
+  } else if (name === 'max_conns') draft.maxConns = parseNumber(value) ?? refuse()
   else if (name === 'max_fails') draft.maxFails = parseNumber(value) ?? refuse()
   else if (name === 'fail_timeout') draft.failTimeout = parseSeconds(value) ?? refuse()
   else if (name === 'slow_start') draft.slowStart = parseTime(value) ?? refuse()
@@ -102,6 +113,7 @@ function readParameter(parameter: string, draft: Draft, unsupported: readonly st
     draft.route = value
   } else if (name === 'service') {
     if (value === '') at.fail('service is empty')
+    if (value.length > TEXT_MAX) at.fail(`service is longer than ${TEXT_MAX}`)
     draft.service = value
   } else refuse()
 }

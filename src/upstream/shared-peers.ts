@@ -38,10 +38,9 @@ export class SharedPeers implements PeerSource {
   constructor(memory: SharedArrayBuffer, entries: readonly Entry[], mandatory = false) {
     this.slots = new PeerSlots(memory)
     this.slots.mandatory = mandatory
-    const lines = entries.map(({ declaration, names }) => `${serverLine(declaration)} ${names.join(' ')}`)
-    const signature = murmurHash2(lines.join('\n')) | 1
+    const signature = signatureOf(entries)
     this.change(() => {
-      if (this.slots.signature === (signature | 0)) return false
+      if (this.slots.signature === signature) return false
       this.slots.signature = signature
       this.reconcile(entries)
       return true
@@ -53,6 +52,11 @@ export class SharedPeers implements PeerSource {
     this.slots.lock()
     if (run()) this.slots.changed()
     this.slots.unlock()
+  }
+
+  /** What is in use now is what the next configuration will find written. */
+  saved(entries: readonly Entry[]): void {
+    this.slots.signature = signatureOf(entries)
   }
 
   sync(group: Group): void {
@@ -297,6 +301,12 @@ export class SharedPeers implements PeerSource {
     })
     return found
   }
+}
+
+/** Tells whether a configuration, or a state file, says the same as the last one. */
+function signatureOf(entries: readonly Entry[]): number {
+  const lines = entries.map(({ declaration, names }) => `${serverLine(declaration)} ${names.join(' ')}`)
+  return murmurHash2(lines.join('\n')) | 1
 }
 
 function keyOf({ server, url, backup, resolve, service }: ServerDeclaration, name: string): string {

@@ -23,10 +23,9 @@ export function useConnectionCounts(memory: SharedArrayBuffer): void {
   words = new Int32Array(memory)
 }
 
-/** A connection was accepted; it waits for its first byte. */
+/** A connection was accepted. */
 export function countAccepted(): void {
   Atomics.add(words, ACTIVE, 1)
-  Atomics.add(words, WAITING, 1)
   increase(ACCEPTED)
 }
 

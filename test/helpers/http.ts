@@ -3,6 +3,7 @@
 
 import net from 'node:net'
 import { join } from 'node:path'
+import type { ConfigError } from '../../src/config/errors.ts'
 import { MAIN, EVENTS } from '../../src/config/directive.ts'
 import { parseConfig } from '../../src/config/parse.ts'
 import { readConfig } from '../../src/config/read.ts'
@@ -12,7 +13,7 @@ import { section } from '../../src/config/values.ts'
 import { compileHttp, type CompiledHttp } from '../../src/http/server/compile.ts'
 import type { HttpModule } from '../../src/http/module.ts'
 import { httpModules } from '../../src/http/modules/index.ts'
-import { ConnectionLimit } from '../../src/http/session/sessions.ts'
+import { limitConnections } from '../../src/upstream/connection-limit.ts'
 import { DEBUG, ErrorLog, LogFiles } from '../../src/log/error-log.ts'
 import { readFileSync } from 'node:fs'
 import { atEnd, type Scope } from './scope.ts'
@@ -31,6 +32,8 @@ export interface HttpOptions {
   /** Modules beside the program's own. */
   readonly modules?: readonly HttpModule[]
   readonly connectionsMax?: number
+  /** Takes what is odd in the configuration, but usable. */
+  readonly warn?: (warning: ConfigError) => void
 }
 
 /** Serves `server { listen 127.0.0.1:<free>; BODY }`, with `http` in front of the server block. `%PORT%` in the body
@@ -45,7 +48,8 @@ export async function serveHttp(t: Scope, body: string, http = '', options: Http
   const modules = [...httpModules, ...(options.modules ?? [])]
   const registry = new Registry([{ events: section(MAIN, EVENTS) }, ...modules.map(module => module.directives)])
   const main = readConfig(parseConfig(new FileSource(), join(dir, 'nginx.conf')), registry, { prefix: `${dir}/` })
-  const compiled = compileHttp(main, modules, { prefix: `${dir}/`, asRoot: false, warn() {} })
+  const warn = options.warn ?? (() => {})
+  const compiled = compileHttp(main, modules, { prefix: `${dir}/`, asRoot: false, warn })
   const logFiles = new LogFiles()
   const errorLog = new ErrorLog([{ path: join(dir, 'error.log'), level: DEBUG }], logFiles)
   const shared = new Map<string, SharedArrayBuffer>()
@@ -60,7 +64,11 @@ export async function serveHttp(t: Scope, body: string, http = '', options: Http
     onMessage() {},
   }
   const descriptors = new Map(compiled.listens.map(({ key }) => [key, bound.fd()]))
-  await compiled.start(services, descriptors, new ConnectionLimit(options.connectionsMax ?? 1000))
+  await compiled.start(
+    services,
+    descriptors,
+    limitConnections(options.connectionsMax ?? 1000, () => {}),
+  )
   atEnd(t, () => {
     compiled.stop()
     logFiles.close()

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test, { after } from 'node:test'
 import { serveHttp, type HttpServer } from '../helpers/http.ts'
-import { get, raw, request, type Response } from '../helpers/index.ts'
+import { eventually, get, raw, request, type Response } from '../helpers/index.ts'
 
 const file = { after }
 const server: HttpServer = await serveHttp(
@@ -14,6 +16,7 @@ const server: HttpServer = await serveHttp(
   location /own/ { error_page 404 /404.html; }
   location /page/ { error_page 404 = /show?x=$uri; }
   location /ok/ { error_page 404 =200 /404.html; }
+  access_log status.log seen;
   location /first/ { error_page 404 500 /404.html; error_page 404 =200 /show; }
   location /named/ { error_page 404 = @named; }
   location /missing/ { error_page 404 @nowhere; }
@@ -40,7 +43,7 @@ const server: HttpServer = await serveHttp(
   location /refused { error_page 302 =404 /cannot; return 302 /there; }
   location /cannot { return 404; }
   `,
-  '',
+  "log_format seen '$request_uri $status $body_bytes_sent';",
   { files: { 'html/404.html': 'gone', 'html/400.html': 'bad' } },
 )
 
@@ -117,6 +120,8 @@ test('conditions and ranges of the request are not about its error page', async 
   assert.equal(response.header('last-modified'), null)
   const part = await ask('/ok/x', { Range: 'bytes=0-1' })
   assert.equal(`${part.status} ${part.text}`, '206 go')
+  // In logs it is the status that the configuration says.
+  await eventually(() => /^\/ok\/x 200 2$/m.test(readFileSync(join(server.dir, 'status.log'), 'latin1')))
 })
 
 test('497 is shown as 400, or leads to https', async () => {

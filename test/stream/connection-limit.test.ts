@@ -4,13 +4,13 @@ import net from 'node:net'
 import test from 'node:test'
 import { atEnd, eventually, raw, serve } from '../helpers/index.ts'
 
-test('worker_connections: clients of both blocks count together, and idle ones of either make room', async t => {
+test('worker_connections: clients of both blocks and their upstreams count together, and idle ones make room', async t => {
   const silent = net.createServer(socket => void socket.on('error', () => {}))
   await once(silent.listen(0, '127.0.0.1'), 'listening')
   atEnd(t, () => void silent.close())
   const to = (silent.address() as net.AddressInfo).port
   const server = await serve(t, {
-    conf: `worker_processes 1; events { worker_connections 3; }
+    conf: `worker_processes 1; events { worker_connections 6; }
       http { server { listen 127.0.0.1:%%PORT_0%%; location / { return 200 hello; }
         location /waits { proxy_pass http://127.0.0.1:${to}; } } }
       stream { server { listen 127.0.0.1:%%PORT_1%%; proxy_pass 127.0.0.1:${to}; } }`,
@@ -24,7 +24,7 @@ test('worker_connections: clients of both blocks count together, and idle ones o
   const first = net.connect(stream, '127.0.0.1')
   atEnd(t, () => void first.destroy())
   await once(first, 'connect')
-  // The table is full: of the three one is idle.
+  // With their upstreams, and the one that comes now, they are six and a seventh is asked for: only the first is idle.
   const second = net.connect(stream, '127.0.0.1')
   atEnd(t, () => void second.destroy())
   await kept.closed()
@@ -35,6 +35,7 @@ test('worker_connections: clients of both blocks count together, and idle ones o
     atEnd(t, () => void refused.destroy())
     await once(refused, 'close')
   }
-  await eventually(() => server.errorLog().split('3 worker_connections are not enough').length === 3)
+  const alerts = /\[alert\].* 6 worker_connections are not enough\n/g
+  await eventually(() => server.errorLog().match(alerts)?.length === 2)
   assert.equal(first.destroyed || second.destroyed, false)
 })

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import tls from 'node:tls'
 import { certificate } from '../helpers/certificates.ts'
-import { serve, tempDir } from '../helpers/index.ts'
+import { raw, serve, tempDir } from '../helpers/index.ts'
 
 /** All that the server says. */
 function listen(port: number, options: tls.ConnectionOptions): Promise<string> {
@@ -30,6 +30,22 @@ test('HTTP/2 may be among what is spoken inside', async t => {
   })
   assert.equal(await listen(ports[0]!, { ALPNProtocols: ['http/1.1', 'h2'] }), 'spoken: h2')
   assert.equal(await listen(ports[0]!, { ALPNProtocols: ['http/1.1'] }), 'spoken: http/1.1')
+})
+
+test('an upstream is offered what proxy_ssl_alpn names, variables among it', async t => {
+  const dir = tempDir(t)
+  certificate(dir, 'a', { ec: true })
+  const { ports } = await serve(t, {
+    dir,
+    conf: `stream {
+      proxy_ssl on; proxy_ssl_alpn $none postgresql;
+      server { listen 127.0.0.1:%%PORT_0%%; set $none ''; proxy_pass 127.0.0.1:%%PORT_2%%; }
+      server { listen 127.0.0.1:%%PORT_1%%; set $mine imap; proxy_ssl_alpn $mine; proxy_pass 127.0.0.1:%%PORT_2%%; }
+      server { listen 127.0.0.1:%%PORT_2%% ssl; ssl_certificate a.crt; ssl_certificate_key a.key;
+        ssl_alpn imap postgresql; return "spoken: $ssl_alpn_protocol"; } }`,
+  })
+  assert.equal(await (await raw(t, ports[0]!)).closed(), 'spoken: postgresql')
+  assert.equal(await (await raw(t, ports[1]!)).closed(), 'spoken: imap')
 })
 
 test('where no authority needs to be known, a certificate can still be bad', async t => {

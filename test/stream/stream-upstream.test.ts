@@ -129,3 +129,38 @@ test('a server name with a point before it is told without', async t => {
   socket.destroy()
   assert.equal(text, 'example.org')
 })
+
+test('worker_connections: where none is left for the upstream, the session ends with 500', async t => {
+  const upstream = net.createServer(socket => {
+    socket.on('error', () => {})
+    socket.write('hello')
+  })
+  upstream.listen(0, '127.0.0.1')
+  await once(upstream, 'listening')
+  atEnd(t, () => void upstream.close())
+  const { port } = upstream.address() as net.AddressInfo
+  const server = await serve(t, {
+    conf: `worker_processes 1;
+    events { worker_connections 3; }
+    stream { log_format short '$status $upstream_addr'; access_log short.log short;
+      server { listen 127.0.0.1:%%PORT_0%%; proxy_pass 127.0.0.1:${port}; } }`,
+  })
+  const lines = (): string => server.file('short.log')
+  // Whoever looked whether the server is there may not have left yet.
+  const first = await eventually(async () => {
+    const socket = net.connect(server.ports[0]!, '127.0.0.1')
+    socket.on('error', () => {})
+    const heard = once(socket, 'data').then(() => socket)
+    return Promise.race([heard, once(socket, 'close').then(() => null)])
+  })
+  const second = net.connect(server.ports[0]!, '127.0.0.1')
+  second.on('error', () => {})
+  second.resume()
+  await once(second, 'close')
+  first!.destroy()
+  await eventually(() => /^500 /m.test(lines()))
+  assert.match(
+    server.errorLog(),
+    /\[alert\] .*3 worker_connections are not enough while connecting to upstream, client: /,
+  )
+})

@@ -205,6 +205,19 @@ http { server { listen 127.0.0.1:%%PORT_1%%;
   asked.destroy()
 })
 
+test('a server needs no content, and of several the last one counts', async t => {
+  const { ports, dir: folder } = await serve(t, {
+    conf: `stream { log_format line '$server_port $status'; access_log access.log line;
+      server { listen 127.0.0.1:%%PORT_0%%; }
+      server { listen 127.0.0.1:%%PORT_1%%; proxy_pass 127.0.0.1:1; pass 127.0.0.1:1; return last; } }`,
+  })
+  const told = (i: number): Promise<string> => talk(net.connect(ports[i]!, '127.0.0.1'), '', false)
+  assert.equal(await told(0), '')
+  assert.equal(await told(1), 'last')
+  const lines = (): string => readFileSync(join(folder, 'access.log'), 'latin1')
+  await eventually(() => lines().includes(`${ports[0]} 500\n`) && lines().includes(`${ports[1]} 200\n`))
+})
+
 test('what cannot be served is refused when the configuration is read', async () => {
   const refusal = async (block: string): Promise<string> => {
     const failed = await serve(scope, { conf: `events { }\nstream { ${block} }\n` }).catch(
@@ -212,8 +225,10 @@ test('what cannot be served is refused when the configuration is read', async ()
     )
     return typeof failed === 'string' ? failed : ''
   }
-  assert.match(await refusal('server { listen 127.0.0.1:1 udp; return x; }'), /"udp" is not supported by this version/)
-  assert.match(await refusal('server { listen 127.0.0.1:1; }'), /no handler for server in /)
+  assert.match(
+    await refusal('server { listen 127.0.0.1:1 udp ssl; return x; }'),
+    /"listen" directive "ssl" parameter is incompatible with "udp" in /,
+  )
   assert.match(await refusal('server { return x; }'), /no "listen" is defined for server in /)
   assert.match(
     await refusal('server { listen 127.0.0.1:1; return x; location / { } }'),

@@ -113,6 +113,15 @@ test('ip_hash goes by the first three bytes of IPv4 and all of IPv6', () => {
   assert.deepEqual([...spread].sort(), ['a', 'b', 'c'])
 })
 
+test('hashes are for the servers: without one of them the backups take turns', () => {
+  for (const balancer of [ipHash, hash, consistentHash, random]) {
+    const backups = peers({ 'x:1': {}, 'y:1': {} })
+    const group = new Group('g', peers({ 'a:1': { down: true }, 'b:1': { down: true } }), backups, balancer)
+    const names = Array.from({ length: 4 }, () => new Choice(group, '10.0.0.1', 0, 'key').next()!.name)
+    assert.deepEqual(names, ['x:1', 'y:1', 'x:1', 'y:1'])
+  }
+})
+
 function named(key: string, group: Group): string {
   return new Choice(group, '10.0.0.1', 0, key).next()!.name
 }
@@ -148,6 +157,26 @@ test('consistent hash: addresses of one server take turns', () => {
 test('the ring goes round', () => {
   const ring = new Ring(peers({ 'h:1': {}, 'h:2': {} }))
   assert.equal(ring.serverAt(ring.find(0xffffffff)), ring.serverAt(ring.find(0)))
+})
+
+test('the ring has the points of ketama, and no more than memory is for', () => {
+  // Of the keys 0 to 39, as nginx sends them to four servers of which the third weighs three and the fourth two.
+  const ring = new Group(
+    'g',
+    peers({
+      '127.0.0.1:8081': {},
+      '127.0.0.1:8082': {},
+      '127.0.0.1:8083': { weight: 3 },
+      '127.0.0.1:8084': { weight: 2 },
+    }),
+    [],
+    consistentHash,
+  )
+  const ports = Array.from({ length: 40 }, (_, key) => named(String(key), ring).slice(-1)).join('')
+  assert.equal(ports, '3334443121313444343124241243444444333233')
+  const heavy = new Ring(peers({ 'h:1': { weight: 1_000_000 }, 'h:2': { weight: 250_000 } }))
+  const share = KEYS.filter((_, i) => heavy.serverAt(heavy.find(i * 10_737_418)) === 'h:1').length / KEYS.length
+  assert.ok(share > 0.7 && share < 0.9, `h:1 has ${share}`)
 })
 
 test('random two takes the less busy one; both keep away from who is down', () => {

@@ -68,6 +68,13 @@ test('a spent connection is closed, not kept', async t => {
   await eventually(() => up.open.size === 0)
 })
 
+test('with keepalive_timeout 0 nothing is kept', async t => {
+  const [pool, peer, up] = await setUp(t, { timeoutMs: 0 })
+  pool.put(await connected(peer), null)
+  assert.equal(pool.size, 0)
+  await eventually(() => up.open.size === 0)
+})
+
 test('a connection the peer closes while it is idle leaves the pool', async t => {
   const [pool, peer, up] = await setUp(t)
   pool.put(await connected(peer), null)

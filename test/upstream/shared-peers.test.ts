@@ -86,6 +86,23 @@ test('servers changed by hand stay over a reload that says the same of the group
   assert.deepEqual(names(thread(shared, '127.0.0.1:1 weight=2')[1]), ['127.0.0.1:1'])
 })
 
+test('what was saved is no news to a reload that reads it', () => {
+  const shared = memory()
+  const [peers, group] = thread(shared, '127.0.0.1:1')
+  peers.add(entry('127.0.0.1:9 weight=3'))
+  peers.saved([entry('127.0.0.1:1'), entry('127.0.0.1:9 weight=3')])
+  peers.add(entry('127.0.0.1:7'))
+  const ids = (of: Group): number[] => (names(of), of.peers.map(peer => peer.id))
+  assert.deepEqual(ids(thread(shared, '127.0.0.1:1', '127.0.0.1:9 weight=3')[1]), ids(group))
+  assert.deepEqual(names(thread(shared, '127.0.0.1:9')[1]), ['127.0.0.1:9'])
+})
+
+test('numbers beyond what a word holds are the greatest there is', () => {
+  const [, group] = thread(memory(), '127.0.0.1:1 max_conns=4294967297 max_fails=4294967296 fail_timeout=9999999999s')
+  const { maxConns, maxFails, failTimeout } = group.peers[0]!
+  assert.deepEqual([maxConns, maxFails, failTimeout], [0x7fffffff, 0x7fffffff, 0x7fffffff])
+})
+
 test('addresses of a name come and go, follow its line, and are kept over a reload', () => {
   const shared = memory()
   const [peers, group] = thread(shared, 'a.example:80 resolve max_fails=7', '127.0.0.1:1')

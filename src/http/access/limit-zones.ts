@@ -60,7 +60,7 @@ export class LimitZone {
 }
 
 /** Names are one space for all kinds of zones. */
-const zoneKinds = new RegistryKey<string>('zone')
+const allZones = new RegistryKey<ZoneDeclaration>('zone')
 
 export function addZone<Z extends LimitZone>(
   zones: Registry<Z>,
@@ -72,11 +72,22 @@ export function addZone<Z extends LimitZone>(
   const { name, bytes, site } = declared
   const known = zones.get(name)
   if (known !== null) site.fail(`${kind} "${name}" is already bound to key "${known.keyText}"`)
-  const kinds = http.registry(zoneKinds)
-  if (kinds.get(name) !== null) site.fail(`the shared memory zone "${name}" is already declared for a different use`)
-  kinds.set(name, kind)
+  const all = http.registry(allZones)
+  if (all.get(name) !== null) refuse(declared)
+  all.set(name, declared)
   zones.set(name, zone)
   zone.claim(kind, bytes, http)
+}
+
+/** A zone belongs to one block. */
+export function refuseSharedZones(http: HttpSetup, stream: HttpSetup): void {
+  for (const zone of stream.registry(allZones).values()) {
+    if (http.registry(allZones).get(zone.name) !== null) refuse(zone)
+  }
+}
+
+function refuse({ name, site }: ZoneDeclaration): never {
+  return site.fail(`the shared memory zone "${name}" is already declared for a different use`)
 }
 
 /** limit_req_log_level and limit_conn_log_level. */

@@ -110,6 +110,16 @@ export interface CacheSettings {
   readonly sending: FileSending
 }
 
+/** Everything is kept under the same one, where it must be said and is not. */
+const NO_KEY: Value = { constant: '', get: () => '' }
+
+/** Of every block in which a cache is in force without its key: only `proxy_cache_key` has a sensible default. */
+export function warnOfMissingKey(prefix: string, at: LocationBuilder, http: HttpSetup): void {
+  const conf = at.scope.conf(declarations.get(prefix)!)
+  if (conf[`${prefix}_cache`] === null || conf[`${prefix}_cache_key`] !== null) return
+  http.warn(`no "${prefix}_cache_key" for "${prefix}_cache"`)
+}
+
 /** Null: this location has no cache, or its kind of upstream has none. */
 function cacheSettings(prefix: string, at: LocationBuilder, http: HttpSetup): CacheSettings | null {
   const declared = declarations.get(prefix)
@@ -129,14 +139,13 @@ function cacheSettings(prefix: string, at: LocationBuilder, http: HttpSetup): Ca
   }
   if (name.constant !== null && fixed === null) fail(`"${prefix}_cache" zone "${name.constant}" is unknown`)
   const key = get('cache_key')
-  if (key === null && prefix !== 'proxy') fail(`no "${prefix}_cache_key" for "${prefix}_cache"`)
   const stale = get('cache_use_stale')
   return {
     cache: fixed,
     name,
     prefix,
     caches,
-    key: key === null ? null : at.value(key),
+    key: key !== null ? at.value(key) : prefix === 'proxy' ? null : NO_KEY,
     bypass: get('cache_bypass').map(text => at.value(text)),
     noCache: get('no_cache').map(text => at.value(text)),
     valid: get('cache_valid'),

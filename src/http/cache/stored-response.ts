@@ -112,7 +112,8 @@ function headText(x: Exchange): string {
   let text = `${x.statusText === '' ? x.status : x.statusText}\r\n`
   if (!/^\d{3}/.test(text)) text = `${x.status} ${text}`
   for (let i = 0; i < x.names.length; i++) {
-    if (!OWN.has(x.names[i]!)) text += `${head?.originalName(i) ?? x.names[i]}: ${x.values[i]}\r\n`
+    const name = x.names[i]!
+    if (name !== '' && !OWN.has(name)) text += `${head?.originalName(i) ?? name}: ${x.values[i]}\r\n`
   }
   return text
 }

@@ -26,7 +26,19 @@ export interface ListenDeclaration {
   readonly tls: boolean
   /** They may speak HTTP/2, whatever `http2` says. */
   readonly http2: boolean
+  /** Datagrams come there, no connections; the key then ends with UDP. */
+  readonly udp?: boolean
+  /** Each thread has a socket of its own (of UDP; connections need none). */
+  readonly reuseport?: boolean
   readonly site: Site
+}
+
+/** Ends the keys of UDP addresses: TCP and UDP have their ports each to itself. */
+export const UDP = '/udp'
+
+/** An address's key as nginx writes the address. */
+export function addressText(key: string): string {
+  return key.endsWith(UDP) && !key.startsWith('unix:') ? key.slice(0, -UDP.length) : key
 }
 
 /** `auto` is both. */

@@ -5,6 +5,7 @@ import { httpDate } from '../../codec/h1/write.ts'
 import { ByteWriter } from '../../codec/h2/byte-writer.ts'
 import { HpackEncoder, PLAIN } from '../../codec/h2/hpack-encoder.ts'
 import { locationValue } from '../field-value.ts'
+import { NO_SERVER } from '../request.ts'
 import type { HttpRequest } from '../request.ts'
 
 /** Fields that are about a connection, which HTTP/2 knows otherwise (RFC 9113, 8.2.2). */
@@ -18,7 +19,7 @@ export function encodeHead(r: HttpRequest, encoder: HpackEncoder, out: ByteWrite
   else {
     encoder.field(out, ':status', statusText(r.status), PLAIN)
     const server = r.serverHeader === '' ? nameIn(r.location.serverTokens) : r.serverHeader
-    if (server !== '') encoder.field(out, 'server', server, PLAIN)
+    if (server !== '' && server !== NO_SERVER) encoder.field(out, 'server', server, PLAIN)
     encoder.field(out, 'date', r.dateHeader === '' ? httpDate(second) : r.dateHeader, PLAIN)
   }
   if (r.contentType !== '' && r.status !== 204) copy(out, commonField('content-type', r.contentType))

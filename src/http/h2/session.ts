@@ -65,6 +65,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
     this.connection = opened.connection
     this.proxyProtocol = opened.proxyProtocol
     this.tls = opened.tls
+    this.passed = opened.passed
     this.clientAddress = opened.clientAddress
     this.clientPort = opened.clientPort
     this.timer = new Timer<Http2Session>(this, timedOut)

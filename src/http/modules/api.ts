@@ -85,7 +85,7 @@ function answer(r: HttpRequest, conf: Api): number {
   return readRequestBody(r, () => {
     if (r.body !== null && r.body.path !== '')
       refuse(r, new ApiError(413, 'request body is too large', 'EntityTooLarge'))
-    else run(r, conf, r.body === null ? '' : r.body.bytes().toString('utf8'))
+    else run(r, conf, r.body === null ? '' : r.body.bytes().toString('latin1'))
   })
 }
 
@@ -104,7 +104,7 @@ function run(r: HttpRequest, conf: Api, body: string): number {
 }
 
 function json(view: unknown): Buffer {
-  return Buffer.from(JSON.stringify(view))
+  return Buffer.from(JSON.stringify(view), 'latin1')
 }
 
 function refuse(r: HttpRequest, { status, message, code }: ApiError): number {

@@ -78,14 +78,15 @@ export const charset = httpModule({
     }
   },
   compile(conf, at, http) {
-    if (conf.charset === null && conf.source_charset === null && !asksUpstream(at)) return
+    if (conf.charset === null && conf.source_charset === null && !heedsUpstream(at)) return
     at.filter(setCharset, compileCharset(conf, at, http), willRecode)
   },
 })
 
-/** Somebody who may name a charset by himself. */
-function asksUpstream(at: LocationBuilder): boolean {
-  return at.kind === 'location' && at.scope.statement?.block?.some(({ name }) => name.endsWith('_pass')) === true
+/** Somebody who may name a charset by himself, or what he sends a client to (X-Accel-Redirect). */
+function heedsUpstream(at: LocationBuilder): boolean {
+  const statements = at.kind === 'location' ? (at.scope.statement?.block ?? []) : []
+  return statements.some(({ name }) => name === 'internal' || name.endsWith('_pass'))
 }
 
 function compileCharset(conf: Conf<typeof directives>, at: LocationBuilder, http: HttpSetup): CharsetConf {

@@ -8,6 +8,7 @@ import { ResponseHead } from '../../codec/h1/response-head.ts'
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import { accepted, flag, list, one, size, str } from '../../config/values.ts'
 import { ERR, WARN } from '../../log/error-log.ts'
+import { warnOfMissingKey } from '../cache/settings.ts'
 import { httpModule, LocationSlot } from '../module.ts'
 import type { Variable } from '../module.ts'
 import { regex, type Pattern } from '../regex.ts'
@@ -84,6 +85,7 @@ export const fastcgi = httpModule({
   directives,
   variables,
   compile(conf, at, http) {
+    warnOfMissingKey('fastcgi', at, http)
     if (conf.fastcgi_index !== '' || conf.fastcgi_split_path_info !== null) {
       at.keep(script, { index: conf.fastcgi_index, split: conf.fastcgi_split_path_info })
     }

@@ -187,8 +187,11 @@ function addTrailers(r: HttpRequest, conf: readonly HeaderConf[]): BodyStage | n
 
 function sentTrailer(r: HttpRequest, name: string): string | null {
   const sent = r.trailers?.sent ?? []
-  for (let i = 0; i < sent.length; i += 2) if (sent[i]!.toLowerCase() === name) return sent[i + 1]!
-  return null
+  let joined: string | null = null
+  for (let i = 0; i < sent.length; i += 2) {
+    if (sent[i]!.toLowerCase() === name) joined = joined === null ? sent[i + 1]! : `${joined}, ${sent[i + 1]}`
+  }
+  return joined
 }
 
 interface ExpiresConf extends ExpiresDeclaration {

@@ -1,6 +1,16 @@
-// limit_conn: how many requests with the same key may be under way at once (ngx_http_limit_conn_module).
+// limit_conn: how many requests with the same key may be under way at once (ngx_http_limit_conn_module), or connections of the
+// stream block (ngx_stream_limit_conn_module).
 
-import { HTTP, LOCATION, SERVER, type Directive, type Site } from '../../config/directive.ts'
+import {
+  HTTP,
+  LOCATION,
+  SERVER,
+  STREAM,
+  STREAM_SERVER,
+  type Conf,
+  type Directive,
+  type Site,
+} from '../../config/directive.ts'
 import { parseNumber } from '../../config/units.ts'
 import { flag, list, number } from '../../config/values.ts'
 import { ERR } from '../../log/error-log.ts'
@@ -8,9 +18,10 @@ import type { KeyTable } from '../../zone/key-table.ts'
 import { addZone, limitLogLevel, LimitZone, parseZone } from '../access/limit-zones.ts'
 import { httpModule, NEXT, Slot } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
-import { RegistryKey } from '../setup.ts'
+import { RegistryKey, type HttpSetup } from '../setup.ts'
 
-const everywhere = HTTP | SERVER | LOCATION
+const inHttp = HTTP | SERVER | LOCATION
+const everywhere = inHttp | STREAM | STREAM_SERVER
 
 interface LimitDeclaration {
   readonly zone: string
@@ -33,10 +44,10 @@ const limitConn: Directive<readonly LimitDeclaration[]> = {
 }
 
 const directives = {
-  limit_conn_zone: list(HTTP, [2, 2], (args, at) => parseZone(args, at, () => false)),
+  limit_conn_zone: list(HTTP | STREAM, [2, 2], (args, at) => parseZone(args, at, () => false)),
   limit_conn: limitConn,
   limit_conn_log_level: limitLogLevel(everywhere),
-  limit_conn_status: number(everywhere, 503, 400, 599),
+  limit_conn_status: number(inHttp, 503, 400, 599),
   limit_conn_dry_run: flag(everywhere, false),
 }
 
@@ -55,18 +66,12 @@ export const limitConnections = httpModule({
     const zones = http.registry(zonesKey)
     for (const declared of conf.limit_conn_zone) addZone(zones, new LimitZone(declared, http), KIND, declared, http)
   },
+  inStream: true,
+  connection(conf, at, stream) {
+    if (conf.limit_conn.length > 0) at.access(limit, limitsOf(conf, stream))
+  },
   compile(conf, at, http) {
-    if (conf.limit_conn.length === 0) return
-    const zones = http.registry(zonesKey)
-    at.step('preaccess', limit, {
-      limits: conf.limit_conn.map(({ zone, max, site }) => ({
-        zone: zones.get(zone) ?? site.fail(`zero size shared memory zone "${zone}"`),
-        max,
-      })),
-      level: conf.limit_conn_log_level,
-      status: conf.limit_conn_status,
-      dryRun: conf.limit_conn_dry_run,
-    } satisfies Limits)
+    if (conf.limit_conn.length > 0) at.step('preaccess', limit, limitsOf(conf, http))
   },
 })
 
@@ -75,6 +80,19 @@ interface Limits {
   readonly level: number
   readonly status: number
   readonly dryRun: boolean
+}
+
+function limitsOf(conf: Conf<typeof directives>, http: HttpSetup): Limits {
+  const zones = http.registry(zonesKey)
+  return {
+    limits: conf.limit_conn.map(({ zone, max, site }) => ({
+      zone: zones.get(zone) ?? site.fail(`zero size shared memory zone "${zone}"`),
+      max,
+    })),
+    level: conf.limit_conn_log_level,
+    status: conf.limit_conn_status,
+    dryRun: conf.limit_conn_dry_run,
+  }
 }
 
 /** What a request is counted in, from its first limit to its end. */

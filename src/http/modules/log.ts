@@ -183,8 +183,8 @@ function get(getter: (r: HttpRequest) => string): Variable {
 }
 
 function statusText(r: HttpRequest): string {
-  // What an error page is made for is known before it is answered.
-  const status = r.status === 0 ? r.errorStatus : r.status
+  // What an error page is made for is known before it is answered; and `=200` stays what it says, if a part is sent or nothing.
+  const status = r.status === 0 || r.errorStatus === 200 ? r.errorStatus : r.status
   if (status === 0) return r.version === 9 ? '009' : '000'
   return status < 100 ? `${status}`.padStart(3, '0') : `${status}`
 }

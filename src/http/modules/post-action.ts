@@ -8,7 +8,8 @@ import { namedLocation } from '../internal-redirect.ts'
 import { httpModule, NEXT } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 import { LOGS_LATER, logRequest } from '../request-end.ts'
-import { DroppedOutput, makeSubrequest, startInBackground } from '../subrequest.ts'
+import { DroppedOutput, makeSubrequest, shareBody, startInBackground } from '../subrequest.ts'
+import { upstreamSlot } from '../upstream/exchange.ts'
 
 export const postAction = httpModule({
   name: 'post-action',
@@ -20,20 +21,27 @@ export const postAction = httpModule({
   },
 })
 
+/** Of what is answered, no more than the head is waited for. */
+class HeadOutput extends DroppedOutput {
+  override sendHead(sub: HttpRequest): void {
+    sub.bodiless = true
+  }
+}
+
 function actAfterwards(r: HttpRequest, target: string): unknown {
   if (r.parent !== null) return null
   const named = target.startsWith('@')
   const cut = target.indexOf('?')
   const uri = named ? r.uri : cut === -1 ? target : target.slice(0, cut)
-  const sub = makeSubrequest(
-    r,
-    uri,
-    named ? r.args : cut === -1 ? '' : target.slice(cut + 1),
-    new DroppedOutput(r, ended),
-  )
+  const sub = makeSubrequest(r, uri, named ? r.args : cut === -1 ? '' : target.slice(cut + 1), new HeadOutput(r, ended))
   if (sub === null) return null
   sub.method = r.method
   sub.status = r.status
+  // It is the same request gone on: an error stays its status, whoever is asked now joins those who were, and what the client
+  // has sent is there.
+  sub.errorStatus = r.errorStatus
+  upstreamSlot.set(sub, upstreamSlot.get(r))
+  shareBody(r, sub)
   sub.bytesSent = r.bytesSent
   sub.bodyBytesSent = r.bodyBytesSent
   sub.requestLength = r.requestLength

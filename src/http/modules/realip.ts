@@ -54,8 +54,7 @@ export const realip = httpModule({
   connection(conf, at) {
     const networks = conf.set_real_ip_from
     if (networks.length > 0) {
-      // A step like the rules of access, which come after it; it has no objections.
-      at.access(takeAddress, { trusted: trustedOf(networks), header: 'proxy_protocol', recursive: false })
+      at.postAccept(takeAddress, { trusted: trustedOf(networks), header: 'proxy_protocol', recursive: false })
     }
   },
   compile(conf, at) {

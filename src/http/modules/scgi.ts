@@ -1,6 +1,7 @@
 // scgi_pass: requests are asked of an SCGI server (ngx_http_scgi_module).
 
 import { encodeHeader, requestNetstring } from '../../codec/scgi.ts'
+import { warnOfMissingKey } from '../cache/settings.ts'
 import { httpModule } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 import { cgi } from '../upstream/cgi.ts'
@@ -30,6 +31,7 @@ export const scgi = httpModule({
   name: 'scgi',
   directives,
   compile(conf, at, http) {
+    warnOfMissingKey('scgi', at, http)
     if (at.kind !== 'location' || conf.scgi_pass === null) return
     const { scgi_pass: pass, scgi_param: params } = conf
     const location = compileGateway(gateway, pass, params, conf, at, http)

@@ -11,7 +11,7 @@ import { dropField } from '../altered-body.ts'
 import { fileSending } from '../files/send-file.ts'
 import { httpModule, LocationSlot, Slot } from '../module.ts'
 import { checkPreconditions, hasConditions } from '../not-modified.ts'
-import { BodyStage, EMPTY, LAST } from '../output.ts'
+import { becomeNotModified, BodyStage, EMPTY, LAST } from '../output.ts'
 import { parseContentRange, type ByteRange, type RangePlan, type RangeTaker } from '../range.ts'
 import type { HttpRequest } from '../request.ts'
 import type { LocationRuntime } from '../runtime.ts'
@@ -116,18 +116,25 @@ function checkPart(r: HttpRequest, slicing: Slicing): boolean {
 
 function begin(r: HttpRequest, slicing: Slicing): BodyStage | null {
   // What holds for a whole could not be asked of a part.
-  if (r.conditional !== null && hasConditions(r) && checkPreconditions(r, r.conditional) === 304) {
-    r.status = 304
-    r.contentType = ''
-    r.contentLength = -1
-    r.bodiless = true
-    return null
+  if (r.conditional !== null && r.errorStatus === 0 && hasConditions(r)) {
+    const status = checkPreconditions(r, r.conditional)
+    if (status !== 0) return withoutBody(r, status)
   }
   // Which range it is going to be is weighed when all filters have seen the head.
   r.rangesMax = Math.min(1, rangeLimits.get(r) ?? 1)
   const stage = new SliceStage(r, slicing, r.contentLength)
   r.rangeTaker = stage
   return r.method === 'HEAD' ? null : stage
+}
+
+function withoutBody(r: HttpRequest, status: number): null {
+  slicings.set(r, null)
+  if (status === 412) r.errorStatus = 412
+  else {
+    becomeNotModified(r)
+    r.bodiless = true
+  }
+  return null
 }
 
 class SliceStage extends BodyStage implements RangeTaker {

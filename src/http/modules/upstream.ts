@@ -214,6 +214,7 @@ function method(
     in: either,
     args,
     default: null,
+    repeatable: true,
     parse(words, at) {
       if (METHODS.some(other => at.scope.has(other))) at.warn('load balancing method redefined')
       return read(words, at)

@@ -4,6 +4,7 @@ import { encodeVariable, PACKET_MAX, packetHead } from '../../codec/uwsgi.ts'
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import { number, str } from '../../config/values.ts'
 import { ALERT } from '../../log/error-log.ts'
+import { warnOfMissingKey } from '../cache/settings.ts'
 import { httpModule } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 import { cgi } from '../upstream/cgi.ts'
@@ -48,6 +49,7 @@ export const uwsgi = httpModule({
   name: 'uwsgi',
   directives,
   compile(conf, at, http) {
+    warnOfMissingKey('uwsgi', at, http)
     if (at.kind !== 'location' || conf.uwsgi_pass === null) return
     const { uwsgi_pass: pass, uwsgi_param: params, uwsgi_modifier1: modifier1, uwsgi_modifier2: modifier2 } = conf
     const string = conf.uwsgi_string

@@ -2,7 +2,7 @@
 // before the first byte that is meant for them (a PROXY protocol header, a TLS handshake).
 
 import type { Site } from '../../config/directive.ts'
-import type { ListenDeclaration, ProxyVersions } from '../core/listen.ts'
+import { addressText, type ListenDeclaration, type ProxyVersions } from '../core/listen.ts'
 import type { Pattern } from '../regex.ts'
 import { ServerNames } from '../core/server-names.ts'
 
@@ -29,9 +29,10 @@ export class AddressServers<S> {
   /** @param names its server_name, as written; `site` is where */
   addServer(declared: ListenDeclaration, server: S, names: readonly string[], site: Site): void {
     this.proxyProtocol ||= declared.proxyProtocol
+    this.proxyVersions ??= declared.proxyVersions
     this.tls ||= declared.tls
     if (declared.isDefault) {
-      if (this.explicitDefault) declared.site.fail(`a duplicate default server for ${declared.key}`)
+      if (this.explicitDefault) declared.site.fail(`a duplicate default server for ${addressText(declared.key)}`)
       this.explicitDefault = true
       this.defaultServer = server
       this.finder.fallback = server
@@ -39,7 +40,8 @@ export class AddressServers<S> {
     for (const name of names.length === 0 ? [''] : names) {
       const lower = name.toLowerCase()
       // A server without either directive has no place to warn of.
-      if (this.names.has(lower)) site.warn?.(`conflicting server name "${name}" on ${declared.key}, ignored`)
+      if (this.names.has(lower))
+        site.warn?.(`conflicting server name "${name}" on ${addressText(declared.key)}, ignored`)
       else {
         this.names.add(lower)
         this.finder.add(name, server, site)

@@ -5,6 +5,7 @@
 import { HTTP, type Scope, type Site } from '../../config/directive.ts'
 import { ConfigError } from '../../config/errors.ts'
 import { ErrorLog, type LogTarget } from '../../log/error-log.ts'
+import type { ConnectionLimit } from '../../upstream/connection-limit.ts'
 import { AddressServers } from './address-servers.ts'
 import { coreDirectives } from '../core/core.ts'
 import { defaultAddress, type ListenDeclaration } from '../core/listen.ts'
@@ -14,7 +15,7 @@ import type { HttpModule } from '../module.ts'
 import type { Pattern } from '../regex.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from '../runtime.ts'
 import { ownErrorLog, ServerBlock } from './server-block.ts'
-import { type ConnectionLimit, Sessions } from '../session/sessions.ts'
+import { Sessions } from '../session/sessions.ts'
 import type { ThreadServices } from '../setup.ts'
 import { whenBackgroundIsIdle } from '../subrequest.ts'
 import { corePrefixVariables, coreVariables } from './variables.ts'
@@ -138,7 +139,6 @@ class HttpAddress extends AddressServers<ServerRuntime> implements ListenRuntime
   private single = true
 
   add(declared: ListenDeclaration, server: ServerRuntime, scope: Scope): void {
-    this.proxyVersions ??= declared.proxyVersions
     this.uwsgi ||= declared.uwsgi
     this.http2 ||= declared.http2
     const { server_name: names } = scope.conf(coreDirectives)

@@ -128,6 +128,10 @@ export class Definitions implements HttpSetup {
     this.stops.push(run)
   }
 
+  warn(problem: string): void {
+    this.options.warn(ConfigError.at(this.scope.statement!.end, problem))
+  }
+
   sharedMemory(key: string, bytes: number): void {
     this.shared.push({ key, bytes })
   }

@@ -8,10 +8,11 @@ import { listen, type Listener } from '../../net/listener.ts'
 import type { AddressServers } from './address-servers.ts'
 import { coreDirectives } from '../core/core.ts'
 import { Definitions } from './definitions.ts'
-import type { ListenDeclaration } from '../core/listen.ts'
+import { addressText, type ListenDeclaration } from '../core/listen.ts'
 import type { SocketOption } from '../core/listen-options.ts'
 import { defineCaptures, regex } from '../regex.ts'
 import type { ListenRuntime } from '../runtime.ts'
+import type { PassedConnection } from '../session/passed-connection.ts'
 import type { Sessions } from '../session/sessions.ts'
 
 /** One socket to be bound by the master. */
@@ -23,11 +24,14 @@ export interface ListenAddress {
   readonly backlog: number
   readonly ipv6only: boolean
   readonly options: readonly SocketOption[]
+  /** Of datagrams: whoever starts the block reads them. */
+  readonly udp: boolean
+  readonly reuseport: boolean
   /** `FILE:LINE` of the directive. */
   readonly place: string
 }
 
-interface Address<A> extends ListenAddress {
+export interface Address<A> extends ListenAddress {
   readonly runtime: A
   /** Of a wildcard: what listens on its port on single addresses, which cannot be bound beside it. */
   readonly within: Map<string, A>
@@ -54,7 +58,7 @@ export abstract class ServerBlock<A extends AddressServers<any>> extends Definit
   ): void {
     const seen = new Set<string>()
     for (const declared of declarations) {
-      if (seen.has(declared.key)) declared.site.fail(`a duplicate listen ${declared.key}`)
+      if (seen.has(declared.key)) declared.site.fail(`a duplicate listen ${addressText(declared.key)}`)
       seen.add(declared.key)
       add(this.addressFor(declared, make), declared)
     }
@@ -63,10 +67,11 @@ export abstract class ServerBlock<A extends AddressServers<any>> extends Definit
   private addressFor(declared: ListenDeclaration, make: (key: string) => A): A {
     const known = this.listens.find(address => address.key === declared.key)
     if (known !== undefined) return known.runtime
-    const { key, host, port, path, backlog, ipv6only, options, site } = declared
-    const runtime = make(key)
+    const { key, host, port, path, backlog, ipv6only, options, udp = false, reuseport = false, site } = declared
+    const runtime = make(addressText(key))
     const place = `${site.file}:${site.line}`
-    this.listens.push({ key, host, port, path, backlog, ipv6only, options, place, runtime, within: new Map() })
+    const within = new Map<string, A>()
+    this.listens.push({ key, host, port, path, backlog, ipv6only, options, udp, reuseport, place, runtime, within })
     return runtime
   }
 
@@ -76,7 +81,9 @@ export abstract class ServerBlock<A extends AddressServers<any>> extends Definit
     this.listens = addresses.filter(address => {
       if (address.path !== '' || address.host === '0.0.0.0' || address.host === '::') return true
       const any = address.host.includes(':') ? '::' : '0.0.0.0'
-      const wildcard = addresses.find(other => other.host === any && other.port === address.port)
+      const wildcard = addresses.find(
+        ({ host, port, udp }) => host === any && port === address.port && udp === address.udp,
+      )
       wildcard?.within.set(canonicalAddress(address.host), address.runtime)
       return wildcard === undefined
     })
@@ -95,7 +102,8 @@ export abstract class ServerBlock<A extends AddressServers<any>> extends Definit
    */
   protected async accept(sessions: Sessions, descriptors: ReadonlyMap<string, number>): Promise<void> {
     this.sessions = sessions
-    await Promise.all(this.listens.map(address => this.acceptOn(address, descriptors.get(address.key)!, sessions)))
+    const tcp = this.listens.filter(address => !address.udp)
+    await Promise.all(tcp.map(address => this.acceptOn(address, descriptors.get(address.key)!, sessions)))
   }
 
   private acceptOn(address: Address<A>, fd: number, sessions: Sessions): Promise<void> {
@@ -104,6 +112,11 @@ export abstract class ServerBlock<A extends AddressServers<any>> extends Definit
       const done = (error: Error | null): void => (error === null ? resolve() : reject(error))
       this.listeners.push(listen({ fd }, address.backlog, add, done))
     })
+  }
+
+  /** Hands a connection that another block has accepted to the address it is passed to. */
+  receive(passed: PassedConnection, address: Address<A>): void {
+    this.sessions!.receive(passed, runtimeOf(address, passed.localAddress))
   }
 
   /** Accepts no more and calls `done` when the last session has ended. `grace`: see Sessions.drain. */
@@ -128,13 +141,15 @@ export abstract class ServerBlock<A extends AddressServers<any>> extends Definit
 
 /** The handle is libuv's, as listener.ts hands it over. What its servers are, the session knows that is made for it. */
 function runtimeFor<A>(address: Address<A>, handle: unknown): ListenRuntime {
-  let runtime = address.runtime
-  if (address.within.size > 0) {
-    const local: { address?: string } = {}
-    ;(handle as { getsockname(into: object): number }).getsockname(local)
-    runtime = address.within.get(local.address ?? '') ?? runtime
-  }
-  return runtime as unknown as ListenRuntime
+  if (address.within.size === 0) return address.runtime as unknown as ListenRuntime
+  const local: { address?: string } = {}
+  ;(handle as { getsockname(into: object): number }).getsockname(local)
+  return runtimeOf(address, local.address ?? '')
+}
+
+/** @param local what the client has connected to, in its canonical form */
+function runtimeOf<A>(address: Address<A>, local: string): ListenRuntime {
+  return (address.within.get(local) ?? address.runtime) as unknown as ListenRuntime
 }
 
 /** The `error_log` lines in force where they are not the main ones; null where they are. */

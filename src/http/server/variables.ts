@@ -10,6 +10,7 @@ import { rateOf, setRateText } from '../access/limit-rate.ts'
 import { captures } from '../regex.ts'
 import { Slot, type Variable } from '../module.ts'
 import { filePath } from '../files/document-root.ts'
+import { NO_SERVER } from '../request.ts'
 import type { HttpRequest } from '../request.ts'
 
 const get = (getter: (r: HttpRequest) => string | null): Variable => ({ get: getter })
@@ -57,16 +58,19 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   tcpinfo_rcv_space: get(r => tcpNumber(r, RCV_SPACE)),
   sent_http_content_type: get(r => known(r.contentType)),
   sent_http_content_length: get(r => (r.contentLength < 0 ? null : `${r.contentLength}`)),
-  sent_http_location: get(r => known(r.redirect)),
-  sent_http_last_modified: get(r => known(r.lastModified)),
+  sent_http_location: get(r => known(r.redirect) ?? sentHeader(r, 'location')),
+  sent_http_last_modified: get(r => known(r.lastModified) ?? sentHeader(r, 'last-modified')),
   sent_http_etag: get(r => known(r.etag) ?? sentHeader(r, 'etag')),
-  sent_http_server: get(r => known(r.serverHeader) ?? sentHeader(r, 'server')),
+  sent_http_server: get(r => known(r.serverHeader.replace(NO_SERVER, '')) ?? sentHeader(r, 'server')),
   sent_http_date: get(r => known(r.dateHeader) ?? sentHeader(r, 'date')),
   sent_http_connection: get(r => (r.status === 101 ? 'upgrade' : r.keepAlive ? 'keep-alive' : 'close')),
   sent_http_keep_alive: get(keepAliveField),
-  sent_http_transfer_encoding: get(r =>
-    r.headSent && !r.bodiless && r.contentLength < 0 && r.version === 11 ? 'chunked' : null,
-  ),
+  sent_http_transfer_encoding: get(r => (isChunked(r) ? 'chunked' : null)),
+}
+
+function isChunked(r: HttpRequest): boolean {
+  if (!r.headSent || r.bodiless || r.contentLength >= 0) return false
+  return r.version === 11 && r.location.chunkedTransferEncoding
 }
 
 /** What is empty was not there (ngx_http_variable_request). */

@@ -5,6 +5,7 @@ import type { ProxyProtocol } from '../../codec/proxy-protocol.ts'
 import { INFO } from '../../log/error-log.ts'
 import type { Connection } from '../../net/connection.ts'
 import type { ListenRuntime, ServerRuntime } from '../runtime.ts'
+import type { PassedConnection } from './passed-connection.ts'
 import type { Session, Sessions } from './sessions.ts'
 import type { ClientTls } from '../ssl/client-tls.ts'
 
@@ -18,6 +19,8 @@ export abstract class ClientSession implements Session {
   readonly connectedMs: number
   proxyProtocol: ProxyProtocol | null = null
   tls: ClientTls | null = null
+  /** null: it was accepted here. */
+  passed: PassedConnection | null = null
   /** Requests begun on this connection. */
   requests = 0
   protected readonly sessions: Sessions
@@ -39,11 +42,11 @@ export abstract class ClientSession implements Session {
   }
 
   get localAddress(): string {
-    return this.connection.localAddress
+    return this.passed === null ? this.connection.localAddress : this.passed.localAddress
   }
 
   get localPort(): number {
-    return this.connection.localPort
+    return this.passed === null ? this.connection.localPort : this.passed.localPort
   }
 
   /** Whose limits hold before a request has named its host: the server that TLS has named, or the address's default. */

@@ -8,6 +8,7 @@ import { ERR } from '../../log/error-log.ts'
 import type { Connection } from '../../net/connection.ts'
 import { mistrustsKeepAlive } from '../core/keepalive-disable.ts'
 import { BodyStage, EMPTY, FLUSH, LAST } from '../output.ts'
+import { NO_SERVER } from '../request.ts'
 import type { HttpRequest } from '../request.ts'
 import { locationValue } from '../field-value.ts'
 
@@ -209,7 +210,8 @@ export class ClientWriter extends BodyStage {
     if (r.statusLine === '' && r.serverHeader === '' && r.dateHeader === '')
       return commonLines(r.status, r.location.serverTokens, second)
     const status = r.statusLine === '' ? statusLine(r.status) : `HTTP/1.1 ${r.statusLine}\r\n`
-    const server = r.serverHeader === '' ? r.location.serverTokens : `Server: ${r.serverHeader}\r\n`
+    let server = r.location.serverTokens
+    if (r.serverHeader !== '') server = r.serverHeader === NO_SERVER ? '' : `Server: ${r.serverHeader}\r\n`
     return `${status}${server}Date: ${r.dateHeader === '' ? httpDate(second) : r.dateHeader}\r\n`
   }
 }

@@ -43,9 +43,10 @@ const hostName = new HostName()
 /** HTTP/2's answer to whoever does not speak it: PROTOCOL_ERROR. */
 const GOAWAY = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
 
-/** Does anything come before requests on such connections? */
-export function awaitsOpening(listen: ListenRuntime): boolean {
-  return listen.proxyProtocol || listen.uwsgi || listen.tls || speaksHttp2(listen, listen.defaultServer)
+/** Does anything come before requests on such connections? @param tls of one that was passed on, and speaks it already */
+export function awaitsOpening(listen: ListenRuntime, tls: ClientTls | null): boolean {
+  const awaitsHello = listen.tls && tls === null
+  return listen.proxyProtocol || listen.uwsgi || awaitsHello || speaksHttp2(listen, listen.defaultServer)
 }
 
 function speaksHttp2(listen: ListenRuntime, server: ServerRuntime): boolean {
@@ -64,13 +65,18 @@ export class Opening {
   constructor(owner: OpeningOwner) {
     this.owner = owner
     this.awaitsProxyHeader = owner.listen.proxyProtocol
-    this.awaitsHello = owner.listen.tls
+    this.awaitsHello = owner.listen.tls && owner.tls === null
     this.awaitsPacket = owner.listen.uwsgi
-    this.awaitsPreface = !owner.listen.tls && speaksHttp2(owner.listen, owner.listen.defaultServer)
+    this.awaitsPreface = !this.awaitsHello && speaksHttp2(owner.listen, owner.listen.defaultServer)
   }
 
   get done(): boolean {
     return !this.awaitsProxyHeader && !this.awaitsHello && !this.awaitsPreface && !this.awaitsPacket
+  }
+
+  /** No PROXY protocol header is awaited any more. */
+  get headed(): boolean {
+    return !this.awaitsProxyHeader
   }
 
   /** @returns bytes used; 0: what is awaited is not complete, unless `done`; -1: the connection's fate is sealed */

@@ -114,6 +114,7 @@ export abstract class RequestReader extends ClientSession implements BodySink {
     timers.disarm(this.timer)
     const r = this.begin(head)
     this.requestBytes = used < 0 ? head.scanned : used
+    r.requestLength = this.requestBytes
     if (used < 0) {
       refuseRequest(r, -used)
       return -1
@@ -145,7 +146,10 @@ export abstract class RequestReader extends ClientSession implements BodySink {
       else respondSpecial(r, 400)
       return end - start
     }
-    if (!this.responseDone) this.requestBytes += used
+    if (!this.responseDone) {
+      this.requestBytes += used
+      r.requestLength = this.requestBytes
+    }
     if (this.framing.complete) {
       if (r.body !== null) r.body.trailers = this.framing.trailers
       this.bodyComplete(r)

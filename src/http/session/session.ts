@@ -19,9 +19,10 @@ import { endRequest } from '../request-end.ts'
 import { NONE, RequestReader } from './request-reader.ts'
 import { Tunnel } from './tunnel.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from '../runtime.ts'
-import { countClosed, countRequest } from '../../zone/connection-counts.ts'
+import { countClosed, countMove, countRequest, GONE, WAITING } from '../../zone/connection-counts.ts'
 import { ACTIVE, CLOSED, HEAD, IDLE, LINGER, TUNNEL } from './states.ts'
 import { awaitsOpening, logTlsError, Opening, type OpeningOwner } from './opening.ts'
+import { PassedConnection } from './passed-connection.ts'
 import { LAST_REQUEST_GRACE, type Sessions } from './sessions.ts'
 
 export class Http1Session extends RequestReader implements OpeningOwner, ClientStream, WriterOwner {
@@ -31,21 +32,33 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
   readonly writer: ClientWriter
   private responseWhole = true
   private clientEnded = false
+  /** The connection is closed, but its request goes on; and what the client had been sent by then. */
+  private lost = false
+  private lostAfter = 0
   private inputBefore = 0
   /** bytesOut of the connection when the request began. */
   private outputBefore = 0
   private queuedBefore = 0
 
   constructor(handle: unknown, listen: ListenRuntime, sessions: Sessions, number: number) {
-    super(listen, sessions, number, Date.now())
-    this.opening = awaitsOpening(listen) ? new Opening(this) : null
+    const passed = handle instanceof PassedConnection ? handle : null
+    super(listen, sessions, number, passed === null ? Date.now() : passed.connectedMs)
+    if (passed !== null) this.receive(passed)
+    this.opening = awaitsOpening(listen, this.tls) ? new Opening(this) : null
     this.writer = new ClientWriter(this)
-    this.connection = accepted(handle, this)
+    this.connection = passed === null ? accepted(handle, this) : passed.take(this)
     if (listen.tcpNodelay) this.connection.socket.setNoDelay(true)
-    const { address = 'unix:', port = 0 } = this.connection.peerName()
+    const { address = 'unix:', port = 0 } = passed === null ? this.connection.peerName() : passed.peer
     this.clientAddress = address
     this.clientPort = port
     timers.arm(this.timer, listen.defaultServer.clientHeaderTimeout)
+    countMove(GONE, WAITING)
+  }
+
+  private receive(passed: PassedConnection): void {
+    this.passed = passed
+    this.proxyProtocol = passed.proxyProtocol
+    this.tls = passed.tlsFor(this.listen.defaultServer)
   }
 
   /** Is the whole program on its way out, so that no connection may be kept? */
@@ -116,7 +129,8 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
   responseWritten(r: HttpRequest, whole: boolean): void {
     this.responseWhole = whole
     this.responseDone = true
-    if (this.connection.pending === 0) this.settle(r)
+    if (this.lost) this.close(r)
+    else if (this.connection.pending === 0) this.settle(r)
     else this.awaitClient(r)
   }
 
@@ -211,6 +225,7 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
   private endRequest(r: HttpRequest): void {
     r.requestLength = this.requestBytes
     r.bytesSent = this.connection.bytesOut - this.outputBefore
+    if (this.lost) this.forgetUnsent(r)
     this.request = null
     endRequest(r)
     const head = this.head
@@ -227,11 +242,16 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
   /** Its answers say that they are the last (ClientWriter). */
   retire(): void {}
 
+  dismiss(): void {
+    this.request?.source?.dismiss?.()
+  }
+
   closeNow(): void {
     if (this.state === CLOSED) return
     this.enter(CLOSED)
     timers.release(this.timer)
     this.connection.destroy()
+    if (this.lost) this.leave()
   }
 
   onEnd(): void {
@@ -245,6 +265,7 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
       }
       return
     }
+    if (this.goesOn(r)) return
     // As nginx: a client that hangs up before it has an answer is gone; one that is being answered may have half-closed.
     if (!r.headSent || !this.framing.complete || r.source?.needsClient === true) this.clientGone(r)
   }
@@ -252,11 +273,40 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
   onClose(error: NodeJS.ErrnoException | null): void {
     if (error !== null && this.tls !== null && this.state !== CLOSED) logTlsError(this, error)
     const r = this.request
-    if (r !== null) this.clientGone(r)
+    if (r !== null) {
+      if (this.goesOn(r) && this.connection.pending === 0) {
+        this.lose(r)
+        return
+      }
+      this.clientGone(r)
+    }
     this.enter(CLOSED)
     timers.release(this.timer)
+    this.leave()
+  }
+
+  private leave(): void {
     countClosed()
     this.sessions.remove(this)
+  }
+
+  /** Is the request gone through with, whether its client is there or not (proxy_ignore_client_abort)? */
+  private goesOn(r: HttpRequest): boolean {
+    return this.state === ACTIVE && !r.done && this.framing.complete && r.source?.outlivesClient === true
+  }
+
+  /** What is written from now on goes nowhere; the request is logged when it is over. */
+  private lose(r: HttpRequest): void {
+    r.log(INFO, 'client closed connection')
+    this.lost = true
+    this.lostAfter = this.connection.bytesOut
+    timers.disarm(this.timer)
+  }
+
+  private forgetUnsent(r: HttpRequest): void {
+    const unsent = this.connection.bytesOut - this.lostAfter
+    r.bytesSent -= unsent
+    r.bodyBytesSent = Math.max(0, r.bodyBytesSent - unsent)
   }
 
   private clientGone(r: HttpRequest): void {

@@ -2,8 +2,10 @@
 // and ended in good order when the thread retires.
 
 import { ALERT, type ErrorLog } from '../../log/error-log.ts'
+import type { ConnectionLimit } from '../../upstream/connection-limit.ts'
 import { countAccepted } from '../../zone/connection-counts.ts'
 import type { ListenRuntime } from '../runtime.ts'
+import type { PassedConnection } from './passed-connection.ts'
 import { Http1Session } from './session.ts'
 
 let connectionCount = 0
@@ -21,36 +23,17 @@ export interface Session {
   opened?(): void
   /** No more requests, please. */
   retire(): void
+  /** What would last for ever ends now, as well as it can: websockets. */
+  dismiss?(): void
 }
 
 /** Idle connections of a retired thread may still bring the request that is on its way. Milliseconds. */
 export const LAST_REQUEST_GRACE = 1000
 
-/** A connection's first session; `handle` is libuv's. */
+/** A connection's first session; `handle` is libuv's, or a PassedConnection. */
 export type MakeSession = (handle: unknown, listen: ListenRuntime, sessions: Sessions, number: number) => Session
 
 const makeHttp: MakeSession = (handle, listen, sessions, number) => new Http1Session(handle, listen, sessions, number)
-
-/** worker_connections: for all clients of a thread, whichever block they belong to. */
-export class ConnectionLimit {
-  readonly max: number
-  private readonly groups: Sessions[] = []
-
-  constructor(max: number) {
-    this.max = max
-  }
-
-  add(group: Sessions): void {
-    this.groups.push(group)
-  }
-
-  /** Is there room for one more, if need be that of one that is idle? */
-  makesRoom(): boolean {
-    let count = 0
-    for (const { size } of this.groups) count += size
-    return count < this.max || this.groups.some(group => group.closeOldestIdle())
-  }
-}
 
 export class Sessions {
   /** The thread takes no new connections and keeps none. */
@@ -60,6 +43,8 @@ export class Sessions {
   readonly errorLog: ErrorLog
   private readonly make: MakeSession
   private emptied: (() => void) | null = null
+  /** Connections that go on as sessions of other groups: this one has not ended before they have. */
+  private passedOn = 0
 
   constructor(limit: ConnectionLimit, errorLog: ErrorLog, make: MakeSession = makeHttp) {
     this.limit = limit
@@ -74,16 +59,44 @@ export class Sessions {
 
   /** A connection was accepted. */
   add(handle: unknown, listen: ListenRuntime): void {
+    const number = this.place()
+    if (number === 0) (handle as { close(): void }).close()
+    else this.insert(this.make(handle, listen, this, number))
+  }
+
+  /** A place for one more client. @returns the connection's number; 0: there is none */
+  place(): number {
     if (!this.limit.makesRoom()) {
-      this.errorLog.log(ALERT, `${this.limit.max} worker_connections are not enough`)
-      ;(handle as { close(): void }).close()
-      return
+      this.errorLog.log(ALERT, this.limit.refusal)
+      return 0
     }
     connectionCount++
     countAccepted()
-    const session = this.make(handle, listen, this, connectionCount)
+    return connectionCount
+  }
+
+  /** A session that has been given a place. */
+  insert(session: Session): void {
     this.all.add(session)
     session.opened?.()
+  }
+
+  /** A connection that was another group's is one of ours. */
+  receive(passed: PassedConnection, listen: ListenRuntime): void {
+    const session = this.make(passed, listen, this, passed.connectionNumber)
+    this.all.add(session)
+    if (this.draining) session.retire()
+    session.opened?.()
+  }
+
+  /** The connection is another group's from now on. @returns what is to be called when it has ended */
+  passOn(session: Session): () => void {
+    this.all.delete(session)
+    this.passedOn++
+    return () => {
+      this.passedOn--
+      this.tellEmpty()
+    }
   }
 
   /** For what goes wrong outside of requests. */
@@ -100,7 +113,7 @@ export class Sessions {
 
   remove(session: Session): void {
     this.all.delete(session)
-    if (this.draining && this.all.size === 0) this.emptied?.()
+    this.tellEmpty()
   }
 
   /**
@@ -111,10 +124,22 @@ export class Sessions {
   drain(grace: boolean, emptied: () => void): void {
     this.draining = true
     this.emptied = emptied
-    if (!grace) for (const session of this.all) if (session.kept) session.closeNow()
+    if (!grace) {
+      for (const session of this.all) {
+        if (session.kept) session.closeNow()
+        else session.dismiss?.()
+      }
+    }
     for (const session of this.all) session.retire()
     setTimeout(() => this.closeIdle(), LAST_REQUEST_GRACE).unref()
-    if (this.all.size === 0) emptied()
+    this.tellEmpty()
+  }
+
+  private tellEmpty(): void {
+    if (!this.draining || this.all.size > 0 || this.passedOn > 0) return
+    const { emptied } = this
+    this.emptied = null
+    emptied?.()
   }
 
   closeIdle(): void {
@@ -122,7 +147,10 @@ export class Sessions {
   }
 
   closeAll(): void {
-    for (const session of this.all) session.closeNow()
+    for (const session of this.all) {
+      session.dismiss?.()
+      session.closeNow()
+    }
   }
 
   /** nginx reuses the longest kept connection when the table is full. */

@@ -18,7 +18,7 @@ export class ClientTls {
   readonly server: ServerRuntime
   /** The name that the client has called it by, as Host fields are compared with it; null: it named none of ours. */
   readonly name: string | null
-  private readonly verified: boolean
+  private readonly negotiated: ServerRuntime
   /** What its authority says of the client's certificate; '' for nothing bad. */
   revocation = ''
 
@@ -27,7 +27,19 @@ export class ClientTls {
     this.hello = hello
     this.server = server
     this.name = name
-    this.verified = negotiated.tls.verify !== 'off'
+    this.negotiated = negotiated
+  }
+
+  /** The same handshake, as servers of another address see it: it named none of them. */
+  with(server: ServerRuntime): ClientTls {
+    const same = new ClientTls(this.hello, server, null, this.negotiated)
+    same.connection = this.connection
+    same.revocation = this.revocation
+    return same
+  }
+
+  private get verified(): boolean {
+    return this.negotiated.tls.verify !== 'off'
   }
 
   /** Why the client's certificate is not to be trusted; null: it is, or there is none. */

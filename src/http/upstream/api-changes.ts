@@ -5,7 +5,9 @@ import { parseNumber, parseSeconds, parseTime } from '../../config/units.ts'
 import { ERR } from '../../log/error-log.ts'
 import { CHILD, TEMPLATE } from '../../upstream/peer-slots.ts'
 import type { PeerOptions } from '../../upstream/peer.ts'
-import { readServer, serverLine, SID_MAX } from '../../upstream/server.ts'
+import { isWeight, readServer, serverLine, SID_MAX } from '../../upstream/server.ts'
+import type { ServerDeclaration } from '../../upstream/server.ts'
+import type { Entry } from '../../upstream/shared-peers.ts'
 import type { HttpRequest } from '../request.ts'
 import { declarationsOf, serverViewById, serverViews } from './api-views.ts'
 import type { View } from './api-views.ts'
@@ -43,17 +45,29 @@ export function readObject(text: string): Map<string, string | number | boolean>
   return members
 }
 
-/** The directive's word for a member, its check and its error. */
-const parameters: Readonly<Record<string, readonly [isRight: (text: string) => boolean, code: string]>> = {
-  weight: [text => (parseNumber(text) ?? 0) > 0, 'UpstreamBadWeight'],
-  max_conns: [text => parseNumber(text) !== null, 'UpstreamBadMaxConns'],
-  max_fails: [text => parseNumber(text) !== null, 'UpstreamBadMaxFails'],
-  fail_timeout: [text => parseSeconds(text) !== null, 'UpstreamBadFailTimeout'],
-  slow_start: [text => parseTime(text) !== null, 'UpstreamBadSlowStart'],
-  route: [text => text.length <= SID_MAX && !/[\s;]/.test(text), 'UpstreamBadRoute'],
-  service: [text => text !== '' && !/[\s;]/.test(text), 'UpstreamBadService'],
+interface Parameter {
+  isRight(text: string): boolean
+  /** The error if it is not. */
+  readonly code: string
 }
+
+/** By the directive's word. A map, for members may have any name, `constructor` too. */
+const parameters: ReadonlyMap<string, Parameter> = new Map([
+  ['weight', { isRight: text => isWeight(parseNumber(text)), code: 'UpstreamBadWeight' }],
+  ['max_conns', { isRight: text => parseNumber(text) !== null, code: 'UpstreamBadMaxConns' }],
+  ['max_fails', { isRight: text => parseNumber(text) !== null, code: 'UpstreamBadMaxFails' }],
+  ['fail_timeout', { isRight: text => parseSeconds(text) !== null, code: 'UpstreamBadFailTimeout' }],
+  ['slow_start', { isRight: text => parseTime(text) !== null, code: 'UpstreamBadSlowStart' }],
+  ['route', { isRight: text => text.length <= SID_MAX && isWord(text), code: 'UpstreamBadRoute' }],
+  ['service', { isRight: text => text !== '' && isWord(text), code: 'UpstreamBadService' }],
+] satisfies (readonly [string, Parameter])[])
 const flags: ReadonlySet<string> = new Set(['backup', 'down', 'drain'])
+
+/** Can a line of a state file have it as it is? */
+function isWord(text: string): boolean {
+  // oxlint-disable-next-line no-control-regex
+  return !/[\s;{}#"'\\\x00-\x20\x7f]|[^\x00-\xff]/.test(text)
+}
 
 /** The words of a `server` line. */
 function wordsOf(members: ReadonlyMap<string, string | number | boolean>): string[] {
@@ -65,10 +79,12 @@ function wordsOf(members: ReadonlyMap<string, string | number | boolean>): strin
       if (value) words.push(name)
       continue
     }
-    const known = parameters[name]
+    const known = parameters.get(name)
     if (known === undefined) throw new ApiError(400, `unknown parameter "${name}"`, FORMAT)
     const text = String(value)
-    if (typeof value === 'boolean' || !known[0](text)) throw new ApiError(400, `invalid "${name}" value`, known[1])
+    if (typeof value === 'boolean' || !known.isRight(text)) {
+      throw new ApiError(400, `invalid "${name}" value`, known.code)
+    }
     // An empty route is none.
     if (text !== '') words.push(`${name}=${text}`)
   }
@@ -78,7 +94,7 @@ function wordsOf(members: ReadonlyMap<string, string | number | boolean>): strin
 export function addServer(zone: ZoneGroup, text: string, r: HttpRequest): View {
   const members = readObject(text)
   const server = members.get('server')
-  if (typeof server !== 'string' || server === '' || /[\s;{}]/.test(server)) {
+  if (typeof server !== 'string' || server === '' || !isWord(server)) {
     throw new ApiError(400, server === undefined ? 'missing "server" argument' : 'invalid "server" value', FORMAT)
   }
   const refusal = {
@@ -95,7 +111,7 @@ export function addServer(zone: ZoneGroup, text: string, r: HttpRequest): View {
   const ids = zone.shared!.add({ declaration, names })
   if (ids === null) throw new ApiError(400, `upstream "${zone.group.name}" memory exhausted`, 'UpstreamOutOfMemory')
   save(zone, r)
-  return serverViewById(ids[0]!, zone)!
+  return viewOf(zone, ids[0]!)
 }
 
 export function alterServer(zone: ZoneGroup, id: number, text: string, r: HttpRequest): View {
@@ -108,9 +124,20 @@ export function alterServer(zone: ZoneGroup, id: number, text: string, r: HttpRe
   }
   // Checks them.
   wordsOf(members)
-  zone.shared!.update(id, optionsOf(members))
+  if (!zone.shared!.update(id, optionsOf(members))) throw noServer(id)
   save(zone, r)
-  return serverViewById(id, zone)!
+  return viewOf(zone, id)
+}
+
+/** Another thread may have removed it in the meantime. */
+function viewOf(zone: ZoneGroup, id: number): View {
+  const view = serverViewById(id, zone)
+  if (view === null) throw noServer(id)
+  return view
+}
+
+function noServer(id: number): ApiError {
+  return new ApiError(404, `server with ID "${id}" does not exist`, 'UpstreamServerNotFound')
 }
 
 function optionsOf(members: ReadonlyMap<string, string | number | boolean>): PeerOptions {
@@ -139,19 +166,31 @@ export function removeServer(zone: ZoneGroup, id: number, r: HttpRequest): View[
   if (slots.has(at, CHILD) && !slots.has(at, TEMPLATE)) {
     throw new ApiError(400, `server "${id}" not removable`, 'UpstreamServerImmutable')
   }
-  zone.shared!.remove(id)
+  if (!zone.shared!.remove(id)) throw noServer(id)
   save(zone, r)
   return serverViews(zone)
 }
 
 function find(zone: ZoneGroup, id: number): number {
   const at = zone.shared!.slots.byId(id)
-  if (at === -1) throw new ApiError(404, `server with ID "${id}" does not exist`, 'UpstreamServerNotFound')
+  if (at === -1) throw noServer(id)
   return at
 }
 
 function save(zone: ZoneGroup, r: HttpRequest): void {
-  if (zone.statePath === null) return
-  const problem = writeState(zone.statePath, declarationsOf(zone).map(serverLine))
+  const { statePath } = zone
+  if (statePath === null) return
+  const shared = zone.shared!
+  const problem = shared.slots.saving(() => {
+    const declarations = declarationsOf(zone)
+    const problem = writeState(statePath, declarations.map(serverLine))
+    if (problem === '') shared.saved(declarations.map(entryOf))
+    return problem
+  })
   if (problem !== '') r.log(ERR, `state of upstream "${zone.group.name}" could not be written: ${problem}`)
+}
+
+/** As it will be read again. */
+function entryOf(declaration: ServerDeclaration): Entry {
+  return { declaration, names: declaration.resolve ? [] : [declaration.url.text] }
 }

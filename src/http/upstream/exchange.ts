@@ -8,8 +8,9 @@
 //
 // Nothing here is allocated per event; the connection, its timer and its parser outlive the exchange.
 
-import { ERR, INFO, WARN } from '../../log/error-log.ts'
+import { ALERT, ERR, INFO, WARN } from '../../log/error-log.ts'
 import type { LocalAddress } from '../../net/connection.ts'
+import { connectionRefusal } from '../../upstream/connection-limit.ts'
 import { PeerConnection } from '../../upstream/peer-connection.ts'
 import type { PeerUser } from '../../upstream/peer-connection.ts'
 import { FAILED, PASSED_ON, SUCCEEDED } from '../../upstream/group.ts'
@@ -119,6 +120,12 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
 
   private open(peer: Peer): void {
     this.state = CONNECTING
+    const refusal = connectionRefusal()
+    if (refusal !== '') {
+      this.log(ALERT, `${refusal} while connecting to upstream`)
+      this.finalize(500)
+      return
+    }
     this.link = new PeerConnection(peer, this, this.tls, this.local())
     this.link.spoken = this.protocol
     if (this.settings.socketKeepalive) this.link.connection.socket.setKeepAlive(true)
@@ -168,9 +175,18 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
 
   onTimeout(): void {
     if (this.state === RELAYING) {
+      if (this.mayRest()) {
+        this.link?.watch(this.settings.readTimeout)
+        return
+      }
       this.log(ERR, `upstream timed out ${TIMED_OUT} while ${this.action()}`)
       this.cut()
     } else this.failed(TIMEOUT)
+  }
+
+  /** Nothing has come for the read timeout of what had begun: may it go on for all that? */
+  mayRest(): boolean {
+    return false
   }
 
   /** What it is about, in nginx's words. */
@@ -319,6 +335,14 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
 
   abort(): void {
     this.cancelProducing()
+  }
+
+  /** proxy_ignore_client_abort; what is stored is wanted, too. A tunnel has nobody to be for. */
+  get outlivesClient(): boolean {
+    const { settings, r } = this
+    return (
+      (settings.ignoreClientAbort || settings.store !== null) && r.method !== 'CONNECT' && r.header('upgrade') === null
+    )
   }
 
   /** Is the response wanted though the client may have gone? */

@@ -7,8 +7,8 @@ import type { HttpRequest } from '../request.ts'
 
 /** Has the range that is asked for weighed, unless the response is not one to be cut. `max`: what max_ranges says. */
 export function forceRanges(r: HttpRequest, max: number): void {
-  if (r.status !== 200 || r.contentLength < 0) return
   dropAcceptRanges(r)
+  if (r.status !== 200 || r.contentLength < 0) return
   r.rangesMax = Math.min(1, max)
 }
 

@@ -10,6 +10,11 @@ import type { Registry } from '../setup.ts'
 
 export const GROUPS = new RegistryKey<Group>('upstream')
 
+/** The key of a group that is an address: not to be mistaken for a block, which may be called `10.0.0.1:80` all the same. */
+function addressKey({ text }: UpstreamUrl): string {
+  return `address ${text}`
+}
+
 /** The group a URL means: an `upstream` of that name if the URL has no port, else the address, which is looked up. */
 export function groupOf(url: UpstreamUrl, groups: Registry<Group>, at: Site): Group {
   const named = url.unix ? null : groups.get(url.host.toLowerCase())
@@ -18,11 +23,11 @@ export function groupOf(url: UpstreamUrl, groups: Registry<Group>, at: Site): Gr
     if (url.portText === '') return named
     at.fail(`upstream "${url.host}" may not have port ${url.portText}`)
   }
-  const known = groups.get(url.text)
+  const known = groups.get(addressKey(url))
   if (known !== null) return known
   // A name that is not found is told without its port.
   const group = new Group(url.unix ? `unix:${url.host}` : url.text, peersOf({ ...url, portText: '' }, {}, at))
-  groups.set(url.text, group)
+  groups.set(addressKey(url), group)
   return group
 }
 
@@ -30,7 +35,7 @@ export function groupOf(url: UpstreamUrl, groups: Registry<Group>, at: Site): Gr
 export function groupAtRunTime(url: UpstreamUrl, groups: Registry<Group>): Group | null {
   const named = url.unix ? null : groups.get(url.host.toLowerCase())
   if (named !== null && url.portText === '') return named
-  const known = groups.get(url.text)
+  const known = groups.get(addressKey(url))
   if (known !== null) return known
   return url.address === null ? null : new Group(url.text, [new Peer(url.text, url.address)])
 }

@@ -115,7 +115,7 @@ export const http1: Omit<UpstreamProtocol, 'requestHead' | 'passHead'> = {
 }
 
 /** Has the client asked for another protocol? HTTP/1.0 knows none (RFC 9110, 7.8). */
-function asksUpgrade({ r }: Exchange): boolean {
+export function asksUpgrade({ r }: Exchange): boolean {
   const { head } = r
   return r.parent === null && head.upgrade && head.version >= 11 && !leadsPastUs(head.values[head.upgradeIndex]!)
 }

@@ -77,6 +77,7 @@ function headComplete(x: Exchange, chunk: Buffer, at: number): void {
     // Who is asked to authenticate must be told how.
     if (x.status === 401) keepChallenges(x)
     if (x.cache !== null) x.cache.rememberStatus(x.status)
+    leaveBody(x, at < chunk.length)
     x.finalize(x.status)
     return
   }
@@ -93,6 +94,7 @@ function headComplete(x: Exchange, chunk: Buffer, at: number): void {
   const redirect = (x.settings.ignoreHeaders & IGNORE_ACCEL_REDIRECT) === 0 ? x.names.indexOf('x-accel-redirect') : -1
   x.protocol.passHead(x)
   if (redirect !== -1) {
+    leaveBody(x, at < chunk.length)
     x.letGo()
     accelRedirect(r, x.values[redirect]!)
     return
@@ -135,6 +137,12 @@ function store(x: Exchange): void {
   else if (x.cache !== null && x.buffering) x.stored = x.cache.storing()
 }
 
+/** Nobody wants the body. Where there is none, the connection is good for another request (ngx_http_proxy_process_header). */
+function leaveBody(x: Exchange, more: boolean): void {
+  x.protocol.beginBody(x)
+  if (x.bodyDone) x.complete(more)
+}
+
 function keepChallenges(x: Exchange): void {
   for (let i = 0; i < x.names.length; i++) {
     if (x.names[i] === 'www-authenticate') x.r.addHeader('WWW-Authenticate', x.values[i]!)
@@ -149,7 +157,7 @@ function relay(x: Exchange, chunk: Buffer, at: number): void {
   if (x.buffering && x.settings.limitRate !== null) x.readRate = readRateOf(x, x.settings.limitRate)
   if (x.bodyDone || (r.bodiless && x.stored === null)) {
     // nginx looks no further than the head of what it knows to have no body: by the method, or by a status that is its own to write.
-    const looksOn = r.method !== 'HEAD' && (!r.bodiless || x.statusText !== '')
+    const looksOn = r.method !== 'HEAD' && (!r.bodiless || (x.statusText !== '' && hasNoBody(x.status)))
     if (looksOn) x.attempt!.responseLength += chunk.length - at
     // A body the client does not want (HEAD made GET by proxy_method) is not read to its end.
     x.preread = !x.buffering
@@ -168,6 +176,10 @@ function relay(x: Exchange, chunk: Buffer, at: number): void {
   }
   x.link!.watch(x.settings.readTimeout)
   if (!x.buffering) r.out.write(r, EMPTY, FLUSH)
+}
+
+function hasNoBody(status: number): boolean {
+  return status === 204 || status === 304
 }
 
 function take(x: Exchange, chunk: Buffer, at: number): void {
@@ -264,6 +276,8 @@ function storeLast(x: Exchange): void {
 
 function overrun(x: Exchange, chunk: Buffer, at: number): void {
   if (at >= chunk.length) return
-  const what = x.chunked ? 'data after final chunk' : 'more data than specified in "Content-Length" header'
+  // Of what has no body, nginx expects a length of 0.
+  const inChunks = x.chunked && x.status !== 204 && x.status !== 304
+  const what = inChunks ? 'data after final chunk' : 'more data than specified in "Content-Length" header'
   x.log(WARN, `upstream sent ${what} while ${x.action()}`)
 }

@@ -27,6 +27,7 @@ const ACCEL_CHARSET = 13
 const EXPIRES = 14
 const STATUS = 15
 const ACCEL_REDIRECT = 16
+const ACCEL_EXPIRES = 17
 
 /** Of those only the first is heard (ngx_http_upstream_process_header_line). */
 const SINGLE =
@@ -39,7 +40,9 @@ const SINGLE =
   (1 << ETAG) |
   (1 << EXPIRES) |
   (1 << STATUS) |
-  (1 << ACCEL_REDIRECT)
+  (1 << ACCEL_REDIRECT) |
+  (1 << ACCEL_LIMIT_RATE) |
+  (1 << ACCEL_EXPIRES)
 
 /** With any of the above: seen by us, not by the client. */
 const HIDDEN = 64
@@ -65,6 +68,7 @@ const ACTIONS: Readonly<Record<string, number>> = {
   expires: EXPIRES,
   status: STATUS,
   'x-accel-redirect': ACCEL_REDIRECT,
+  'x-accel-expires': ACCEL_EXPIRES,
 }
 
 export type FieldActions = ReadonlyMap<string, number>
@@ -126,10 +130,13 @@ export function passFields(
   }
 }
 
-function repeated({ r, names, values }: Exchange, head: ResponseFields, i: number): void {
+/** It is as if it had not been there, for $upstream_http_* too. */
+function repeated(x: Exchange, head: ResponseFields, i: number): void {
+  const { r, names, values } = x
   const show = (at: number): string => `"${head.originalName(at)}: ${values[at]}"`
   const first = names.indexOf(names[i]!)
   r.log(WARN, `upstream sent duplicate header line: ${show(i)}, previous value: ${show(first)}, ignored`)
+  x.names = names.with(i, '')
 }
 
 function take(x: Exchange, rewriting: Rewriting, action: number, name: string, value: string): void {
@@ -159,19 +166,19 @@ function take(x: Exchange, rewriting: Rewriting, action: number, name: string, v
       r.dateHeader = value
       return
     case LAST_MODIFIED:
+      if (value === '') break
       r.lastModified = value
       r.lastModifiedStays = true
       return
     case ETAG:
+      if (value === '') break
       r.etag = value
       return
     case UPGRADE:
       // HTTP/2 has no upgrades.
-      if (x.r.version < 20) r.addHeader(name, value)
-      return
-    default:
-      r.addHeader(name, value)
+      if (x.r.version >= 20) return
   }
+  r.addHeader(name, value)
 }
 
 /** Fields that are for us. */

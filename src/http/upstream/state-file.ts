@@ -1,8 +1,9 @@
 // `state FILE`: where a group's servers are kept that the API adds, changes and takes away, one `server …;` a line. It is
 // read with the configuration and written whenever they change.
 
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { threadId } from 'node:worker_threads'
 import type { Site } from '../../config/directive.ts'
 import { addressesOf, readServer } from '../../upstream/server.ts'
 import type { Entry } from '../../upstream/shared-peers.ts'
@@ -14,11 +15,30 @@ const ENOENT = 2
 export function readState(path: string, unsupported: readonly string[], http: HttpSetup, at: Site): Entry[] {
   const { text, error, errno } = http.readData(path)
   if (error !== '') return errno === ENOENT ? [] : at.fail(`open() "${path}" failed (${errno}: ${error})`)
+  return parseState(text, unsupported, (problem, line) => at.fail(`${problem} in ${path}:${line}`))
+}
+
+/** What is there by now; null: it cannot be read. */
+export function stateNow(path: string, unsupported: readonly string[]): Entry[] | null {
+  try {
+    return parseState(readFileSync(Buffer.from(path, 'latin1').toString(), 'latin1'), unsupported, problem => {
+      throw new Error(problem)
+    })
+  } catch {
+    return null
+  }
+}
+
+function parseState(
+  text: string,
+  unsupported: readonly string[],
+  refuse: (problem: string, line: number) => never,
+): Entry[] {
   const entries: Entry[] = []
   for (const [i, line] of text.split('\n').entries()) {
-    const content = line.replace(/#.*/, '').trim()
+    const content = line.replace(/(?:^|\s)#.*/, '').trim()
     if (content === '') continue
-    const refusal = { fail: (problem: string): never => at.fail(`${problem} in ${path}:${i + 1}`) }
+    const refusal = { fail: (problem: string): never => refuse(problem, i + 1) }
     const words = /^server\s+([^;]+);$/.exec(content)?.[1]?.trim().split(/\s+/)
     if (words === undefined) return refusal.fail(`unexpected "${content}"`)
     const declaration = readServer(words, unsupported, refusal)
@@ -32,7 +52,7 @@ export function readState(path: string, unsupported: readonly string[], http: Ht
 export function writeState(path: string, lines: readonly string[]): string {
   const text = lines.map(line => `${line}\n`).join('')
   const file = Buffer.from(path, 'latin1').toString()
-  const beside = join(dirname(file), `.${basename(file)}.${process.pid}`)
+  const beside = join(dirname(file), `.${basename(file)}.${process.pid}.${threadId}`)
   try {
     writeFileSync(beside, text, 'latin1')
     renameSync(beside, file)

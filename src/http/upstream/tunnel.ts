@@ -111,6 +111,10 @@ class Tunnel implements ConnectionHandler {
   }
 
   timedOut(): void {
+    if (!this.clientEnded && !this.upstreamEnded && this.x.mayRest()) {
+      this.alive()
+      return
+    }
     this.x.log(ERR, `upstream timed out (110: Connection timed out) while ${this.x.action()}`)
     this.finish()
   }

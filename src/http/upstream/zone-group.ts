@@ -5,12 +5,13 @@ import type { Site } from '../../config/directive.ts'
 import { DnsPeers } from '../../upstream/dns-peers.ts'
 import type { Group } from '../../upstream/group.ts'
 import { CHECKING, UNHEALTHY } from '../../upstream/peer.ts'
-import { zoneBytes } from '../../upstream/peer-slots.ts'
+import { PeerSlots, zoneBytes } from '../../upstream/peer-slots.ts'
 import { SharedPeers } from '../../upstream/shared-peers.ts'
 import type { Entry } from '../../upstream/shared-peers.ts'
 import type { LocationResolver } from '../resolver.ts'
 import { RegistryKey } from '../setup.ts'
 import type { HttpSetup } from '../setup.ts'
+import { stateNow } from './state-file.ts'
 import { whenThreadEnds } from './thread-end.ts'
 
 /** What the API and health checks work on. */
@@ -58,7 +59,7 @@ export function shareGroup(zone: ZoneGroup, size: number, entries: readonly Entr
   http.sharedMemory(memory, zoneBytes(size))
   let dns: DnsPeers | null = null
   http.onStart(services => {
-    const shared = new SharedPeers(services.shared(memory), entries, zone.mandatory)
+    const shared = shareServers(zone, services.shared(memory), entries)
     zone.shared = shared
     group.source = shared
     shared.sync(group)
@@ -76,4 +77,13 @@ export function shareGroup(zone: ZoneGroup, size: number, entries: readonly Entr
   })
   http.onStop(() => dns?.stop())
   whenThreadEnds(http, () => zone.shared?.stop())
+}
+
+/** What a state file says is read once more where nobody writes it: the API may have changed the servers since. */
+function shareServers(zone: ZoneGroup, memory: SharedArrayBuffer, entries: readonly Entry[]): SharedPeers {
+  const { statePath, unsupported, mandatory } = zone
+  if (statePath === null) return new SharedPeers(memory, entries, mandatory)
+  return new PeerSlots(memory).saving(
+    () => new SharedPeers(memory, stateNow(statePath, unsupported) ?? entries, mandatory),
+  )
 }

@@ -16,6 +16,8 @@ import type { Group } from '../../upstream/group.ts'
 import type { PeerTlsSettings } from '../../upstream/peer-tls.ts'
 import { asRequest, type Content } from '../module.ts'
 import type { StreamSession } from '../session.ts'
+import { UdpExchange, UNLIMITED } from '../udp/exchange.ts'
+import { UdpSession } from '../udp/session.ts'
 import { StreamExchange } from './exchange.ts'
 
 const anywhere = STREAM | STREAM_SERVER
@@ -46,11 +48,20 @@ const rate: Directive<Template | null> = {
   },
 }
 
+/** Names with variables, of protocols. */
+const alpn: Directive<readonly Template[]> = {
+  in: anywhere,
+  args: [1, Infinity],
+  default: [],
+  parse: (words, at) => words.map(word => Template.parse(word, at)),
+}
+
 export const proxyDirectives = {
   ...inStream(tlsDirectives('proxy')),
   proxy_pass: pass,
   proxy_bind: { ...bindDirective, in: anywhere },
   proxy_ssl: flag(anywhere, false),
+  proxy_ssl_alpn: alpn,
   /** `on` is version 1. */
   proxy_protocol: oneOf(anywhere, ['off', 'on', 'v1', 'v2'], 'off'),
   proxy_half_close: flag(anywhere, false),
@@ -62,10 +73,16 @@ export const proxyDirectives = {
   proxy_next_upstream_timeout: time(anywhere, 0),
   proxy_upload_rate: rate,
   proxy_download_rate: rate,
-  // Memory is taken by the read, not by the session.
-  proxy_buffer_size: accepted(size(anywhere, 16384)),
-  proxy_requests: accepted(number(anywhere, 0)),
-  proxy_responses: accepted(number(anywhere, 0)),
+  // Of TCP, memory is taken by the read, not by the session.
+  proxy_buffer_size: size(anywhere, 16384),
+  // Names that proxy_buffer_size has had.
+  proxy_downstream_buffer: accepted(size(anywhere, 16384)),
+  proxy_upstream_buffer: accepted(size(anywhere, 16384)),
+  // The kernel sizes them by itself.
+  proxy_socket_rcvbuf: accepted(size(anywhere, 0)),
+  proxy_socket_sndbuf: accepted(size(anywhere, 0)),
+  proxy_requests: number(anywhere, 0),
+  proxy_responses: number(anywhere, UNLIMITED),
 }
 
 /** The same directives, where the stream block has them. */
@@ -88,6 +105,12 @@ export interface ProxySettings {
   readonly uploadRate: Value | null
   readonly downloadRate: Value | null
   readonly bind: Bind | null
+  /** What is offered to the upstream by ALPN. */
+  readonly alpn: readonly Value[]
+  /** Of UDP: how much may wait; after how many datagrams a session is another; how many come back for each. */
+  readonly bufferSize: number
+  readonly requests: number
+  readonly responses: number
 }
 
 function settingsOf(conf: Conf<typeof proxyDirectives>, stream: HttpSetup): ProxySettings {
@@ -105,8 +128,15 @@ function settingsOf(conf: Conf<typeof proxyDirectives>, stream: HttpSetup): Prox
     uploadRate: optional(conf.proxy_upload_rate),
     downloadRate: optional(conf.proxy_download_rate),
     bind: bind === null ? null : new Bind(bind),
+    alpn: conf.proxy_ssl_alpn.map(name => stream.value(name)),
+    bufferSize: conf.proxy_buffer_size,
+    requests: conf.proxy_requests,
+    responses: conf.proxy_responses,
   }
 }
+
+/** RFC 7301, 3.1 */
+const ALPN_NAME_MAX = 255
 
 /** There is no default port to make up for a missing one. */
 const ANY_PORT = 80
@@ -174,12 +204,21 @@ class Proxy implements Content {
     this.tlsName = tlsName
   }
 
-  begin(session: StreamSession): void {
+  beginUdp(session: UdpSession): void {
+    session.limit(this.settings.requests, this.settings.bufferSize)
+    this.begin(session)
+  }
+
+  begin(session: StreamSession | UdpSession): void {
     if (this.fixed !== null) this.connect(session, this.fixed.group, this.fixed.host)
     else this.find(session)
   }
 
-  private connect(session: StreamSession, group: Group, host: string): void {
+  private connect(session: StreamSession | UdpSession, group: Group, host: string): void {
+    if (session instanceof UdpSession) {
+      new UdpExchange(session, group, this.settings).begin()
+      return
+    }
     const { tlsName } = this
     const tls = this.tls === null ? null : peerTlsFor(asRequest(session), this.tls)
     if (tls === null && this.tls !== null) {
@@ -187,11 +226,18 @@ class Proxy implements Content {
       return
     }
     const name = tlsName === null ? host : tlsName.get(asRequest(session))
-    new StreamExchange(session, group, this.settings, tls === null ? null : { settings: tls, name }).connect()
+    const peerTls = tls === null ? null : { settings: this.offering(tls, session), name }
+    new StreamExchange(session, group, this.settings, peerTls).connect()
+  }
+
+  private offering(tls: PeerTlsSettings, session: StreamSession): PeerTlsSettings {
+    const names = this.settings.alpn.map(name => name.get(asRequest(session)))
+    const protocols = names.filter(name => name !== '' && name.length <= ALPN_NAME_MAX)
+    return protocols.length === 0 ? tls : { ...tls, protocols }
   }
 
   /** The upstream that variables name. */
-  private find(session: StreamSession): void {
+  private find(session: StreamSession | UdpSession): void {
     const text = this.address.get(asRequest(session))
     const url = parseUpstreamUrl(text, ANY_PORT, false)
     if (typeof url === 'string' || needsPort(url, this.groups)) {

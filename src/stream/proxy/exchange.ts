@@ -3,13 +3,17 @@
 
 import { proxyHeader, proxyLine, ProxyProtocol, tlsTlv, tlv } from '../../codec/proxy-protocol.ts'
 import { errorText } from '../../lib/errno.ts'
-import { ERR, INFO, WARN } from '../../log/error-log.ts'
+import { ALERT, ERR, INFO, WARN } from '../../log/error-log.ts'
 import type { ConnectionHandler } from '../../net/connection.ts'
+import { opensslText } from '../../net/tls-errors.ts'
+import { connectionRefusal } from '../../upstream/connection-limit.ts'
 import { Choice, FAILED, SUCCEEDED, type Group } from '../../upstream/group.ts'
 import { PeerConnection, type PeerUser } from '../../upstream/peer-connection.ts'
 import type { PeerTls } from '../../upstream/peer-tls.ts'
+import { peerName } from '../../upstream/server.ts'
 import { asRequest } from '../module.ts'
 import type { StreamSession } from '../session.ts'
+import type { UdpSession } from '../udp/session.ts'
 import type { ProxySettings } from './conf.ts'
 import { Throttle } from './throttle.ts'
 
@@ -24,8 +28,9 @@ export interface StreamAttempt {
   bytesReceived: number
 }
 
-export function exchangeOf(session: StreamSession): StreamExchange | null {
-  return session.exchange as StreamExchange | null
+/** What was tried for a session, of either kind. */
+export function attemptsOf(session: StreamSession | UdpSession): readonly StreamAttempt[] {
+  return (session.exchange as { readonly attempts: readonly StreamAttempt[] } | null)?.attempts ?? []
 }
 
 export class StreamExchange implements PeerUser {
@@ -40,6 +45,7 @@ export class StreamExchange implements PeerUser {
   /** Neither connection is to be used any more. */
   private over = false
   private clientEnded = false
+  private timedOut = false
   private upstreamEnded = false
   private upload: Throttle | null = null
   private download: Throttle | null = null
@@ -63,6 +69,12 @@ export class StreamExchange implements PeerUser {
       return
     }
     this.begin(peer.name)
+    const refusal = connectionRefusal()
+    if (refusal !== '') {
+      this.log(ALERT, `${refusal} while connecting to upstream`)
+      this.session.finalize(500)
+      return
+    }
     const local = this.settings.bind === null ? null : this.settings.bind.addressFor(asRequest(this.session))
     this.link = new PeerConnection(peer, this, this.tls, local)
     if (this.settings.socketKeepalive) this.link.connection.socket.setKeepAlive(true)
@@ -93,6 +105,7 @@ export class StreamExchange implements PeerUser {
     const { connection } = this.link!
     this.attempt.connectMs = Math.round(performance.now() - this.attempt.startedAt)
     this.relaying = true
+    if (session.server.errorLog.level >= INFO) this.tellConnected()
     // A session may last: that the server is there is known now.
     this.choice.peer?.succeeded()
     const r = asRequest(session)
@@ -104,6 +117,12 @@ export class StreamExchange implements PeerUser {
     this.touch()
     if (received.length > 0) this.fromClient(received, false)
     this.resumeClient()
+  }
+
+  private tellConnected(): void {
+    const { localAddress, localPort } = this.link!.connection
+    const local = localAddress === '' ? 'unix:' : peerName(localAddress, localPort)
+    this.session.tell(`proxy ${local} connected to ${this.attempt.addr}`)
   }
 
   /** The PROXY protocol tells of the connection itself: it stands before TLS. */
@@ -127,7 +146,10 @@ export class StreamExchange implements PeerUser {
 
   onEnd(): void {
     if (!this.relaying) {
-      this.log(ERR, 'upstream prematurely closed connection while connecting to upstream')
+      const what = this.handshaking
+        ? 'peer closed connection in SSL handshake'
+        : 'upstream prematurely closed connection'
+      this.log(ERR, `${what} while ${this.attempting}`)
       this.failed()
       return
     }
@@ -139,22 +161,39 @@ export class StreamExchange implements PeerUser {
   onClose(error: NodeJS.ErrnoException | null): void {
     if (this.over) return
     if (this.relaying) {
-      if (error !== null) this.log(ERR, `recv() failed (${errorText(error)}) while proxying connection`)
+      if (error !== null) this.log(ERR, brokenText(error, 'upstream'))
       this.finish()
       return
     }
-    const why = error === null ? 'upstream closed the connection' : `connect() failed (${errorText(error)})`
-    this.log(ERR, `${why} while ${this.link?.handshaking === true ? 'SSL handshaking' : 'connecting'} to upstream`)
+    const why = error === null ? 'upstream closed the connection' : this.failureText(error)
+    this.log(ERR, `${why} while ${this.attempting}`)
     this.failed()
+  }
+
+  private get handshaking(): boolean {
+    return this.link?.handshaking === true
+  }
+
+  private get attempting(): string {
+    return `${this.handshaking ? 'SSL handshaking' : 'connecting'} to upstream`
+  }
+
+  private failureText(error: NodeJS.ErrnoException): string {
+    const text = opensslText(error)
+    if (text !== null) return `SSL_do_handshake() failed (SSL: ${text})`
+    if (error.code === undefined) return error.message
+    const what = this.handshaking ? 'peer closed connection in SSL handshake' : 'connect() failed'
+    return `${what} (${errorText(error)})`
   }
 
   onTimeout(): void {
     if (this.relaying) {
       this.log(INFO, 'connection timed out (110: Connection timed out) while proxying connection')
+      this.timedOut = true
       this.finish()
       return
     }
-    this.log(ERR, 'upstream timed out (110: Connection timed out) while connecting to upstream')
+    this.log(ERR, `upstream timed out (110: Connection timed out) while ${this.attempting}`)
     this.failed()
   }
 
@@ -191,6 +230,10 @@ export class StreamExchange implements PeerUser {
     else if (connection.pending === 0) this.finish()
   }
 
+  clientBroken(error: NodeJS.ErrnoException): void {
+    this.log(INFO, brokenText(error, 'client'))
+  }
+
   private resumeClient(): void {
     if (this.over || this.upload?.waits === true || this.link!.connection.pending > 0) return
     this.session.connection.resume()
@@ -218,9 +261,9 @@ export class StreamExchange implements PeerUser {
     this.upload?.stop()
     this.download?.stop()
     this.settle()
-    if (this.relaying) {
+    if (this.relaying && !this.timedOut) {
       const who = this.upstreamEnded && !this.clientEnded ? 'upstream' : 'client'
-      this.log(INFO, `${who} disconnected`)
+      this.session.tell(`${who} disconnected, ${this.counts}`)
     }
     this.choice.release(SUCCEEDED)
     this.link?.close()
@@ -238,12 +281,15 @@ export class StreamExchange implements PeerUser {
     attempt.bytesReceived = link.connection.bytesIn
   }
 
-  private log(level: number, message: string): void {
+  private get counts(): string {
     const { bytesIn, bytesOut } = this.session.connection
     const sent = this.link?.connection.bytesOut ?? 0
     const received = this.link?.connection.bytesIn ?? 0
-    const counts = `bytes from/to client:${bytesIn}/${bytesOut}, bytes from/to upstream:${received}/${sent}`
-    this.session.log(level, message, `, upstream: "${this.attempt.addr}", ${counts}`)
+    return `bytes from/to client:${bytesIn}/${bytesOut}, bytes from/to upstream:${received}/${sent}`
+  }
+
+  private log(level: number, message: string): void {
+    this.session.log(level, message, `, upstream: "${this.attempt.addr}", ${this.counts}`)
   }
 }
 
@@ -262,17 +308,26 @@ class ClientSide implements ConnectionHandler {
   onEnd(): void {
     this.exchange.clientGone()
   }
-  onClose(): void {}
+  onClose(error: NodeJS.ErrnoException | null): void {
+    if (error !== null && opensslText(error) === null) this.exchange.clientBroken(error)
+  }
+}
+
+function brokenText(error: NodeJS.ErrnoException, who: 'client' | 'upstream'): string {
+  const text = opensslText(error)
+  if (text !== null) return `SSL_read() failed (SSL: ${text}) while proxying and reading from ${who}`
+  const [call, doing] = error.syscall === 'write' ? ['send', 'sending to'] : ['recv', 'reading from']
+  return `${call}() failed (${errorText(error)}) while proxying and ${doing} ${who}`
 }
 
 /** What the client said of itself, in the PROXY protocol. */
-function introduction(session: StreamSession, version: 'v1' | 'v2'): string {
+export function introduction(session: StreamSession | UdpSession, version: 'v1' | 'v2'): string {
   const { clientAddress, clientPort, localAddress, localPort, tls } = session
   const told = (tlvs: string): ProxyProtocol =>
     new ProxyProtocol(clientAddress, clientPort, localAddress, localPort, tlvs)
   if (version === 'v1') return proxyLine(told(''))
   const connection = tls?.connection ?? null
-  if (tls === null || connection === null) return proxyHeader(told(''))
+  if (tls === null || connection === null) return proxyHeader(told(''), session.protocol === 'UDP')
   const { protocol, cipher, alpnProtocol } = connection
   const ssl = tlsTlv(protocol, cipher, tls.fault === null, tls.certificate !== null)
   return proxyHeader(told(tlv('alpn', alpnProtocol) + tlv('authority', tls.hello.serverName) + ssl))

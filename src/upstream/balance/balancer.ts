@@ -7,6 +7,8 @@ import type { Peer } from '../peer.ts'
 export interface Balancer {
   /** The directive's name. */
   readonly name: string
+  /** It chooses among backups too from the first on; else that one is found by round robin. */
+  readonly ranksBackups?: boolean
   /** Among the peers for which choice.mayTry() holds; null if there is none. */
   choose(peers: readonly Peer[], choice: Choice, now: number): Peer | null
   /** The request goes to that peer. */

@@ -12,6 +12,10 @@ import { gain, roundRobin } from './round-robin.ts'
 /** After so many peers that could not take the request, round robin decides. */
 const MISSES_MAX = 20
 const POINTS_PER_WEIGHT = 160
+/** Of a ring in all: with greater weights there are fewer points for each. */
+const POINTS_MAX = 1_000_000
+/** More peers than there can be. */
+const PEERS = 2 ** 20
 
 export const hash: Balancer = {
   name: 'hash',
@@ -90,21 +94,22 @@ function ringOf(peers: readonly Peer[]): Ring {
 /** Points on a circle of 2^32, each a server's. */
 export class Ring {
   private readonly points: Uint32Array
+  /** Whose they are, as places among the servers. */
+  private readonly owners: Uint32Array
   private readonly servers: readonly string[]
 
   constructor(peers: readonly Peer[]) {
-    const byPoint = new Map<number, string>()
-    for (const { server, weight } of peers) {
-      const base = crcOf(pointText(server))
-      const previous = Buffer.alloc(4)
-      for (let i = 0; i < weight * POINTS_PER_WEIGHT; i++) {
-        const point = crc32(previous, base)
-        if (!byPoint.has(point)) byPoint.set(point, server)
-        previous.writeUInt32LE(point)
-      }
+    const points = pointsOf(peers).sort()
+    let count = 0
+    for (const point of points) {
+      // Of several servers that hit the same point the first has it.
+      if (count > 0 && Math.floor(point / PEERS) === Math.floor(points[count - 1]! / PEERS)) continue
+      points[count++] = point
     }
-    this.points = Uint32Array.from(byPoint.keys()).sort()
-    this.servers = Array.from(this.points, point => byPoint.get(point)!)
+    const distinct = points.subarray(0, count)
+    this.points = Uint32Array.from(distinct, point => Math.floor(point / PEERS))
+    this.owners = Uint32Array.from(distinct, point => point % PEERS)
+    this.servers = peers.map(peer => peer.server)
   }
 
   /** The first point at or behind a hash. */
@@ -120,9 +125,40 @@ export class Ring {
   }
 
   serverAt(position: number): string {
-    return this.servers[position % this.servers.length]!
+    return this.servers[this.owners[position % this.owners.length]!]!
   }
 }
+
+/** Point and place among the peers in one number each. */
+function pointsOf(peers: readonly Peer[]): Float64Array<ArrayBuffer> {
+  const weights = peers.reduce((sum, peer) => sum + peer.weight, 0)
+  const perWeight = Math.min(POINTS_PER_WEIGHT, POINTS_MAX / weights)
+  const counts = peers.map(peer => Math.ceil(peer.weight * perWeight))
+  const points = new Float64Array(counts.reduce((sum, count) => sum + count, 0))
+  let at = 0
+  for (const [place, { server }] of peers.entries()) {
+    const base = crcOf(pointText(server))
+    let point = 0
+    for (let i = 0; i < counts[place]!; i++) {
+      point = crcOfWord(point, base)
+      points[at++] = point * PEERS + place
+    }
+  }
+  return points
+}
+
+/** The CRC of a word's four bytes, lowest first, that goes on from one before: there are many, too short to be worth a call. */
+function crcOfWord(word: number, before: number): number {
+  let crc = ~before
+  for (let shift = 0; shift < 32; shift += 8) crc = CRC_TABLE[(crc ^ (word >>> shift)) & 255]! ^ (crc >>> 8)
+  return ~crc >>> 0
+}
+
+const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte
+  for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 0 ? crc >>> 1 : (crc >>> 1) ^ 0xedb88320
+  return crc
+})
 
 /** HOST, a zero byte, PORT. */
 function pointText(server: string): string {

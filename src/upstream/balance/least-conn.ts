@@ -7,6 +7,7 @@ import { gain } from './round-robin.ts'
 
 export const leastConn: Balancer = {
   name: 'least_conn',
+  ranksBackups: true,
   choose(peers: readonly Peer[], choice: Choice, now: number): Peer | null {
     let best: Peer | null = null
     let first = 0

@@ -19,6 +19,7 @@ export type TimeUntil = 'header' | 'last_byte'
 export function leastTime(until: TimeUntil, inflight: boolean): Balancer {
   const plain: Balancer = {
     name: 'least_time',
+    ranksBackups: true,
     choose: (peers, choice, now) => choose(peers, choice, now, until),
   }
   if (!inflight) return plain

@@ -9,6 +9,7 @@ import type { Balancer } from './balancer.ts'
 
 export const roundRobin: Balancer = {
   name: 'round_robin',
+  ranksBackups: true,
   choose(peers: readonly Peer[], choice: Choice, now: number): Peer | null {
     const bound = choice.hint === '' ? null : boundPeer(peers, choice, now)
     if (bound !== null && bound.currentWeight <= bound.weight - totalWeight(peers)) return bound

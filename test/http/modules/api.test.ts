@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { A } from '../../../src/codec/dns.ts'
 import { answerTo, dnsServer, ipv4, record } from '../../helpers/dns.ts'
-import { eventually, get, origin, reply, request } from '../../helpers/index.ts'
+import { eventually, get, origin, reply, request, serve } from '../../helpers/index.ts'
 import type { Scope } from '../../helpers/index.ts'
 import { serveHttp } from '../../helpers/http.ts'
 import type { HttpServer } from '../../helpers/http.ts'
@@ -159,6 +159,41 @@ test('a state file has the servers, and what becomes of them', async t => {
   writeFileSync(path, '')
 })
 
+test('servers changed while the configuration is read anew are not lost, neither in use nor in the state file', async t => {
+  const server = await serve(
+    t,
+    `
+    worker_processes 2;
+    http {
+      upstream u { zone z 64k; state %%DIR%%/u.state; }
+      server { listen 127.0.0.1:%%PORT_0%%; location /api { api write=on; } }
+    }`,
+  )
+  const path = '/api/9/http/upstreams/u/servers'
+  const added: number[] = []
+  const add = async (): Promise<void> => {
+    const body = JSON.stringify({ server: `127.0.0.1:${1 + added.length}` })
+    const { status, text } = await request({ address: server.port, method: 'POST', path, body })
+    assert.equal(status, 201, text)
+    added.push(JSON.parse(text).id)
+  }
+  await add()
+  for (let round = 0; round < 2; round++) {
+    const reloaded = server.reload()
+    for (let i = 0; i < 12; i++) await add()
+    await reloaded
+  }
+  const servers = JSON.parse((await get(server.port, path)).text) as { id: number; server: string }[]
+  assert.deepEqual(
+    servers.map(({ id }) => id),
+    added,
+  )
+  assert.equal(
+    readFileSync(join(server.dir, 'u.state'), 'latin1'),
+    servers.map(one => `server ${one.server};\n`).join(''),
+  )
+})
+
 test('a state file that is not there is an empty one; one that is broken is refused with its line', async t => {
   const server = await serveGroup(t, 'state missing.state;')
   assert.deepEqual((await call(server, 'GET', '/http/upstreams/u/servers')).view, [])
@@ -184,6 +219,15 @@ test('refusals have a status, a code and a reason', async t => {
     ['POST', servers, { server: '127.0.0.1:9', weight: {} }, 400, 'UpstreamConfFormatError'],
     ['POST', servers, { server: '127.0.0.1:9', color: 'red' }, 400, 'UpstreamConfFormatError'],
     ['POST', servers, { server: '127.0.0.1:9; }' }, 400, 'UpstreamConfFormatError'],
+    ['POST', servers, { server: '127.0.0.1:9', constructor: 1 }, 400, 'UpstreamConfFormatError'],
+    ['PATCH', `${servers}/0`, '{"__proto__":1}', 400, 'UpstreamConfFormatError'],
+    ['PATCH', `${servers}/0`, { toString: 'x' }, 400, 'UpstreamConfFormatError'],
+    ['POST', servers, { server: 'a#b.example' }, 400, 'UpstreamConfFormatError'],
+    ['POST', servers, '{"server":"\\u0100.example"}', 400, 'UpstreamConfFormatError'],
+    ['POST', servers, { server: '127.0.0.1:9', route: 'a#b' }, 400, 'UpstreamBadRoute'],
+    ['POST', servers, { server: '127.0.0.1:9', route: 'a\0b' }, 400, 'UpstreamBadRoute'],
+    ['POST', servers, { server: `${'x'.repeat(300)}.example` }, 400, 'UpstreamBadAddress'],
+    ['POST', servers, { server: '127.0.0.1:9', weight: 4_294_967_296 }, 400, 'UpstreamBadWeight'],
     ['POST', servers, { server: '127.0.0.1:9', weight: 0 }, 400, 'UpstreamBadWeight'],
     ['POST', servers, { server: '127.0.0.1:9', fail_timeout: 'soon' }, 400, 'UpstreamBadFailTimeout'],
     ['POST', servers, { server: '127.0.0.1:99999' }, 400, 'UpstreamBadAddress'],

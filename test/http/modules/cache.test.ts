@@ -370,10 +370,6 @@ test('a zone that is not declared is refused, and so are parameters that make no
   await assert.rejects(refuse('', 'proxy_cache_path c inactive=1m;'), /must have "keys_zone" parameter/)
   await assert.rejects(refuse('', 'proxy_cache_path c keys_zone=a:1m nonsense;'), /invalid parameter "nonsense"/)
   await assert.rejects(refuse('proxy_cache_valid 99 1m;', ''), /invalid status "99"/)
-  await assert.rejects(
-    refuse('location / { fastcgi_pass 127.0.0.1:1; fastcgi_cache a; }', 'fastcgi_cache_path c keys_zone=a:1m;'),
-    /no "fastcgi_cache_key" for "fastcgi_cache"/,
-  )
   for (const [first, second] of [
     ['cache', 'store'],
     ['store', 'cache'],
@@ -387,6 +383,37 @@ test('a zone that is not declared is refused, and so are parameters that make no
       new RegExp(`"scgi_${second}" directive is incompatible with "scgi_${first}"`),
     )
   }
+})
+
+test('without a key where there is no default for it, everything is kept under one, and that is warned about', async t => {
+  const app = net.createServer(socket => {
+    socket.on('error', () => {})
+    socket.once('data', () => socket.end('Status: 200 OK\r\n\r\nonly one'))
+  })
+  app.listen(0, '127.0.0.1')
+  await once(app, 'listening')
+  t.after(() => app.close())
+  const warnings: string[] = []
+  const server = await serveHttp(
+    t,
+    `scgi_cache a;
+     location / { scgi_pass 127.0.0.1:${(app.address() as net.AddressInfo).port}; scgi_cache_valid 1m; }
+     location /with/ { scgi_pass 127.0.0.1:1; scgi_cache_key $uri; }
+     location /off/ { scgi_pass 127.0.0.1:1; scgi_cache off; }
+     add_header X-Cache $upstream_cache_status;`,
+    'scgi_cache_path cache keys_zone=a:1m;',
+    { files: { 'cache/x': '', 'scgi_temp/x': '' }, warn: warning => warnings.push(String(warning)) },
+  )
+  const end = readFileSync(join(server.dir, 'nginx.conf'), 'latin1').trimEnd().split('\n').length
+  // Of the server and of the location.
+  const warning = `no "scgi_cache_key" for "scgi_cache" in ${server.dir}/nginx.conf:${end}`
+  assert.deepEqual(warnings, [warning, warning])
+  const see = async (path: string) => {
+    const response = await request({ address: server.port, path })
+    return `${response.header('x-cache')} ${response.text}`
+  }
+  assert.equal(await see('/a'), 'MISS only one')
+  assert.equal(await see('/b'), 'HIT only one')
 })
 
 test('conditions are met for a response that could have been kept, too', async t => {

@@ -52,3 +52,35 @@ test('post_action tells another server how a request ended, behind the client’
   await eventually(() => account.requests.length === 3)
   assert.equal(account.requests[2]!.method, 'HEAD')
 })
+
+test('post_action goes on with the same request: its line names all upstreams, its error stays, its body is passed', async t => {
+  const asked: string[] = []
+  const { port } = await origin(t, ({ method, target, body }) => {
+    asked.push(`${method} ${target} ${body.toString()}`)
+    return target === '/fails' ? 'HTTP/1.1 500 no\r\nContent-Length: 4\r\n\r\nfail' : reply('noted')
+  })
+  const server = await serveHttp(
+    t,
+    `access_log lines shown;
+     location / { proxy_pass http://127.0.0.1:${port}; post_action /account; }
+     location /missing { post_action /account; return 404; }
+     location /to-here { proxy_pass http://127.0.0.1:${port}; post_action /here; }
+     location /account { proxy_pass http://127.0.0.1:${port}; }
+     location /here { return 204; }`,
+    "log_format shown '$request_uri $uri $status $upstream_status $upstream_response_length';",
+  )
+  const lines = (): string[] => readFileSync(join(server.dir, 'lines'), 'latin1').split('\n').slice(0, -1)
+  const expect = async (count: number, line: string): Promise<void> => {
+    await eventually(() => lines().length === count)
+    assert.equal(lines().at(-1), line)
+  }
+  await request({ address: server.port, path: '/a', method: 'POST', body: 'abc' })
+  await expect(1, '/a /account 200 200 : 200 5 : 0')
+  assert.deepEqual(asked, ['POST /a abc', 'POST /account abc'])
+  await get(server.port, '/fails')
+  await expect(2, '/fails /account 200 500 : 200 4 : 0')
+  assert.equal((await get(server.port, '/missing')).status, 404)
+  await expect(3, '/missing /account 404 200 0')
+  await get(server.port, '/to-here')
+  await expect(4, '/to-here /here 204 200 5')
+})

@@ -98,6 +98,36 @@ test('parts are cached, each by itself', async t => {
   assert.deepEqual(await get({}, 'HEAD'), [200, '', '26', ''])
 })
 
+test('where parts are cached, conditions are met for the whole', async t => {
+  const { port, asked } = await alphabet(t)
+  const server = await serveHttp(
+    t,
+    location(port, 'proxy_cache one; proxy_cache_key $uri$slice_range; proxy_cache_valid 1m; gzip on; gzip_types *;'),
+    'proxy_cache_path cache keys_zone=one:1m;',
+    { files: { 'cache/x': '', 'proxy_temp/x': '' } },
+  )
+  const get = async (headers: Record<string, string>, path = '/') => {
+    const { status, text: got } = await request({ address: server.port, path, headers })
+    return [status, got]
+  }
+  const failed = [412, specialPage(412, 'nginx/1.31.5')]
+  assert.deepEqual(await get({ 'If-Match': '"x"' }), failed)
+  assert.deepEqual(await get({ 'If-Match': '"x"', Range: 'bytes=12-14' }), failed)
+  assert.deepEqual(await get({ 'If-Unmodified-Since': 'Mon, 28 Sep 1970 06:00:00 GMT' }), failed)
+  assert.deepEqual(await get({ 'If-None-Match': '"e"' }), [304, ''])
+  assert.deepEqual(await get({ 'If-Match': '"e"', Range: 'bytes=12-14' }), [206, 'mno'])
+  assert.deepEqual(await get({ 'If-Range': '"e"', Range: 'bytes=12-14' }, '/b'), [206, 'mno'])
+  assert.deepEqual(await get({ 'If-Range': '"f"', Range: 'bytes=12-14' }, '/b'), [200, text])
+  assert.ok(asked.length >= 6)
+})
+
+test('a condition on parts that are not kept is not ours to weigh', async t => {
+  const { port } = await alphabet(t)
+  const server = await serveHttp(t, location(port), '', { files: { 'proxy_temp/x': '' } })
+  const { status } = await request({ address: server.port, path: '/', headers: { 'If-Match': '"x"' } })
+  assert.equal(status, 200)
+})
+
 test('a range that no number holds begins at the first part; max_ranges 0 goes for slices, too', async t => {
   const { port, asked } = await alphabet(t)
   const server = await serveHttp(t, location(port), '', { files: { 'proxy_temp/x': '' } })

@@ -79,6 +79,21 @@ test('with a zone the threads count connections together', async t => {
   assert.equal(slow.requests.length, 1)
 })
 
+test('an address is that address, whatever blocks are called', async t => {
+  const [a, b] = await three(t)
+  const { port } = await serveHttp(
+    t,
+    `location /fixed { proxy_pass http://${a!.path}; }
+     location /asked { proxy_pass http://$arg_host; }
+     location /name { proxy_pass http://127.0.0.9; }`,
+    `upstream ${a!.path} { server ${b!.path}; } upstream 127.0.0.9 { server ${b!.path}; }`,
+  )
+  assert.equal((await get(port, '/fixed')).text, 'a')
+  assert.equal((await get(port, `/asked?host=${a!.path}`)).text, 'a')
+  assert.equal((await get(port, '/name')).text, 'b')
+  assert.equal((await get(port, '/asked?host=127.0.0.9')).text, 'b')
+})
+
 test('what a group may not say is told in nginx’s words', async t => {
   const refused = (inside: string, problem: RegExp): Promise<void> =>
     assert.rejects(serveHttp(t, '', `upstream u { ${inside} }`), problem)
@@ -100,6 +115,7 @@ test('what a group may not say is told in nginx’s words', async t => {
     'zone z 64k; server 127.0.0.1:1; } upstream v { zone z 32k; server 127.0.0.1:1;',
     /the size 32768 of shared memory zone "z" conflicts with already declared size 65536/,
   )
+  await refused('server 127.0.0.1:1 weight=2147483648;', /invalid parameter "weight=2147483648"/)
   await refused('queue 0; server 127.0.0.1:1;', /a queue for nobody/)
   await refused('queue 1 timeout=0; server 127.0.0.1:1;', /invalid parameter "timeout=0"/)
   await refused('state x;', /"state" requires the upstream to be in shared memory/)

@@ -8,6 +8,7 @@ import { LOCATION } from '../../../src/config/directive.ts'
 import { flag } from '../../../src/config/values.ts'
 import type { HttpRequest } from '../../../src/http/request.ts'
 import { eventually } from '../../helpers/eventually.ts'
+import { origin, reply } from '../../helpers/index.ts'
 import { serveHttp } from '../../helpers/http.ts'
 import { raw } from '../../helpers/raw.ts'
 
@@ -281,6 +282,38 @@ test('worker_connections: the longest idle connection makes room for a new one',
   assert.equal((await third.request()).text, 'hello')
   await first.closed()
   assert.equal((await second.request()).text, 'hello')
+})
+
+test('worker_connections: connections to upstreams count, too; idle ones make room, and without room there is a 500', async t => {
+  let answer = (): void => {}
+  const up = await origin(t, ({ target }, socket) => {
+    answer = () => void socket.write(reply(target))
+  })
+  const other = await origin(t, reply('other'))
+  const server = await serveHttp(
+    t,
+    `location / { proxy_pass http://${up.path}; }
+     location /other { proxy_pass http://${other.path}; }`,
+    '',
+    { connectionsMax: 3 },
+  )
+  const first = await raw(t, server.port)
+  await first.send('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n')
+  await eventually(() => up.requests.length === 1)
+  const second = await raw(t, server.port)
+  await second.send('GET /fast HTTP/1.1\r\nHost: x\r\n\r\n')
+  assert.equal((await second.response()).status, 500)
+  await second.closed()
+  const alert = '3 worker_connections are not enough while connecting to upstream, client: 127.0.0.1'
+  assert.ok(server.errorLog().includes(alert))
+  answer()
+  assert.equal((await first.response()).text, '/slow')
+  // Its connection to the upstream is idle: with the client and the next one there are three.
+  const third = await raw(t, server.port)
+  await third.send('GET /other HTTP/1.1\r\nHost: x\r\n\r\n')
+  assert.equal((await third.response()).text, 'other')
+  await eventually(() => up.open.size === 0)
+  assert.equal(other.open.size, 1)
 })
 
 test('lingering_close: a connection that is refused a body is read on, cut off at once, or read on in any case', async t => {

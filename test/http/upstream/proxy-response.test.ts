@@ -1,9 +1,9 @@
 // What becomes of an upstream's response, and what its faults look like to the client and in the log.
 
 import assert from 'node:assert/strict'
-import type net from 'node:net'
+import { once } from 'node:events'
+import net from 'node:net'
 import test from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually, origin, raw, reply, request, serve } from '../../helpers/index.ts'
 import type { Scope, Server } from '../../helpers/index.ts'
 
@@ -291,22 +291,27 @@ test('a client that leaves before the answer: 499, and the upstream connection i
   await eventually(() => server.accessLog().startsWith('499 - '))
 })
 
-test('proxy_ignore_client_abort on: the upstream is heard out', async t => {
-  const up = await origin(t, async (_, socket) => {
-    await eventually(() => left)
-    socket.write(reply('late'))
+for (const how of ['closes', 'resets'] as const) {
+  test(`proxy_ignore_client_abort on: the request is gone through with when its client ${how} the connection`, async t => {
+    let answer = (): void => {}
+    const up = await origin(t, (_, socket) => {
+      answer = () => void socket.write(reply('late'))
+    })
+    const server = await proxy(t, up.path, 'proxy_ignore_client_abort on;')
+    const client = net.connect(server.port, '127.0.0.1')
+    client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    await eventually(() => up.requests.length === 1)
+    if (how === 'closes') client.destroy()
+    else client.resetAndDestroy()
+    await once(client, 'close')
+    if (how === 'resets') await eventually(() => /client closed connection/.test(server.errorLog()))
+    assert.equal(server.accessLog(), '')
+    answer()
+    await eventually(() => server.accessLog() !== '')
+    assert.equal(server.accessLog(), `200 200 ${up.path} 4 -\n`)
+    assert.equal(up.open.size, 1, 'the connection was good and is kept')
   })
-  let left = false
-  const server = await proxy(t, up.path, 'proxy_ignore_client_abort on;')
-  const client = await raw(t, server.port)
-  await client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
-  await eventually(() => up.requests.length === 1)
-  client.destroy()
-  await eventually(() => server.accessLog().startsWith('499 '))
-  left = true
-  await sleep(50)
-  assert.equal(up.open.size, 1, 'the connection was good and is kept')
-})
+}
 
 test('proxy_redirect: default, off, pairs and patterns', async t => {
   const up = await origin(t, request =>

@@ -38,8 +38,8 @@ export const proxyDirectives = {
   proxy_method: template(anywhere, null),
   proxy_set_body: template(anywhere, null),
   proxy_redirect: redirects(),
-  proxy_cookie_domain: cookieRules(),
-  proxy_cookie_path: cookieRules(),
+  proxy_cookie_domain: cookieRules(true),
+  proxy_cookie_path: cookieRules(false),
   proxy_cookie_flags: cookieFlagsDirective(anywhere),
   proxy_headers_hash_max_size: accepted(number(anywhere, 512)),
   proxy_headers_hash_bucket_size: accepted(number(anywhere, 64)),
@@ -92,7 +92,7 @@ function checkDefault(at: Site): void {
 }
 
 /** `off`, or `FROM TO` any number of times. */
-function cookieRules(): Directive<readonly RuleText[] | null> {
+function cookieRules(areDomains: boolean): Directive<readonly RuleText[] | null> {
   return {
     in: anywhere,
     args: [1, 2],
@@ -104,7 +104,7 @@ function cookieRules(): Directive<readonly RuleText[] | null> {
         if (soFar !== undefined) at.fail(`"${at.name}" directive is duplicate`)
         return []
       }
-      return [...(soFar ?? []), readRule(from!, to, at)]
+      return [...(soFar ?? []), readRule(from!, to, at, areDomains)]
     },
   }
 }

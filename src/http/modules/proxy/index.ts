@@ -72,7 +72,7 @@ function exchange(r: HttpRequest, conf: ProxyConf, target: Target): number {
     x.tls = { settings, name: conf.tlsName?.constant ?? target.hostHeader }
     if (conf.tlsName?.constant === null) x.tlsName = conf.tlsName
   }
-  if (conf.method !== null) x.method = targetText(conf.method.get(r))
+  x.method = methodFor(r, conf)
   x.uri = requestUri(r, target.uri, conf.target === null, conf.location)
   if (x.uri === '') {
     r.log(ERR, 'zero length URI to proxy')
@@ -93,10 +93,15 @@ function exchange(r: HttpRequest, conf: ProxyConf, target: Target): number {
   return readRequestBody(r, bodyReady)
 }
 
+/** A method that variables leave empty would make no request line: then it is the client's. */
+function methodFor(r: HttpRequest, conf: ProxyConf): string {
+  return (conf.method === null ? '' : targetText(conf.method.get(r))) || r.method
+}
+
 /** What would be asked of whom (`portico explain`). */
 function describePass(r: HttpRequest, conf: ProxyConf): string[] {
-  const method = conf.method === null ? r.method : targetText(conf.method.get(r))
-  const sends = (uri: string): string => `sends ${method} ${requestUri(r, uri, conf.target === null, conf.location)}`
+  const sends = (uri: string): string =>
+    `sends ${methodFor(r, conf)} ${requestUri(r, uri, conf.target === null, conf.location)}`
   if (conf.target !== null) return [...describeGroup(conf.target.group), sends(conf.target.uri)]
   const text = conf.url!.get(r)
   const scheme = schemeOf(text)

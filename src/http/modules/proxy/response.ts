@@ -7,6 +7,7 @@ import type { H1Reader } from '../../upstream/h1.ts'
 import { passFields } from '../../upstream/response-fields.ts'
 import type { Rewriting } from '../../upstream/response-fields.ts'
 import { absolute } from '../../output.ts'
+import { NO_SERVER } from '../../request.ts'
 import type { HttpRequest } from '../../request.ts'
 import type { ProxyConf } from './conf.ts'
 import { rewriteCookie } from './cookies.ts'
@@ -17,6 +18,12 @@ import type { Rule } from './rewrites.ts'
 export function passHead(x: Exchange): void {
   const conf = x.conf as ProxyConf
   passFields(x, (x.reader as H1Reader).head, conf.fieldActions, conf.rewriting)
+  saidServer(x, conf)
+}
+
+/** Whose name may be told has none if it does not tell it. A Date there must be (RFC 9110, 6.6.1). */
+function saidServer({ r }: Exchange, conf: ProxyConf): void {
+  if (r.serverHeader === '' && !conf.settings.hidden.has('server')) r.serverHeader = NO_SERVER
 }
 
 /** One location's rules. */

@@ -17,12 +17,12 @@ export interface RuleText {
   readonly site: Site
 }
 
-/** Reads `FROM TO`, where FROM may be `~pattern` or `~*pattern`. */
-export function readRule(from: string, to: string, at: Site): RuleText {
+/** Reads `FROM TO`, where FROM may be `~pattern` or `~*pattern`; names of domains have no case either way. */
+export function readRule(from: string, to: string, at: Site, isDomain = false): RuleText {
   const replacement = Template.parse(to, at)
   if (!from.startsWith('~')) return { prefix: Template.parse(from, at), pattern: null, replacement, site: at }
   const caseless = from.startsWith('~*')
-  return { prefix: null, pattern: regex(from.slice(caseless ? 2 : 1), caseless, at), replacement, site: at }
+  return { prefix: null, pattern: regex(from.slice(caseless ? 2 : 1), caseless || isDomain, at), replacement, site: at }
 }
 
 /** Answers the new text, or null where the rule does not apply. `text` is what follows an untouched beginning. */

@@ -31,6 +31,11 @@ test('domain and path are rewritten besides', async t => {
   assert.equal(await rewritten(t, rules, cookie), 'a=b=c; Domain=.example.org; Path=/x; Secure')
 })
 
+test('a pattern for domains has no case', async t => {
+  const rules = 'proxy_cookie_domain ~\\.in\\.(\\w+)$ $1.org;'
+  assert.equal(await rewritten(t, rules, 'a=1; Domain=.IN.Example'), 'a=1; Domain=Example.org')
+})
+
 test('off stands alone', async t => {
   await assert.rejects(rewritten(t, 'proxy_cookie_flags off; proxy_cookie_flags a secure;', ''), /is duplicate/)
   await assert.rejects(rewritten(t, 'proxy_cookie_flags on;', ''), /invalid parameter "on"/)
