@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 
+from .asgi_double import single_callable
 from .asgi_http import HttpStream
 from .asgi_lifespan import Lifespan
 from .asgi_websocket import WebSocketStream
@@ -22,11 +23,13 @@ from .frames import MESSAGE, REQUEST, REQUEST_MAX, SHUTDOWN, WEBSOCKET, WINDOW, 
 from .seat import listen
 
 BYE_SECONDS = 0.05
+# For tasks the application has left behind, to clean up after themselves.
+CANCEL_SECONDS = 1
 
 
 class AsgiSeat:
     def __init__(self, application, name, path, hello, life, graceful_timeout, leave, options):
-        self.application = application
+        self.application = application = single_callable(application)
         self.name = name
         self.path = path
         self.hello = hello
@@ -56,6 +59,7 @@ class AsgiSeat:
     def serve(self):
         """Until the seat has left and everything begun is done."""
         self.loop.run_until_complete(self._serve())
+        self.loop.run_until_complete(self._cancel_rest())
 
     async def _serve(self):
         self.server = await self.loop.create_unix_server(lambda: FrontConnection(self), sock=self.listener)
@@ -66,6 +70,18 @@ class AsgiSeat:
         while waited := self._unfinished():
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         await self.lifespan.stop(self.graceful_timeout)
+
+    async def _cancel_rest(self):
+        """As asyncio.run() does behind its main task: what runs in the background comes to its `finally`."""
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        if rest:
+            await asyncio.wait(rest, timeout=CANCEL_SECONDS)
+        try:
+            await asyncio.wait_for(self.loop.shutdown_asyncgens(), CANCEL_SECONDS)
+        except asyncio.TimeoutError:
+            pass
 
     def _unfinished(self):
         tasks = [task for task in self.tasks if not task.done()]

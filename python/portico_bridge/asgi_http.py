@@ -274,6 +274,7 @@ class HttpStream(Stream):
         if not 200 <= status <= 999:
             raise HeadError('status %r cannot end a request' % (status,))
         flat = [b'%d' % status]
+        left = -1
         for name, value in headers:
             kind = FIELD_KINDS.get(name)
             if kind is None:
@@ -283,11 +284,11 @@ class HttpStream(Stream):
             if kind:
                 if kind == HOP_BY_HOP or status == 204:
                     continue  # the framing is the server's; RFC 9110, section 8.6
-                if not value.isdigit() or 0 <= self.left != int(value):
+                if not value.isdigit() or 0 <= left != int(value):
                     raise HeadError('Content-Length %r is not one number' % value)
-                if self.left >= 0:
+                if left >= 0:
                     continue
-                self.left = int(value)
+                left = int(value)
             flat.append(name)
             flat.append(value)
         head = b'\0'.join(flat)
@@ -295,7 +296,8 @@ class HttpStream(Stream):
             raise HeadError('a response field holds a control character: %r' % (headers,))
         self.head = head
         self.count = len(flat) >> 1
-        self.no_length = self.left < 0
+        self.left = left
+        self.no_length = left < 0
         self.bodiless = self.is_head or status in (204, 304)
 
     def _send_whole(self, body):

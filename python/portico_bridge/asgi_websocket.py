@@ -9,10 +9,13 @@ import asyncio
 from collections import deque
 
 from .asgi_http import COMPLETE, ClientGone, HttpStream, is_client_gone
-from .frames import CLOSE, END, ERROR, HEADER, MESSAGE, TEXT, WINDOW
+from .frames import CLOSE, END, ERROR, HEADER, MESSAGE, MESSAGE_COST, TEXT, WINDOW
 from .head import HeadError
 
 CONNECTING, DENYING, OPEN, CLOSED = range(4)
+
+# The front is granted more in lots, not for each message.
+GRANT = 65536
 
 LOST, INTERNAL_ERROR, RESTART = 1006, 1011, 1012
 
@@ -24,6 +27,7 @@ class WebSocketStream(HttpStream):
         self.offered = []
         self.asked = False  # the application has received websocket.connect
         self.messages = deque()
+        self.owed = 0  # taken, and not yet granted again
         self.disconnect = None
 
     def scope(self):
@@ -86,7 +90,10 @@ class WebSocketStream(HttpStream):
 
     def _take(self):
         is_text, content = self.messages.popleft()
-        self.connection.write_frame(WINDOW, self.number, len(content).to_bytes(4, 'little'))
+        self.owed += len(content) + MESSAGE_COST
+        if self.owed >= GRANT:
+            self.connection.write_frame(WINDOW, self.number, self.owed.to_bytes(4, 'little'))
+            self.owed = 0
         if is_text:
             return {'type': 'websocket.receive', 'text': content.decode('utf-8')}
         return {'type': 'websocket.receive', 'bytes': content}
@@ -100,8 +107,8 @@ class WebSocketStream(HttpStream):
         elif kind == 'websocket.close':
             self._close_by_application(message)
         elif kind == 'websocket.http.response.start' and self.state == CONNECTING:
-            self.state = DENYING
             self._start(message)
+            self.state = DENYING
         elif kind == 'websocket.http.response.body' and self.state == DENYING:
             await self._body(message.get('body', b''), bool(message.get('more_body', False)))
         elif kind in ('websocket.http.response.start', 'websocket.http.response.body'):
@@ -143,7 +150,7 @@ class WebSocketStream(HttpStream):
             raise TypeError('"text" is %s instead of str' % type(text).__name__)
         content = text.encode('utf-8') if text is not None else bytes(data)
         await self.room()
-        self.credit -= len(content)
+        self.credit -= len(content) + MESSAGE_COST
         flags = TEXT if text is not None else 0
         self.connection.write(HEADER.pack(len(content), self.number, MESSAGE, flags, 0) + content)
 
@@ -158,6 +165,8 @@ class WebSocketStream(HttpStream):
         elif self.state == OPEN:
             code = message.get('code', 1000)
             code = 1000 if code is None else code
+            if not 0 <= code <= 65535:
+                raise ValueError('close code %r is not one' % (code,))
             reason = message.get('reason') or ''
             self._close(code, reason)
             self.disconnect = {'type': 'websocket.disconnect', 'code': code, 'reason': reason}
@@ -168,8 +177,8 @@ class WebSocketStream(HttpStream):
             raise RuntimeError('"websocket.close" was sent out of its turn')
 
     def _close(self, code, reason):
-        self.state = CLOSED
         words = reason.encode('utf-8')[:123].decode('utf-8', 'ignore').encode('utf-8')
+        self.state = CLOSED
         self.connection.write_frame(CLOSE, self.number, code.to_bytes(2, 'little') + words)
 
     # The end

@@ -18,6 +18,9 @@ WEBSOCKET = TEXT = 8
 # Of REQUEST: it was sent ahead, and is for the worker only if its token is (claims.py).
 CLAIM = 16
 
+# What a message takes of a window beyond its length: empty ones must not be free.
+MESSAGE_COST = 16
+
 ERROR, WARN, INFO = 3, 4, 6
 
 HEADER = Struct('<IIBBH')

@@ -34,6 +34,8 @@ def patch():
 
 
 class GreenSeat:
+    count_failure = None  # where StatsD is told of them
+
     def __init__(self, application, name, path, hello, life, leave):
         from gevent.event import Event
 
@@ -205,6 +207,7 @@ class GreenStream:
         self.application = seat.application
         self.name = seat.name
         self.warned = seat.warned
+        self.count_failure = seat.count_failure
         self.slow_close = seat.slow_close
         self.leave = seat.leave_worker
         self.forked = False

@@ -11,9 +11,10 @@ import sys
 from datetime import timedelta
 from time import monotonic
 
+from .frames import ClientGone, FrontGone
 from .loader import LoadError
 from .stand_in import GUNICORN_VERSION, Application, Config, Request, Response, Server, Worker, provide_gunicorn
-from .wsgi import FileWrapper
+from .wsgi import TOLD, FileWrapper
 
 # Hooks whose failure keeps a worker, or everything, from starting. Others are only told of.
 VITAL = frozenset(('on_starting', 'when_ready', 'post_fork', 'post_worker_init'))
@@ -122,9 +123,16 @@ class WorkerHooks:
     def loaded(self, application, leave):
         worker = self.worker
         worker.app.callable = worker.wsgi = application
-        worker.booted = True
         worker.leave = leave
         self.hooks.call('post_worker_init', worker)
+        worker.booted = True
+
+    def failure_counter(self):
+        """What tells StatsD of an error of the application, as Gunicorn's logger would; None: nobody is told."""
+        if self.worker.cfg.values['statsd_host'] is None:
+            return None
+        increment = getattr(self.hooks.server.log, 'increment', None)
+        return None if increment is None else lambda: increment('gunicorn.log.exception', 1)
 
     def interrupted(self):
         self.worker._alive = False
@@ -140,6 +148,7 @@ class WorkerHooks:
     def exiting(self):
         if not self.ended:
             self.ended = True
+            self.worker._alive = False
             self.hooks.call('worker_exit', self.hooks.server, self.worker)
 
     def around(self, application, kind):
@@ -160,24 +169,38 @@ class Watched:
         self.worker = worker
         self.before = before
         self.after = after
-        self.logs = worker.cfg.values['access_in_python']
+        values = worker.cfg.values
+        self.logs = values['access_in_python']
+        # Errors of requests go to a log that was configured in Python too, and nowhere else.
+        own = values['logger_class'] != GUNICORN_LOGGER or values['logconfig_dict']
+        self.tells = bool(own or values['logconfig'] or values['logconfig_json'])
 
     def begin(self, environ):
         request = Request(environ)
-        self.worker.nr += 1
         if self.before is not None:
             self.before(self.worker, request)
+        self.worker.nr += 1
         return request
 
-    def end(self, request, response, started):
+    def end(self, request, response, started, failed=False):
+        """`failed`: nothing of the response has been sent, and the front answers with an error."""
         environ = request.environ
-        if self.logs and response.status is not None:
-            self.worker.log.access(response, request, environ, timedelta(seconds=monotonic() - started))
+        if self.logs:
+            shown = response
+            if failed or response.status is None:
+                shown = Response(request)
+                shown.begin('500 Internal Server Error', [])
+            self.worker.log.access(shown, request, environ, timedelta(seconds=monotonic() - started))
         if self.after is not None:
             try:
                 self.after(self.worker, request, environ, response)
             except Exception:
                 self.worker.log.exception('Exception in post_request hook')
+
+    def tell(self, request, error):
+        if self.tells and not isinstance(error, (ClientGone, FrontGone)):
+            self.worker.log.exception('Error handling request %s %s', request.method, request.uri)
+            setattr(error, TOLD, True)
 
     def wsgi(self, environ, start_response):
         started = monotonic()
@@ -189,31 +212,32 @@ class Watched:
             response.begin(status, headers)
 
             def count(part):
-                response.sent += len(part)
-                return write(part)
+                write(part)
+                response.count(part)
 
             return count
 
         try:
             result = self.application(environ, start)
-        except BaseException:
-            self.end(request, response, started)
+        except BaseException as error:
+            self.tell(request, error)
+            self.end(request, response, started, response.sent == 0)
             raise
 
-        def finish():
-            response.headers_sent = True
-            self.end(request, response, started)
+        def finish(failed=False):
+            response.headers_sent = not failed
+            self.end(request, response, started, failed)
 
         kind = type(result)
         if kind is FileWrapper:
-            return watched_file(result, finish)
+            return watched_file(result, response, finish)
         if (kind is list or kind is tuple) and response.status is not None and response.response_length is None:
             if all(isinstance(part, bytes) for part in result) and response.sent == 0:
                 # What the worker does with a whole body; it will not see that this one is whole.
                 result = [b''.join(result)]
                 headers = [*response.headers, ('Content-Length', str(len(result[0])))]
                 start_response(response.status, headers, (None, None, None))
-        return Parts(result, response, finish)
+        return Parts(result, response, finish, self.tell)
 
     async def asgi(self, scope, receive, send):
         if scope['type'] != 'http':
@@ -228,7 +252,7 @@ class Watched:
                 headers = [(name.decode('latin-1'), value.decode('latin-1')) for name, value in message.get('headers', ())]
                 response.begin(str(message['status']), headers)
             elif message['type'] == 'http.response.body':
-                response.sent += len(message.get('body', b''))
+                response.count(message.get('body', b''))
             await send(message)
 
         try:
@@ -240,25 +264,32 @@ class Watched:
 class Parts:
     """A response's parts, counted; `close()` is its end."""
 
-    def __init__(self, result, response, finish):
+    def __init__(self, result, response, finish, tell):
         self.result = result
         self.response = response
         self.finish = finish
+        self.tell = tell
+        self.failed = False
 
     def __iter__(self):
-        for part in self.result:
-            self.response.sent += len(part)
-            yield part
+        try:
+            for part in self.result:
+                self.response.count(part)
+                yield part
+        except Exception as error:
+            self.failed = self.response.sent == 0
+            self.tell(self.response.req, error)
+            raise
 
     def close(self):
         try:
             if hasattr(self.result, 'close'):
                 self.result.close()
         finally:
-            self.finish()
+            self.finish(self.failed)
 
 
-def watched_file(wrapper, finish):
+def watched_file(wrapper, response, finish):
     close = getattr(wrapper, 'close', None)
 
     def close_both():
@@ -266,6 +297,9 @@ def watched_file(wrapper, finish):
             if close is not None:
                 close()
         finally:
+            if not response.bodiless:
+                declared = response.response_length
+                response.sent += wrapper.sent if declared is None else min(wrapper.sent, declared)
             finish()
 
     wrapper.close = close_both

@@ -90,6 +90,8 @@ def _call(spec, expression, factory, arguments):
     try:
         return factory(*arguments[0], **arguments[1])
     except BaseException as error:
+        if isinstance(error, TypeError) and error.__traceback__.tb_next is None:  # it was not even begun
+            raise LoadError('cannot load "%s": the arguments are wrong: %s' % (spec, error)) from None
         raise _failure(spec, 'calling %s failed' % expression, error) from None
 
 

@@ -25,6 +25,8 @@ PATIENCE = 2_000_000
 
 
 class Seat:
+    count_failure = None  # where StatsD is told of them
+
     def __init__(self, application, name, path, hello, life, front_threads, multithread, leave):
         self.application = application
         self.name = name

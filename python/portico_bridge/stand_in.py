@@ -181,7 +181,7 @@ class Worker:
         self.app = server.app
         self.cfg = server.cfg
         self.log = server.log
-        self.timeout = server.cfg.timeout
+        self.timeout = server.cfg.timeout / 2  # as often its heartbeat is due
         self.booted = False
         self.aborted = False
         self.reloader = None
@@ -272,11 +272,17 @@ class Response:
         self.must_close = False
         self.upgrade = False
         self.sent = 0
+        self.bodiless = request.method == 'HEAD'  # nothing of what the application gives is sent
+
+    def count(self, part):
+        if not self.bodiless:
+            self.sent += len(part)
 
     def begin(self, status, headers):
         self.status = status
         self.status_code = int(status[:3]) if status[:3].isdigit() else None
         self.headers = list(headers)
+        self.bodiless = self.req.method == 'HEAD' or self.status_code in (204, 304)
         for name, value in headers:
             if name.lower() == 'content-length' and value.isdigit():
                 self.response_length = int(value)

@@ -52,6 +52,9 @@ class Worker:
             self._fail(str(error), error.details)
         try:
             self._open_seats()
+            if hooked is not None:
+                for seat in self.seats:
+                    seat.count_failure = hooked.failure_counter()
         except (OSError, ValueError) as error:
             self._fail(str(error.args[-1] if error.args else error), '')
         self._take_signals()

@@ -25,25 +25,35 @@ SLOW_CLOSE = 0.005
 WARY = 64
 # A file at least this long is sent by the front itself.
 FILE_MIN = 65536
+# Of an exception: the user's own logger has it.
+TOLD = '_portico_told'
 FILE_TYPES = (io.BufferedReader, io.FileIO, io.BufferedRandom)
 
 
 class FileWrapper:
     """`wsgi.file_wrapper`; the worker knows it by its type, everybody else may iterate over it."""
 
-    def __init__(self, file, block_size=65536):
-        self.file = file
-        self.block_size = block_size
-        if hasattr(file, 'close'):
-            self.close = file.close
+    def __init__(self, filelike, blksize=65536):
+        self.filelike = filelike
+        self.blksize = blksize
+        self.sent = 0  # bytes, for whoever counts them
+        if hasattr(filelike, 'close'):
+            self.close = filelike.close
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        part = self.file.read(self.block_size)
+        part = self.filelike.read(self.blksize)
         if not part:
             raise StopIteration
+        self.sent += len(part)
+        return part
+
+    def __getitem__(self, _):
+        part = self.filelike.read(self.blksize)
+        if not part:
+            raise IndexError
         return part
 
 
@@ -145,6 +155,7 @@ class Exchange:
                             continue
                         if code == 204:
                             continue  # RFC 9110, section 8.6
+                        value = value.strip(' \t')
                         if length >= 0 or not (value.isascii() and value.isdecimal()):
                             raise HeadError('Content-Length "%s" is not one number' % value)
                         length = int(value)
@@ -277,7 +288,7 @@ class Exchange:
 
     def _send_file(self, wrapper):
         """Names the file to the front instead of reading it; False when it must be read."""
-        file = wrapper.file
+        file = wrapper.filelike
         if self.sent or self.bodiless or self.head is None or type(file) not in FILE_TYPES:
             return False
         path = regular_file_path(file)
@@ -293,6 +304,7 @@ class Exchange:
             self.left = size
         self._send_head()
         self.left -= size
+        wrapper.sent = size
         where = {'path': path, 'offset': offset, 'length': size}
         self.connection.send_json(FILE, self.request.stream, where)
         return True
@@ -328,7 +340,7 @@ class Exchange:
             if not connection.gone:
                 if isinstance(error, (ClientGone, FrontGone)):
                     self.log(WARN, 'the client went away while its request was read by %s, %s' % (seat.name, self._line()))
-                else:
+                elif not getattr(error, TOLD, False):
                     self._log_exception('%s left the worker in' % type(error).__name__ if leaving else 'error in', error)
             if result is not None and not self.closed:
                 self._close(result)
@@ -351,6 +363,8 @@ class Exchange:
     def _log_exception(self, what, error):
         import traceback
 
+        if self.seat.count_failure is not None:
+            self.seat.count_failure()
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_code.co_filename == __file__ and trace.tb_next is not None:
             trace = trace.tb_next

@@ -25,10 +25,13 @@ import { ownSockets } from './serve-users.ts'
 // Gunicorn's exit codes, which supervisors look at.
 const WORKER_BOOT_ERROR = 3
 const APP_LOAD_ERROR = 4
+/** Of what Gunicorn's master would have done before there are workers. */
+const START_ERROR = 1
+const NOT_STARTED = /^(?:(?:on_starting|when_ready|the configuration of logs) failed: |cannot load the logger class )/
 
 /** What python/portico_bridge/loader.py says of a module that is there and has no such application. */
 const NO_APPLICATION =
-  /^cannot load "[^]*": (?:there is no "|no module is named|it calls what|".*" is not a name|".*": (?:arguments must|only a|neither|"\*\*")|.* is not callable: )/
+  /^cannot load "[^]*": (?:there is no "|no module is named|the arguments are wrong: |it calls what|".*" is not a name|".*": (?:arguments must|only a|neither|"\*\*")|.* is not callable: )/
 
 /** The name that messages give as the place of what is in no file. */
 export const PLACE = 'portico serve'
@@ -135,10 +138,12 @@ class Serving implements Manners {
 
   private notLoaded(error: string): void {
     const missing = NO_APPLICATION.test(error)
+    const early = NOT_STARTED.test(error)
+    const what = early ? 'cannot start' : missing ? 'the application failed to load' : 'a worker failed to boot'
     // Where errors are logged to the terminal, the cause has been told.
     const cause = this.composition.line.settings.errorlog === '-' ? '' : `: ${error}`
-    print(2, latin1(`portico: ${missing ? 'the application failed to load' : 'a worker failed to boot'}${cause}\n`))
-    this.control?.halt(missing ? APP_LOAD_ERROR : WORKER_BOOT_ERROR)
+    print(2, latin1(`portico: ${what}${cause}\n`))
+    this.control?.halt(early ? START_ERROR : missing ? APP_LOAD_ERROR : WORKER_BOOT_ERROR)
   }
 }
 

@@ -28,6 +28,9 @@ export const CLAIM = 16
 /** Of MESSAGE: it is text. */
 export const TEXT = 8
 
+/** What a message takes of a window beyond its length: empty ones must not be free. */
+export const MESSAGE_COST = 16
+
 export const HEADER_SIZE = 12
 const EMPTY = Buffer.alloc(0)
 

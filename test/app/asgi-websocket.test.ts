@@ -208,3 +208,53 @@ test('websocket: an open one outlasts the timeout of requests', async t => {
   await client.send(frame(ws.TEXT, 'still here'))
   assert.equal((await next(client)).payload.toString(), 'still here')
 })
+
+test('websocket: what a client sends waits for the application within bounds, empty messages too', async t => {
+  const server = await serveEcho(t)
+  const { client } = await open(t, server, '/deaf')
+  const all = 100_000
+  const empty = frame(ws.TEXT, '')
+  const sent = client.send(Buffer.concat([...Array.from({ length: all }, () => empty), frame(ws.TEXT, 'end')]))
+  await eventually(async () => Number((await get(server.port, '/queued')).text) > 10_000)
+  await get(server.port, '/listen')
+  await sent
+  const [number, most] = (await next(client)).payload.toString().split(' ').map(Number)
+  assert.equal(number, all)
+  // A window holds 16384 of them, a read of the front's some 11000.
+  assert.ok(most! < 50_000, `${most} waited`)
+})
+
+test('websocket: a refusal or close that was none can be followed by a right one', async t => {
+  const server = await serveEcho(t)
+  const denied = await (await ask(t, server, '/denied-again')).response()
+  assert.deepEqual([denied.status, denied.text], [402, 'second'])
+  const { client } = await open(t, server, '/close-nowhere')
+  assert.deepEqual(await next(client), { opcode: ws.CLOSE, payload: closePayload(3000) })
+})
+
+test('websocket: a server that stops tells its clients that they may come again (1012), and does not wait for them', async t => {
+  const server = await serveEcho(t)
+  const { client } = await open(t, server)
+  await client.send(frame(ws.TEXT, 'x'))
+  await next(client)
+  const stopped = server.stop()
+  assert.deepEqual(await next(client), { opcode: ws.CLOSE, payload: closePayload(1012) })
+  await client.send(frame(ws.CLOSE, closePayload(1012)))
+  await client.closed()
+  client.destroy()
+  await stopped
+})
+
+test('websocket: one that lasts beyond a reload is closed with 1012 at worker_shutdown_timeout', async t => {
+  const server = await serveThings(t, {
+    module: 'asgi_things:application',
+    app: 'kind asgi; workers 1;',
+    main: 'worker_shutdown_timeout 6s;',
+  })
+  const { client } = await open(t, server)
+  await server.reload()
+  await client.send(frame(ws.TEXT, 'still here'))
+  assert.deepEqual(await next(client), { opcode: ws.TEXT, payload: Buffer.from('still here') })
+  assert.deepEqual(await next(client), { opcode: ws.CLOSE, payload: closePayload(1012) })
+  await client.closed()
+})

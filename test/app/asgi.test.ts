@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
+import { connect } from 'node:http2'
 import { join } from 'node:path'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
@@ -47,6 +48,28 @@ test('asgi: the scope has what the client sent, in its order, path and query as 
     ['cookie', 'b=2'],
     ['x-name', 'v'],
   ])
+})
+
+test('asgi: an HTTP/2 request’s authority comes first, as host', async t => {
+  const server = await serveAsgi(t, { server: 'http2 on;' })
+  const session = connect(`http://127.0.0.1:${server.port}`)
+  t.after(() => session.destroy())
+  const stream = session.request({
+    ':path': '/scope?q',
+    ':authority': 'own.example',
+    'x-name': 'v',
+    cookie: ['a=1', 'b=2'],
+  })
+  let text = ''
+  for await (const part of stream.setEncoding('utf8')) text += part
+  const scope = JSON.parse(text)
+  assert.equal(scope.http_version, '2')
+  assert.deepEqual(scope.headers[0], ['host', 'own.example'])
+  assert.equal(scope.headers.filter(([name]: [string]) => name === 'host').length, 1)
+  assert.deepEqual(
+    scope.headers.filter(([name]: [string]) => name === 'cookie'),
+    [['cookie', 'a=1; b=2']],
+  )
 })
 
 test('asgi: each request has a shallow copy of the lifespan’s state', async t => {
@@ -198,6 +221,29 @@ test('asgi: a reload serves every request, and the old worker’s lifespan is sh
     statuses.every(status => status === 200),
     statuses.join(' '),
   )
+})
+
+for (const module of ['asgi_things:two', 'asgi_things:plain']) {
+  test(`asgi: "${module}", which is no coroutine function of three arguments, is served`, async t => {
+    const server = await serveAsgi(t, { module })
+    const scope = JSON.parse((await get(server.port, '/scope')).text)
+    assert.deepEqual(scope.state, { started: 'yes', shared: [] })
+    assert.equal((await request({ address: server.port, method: 'POST', path: '/echo', body: 'abc' })).text, 'abc')
+  })
+}
+
+test('asgi: tasks in the background are cancelled when the worker leaves, and come to their end', async t => {
+  const server = await serveAsgi(t)
+  assert.equal((await get(server.port, '/background')).text, 'begun')
+  await server.reload()
+  await eventually(() => existsSync(join(server.dir, 'shutdown-background')))
+})
+
+test('asgi: a 304 has no Content-Length of an empty body; a head that was refused leaves nothing behind', async t => {
+  const server = await serveAsgi(t)
+  const unchanged = await get(server.port, '/not-modified')
+  assert.deepEqual([unchanged.status, unchanged.header('content-length')], [304, null])
+  assert.equal((await get(server.port, '/second-try')).text, 'second')
 })
 
 test('asgi: an application that fails to start is a 502 and its message a line of the log', async t => {

@@ -98,6 +98,105 @@ test('node: TypeScript runs as it is, through "serve" too', async t => {
   assert.equal((await get(server.port, '/typed')).text, '{"path":"/typed"}')
 })
 
+test('node: events and upgraded connections may be silent for longer than the timeout', async t => {
+  const source = `import http from 'node:http'
+const server = http.createServer((request, response) => {
+  if (request.url === '/hang') for (;;);
+  if (request.url !== '/events') return response.end(String(process.pid))
+  response.write('first ')
+  setTimeout(() => response.end('second'), 5000)
+})
+server.on('upgrade', (request, socket) => {
+  socket.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: own\\r\\n\\r\\n')
+  socket.on('data', bytes => socket.write(bytes))
+})
+server.listen(0)`
+  const server = await serveNode(t, 'workers 1; timeout 3s;', source)
+  const first = (await get(server.port, '/')).text
+  const upgrade = 'Connection: Upgrade\r\nUpgrade: own\r\n'
+  const tunnel = await raw(t, server.port)
+  await tunnel.send(`GET /tunnel HTTP/1.1\r\nHost: x\r\n${upgrade}\r\n`)
+  await tunnel.until('\r\n\r\n')
+  assert.equal((await get(server.port, '/events')).text, 'first second')
+  await tunnel.send('still here')
+  await tunnel.until('still here')
+  assert.equal((await get(server.port, '/')).text, first)
+  // A worker that hangs and is killed takes with it what it had begun.
+  assert.equal((await get(server.port, '/hang')).status, 504)
+  await tunnel.closed()
+})
+
+test('node: trailers pass both ways, the Server field is the front’s, and nobody is asked for HTTP/2 past the front', async t => {
+  const source = `import http from 'node:http'
+const server = http.createServer((request, response) => {
+  request.resume().on('end', () => {
+    response.writeHead(200, { Trailer: 'X-Sum', Server: 'own' })
+    response.write(JSON.stringify([request.headers.upgrade ?? null, request.trailers]))
+    response.addTrailers({ 'X-Sum': '42' })
+    response.end()
+  })
+})
+server.on('upgrade', (request, socket) => socket.destroy())
+server.listen(0)`
+  const server = await serve(t, {
+    conf: `http { app own { directory %%DIR%%; module ./own.mjs; workers 1; }
+      server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass own; app_request_buffering off; } } }`,
+    files: { 'own.mjs': source },
+  })
+  const client = await raw(t, server.port)
+  const fields = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n'
+  await client.send(`POST / HTTP/1.1\r\nHost: x\r\n${fields}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`)
+  await client.send('0\r\nX-Client: 7\r\n\r\n')
+  const text = await client.until('X-Sum: 42\r\n\r\n')
+  assert.match(text, /^HTTP\/1\.1 200 OK\r\n/)
+  assert.ok(text.includes('[null,{"x-client":"7"}]'), text)
+  assert.equal(text.match(/^Server: /gim)?.length, 1)
+  assert.ok(!text.includes('Server: own'))
+})
+
+test('node: a chunked body that is complete before it goes on is framed as one', async t => {
+  const source = `export default (request, response) => {
+  const parts = []
+  request.on('data', part => parts.push(part)).on('end', () => response.end(request.url + ' ' + Buffer.concat(parts)))
+}`
+  const server = await serve(t, {
+    conf: `http { app own { directory %%DIR%%; module ./own.mjs; workers 1; }
+      server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass own; app_request_buffering off; } } }`,
+    files: { 'own.mjs': source },
+  })
+  for (const path of ['/a', '/b', '/c']) {
+    const client = await raw(t, server.port)
+    const chunks = '3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n'
+    await client.send(`POST ${path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`)
+    assert.equal((await client.response()).text, `${path} abcde`)
+  }
+})
+
+test('node: early hints reach the client where early_hints says so', async t => {
+  const source = `export default (request, response) => {
+  response.writeEarlyHints({ link: '</s.css>; rel=preload' }, () => response.end('late'))
+}`
+  const server = await serve(t, {
+    conf: `http { app own { directory %%DIR%%; module ./own.mjs; workers 1; }
+      server { listen 127.0.0.1:%%PORT_0%%; location / { early_hints 1; app_pass own; } } }`,
+    files: { 'own.mjs': source },
+  })
+  const client = await raw(t, server.port)
+  await client.send('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  const text = await client.until('late')
+  assert.match(text, /^HTTP\/1\.1 103 [^]*rel=preload[^]*HTTP\/1\.1 200 OK/)
+})
+
+test('node: a Response without a body has Content-Length 0', async t => {
+  const source = `export default { fetch: request => new Response(null, { status: Number(new URL(request.url).pathname.slice(1)) }) }`
+  const server = await serveNode(t, 'workers 1;', source)
+  assert.equal((await get(server.port, '/200')).header('content-length'), '0')
+  assert.equal((await get(server.port, '/404')).header('content-length'), '0')
+  assert.equal((await get(server.port, '/204')).header('content-length'), null)
+  assert.equal((await get(server.port, '/304')).header('content-length'), null)
+  assert.equal((await request({ address: server.port, method: 'HEAD', path: '/200' })).header('content-length'), null)
+})
+
 /** The packages themselves: the checkout's own, or where PORTICO_NODE_MODULES says, or Debian's. */
 function modulesWith(name: string): string | null {
   const own = fileURLToPath(new URL('../../node_modules', import.meta.url))

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { logFormatOf } from '../../src/app/settings/access-log-format.ts'
+import { escapedFormat, logFormatOf } from '../../src/app/settings/access-log-format.ts'
 import { addressUrl, listenAddress, parseBind } from '../../src/app/settings/bind.ts'
 import { readCommandLine } from '../../src/app/settings/command-line.ts'
 import type { Settings } from '../../src/app/settings/command-line.ts'
@@ -222,6 +222,15 @@ test("access log formats become nginx's, and atoms without a counterpart are ref
   }
 })
 
+test('what a request may lack is "-" in the access log', () => {
+  assert.deepEqual(escapedFormat('%(u)s %(q)s %({X-A}i)sx%({Via}o)s'), {
+    format: '$logged_remote_user $args ${logged_http_x_a}x${logged_sent_http_via}',
+    dashed: ['remote_user', 'http_x_a', 'sent_http_via'],
+  })
+  const text = configuration('--access-logfile - --access-logformat %(f)s a')
+  assert.match(text, /map \$http_referer \$logged_http_referer \{\n *"" -;\n *default \$http_referer;\n *\}/)
+})
+
 test('GUNICORN_CMD_ARGS is split as a shell does it', () => {
   assert.deepEqual(splitWords(` a 'b c'"d\\"e"\\ f  "" '\\n' `), ['a', 'b cd"e f', '', '\\n'])
   assert.deepEqual(splitWords(''), [])
@@ -250,6 +259,7 @@ test('the configuration has a line for every setting that works', () => {
     'environment "A=\\"$1";',
     'large_client_header_buffers 8 202;',
     'keepalive_timeout 7s;',
+    'merge_slashes off;',
     'umask 07;',
     'python /srv/venv/bin/python;',
     'timeout 40s;',
@@ -269,7 +279,7 @@ test('the configuration has a line for every setting that works', () => {
 test('a log that only Python can write is left to the workers', () => {
   assert.match(
     configuration('--access-logfile - --access-logformat %(D)s a'),
-    /log_format gunicorn "\$request_time_us";/,
+    /log_format gunicorn escape=json "\$request_time_us";/,
   )
   assert.match(configuration('--access-logfile - --access-logformat %({x}e)s a'), /access_log off;/)
   assert.match(configuration('--access-logfile - --logger-class a.B a'), /access_log off;/)
@@ -295,6 +305,7 @@ test('trust, TLS, syslog and StatsD become directives', () => {
     configuration('--log-syslog --log-syslog-to unix:///dev/log --log-syslog-prefix my.app a'),
     /error_log "syslog:server=unix:\/dev\/log,facility=user,tag=gunicorn_my_app_error,nohostname" warn;|error_log syslog:server=unix:\/dev\/log,facility=user,tag=gunicorn_my_app_error,nohostname warn;/,
   )
+  assert.match(configuration('--log-syslog my.site:app'), /tag=gunicorn_my_site_app_error,/)
   assert.match(
     configuration('--statsd-host h --statsd-prefix p --dogstatsd-tags a:b,c a'),
     /statsd h:8125 prefix=p tags=a:b,c;/,

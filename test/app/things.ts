@@ -15,16 +15,18 @@ export interface Things {
   readonly module?: string
   /** Directives of the `app` block, by default one worker. */
   readonly app?: string
-  /** Directives of the location that passes to it, of its server, and of http. */
+  /** Directives of the location that passes to it, of its server, of http, and of the main level. */
   readonly location?: string
   readonly server?: string
   readonly http?: string
+  readonly main?: string
 }
 
 export function serveThings(t: Scope, options: Things = {}): Promise<Server> {
   return serve(t, {
     conf: `
 worker_processes ${options.threads ?? 1};
+${options.main ?? ''}
 events { worker_connections 4096; }
 http {
   app things {

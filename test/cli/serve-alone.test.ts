@@ -29,11 +29,13 @@ import type { Scope } from '../helpers/index.ts'
 const env = { PORTICO_PYTHON: PYTHON }
 const files = {
   'told.py': `import json, os
-NAMES = 'REQUEST_METHOD PATH_INFO QUERY_STRING REMOTE_ADDR wsgi.url_scheme HTTP_HOST HTTP_X_COLOUR CONTENT_TYPE CONTENT_LENGTH'.split()
+NAMES = 'REQUEST_METHOD PATH_INFO QUERY_STRING REMOTE_ADDR SERVER_PORT wsgi.url_scheme HTTP_HOST HTTP_X_COLOUR CONTENT_TYPE CONTENT_LENGTH'.split()
 def app(environ, start_response):
     body = environ['wsgi.input'].read()
     start_response('404 Not Found' if environ['PATH_INFO'] == '/missing' else '200 OK', [('X-Made-By', 'told')])
     told = {name: environ[name] for name in NAMES if name in environ}
+    if environ['PATH_INFO'] == '/raises':
+        raise ValueError('no')
     if environ['PATH_INFO'] == '/big':
         return [b'x' * 300000]
     return [json.dumps(dict(told, body=body.decode())).encode()]
@@ -145,7 +147,15 @@ test('several addresses at once, and the mode of a Unix socket', async t => {
   await eventually(() => /listening/.test(server.output))
   assert.equal((await get(server.port)).status, 200)
   assert.equal((await get({ host: '::1', port: server.ports[1]! })).status, 200)
-  assert.equal((JSON.parse((await get(join(server.dir, 'a.sock'))).text) as { REMOTE_ADDR: string }).REMOTE_ADDR, '')
+  // Whoever comes by a Unix socket has no address, and has come to no port: it is the scheme's, where Host names none.
+  for (const [headers, port] of [
+    [{}, '80'],
+    [{ 'X-Forwarded-Proto': 'https' }, '443'],
+    [{ Host: 'example.com:81' }, '81'],
+  ] as const) {
+    const told = JSON.parse((await get(join(server.dir, 'a.sock'), '/', headers)).text) as Record<string, string>
+    assert.deepEqual([told['REMOTE_ADDR'], told['SERVER_PORT']], ['', port])
+  }
   assert.equal(statSync(join(server.dir, 'a.sock')).mode & 0o777, 0o700)
 })
 
@@ -289,13 +299,16 @@ test('StatsD hears of requests and workers as from Gunicorn', async t => {
   const server = await serveApp(t, args, { files: { ...files, 'gunicorn.conf.py': conf }, env })
   await get(server.port)
   await get(server.port, '/missing')
+  await get(server.port, '/raises')
   // Several processes speak, in no order among them.
   const said = (line: RegExp, times = 1): Promise<unknown> =>
     eventually(() => assert.equal(text().match(line)?.length, times, `${line} in ${text()}`) ?? true)
-  await said(/^mine\.gunicorn\.requests:1\|c\|@1\.0\|#a:b$/gm, 2)
-  await said(/^mine\.gunicorn\.request\.duration:\d+(\.\d+)?\|ms\|#a:b$/gm, 2)
+  await said(/^mine\.gunicorn\.requests:1\|c\|@1\.0\|#a:b$/gm, 3)
+  await said(/^mine\.gunicorn\.request\.duration:\d+(\.\d+)?\|ms\|#a:b$/gm, 3)
   await said(/^mine\.gunicorn\.request\.status\.200:1\|c\|@1\.0\|#a:b$/gm)
   await said(/^mine\.gunicorn\.request\.status\.404:1\|c\|@1\.0\|#a:b$/gm)
+  await said(/^mine\.gunicorn\.request\.status\.500:1\|c\|@1\.0\|#a:b$/gm)
+  await said(/^mine\.gunicorn\.log\.exception:1\|c\|@1\.0\|#a:b$/gm)
   await said(/^mine\.gunicorn\.log\.warning:1\|c\|@1\.0\|#a:b$/gm, 2)
   await eventually(() => /^mine\.gunicorn\.workers:2\|g\|#a:b$/m.test(text()))
   await eventually(() => /^mine\.mine\.age:2\|g\|#a:b$/m.test(text()))

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { eventually, get, needs, serveApp, tempDir, writeFiles } from '../helpers/index.ts'
+import { eventually, get, needs, request, serveApp, tempDir, writeFiles } from '../helpers/index.ts'
 import { env, HELLO, runServe } from './serve-command.ts'
 
 test('the file is read by Python, by its usual name, by -c, or as a module', t => {
@@ -138,6 +138,83 @@ class Mine(Logger):
   await eventually(() => /\[INFO\] GET \/z$/m.test(third.file('json.log')))
 })
 
+test('errors of requests go to a log that is configured in Python, and to no other', async t => {
+  if (!needs(t, 'python3')) return
+  const app = `def app(environ, start_response):
+    start_response('200 OK', [])
+    if environ['PATH_INFO'] == '/late':
+        def parts():
+            raise ValueError('of a part')
+            yield b''
+        return parts()
+    raise ValueError('of a call')
+`
+  const logging = {
+    formatters: { own: { format: '%(levelname)s: %(message)s' } },
+    handlers: { here: { class: 'logging.FileHandler', filename: 'own.log', formatter: 'own' } },
+    loggers: { 'gunicorn.error': { level: 'INFO', handlers: ['here'], propagate: false } },
+  }
+  const conf = `logconfig_dict = ${JSON.stringify(logging).replaceAll('false', 'False')}\n`
+  const server = await serveApp(t, ['app:app'], { files: { 'app.py': app, 'gunicorn.conf.py': conf }, env })
+  for (const [path, cause] of [
+    ['/now?a', 'of a call'],
+    ['/late', 'of a part'],
+  ] as const) {
+    assert.equal((await get(server.port, path)).status, 500)
+    const line = `ERROR: Error handling request GET ${path}\nTraceback `
+    await eventually(
+      () => server.file('own.log').includes(line) && server.file('own.log').includes(`ValueError: ${cause}`),
+    )
+  }
+  await server.stop()
+  assert.doesNotMatch(server.output, /ValueError/)
+})
+
+test('a log that workers write has every request, and what was sent of it', async t => {
+  if (!needs(t, 'python3')) return
+  const app = `import os
+def app(environ, start_response):
+    path = environ['PATH_INFO']
+    if path == '/raises':
+        raise ValueError('no')
+    write = start_response('200 OK', [])
+    if path == '/late':
+        def parts():
+            raise ValueError('no')
+            yield b''
+        return parts()
+    if path == '/file':
+        return environ['wsgi.file_wrapper'](open('big.bin', 'rb'))
+    if path == '/part':
+        file = open('big.bin', 'rb')
+        file.seek(99_990)
+        return environ['wsgi.file_wrapper'](file, 4)
+    if path == '/written':
+        write(b'abc')
+    return [b'ab', b'c']
+`
+  const conf = 'accesslog = "-"\naccess_log_format = "%(m)s %(U)s %(s)s %(b)s %({wsgi.url_scheme}e)s"\n'
+  const server = await serveApp(t, ['app:app'], {
+    files: { 'app.py': app, 'gunicorn.conf.py': conf, 'big.bin': 'x'.repeat(100_000) },
+    env,
+  })
+  for (const [target, line] of [
+    ['GET /list', '200 3'],
+    ['HEAD /list', '200 0'],
+    ['GET /raises', '500 0'],
+    ['GET /late', '500 0'],
+    ['GET /file', '200 100000'],
+    ['GET /part', '200 10'],
+    ['HEAD /file', '200 0'],
+    ['GET /written', '200 6'],
+  ] as const) {
+    const [method, path] = target.split(' ') as [string, string]
+    await request({ address: server.port, method, path })
+    await eventually(() => server.stdout.endsWith(`${target} ${line} http\n`))
+  }
+  assert.equal(server.stdout.split('\n').length, 9)
+})
+
 test('exit codes are those that supervisors of Gunicorn know', t => {
   if (!needs(t, 'python3')) return
   const code = (module: string, files: Record<string, string> = {}): number | null =>
@@ -152,10 +229,14 @@ test('exit codes are those that supervisors of Gunicorn know', t => {
     code('hello:application', { 'gunicorn.conf.py': 'def post_fork(server, worker):\n    raise OSError("no")\n' }),
     3,
   )
-  assert.equal(
-    code('hello:application', { 'gunicorn.conf.py': 'def on_starting(server):\n    raise OSError("no")\n' }),
-    3,
-  )
+  for (const early of [
+    'def on_starting(server):\n    raise OSError("no")\n',
+    'def when_ready(server):\n    raise OSError("no")\n',
+    'logconfig = "absent.ini"\n',
+    'logger_class = "absent.Logger"\n',
+  ]) {
+    assert.equal(code('hello:application', { 'gunicorn.conf.py': early }), 1, early)
+  }
 })
 
 test('paths in a file are relative to chdir, the file itself to where the program was started', async t => {

@@ -13,7 +13,7 @@ const HOOKS = `import os
 def note(*words):
     with open('hooks.log', 'a') as file:
         print(os.getpid(), *words, file=file)
-def on_starting(server): note('on_starting', server.pid, server.cfg.workers)
+def on_starting(server): note('on_starting', server.pid, server.cfg.workers, server.proc_name)
 def on_reload(server): note('on_reload', server.pid)
 def when_ready(server):
     note('when_ready', server.address)
@@ -28,7 +28,7 @@ def pre_request(worker, req): note('pre_request', req.method, req.path, req.quer
 def post_request(worker, req, environ, resp):
     note('post_request', environ['PATH_INFO'], resp.status, resp.sent, dict(resp.headers).get('X-Made-By'), worker.nr)
 def child_exit(server, worker): note('child_exit', worker.pid)
-def worker_exit(server, worker): note('worker_exit', worker.pid)
+def worker_exit(server, worker): note('worker_exit', worker.pid, worker.booted, worker.alive)
 def nworkers_changed(server, new_value, old_value): note('nworkers_changed', new_value, old_value)
 def on_exit(server): note('on_exit')
 `
@@ -68,7 +68,7 @@ test('every hook is called, in the process it belongs to, and in its turn', asyn
     ]),
     [
       ['arbiter', 'nworkers_changed', '1 None'],
-      ['arbiter', 'on_starting', `${server.child.pid} 1`],
+      ['arbiter', 'on_starting', `${server.child.pid} 1 hello`],
       ['arbiter', 'when_ready', `[('127.0.0.1', ${server.port})]`],
       ['arbiter', 'pre_fork', '1 [booting]'],
       ['worker', 'post_fork', '1 True True'],
@@ -98,6 +98,7 @@ test('every hook is called, in the process it belongs to, and in its turn', asyn
     [last],
   )
   assert.equal(of(server, 'worker_int').length, 1)
+  assert.ok(of(server, 'worker_exit').every(note => note.words === `${note.pid} True False`))
   // The arbiter before the reload may hear of its last worker's end later than that.
   assert.equal(notes(server).findLast(note => note.pid === last)!.hook, 'on_exit')
 })

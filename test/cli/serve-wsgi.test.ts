@@ -117,6 +117,18 @@ test('wsgi.file_wrapper sends files whole, from where they stand, and what is no
   assert.equal((await get(server.port, '/memory')).text, 'm'.repeat(100_000))
 })
 
+test('a path is told as it is, and a file wrapper can be asked for its parts', async t => {
+  if (!needs(t, 'python3')) return
+  const app = `import io
+def application(environ, start_response):
+    start_response('200 OK', [('Content-Length', ' 8 ')])
+    wrapper = environ['wsgi.file_wrapper'](filelike=io.BytesIO(environ['PATH_INFO'].encode()), blksize=4)
+    return [wrapper[0], *wrapper]
+`
+  const server = await serveApp(t, ['app'], { files: { 'app.py': app }, env })
+  assert.equal((await get(server.port, '//a///%62/')).text, '//a///b/')
+})
+
 test('an error page the application makes with exc_info is sent', async t => {
   if (!needs(t, 'python3')) return
   const server = await serveApp(t, ['hooked'], { files: { 'hooked.py': HOOKED }, env })
@@ -189,6 +201,12 @@ for (const [what, files, module, cause] of [
   ['has wrong syntax', { 'syntax.py': 'def f(:\n' }, 'syntax', /SyntaxError: .*\(\S+syntax\.py:1\)/],
   ['is not there', {}, 'absent', /there is no module "absent" in/],
   ['lacks the variable', { 'empty.py': '' }, 'empty:app', /there is no "app" in \S+empty\.py/],
+  [
+    'is made by a function of other arguments',
+    { 'made.py': 'def make(name): return lambda environ, start_response: []\n' },
+    'made:make()',
+    /the arguments are wrong: make\(\) missing 1 required positional argument: 'name'/,
+  ],
 ] as const) {
   test(`an application that ${what}: one line with the cause, and Gunicorn's exit code`, t => {
     if (!needs(t, 'python3')) return

@@ -126,6 +126,20 @@ test('--access-logfile - writes to standard output, in the format asked for', as
   assert.equal(server.stdout, 'GET /a 200 blue text/plain\n')
 })
 
+test('lines of JSON in the access log stay JSON, whatever a client sends', async t => {
+  if (!needs(t, 'python3')) return
+  const format = '{"agent": "%(a)s", "path": "%(U)s", "referer": "%(f)s", "query": "%(q)s"}'
+  const server = await serveApp(t, ['--access-logfile', '-', '--access-logformat', format, 'hello'], { files, env })
+  await get(server.port, '/a%22//%C3%A9', { 'User-Agent': 'a "quoted" \\ name' })
+  await eventually(() => server.stdout !== '')
+  assert.deepEqual(JSON.parse(server.stdout), {
+    agent: 'a "quoted" \\ name',
+    path: '/a"//é',
+    referer: '-',
+    query: '',
+  })
+})
+
 test("every atom of Gunicorn's access log format is filled", async t => {
   if (!needs(t, 'python3')) return
   const nap = `import os, time

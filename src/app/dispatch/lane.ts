@@ -6,7 +6,7 @@
 //
 // An abandoned stream gets the time of a request to come to its end, and is then cancelled too.
 
-import { encodeAbort, encodeCancel, encodeWindow } from '../../codec/frames.ts'
+import { encodeAbort, encodeCancel, encodeWindow, MESSAGE_COST } from '../../codec/frames.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { type Call, type Carrier, WORKER_FAILED, WORKER_LOST, WORKER_TIMEOUT } from './call.ts'
 import type { StreamsLink } from './streams-link.ts'
@@ -97,6 +97,11 @@ export class Lane implements Carrier {
     if (end) this.finish()
     call?.onData(bytes, end)
     if (!end) this.take(bytes.length)
+  }
+
+  onMessage(isText: boolean, length: number): void {
+    this.call?.onMessage(isText, length)
+    this.take(MESSAGE_COST)
   }
 
   onFail(): void {

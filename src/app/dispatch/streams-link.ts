@@ -115,7 +115,7 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
   }
 
   onMessage(stream: number, isText: boolean, length: number): void {
-    this.lanes.get(stream)?.call?.onMessage(isText, length)
+    this.lanes.get(stream)?.onMessage(isText, length)
   }
 
   onCloseFrame(stream: number, code: number, reason: Buffer): void {

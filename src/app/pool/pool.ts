@@ -10,7 +10,7 @@
 // what it finds out goes to `notify` (every front thread must be told) and `log`.
 
 import { type AppNotice, type AppRequest, type AppSettings, claimsPath } from '../app.ts'
-import { ALERT, ERR, INFO, NOTICE } from '../../log/error-log.ts'
+import { ALERT, ERR, INFO, NOTICE, WARN } from '../../log/error-log.ts'
 import { Backoff } from './backoff.ts'
 import { Headcount } from './headcount.ts'
 import { ownMemory } from './memory.ts'
@@ -167,7 +167,10 @@ export class AppPool implements SpawnerEvents {
   /** One worker more or less, until the next reload; never none. */
   resize(by: 1 | -1): void {
     if (this.stopping || !this.headcount.resize(by)) {
-      this.log(NOTICE, `the number of workers stays ${this.headcount.wanted}, it can be 1 to ${this.headcount.most}`)
+      this.log(
+        by > 0 ? WARN : NOTICE,
+        `the number of workers stays ${this.headcount.wanted}, it can be 1 to ${this.headcount.most}`,
+      )
       return
     }
     this.spawner?.tell?.({ command: 'workers', count: this.headcount.wanted })

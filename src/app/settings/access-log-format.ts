@@ -53,6 +53,28 @@ export function logFormatOf(format: string): string {
   return written.replaceAll(/\$([a-z_]+)\0(?=[A-Za-z0-9_])/g, '${$1}').replaceAll('\0', '')
 }
 
+/** Variables of requests and responses that may lack them, as in `$http_referer`. */
+const OPTIONAL = /\$(\{?)((?:sent_)?http_\w+|remote_user|content_type|content_length|app_worker)\b/g
+
+export interface EscapedFormat {
+  readonly format: string
+  /** The variables that stand with "logged_" before their names: with "-" where they are empty. */
+  readonly dashed: readonly string[]
+}
+
+/**
+ * For `log_format … escape=json`: a quote in a value becomes `\"`, as Gunicorn writes it, so that lines of JSON stay JSON. What is
+ * not there would be empty then, where Gunicorn has "-".
+ */
+export function escapedFormat(format: string): EscapedFormat {
+  const dashed = new Set<string>()
+  const written = logFormatOf(format).replaceAll(OPTIONAL, (_, brace: string, name: string) => {
+    dashed.add(name)
+    return `$${brace}logged_${name}`
+  })
+  return { format: written, dashed: [...dashed] }
+}
+
 /** `{name}i`, a field of the request, `{name}o`, one of the response, and `{NAME}e`, a variable of the environ. */
 function field(atom: string): string | null {
   const match = /^\{([A-Za-z0-9_.-]+)\}([ioe])$/.exec(atom)

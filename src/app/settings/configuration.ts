@@ -1,7 +1,8 @@
 // What `portico serve` runs: the settings as an ordinary nginx.conf, with one app and one server in front of it. Whoever
 // outgrows the options goes on from this text. No input or output here; what must be looked up is in `Surroundings`.
 
-import { logFormatOf } from './access-log-format.ts'
+import { escapedFormat } from './access-log-format.ts'
+import type { EscapedFormat } from './access-log-format.ts'
 import { addressUrl, listenAddress } from './bind.ts'
 import type { BindAddress } from './bind.ts'
 import type { CommandLine, Settings } from './command-line.ts'
@@ -109,15 +110,20 @@ function accessLogLines(settings: Settings, { folder }: Surroundings): Line[] {
   const inPython = kindOf(settings) !== 'node' && logsInPython(settings)
   if (targets.length === 0 || inPython) return ['access_log off;']
   if (access_log_format === null) return targets.map(target => `access_log ${word(target)};`)
-  const format = `log_format gunicorn ${word(translated(access_log_format))};`
-  return [format, ...targets.map(target => `access_log ${word(target)} gunicorn;`)]
+  const { format, dashed } = translated(access_log_format)
+  const lines = [...dashed.map(dashedLines), `log_format gunicorn escape=json ${word(format)};`]
+  return [...lines, ...targets.map(target => `access_log ${word(target)} gunicorn;`)]
+}
+
+function dashedLines(name: string): Line {
+  return [`map $${name} $logged_${name}`, ['"" -;', `default $${name};`]]
 }
 
 /** Gunicorn's name in syslog has points, which no tag of nginx's has. */
 function syslogWord(settings: Settings, log: 'access' | 'error'): string {
-  const { syslog_addr: address, syslog_facility, syslog_prefix, proc_name } = settings
+  const { syslog_addr: address, syslog_facility, syslog_prefix, proc_name, wsgi_app } = settings
   const server = address.path === '' ? `${hostWord(address.host)}:${address.port}` : `unix:${address.path}`
-  const name = (syslog_prefix ?? proc_name ?? 'gunicorn').replaceAll(/[^A-Za-z0-9]+/g, '_').slice(0, 32 - 17)
+  const name = (syslog_prefix ?? proc_name ?? wsgi_app!).replaceAll(/[^A-Za-z0-9]+/g, '_').slice(0, 32 - 17)
   const facility = syslog_facility === 'security' ? 'auth' : syslog_facility
   return `syslog:server=${server},facility=${facility},tag=gunicorn_${name}_${log},nohostname`
 }
@@ -126,9 +132,9 @@ function hostWord(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-function translated(format: string): string {
+function translated(format: string): EscapedFormat {
   try {
-    return logFormatOf(format)
+    return escapedFormat(format)
   } catch (error) {
     if (!(error instanceof SettingError)) throw error
     throw new UsageError(`invalid value "${format}" for --access-logformat: ${error.message}`, { cause: error })
@@ -169,6 +175,8 @@ function serverLines(settings: Settings, name: string, { addresses, folder, scri
     ...addresses.map(address => `listen ${listenWords(address, folder)}${listenOptions(settings)};`),
     ...tlsLines(settings, folder),
     'client_max_body_size 0;',
+    // Paths are the application's: a URL may be a part of one.
+    'merge_slashes off;',
     `keepalive_timeout ${settings.keepalive}s;`,
     // The line's end is counted here, and not in Gunicorn's limits.
     ...(longest + 2 < HEADER_BUFFER ? [`client_header_buffer_size ${longest + 2};`] : []),

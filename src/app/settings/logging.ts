@@ -11,7 +11,7 @@ const FACILITIES = (
   'local0 local1 local2 local3 local4 local5 local6 local7'
 ).split(' ')
 
-/** As Gunicorn, which takes what it does not know for "info". */
+/** Gunicorn takes what it does not know for "info": whoever wrote it wanted something else. */
 function logLevel(word: string): 'debug' | 'info' | 'warning' | 'error' | 'critical' {
   const level = word.trim().toLowerCase()
   const known = (['debug', 'info', 'warning', 'error', 'critical'] as const).find(one => one === level)

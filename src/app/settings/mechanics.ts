@@ -16,7 +16,8 @@ import {
 import type { FileValue } from './setting.ts'
 
 const STRICT = 'requests are read as nginx reads them, and what it refuses is refused'
-const PASTE = 'PasteDeploy is not supported'
+const PASTE =
+  'PasteDeploy is not supported; name a function that calls paste.deploy.loadapp(), as in "mysite:make_app()"'
 
 function variable(word: string): readonly [name: string, value: string] {
   const equals = word.indexOf('=')

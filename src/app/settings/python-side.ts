@@ -85,6 +85,7 @@ function values(settings: Settings): Record<string, unknown> {
   const { raw_env, statsd_host, syslog_addr } = settings
   return {
     ...all,
+    default_proc_name: settings.wsgi_app,
     bind: settings.bind.map(listenAddress),
     raw_env: raw_env.map(([name, value]) => `${name}=${value}`),
     worker_class: CLASS_NAMES[settings.worker_class] ?? settings.worker_class,

@@ -49,6 +49,9 @@ async function send(answer: Response, response: ServerResponse, bodiless: boolea
   const fields: string[] = []
   // Set-Cookie comes once for each cookie, which is how it must go out.
   for (const [name, value] of answer.headers) fields.push(name, value)
+  // Without it node:http would send an empty body in chunks.
+  const hasNone = answer.body === null && !bodiless && answer.status !== 204 && answer.status !== 304
+  if (hasNone && !answer.headers.has('content-length')) fields.push('Content-Length', '0')
   if (answer.statusText === '') response.writeHead(answer.status, fields)
   else response.writeHead(answer.status, answer.statusText, fields)
   if (answer.body === null || bodiless) {

@@ -63,7 +63,7 @@ export function environOf(r: HttpRequest): Environ {
   let text =
     `REQUEST_METHOD\0${r.method}\0SCRIPT_NAME\0${scriptName}\0QUERY_STRING\0${r.args}\0RAW_URI\0${r.unparsedUri}` +
     `\0SERVER_PROTOCOL\0${PROTOCOLS[r.version] ?? 'HTTP/1.1'}\0SERVER_NAME\0${serverName(r)}` +
-    `\0SERVER_PORT\0${portText(r)}\0REMOTE_ADDR\0${remoteAddress(r, told)}\0REMOTE_PORT\0${r.clientPort}` +
+    `\0SERVER_PORT\0${portText(r, told)}\0REMOTE_ADDR\0${remoteAddress(r, told)}\0REMOTE_PORT\0${r.clientPort}` +
     `\0wsgi.url_scheme\0${schemeOf(r, told)}`
   let pairs = 11
   const length = body === null ? head.contentLength : bodyLength(body)
@@ -132,7 +132,7 @@ function environList(r: HttpRequest): string[] {
     'SERVER_NAME',
     serverName(r),
     'SERVER_PORT',
-    portText(r),
+    portText(r, told),
     'REMOTE_ADDR',
     remoteAddress(r, told),
     'REMOTE_PORT',
@@ -176,8 +176,8 @@ function repeats(names: readonly string[], i: number): boolean {
   return false
 }
 
-/** The port the client asked for, if its Host field names one, else the one it came to. */
-function portText(r: HttpRequest): string {
-  const { port } = r.head
-  return `${port > 0 ? port : r.stream.localPort}`
+/** The port the client asked for, if its Host field names one, else the one it came to; a Unix socket has none, but its scheme. */
+function portText(r: HttpRequest, told: Told | null): string {
+  const port = r.head.port > 0 ? r.head.port : r.stream.localPort
+  return port > 0 ? `${port}` : schemeOf(r, told) === 'https' ? '443' : '80'
 }

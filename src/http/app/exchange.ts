@@ -167,7 +167,9 @@ export class AppExchange extends Call implements Source, Producer, AppTimes {
       this.goElsewhere()
       return
     }
-    if (r.contentLength < 0 && bodySize >= 0 && r.method !== 'HEAD') r.contentLength = bodySize
+    // What a 304 says is the length of what it stands for, which nobody knows here (RFC 9110, 8.6).
+    const isOwnSize = r.method !== 'HEAD' && r.status !== 304
+    if (r.contentLength < 0 && bodySize >= 0 && isOwnSize) r.contentLength = bodySize
     if (end) this.respondWhole(body)
     else this.begin(body)
   }

@@ -10,13 +10,14 @@ import { respondSpecial, type Source } from '../output.ts'
 import { readRequestBody } from '../request-body.ts'
 import type { HttpRequest } from '../request.ts'
 import type { BufferLimits } from '../response-buffer.ts'
-import { CONNECTING } from '../upstream/exchange-state.ts'
+import { CONNECTING, RELAYING } from '../upstream/exchange-state.ts'
 import { Exchange } from '../upstream/exchange.ts'
-import { http1, type H1Reader } from '../upstream/h1.ts'
+import { asksUpgrade, http1, type H1Reader } from '../upstream/h1.ts'
 import type { UpstreamProtocol } from '../upstream/protocol.ts'
 import { requestUri } from '../upstream/request-uri.ts'
 import { ERROR, NO_LIVE, type UpstreamSettings } from '../upstream/settings.ts'
 import { StreamedBody } from '../upstream/streamed-body.ts'
+import { requestTrailers } from '../upstream/trailers.ts'
 
 /** For one location. */
 export interface NodePass {
@@ -55,7 +56,7 @@ export function nodePass(
     forceRanges: false,
     maxRanges: 1,
     store: null,
-    passTrailers: false,
+    passTrailers: true,
     passRequestHeaders: true,
     passRequestBody: true,
     // A request that kills its worker must not be tried on all others; an idle connection that was just closed may be.
@@ -168,9 +169,14 @@ class NodeExchange extends Exchange implements AppTimes {
 
   /** The worker may be busy with others, or hang: the master asks it. */
   override onTimeout(): void {
-    const { worker } = this
+    const { worker, state } = this
     super.onTimeout()
-    if (worker !== 0) this.pass.app.doubt(worker)
+    if (worker !== 0 && state !== RELAYING) this.pass.app.doubt(worker)
+  }
+
+  /** `timeout` is for the head: events and websockets may be silent for as long as they like. */
+  override mayRest(): boolean {
+    return true
   }
 
   get appName(): string {
@@ -201,7 +207,18 @@ const OWN = new Set(
   ).split(' '),
 )
 
-const nodeHttp: UpstreamProtocol = { ...http1, requestHead, passHead }
+const nodeHttp: UpstreamProtocol = { ...http1, requestHead, passHead, bodyEnd }
+
+const NO_NAMES: ReadonlySet<string> = new Set()
+
+/** What the client has sent behind its body. */
+function bodyEnd(x: Exchange): string {
+  const { streamed } = x
+  const end = http1.bodyEnd(x)
+  return end === '' || streamed === null || streamed.trailers.length === 0
+    ? end
+    : requestTrailers(streamed.trailers, NO_NAMES)
+}
 
 function requestHead(x: Exchange): string {
   const { r } = x
@@ -215,10 +232,12 @@ function requestHead(x: Exchange): string {
     else if (!OWN.has(name)) text += `${head.originalName(i)}: ${head.values[i]}\r\n`
   }
   text += `X-Forwarded-For: ${forwarded}\r\nX-Forwarded-Proto: ${r.stream.tls === null ? 'http' : 'https'}\r\n`
-  if (r.body !== null && bodyLength(r.body) >= 0) text += `Content-Length: ${bodyLength(r.body)}\r\n`
+  // What goes on as it came is framed as it came, be it complete by now.
+  const streamsChunks = x.streamed !== null && x.streamed.declared < 0
+  if (r.body !== null && !streamsChunks && bodyLength(r.body) >= 0) text += `Content-Length: ${bodyLength(r.body)}\r\n`
   else if (r.body !== null) text += 'Transfer-Encoding: chunked\r\n'
   else if (head.contentLength === 0) text += 'Content-Length: 0\r\n'
-  const upgrade = head.upgrade ? r.header('upgrade') : null
+  const upgrade = asksUpgrade(x) ? r.header('upgrade') : null
   text += upgrade === null ? 'Connection: keep-alive\r\n' : `Connection: upgrade\r\nUpgrade: ${upgrade}\r\n`
   return `${text}\r\n`
 }
@@ -245,6 +264,7 @@ function passField(x: Exchange, name: string, spelled: string, value: string): v
     case 'connection':
     case 'keep-alive':
     case 'date':
+    case 'server':
       return
     case 'upgrade':
       if (x.status === 101) r.addHeader(spelled, value)

@@ -33,8 +33,12 @@ export function scopeOf(r: HttpRequest): string[] {
     'client_port',
     r.clientAddress === 'unix:' ? '' : `${r.clientPort}`,
   ]
+  // In HTTP/2 it is what `:authority` says, which ASGI wants first.
+  const host = r.version === 20 ? r.header('host') : null
+  if (host !== null) scope.push('host', host)
   for (let i = 0; i < count; i++) {
     const name = names[i]!
+    if (host !== null && name === 'host') continue
     if (!isOurs(name) || (told !== null && name.includes('_') && told.passes(name))) scope.push(name, values[i]!)
   }
   // However the body is framed, the application gets it bare.

@@ -9,7 +9,7 @@
 // before is not lost.
 
 import { type Carrier } from '../../app/dispatch/call.ts'
-import { encodeClose, encodeMessageHeader, encodeRequest, WEBSOCKET } from '../../codec/frames.ts'
+import { encodeClose, encodeMessageHeader, encodeRequest, MESSAGE_COST, WEBSOCKET } from '../../codec/frames.ts'
 import * as ws from '../../codec/ws.ts'
 import { acceptOffer, type Deflate, deflateMessage } from '../../codec/ws-deflate.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
@@ -71,6 +71,7 @@ export class WebSocketExchange extends AppExchange implements ws.MessageSink {
   private isText = false
   /** What the client closed with, or what it did wrong. */
   private code = ws.NO_STATUS
+  private dismissed = false
 
   override send(link: Carrier): void {
     link.write(encodeRequest(link.stream, scopeOf(this.r), EMPTY, WEBSOCKET))
@@ -109,6 +110,7 @@ export class WebSocketExchange extends AppExchange implements ws.MessageSink {
     connection.resume()
     timers.arm(this.timer, PING_MS)
     if (received.length > 0) this.onClientBytes(received)
+    if (this.dismissed) this.dismiss()
   }
 
   override onMessage(isText: boolean, length: number): void {
@@ -198,7 +200,7 @@ export class WebSocketExchange extends AppExchange implements ws.MessageSink {
     const { link } = this
     if (this.state !== OPEN || link === null) return
     link.write(encodeMessageHeader(link.stream, isText, bytes.length))
-    link.credit -= bytes.length
+    link.credit -= bytes.length + MESSAGE_COST
     const ready = link.write(bytes)
     if (!ready || link.credit <= 0) this.client!.pause()
   }
@@ -245,6 +247,16 @@ export class WebSocketExchange extends AppExchange implements ws.MessageSink {
   private tellWorker(code: number, reason: Buffer): void {
     if (this.state !== OPEN || this.link === null) return
     this.link.write(encodeClose(this.link.stream, code, reason))
+  }
+
+  /** Source: the client may come again, to whoever takes our place. */
+  dismiss(): void {
+    this.dismissed = true
+    if (this.state !== OPEN) return
+    this.tellWorker(ws.RESTARTING, EMPTY)
+    // In the middle of a message nothing else can be said.
+    if (this.left > 0 && this.collected === null) this.cut()
+    else this.closeToClient(ws.RESTARTING, EMPTY)
   }
 
   // ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -19,6 +19,54 @@ async def application(scope, receive, send):
         await http(scope, receive, send)
 
 
+background = []
+deaf = []
+listening = asyncio.Event()
+
+
+async def begin_background():
+    begun = asyncio.Event()
+
+    async def work():
+        try:
+            begun.set()
+            await asyncio.sleep(1000)
+        finally:
+            await asyncio.sleep(0)
+            with open(os.environ['SHUTDOWN_FILE'] + '-background', 'w') as file:
+                file.write('cleaned up')
+
+    background.append(asyncio.ensure_future(work()))
+    await begun.wait()
+
+
+async def hear_late(receive, send):
+    """Takes no message before it is told to, then tells how many there were and how many had been waiting at most."""
+    deaf.append(receive)
+    await listening.wait()
+    most = number = 0
+    while True:
+        most = max(most, len(receive.__self__.messages))
+        if (await receive()).get('text') == 'end':
+            break
+        number += 1
+    await send({'type': 'websocket.send', 'text': '%d %d' % (number, most)})
+
+
+class two:
+    """By ASGI 2."""
+
+    def __init__(self, scope):
+        self.scope = scope
+
+    async def __call__(self, receive, send):
+        await application(self.scope, receive, send)
+
+
+def plain(scope, receive, send):
+    return application(scope, receive, send)
+
+
 async def lifespan(scope, receive, send):
     assert (await receive())['type'] == 'lifespan.startup'
     scope['state']['started'] = 'yes'
@@ -52,6 +100,21 @@ async def http(scope, receive, send):
     query = scope['query_string'].decode()
     if path == '/pid':
         await answer(send, b'%d' % os.getpid())
+    elif path == '/not-modified':
+        await answer(send, b'', 304)
+    elif path == '/second-try':
+        try:
+            await answer(send, b'', headers=[(b'content-length', b'5'), (b'x-bad', b'a\nb')])
+        except ValueError:
+            await answer(send, b'second', headers=[(b'content-length', b'6')])
+    elif path == '/background':
+        await begin_background()
+        await answer(send, b'begun')
+    elif path == '/listen':
+        listening.set()
+        await answer(send, b'listening')
+    elif path == '/queued':
+        await answer(send, b'%d' % max(len(one.__self__.messages) for one in deaf))
     elif path.startswith('/scope'):
         await answer(send, described(scope), headers=[(b'content-type', b'application/json')])
     elif path == '/state':
@@ -188,10 +251,26 @@ async def websocket(scope, receive, send):
         await send({'type': 'websocket.http.response.start', 'status': 401, 'headers': [(b'x-why', b'no token')]})
         await send({'type': 'websocket.http.response.body', 'body': b'who are you'})
         return
+    if path == '/denied-again':
+        try:
+            await send({'type': 'websocket.http.response.start', 'status': 401, 'headers': [(b'x-why', b'a\nb')]})
+        except ValueError:
+            await send({'type': 'websocket.http.response.start', 'status': 402, 'headers': []})
+        await send({'type': 'websocket.http.response.body', 'body': b'second'})
+        return
     if path == '/raise':
         raise RuntimeError('no handshake')
     offered = scope['subprotocols']
     await send({'type': 'websocket.accept', 'subprotocol': offered[-1] if offered else None, 'headers': [(b'x-own', b'1')]})
+    if path == '/deaf':
+        await hear_late(receive, send)
+        return
+    if path == '/close-nowhere':
+        try:
+            await send({'type': 'websocket.close', 'code': 70000})
+        except ValueError:
+            await send({'type': 'websocket.close', 'code': 3000})
+        return
     if path == '/returns':
         return
     if path == '/raises':

@@ -1,0 +1,35 @@
+"""Applications of ASGI 2: called with the scope alone, they give what is then called with receive and send."""
+
+import inspect
+
+
+def single_callable(application):
+    """The application as ASGI 3 calls it."""
+    if not is_double(application):
+        return application
+
+    async def single(scope, receive, send):
+        await application(scope)(receive, send)
+
+    return single
+
+
+def is_double(application):
+    """By asgiref's marks, else by what it can be called with: ASGI 3 has three arguments, whatever kind of callable it is."""
+    if getattr(application, '_asgi_single_callable', False):
+        return False
+    if getattr(application, '_asgi_double_callable', False):
+        return True
+    try:
+        signature = inspect.signature(application)
+    except (TypeError, ValueError):
+        return False
+    return _takes(signature, 1) and not _takes(signature, 3)
+
+
+def _takes(signature, number):
+    try:
+        signature.bind(*[None] * number)
+    except TypeError:
+        return False
+    return True
