@@ -27,6 +27,8 @@ test('the PROXY protocol stands before TLS', async t => {
     socket.once('data', (bytes: Buffer) => {
       const end = bytes.indexOf('\n') + 1
       const line = bytes.toString('latin1', 0, end)
+      // What flows would be read by nobody before TLS is there.
+      socket.pause()
       if (end < bytes.length) socket.unshift(bytes.subarray(end))
       const secure = new tls.TLSSocket(socket, { isServer: true, ...context })
       secure.on('error', () => {})
