@@ -10,7 +10,9 @@ import { dropProgramPages } from './program-pages.ts'
 const REST_AFTER_MS = 1000
 /** How often a process with threads at work looks whether it has grown, and by how many pages that is worth a step. */
 const LOOK_MS = 2000
-const GROWN_PAGES = 2048
+const GROWN_PAGES = 1024
+/** Pages of files, of which what serves requests needs half. */
+const FILE_PAGES = 2560
 
 let timer: NodeJS.Timeout | null = null
 let looking: NodeJS.Timeout | null = null
@@ -32,17 +34,23 @@ function giveBack(): void {
   // The launcher has V8 show it; where somebody else has started us, nothing is lost but the memory.
   globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
   trim()
+  // All this has run through as much code again.
+  setTimeout(dropProgramPages, LOOK_MS).unref()
 }
 
-/** V8's compilers take ten megabytes for a moment when the first thousands of requests have come. */
+/** V8's compilers take ten megabytes for a moment when the first thousands of requests have come, and run through as much code. */
 function look(): void {
-  if (ownPages() > pagesBefore + GROWN_PAGES) trim()
+  const { own, files } = pages()
+  if (files > FILE_PAGES) dropProgramPages()
+  if (own <= pagesBefore + GROWN_PAGES) return
+  trimMalloc()
+  pagesBefore = pages().own
 }
 
 function trim(): void {
   trimMalloc()
   dropProgramPages()
-  pagesBefore = ownPages()
+  pagesBefore = pages().own
 }
 
 /** glibc's malloc keeps the pages of what was freed unless it lies at the very end. */
@@ -55,12 +63,12 @@ function trimMalloc(): void {
   }
 }
 
-/** Pages in memory that are no file's; 0 where the system does not tell. */
-function ownPages(): number {
+/** Pages in memory that are a file's, and those that are not; 0 where the system does not tell. */
+function pages(): { own: number; files: number } {
   try {
-    const [, resident, shared] = readFileSync('/proc/self/statm', 'latin1').split(' ')
-    return Number(resident) - Number(shared)
+    const [, resident, files] = readFileSync('/proc/self/statm', 'latin1').split(' ')
+    return { own: Number(resident) - Number(files), files: Number(files) }
   } catch {
-    return 0
+    return { own: 0, files: 0 }
   }
 }
