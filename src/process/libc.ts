@@ -9,6 +9,7 @@ const { functions: libc } = dlopen(null, {
   listen: { arguments: ['i32', 'i32'], return: 'i32' },
   setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },
   setrlimit: { arguments: ['i32', 'buffer'], return: 'i32' },
+  madvise: { arguments: ['u64', 'u64', 'i32'], return: 'i32' },
 }) as unknown as {
   functions: {
     fcntl(fd: number, command: number, argument: number): number
@@ -16,12 +17,14 @@ const { functions: libc } = dlopen(null, {
     listen(fd: number, backlog: number): number
     setsockopt(fd: number, level: number, name: number, value: Buffer, length: number): number
     setrlimit(resource: number, limits: Buffer): number
+    madvise(address: bigint, length: bigint, advice: number): number
   }
 }
 
 const F_DUPFD_CLOEXEC = 1030
 const RLIMIT_NOFILE = 7
 const STANDARD_STREAMS = 3
+const MADV_DONTNEED = 4
 
 /** Another descriptor for the same open file. */
 export function dup(fd: number): number {
@@ -53,4 +56,9 @@ export function limitOpenFiles(count: number): boolean {
   limits.writeBigUInt64LE(BigInt(count), 0)
   limits.writeBigUInt64LE(BigInt(count), 8)
   return libc.setrlimit(RLIMIT_NOFILE, limits) === 0
+}
+
+/** Unmaps the pages of this process between two addresses. Those of a file lose nothing by it unless they have been written. */
+export function dropPages(from: bigint, to: bigint): void {
+  libc.madvise(from, to - from, MADV_DONTNEED)
 }

@@ -2,19 +2,12 @@
 // what it uses; while requests are served a quarter of that is in use. What is let go comes back page by page, from the
 // kernel's cache of the file, when it is wanted.
 
-import { dlopen } from 'node:ffi'
 import { readFileSync } from 'node:fs'
-
-/** Linux: the pages are unmapped. Those of a file lose nothing by it unless they have been written. */
-const MADV_DONTNEED = 4
+import { dropPages } from './libc.ts'
 
 interface Mapping {
   readonly from: bigint
   readonly to: bigint
-}
-
-interface Libc {
-  madvise(address: bigint, length: bigint, advice: number): number
 }
 
 /** Null: not asked yet. The program stays where it is for as long as the process lives. */
@@ -23,13 +16,7 @@ let mappings: readonly Mapping[] | null = null
 /** Lets go of them; on other systems than Linux nothing happens. */
 export function dropProgramPages(): void {
   mappings ??= programMappings()
-  if (mappings.length === 0) return
-  try {
-    const { functions } = dlopen(null, { madvise: { arguments: ['u64', 'u64', 'i32'], return: 'i32' } })
-    for (const { from, to } of mappings) (functions as unknown as Libc).madvise(from, to - from, MADV_DONTNEED)
-  } catch {
-    // They stay.
-  }
+  for (const { from, to } of mappings) dropPages(from, to)
 }
 
 function programMappings(): Mapping[] {

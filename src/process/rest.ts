@@ -34,6 +34,7 @@ function giveBack(): void {
   // The launcher has V8 show it; where somebody else has started us, nothing is lost but the memory.
   globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
   trim()
+  dropProgramPages()
   // All this has run through as much code again.
   setTimeout(dropProgramPages, LOOK_MS).unref()
 }
@@ -42,24 +43,24 @@ function giveBack(): void {
 function look(): void {
   const { own, files } = pages()
   if (files > FILE_PAGES) dropProgramPages()
-  if (own <= pagesBefore + GROWN_PAGES) return
-  trimMalloc()
-  pagesBefore = pages().own
-}
-
-function trim(): void {
-  trimMalloc()
-  dropProgramPages()
-  pagesBefore = pages().own
+  if (own > pagesBefore + GROWN_PAGES) trim()
 }
 
 /** glibc's malloc keeps the pages of what was freed unless it lies at the very end. */
-function trimMalloc(): void {
+function trim(): void {
+  mallocTrim?.(0n)
+  pagesBefore = pages().own
+}
+
+/** Null with another C library: its own ways. */
+const mallocTrim = openTrim()
+
+function openTrim(): ((keep: bigint) => number) | null {
   try {
     const { functions } = dlopen(null, { malloc_trim: { arguments: ['u64'], return: 'i32' } })
-    ;(functions as unknown as { malloc_trim(keep: bigint): number }).malloc_trim(0n)
+    return (functions as unknown as { malloc_trim(this: void, keep: bigint): number }).malloc_trim
   } catch {
-    // Another C library: its own ways.
+    return null
   }
 }
 

@@ -39,6 +39,21 @@ export function asRequest(session: StreamSession | UdpSession): HttpRequest {
   return session as unknown as HttpRequest
 }
 
+/** A line of the error log with what a session's lines say: what was being done, the client, the server. */
+export function logSession(
+  session: StreamSession | UdpSession,
+  client: 'client' | 'udp client',
+  level: number,
+  message: string,
+  about: string,
+): void {
+  const { errorLog } = session.server
+  if (level > errorLog.level) return
+  const action = session.action === '' ? '' : ` while ${session.action}`
+  const where = `${client}: ${session.clientAddress}, server: ${session.listen.address}`
+  errorLog.log(level, `${message}${action}, ${where}${about}`, session.connectionNumber)
+}
+
 function sessionOf(r: HttpRequest): StreamSession | UdpSession {
   return r as unknown as StreamSession | UdpSession
 }

@@ -16,7 +16,7 @@ export function returnContent(text: Value): Content {
       if (session.connection.writeText(text.get(asRequest(session)))) session.finalize(200)
     },
     beginUdp(session) {
-      const answer = text.get(session.asRequest())
+      const answer = text.get(asRequest(session))
       if (answer !== '') session.reply(Buffer.from(answer, 'latin1'))
       session.finalize(200)
     },

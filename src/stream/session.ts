@@ -22,7 +22,7 @@ import type { Session, Sessions } from '../http/session/sessions.ts'
 import { isRefused, type ClientTls } from '../http/ssl/client-tls.ts'
 import { countClosed } from '../zone/connection-counts.ts'
 import type { StreamListen } from './listen.ts'
-import { asRequest, type StreamServer } from './module.ts'
+import { asRequest, logSession, type StreamServer } from './module.ts'
 
 // States.
 const OPENING = 0
@@ -140,11 +140,7 @@ export class StreamSession implements OpeningOwner, Session {
 
   /** @param about what else there is to say of it, behind the client and the server */
   log(level: number, message: string, about = ''): void {
-    const { errorLog } = this.server
-    if (level > errorLog.level) return
-    const where = `client: ${this.clientAddress}, server: ${this.listen.address}`
-    const action = this.action === '' ? '' : ` while ${this.action}`
-    errorLog.log(level, `${message}${action}, ${where}${about}`, this.connectionNumber)
+    logSession(this, 'client', level, message, about)
   }
 
   /** As log(), of what speaks for itself. */

@@ -6,6 +6,9 @@ import test from 'node:test'
 import { cleanMappings } from '../../src/process/program-pages.ts'
 import { eventually, get, processTree, serve } from '../helpers/index.ts'
 
+/** Elsewhere nothing is let go, and nobody tells what is in memory. */
+const NO_PROC = process.platform !== 'linux' && 'needs the /proc of Linux'
+
 const MAPPING = [
   ['00400000-00500000', 'r--p', '/opt/node', '0'],
   ['00500000-00900000', 'r-xp', '/opt/node', '0'],
@@ -31,7 +34,7 @@ test('what is let go of the program is what nobody has written to, up to the fir
   assert.deepEqual(cleanMappings('nonsense\nAnonymous: 0 kB\n'), [])
 })
 
-test('a program whose pages have been let go works as before', { skip: process.platform !== 'linux' }, () => {
+test('a program whose pages have been let go works as before', { skip: NO_PROC }, () => {
   const code = `
     import { createHash } from 'node:crypto'
     import { readFileSync } from 'node:fs'
@@ -49,7 +52,7 @@ test('a program whose pages have been let go works as before', { skip: process.p
   assert.ok(after < before / 2, said)
 })
 
-test('a server that has started lets most of its program go', { skip: process.platform !== 'linux' }, async t => {
+test('a server that has started lets most of its program go', { skip: NO_PROC }, async t => {
   const server = await serve(t, `http { server { listen 127.0.0.1:%%PORT_0%%; return 200 'here'; } }`)
   // A Node that has only just started, and that knows of nothing but itself, has more of the program in memory.
   const idle = spawn(process.execPath, ['-e', 'console.log(); setInterval(() => {}, 1e6)'])

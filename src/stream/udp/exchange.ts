@@ -7,6 +7,7 @@ import { connectionRefusal, peers } from '../../upstream/connection-limit.ts'
 import { Choice, FAILED, SUCCEEDED, type Group } from '../../upstream/group.ts'
 import type { Peer } from '../../upstream/peer.ts'
 import type { ProxySettings } from '../proxy/conf.ts'
+import { asRequest } from '../module.ts'
 import { introduction, type StreamAttempt } from '../proxy/exchange.ts'
 import { DatagramRate } from './rate.ts'
 import type { DatagramTaker, UdpSession } from './session.ts'
@@ -41,7 +42,7 @@ export class UdpExchange implements DatagramTaker {
   constructor(session: UdpSession, group: Group, settings: ProxySettings) {
     this.session = session
     this.settings = settings
-    const key = group.key === null ? '' : group.key.get(session.asRequest())
+    const key = group.key === null ? '' : group.key.get(asRequest(session))
     this.choice = new Choice(group, session.clientAddress, settings.nextUpstreamTries, key)
     session.exchange = this
     session.onEnd(() => this.end())
@@ -49,7 +50,7 @@ export class UdpExchange implements DatagramTaker {
 
   begin(): void {
     const { session, settings } = this
-    const r = session.asRequest()
+    const r = asRequest(session)
     const [first, ...others] = session.take(this)
     this.first = settings.proxyProtocol === 'off' ? first! : introduced(session, settings.proxyProtocol, first!)
     const [up, down] = [Number(settings.uploadRate?.get(r) ?? 0), Number(settings.downloadRate?.get(r) ?? 0)]
@@ -97,7 +98,7 @@ export class UdpExchange implements DatagramTaker {
   }
 
   private open({ address }: Peer): number {
-    const local = this.settings.bind?.addressFor(this.session.asRequest()) ?? null
+    const local = this.settings.bind?.addressFor(asRequest(this.session)) ?? null
     const from = local === null ? null : { ip: local.host, port: local.port }
     return connectUdp('path' in address ? address : { ip: address.host, port: address.port }, from)
   }

@@ -5,14 +5,13 @@
 
 import type { ListenRuntime } from '../../http/runtime.ts'
 import { freshSlots } from '../../http/module.ts'
-import type { HttpRequest } from '../../http/request.ts'
 import type { Session, Sessions } from '../../http/session/sessions.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { INFO } from '../../log/error-log.ts'
 import { addressOf, ipText } from '../../net/udp-socket.ts'
 import { countClosed } from '../../zone/connection-counts.ts'
 import type { StreamListen } from '../listen.ts'
-import type { StreamServer } from '../module.ts'
+import { asRequest, logSession, type StreamServer } from '../module.ts'
 import type { UdpListener } from './listener.ts'
 
 /** Datagrams that wait for an upstream's name to be resolved; their bytes have a limit, too. */
@@ -60,7 +59,7 @@ export class UdpSession implements Session {
   /** No more datagrams will come. */
   retiring = false
   /** What is being done, for the log. */
-  private action = ''
+  action = ''
   /** Of its content, for variables. */
   exchange: unknown = null
   /** The client, as the kernel writes its address; our address; and what its listener knows it by. */
@@ -112,7 +111,7 @@ export class UdpSession implements Session {
     }
     this.action = 'initializing session'
     for (const { run, conf } of this.server.access) {
-      const status = run(this.asRequest(), conf)
+      const status = run(asRequest(this), conf)
       if (this.done) return
       if (status < 200) continue
       this.finalize(status)
@@ -125,10 +124,6 @@ export class UdpSession implements Session {
   }
 
   // ── what a request has ───────────────────────────────────────────────────────────────────────────────────────────
-
-  asRequest(): HttpRequest {
-    return this as unknown as HttpRequest
-  }
 
   get stream(): this {
     return this
@@ -155,11 +150,7 @@ export class UdpSession implements Session {
 
   /** @param about what else there is to say of it, behind the client and the server */
   log(level: number, message: string, about = ''): void {
-    const { errorLog } = this.server
-    if (level > errorLog.level) return
-    const where = `udp client: ${this.clientAddress}, server: ${this.listen.address}`
-    const action = this.action === '' ? '' : ` while ${this.action}`
-    errorLog.log(level, `${message}${action}, ${where}${about}`, this.connectionNumber)
+    logSession(this, 'udp client', level, message, about)
   }
 
   // ── datagrams ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -214,7 +205,7 @@ export class UdpSession implements Session {
     timers.release(this.timer)
     this.listener.forget(this)
     if (this.status === 0) this.status = status
-    const r = this.asRequest()
+    const r = asRequest(this)
     // First what it used is given back: then its numbers are final.
     for (const cleanup of this.cleanups ?? []) cleanup()
     for (const { run, conf } of this.server.logs) run(r, conf)
