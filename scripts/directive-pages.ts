@@ -9,6 +9,12 @@ import { contextNames } from '../src/config/registry.ts'
 import type { HttpModule } from '../src/http/module.ts'
 import { httpModules } from '../src/http/modules/index.ts'
 import { corePrefixVariables, coreVariables } from '../src/http/server/variables.ts'
+import { authHttpDirectives } from '../src/mail/auth-http.ts'
+import { mailDirectives } from '../src/mail/core.ts'
+import { imapDirectives } from '../src/mail/imap.ts'
+import { pop3Directives } from '../src/mail/pop3.ts'
+import { proxyDirectives as mailProxyDirectives } from '../src/mail/proxy.ts'
+import { smtpDirectives } from '../src/mail/smtp.ts'
 import { streamDirectives } from '../src/stream/core.ts'
 import { proxyDirectives as streamProxyDirectives } from '../src/stream/proxy/conf.ts'
 import { ALSO_OF_SESSIONS, streamVariables } from '../src/stream/variables.ts'
@@ -40,6 +46,12 @@ export const pages: readonly Page[] = [
   ...httpModules.map(module => page(module.name, module.directives, variablesOf(module))),
   page('stream', streamDirectives, Object.keys(streamVariables)),
   page('stream-proxy', streamProxyDirectives),
+  page('mail', mailDirectives),
+  page('mail-auth-http', authHttpDirectives),
+  page('mail-proxy', mailProxyDirectives),
+  page('mail-imap', imapDirectives),
+  page('mail-pop3', pop3Directives),
+  page('mail-smtp', smtpDirectives),
 ].filter(({ directives, variables }) => Object.keys(directives).length > 0 || variables.length > 0)
 
 function page(name: string, directives: Directives, variables: readonly string[] = []): Page {

@@ -8,6 +8,7 @@ import { coreVariables } from './core-variables.ts'
 import { files, fileVariables } from './files.ts'
 import { gateways, gatewayVariables } from './gateways.ts'
 import { laterVariables, main } from './main.ts'
+import { mail } from './mail.ts'
 import { passing } from './passing.ts'
 import { inFamily, type Family, type Prose, type Texts, type VariableTexts } from './prose.ts'
 import { requests } from './requests.ts'
@@ -34,6 +35,7 @@ const tables: readonly Texts[] = [
   responses,
   watching,
   stream,
+  mail,
 ]
 
 const variableTables: readonly VariableTexts[] = [

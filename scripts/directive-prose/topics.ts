@@ -149,6 +149,18 @@ export const topics: readonly Topic[] = [
     },
   },
   {
+    title: 'Mail passed on',
+    guides: ['mail'],
+    pages: {
+      mail: 'Servers for IMAP, POP3 and SMTP clients.',
+      'mail-auth-http': 'Who tells where a client’s mail is.',
+      'mail-proxy': 'How clients are logged in there.',
+      'mail-imap': 'What IMAP clients are offered.',
+      'mail-pop3': 'What POP3 clients are offered.',
+      'mail-smtp': 'What SMTP clients are offered.',
+    },
+  },
+  {
     title: 'For the sake of existing files',
     pages: {
       later: 'What is accepted and does nothing, or nothing yet.',

@@ -12,6 +12,8 @@ import { compileHttp } from '../http/server/compile.ts'
 import type { CompiledHttp } from '../http/server/compile.ts'
 import { httpModules } from '../http/modules/index.ts'
 import type { Notes } from '../http/notes.ts'
+import { compileMail, declarations as mailDeclarations } from '../mail/compile.ts'
+import type { CompiledMail } from '../mail/compile.ts'
 import { compileStream } from '../stream/compile.ts'
 import type { CompiledStream } from '../stream/compile.ts'
 import { streamDirectives } from '../stream/core.ts'
@@ -27,6 +29,7 @@ export const registry = new Registry([
   ...httpModules.map(module => module.directives),
   streamDirectives,
   streamProxyDirectives,
+  ...mailDeclarations,
 ])
 
 /** All a thread needs to compile the configuration again. JSON-able. */
@@ -40,6 +43,7 @@ export interface Configuration {
   readonly main: MainSettings
   readonly http: CompiledHttp
   readonly stream: CompiledStream
+  readonly mail: CompiledMail
 }
 
 export type Warn = (warning: ConfigError) => void
@@ -61,11 +65,13 @@ export function compile(
   const options = { prefix, asRoot, warn, readData, notes }
   const http = compileHttp(scope, httpModules, options)
   const stream = compileStream(scope, httpModules, options)
+  const mail = compileMail(scope, httpModules, options)
   stream.blocks.push(http)
   refuseSharedZones(http, stream)
-  const both = stream.listens.find(({ key }) => http.listens.some(other => other.key === key))
-  if (both !== undefined) throw new ConfigError(`bind() to ${both.key} failed (98: Address already in use)`)
-  return { main, http, stream }
+  const addresses = [http, stream, mail].flatMap(block => block.listens.map(({ key }) => key))
+  const twice = addresses.find((key, i) => addresses.indexOf(key) !== i)
+  if (twice !== undefined) throw new ConfigError(`bind() to ${twice} failed (98: Address already in use)`)
+  return { main, http, stream, mail }
 }
 
 export function parse(source: Source, { file, directives }: Invocation): Parsed {

@@ -1,7 +1,7 @@
 // The directives outside of http (ngx_core_module, ngx_event_core_module), and what they come to as plain settings.
 
 import { availableParallelism } from 'node:os'
-import { EVENTS, MAIN, STREAM } from '../config/directive.ts'
+import { EVENTS, MAIL, MAIN, STREAM } from '../config/directive.ts'
 import type { Directive, Scope, Site } from '../config/directive.ts'
 import { ConfigError } from '../config/errors.ts'
 import { errorLog } from '../config/error-log.ts'
@@ -110,7 +110,7 @@ export const mainDirectives = {
   load_module: accepted(list(MAIN, [1, 1], loadModule)),
   events: section(MAIN, EVENTS),
   stream: section(MAIN, STREAM),
-  mail: refused(MAIN, '"mail" is not supported by this version, which serves HTTP and TCP'),
+  mail: section(MAIN, MAIL),
 }
 
 export const eventsDirectives = {

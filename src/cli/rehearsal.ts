@@ -9,13 +9,14 @@ import { failed, reason } from '../process/system-error.ts'
 import type { Configuration } from './configuration.ts'
 
 /** In nginx's words; null: all is well. */
-export function rehearse({ main, http, stream }: Configuration, prefix: string): string | null {
+export function rehearse({ main, http, stream, mail }: Configuration, prefix: string): string | null {
+  const blocks = [http, stream, mail]
   const errorLogs = main.errorLog.flatMap(({ path }) => (path === null ? [] : [path]))
-  const logs = new Set([...errorLogs, ...http.logFiles, ...stream.logFiles])
+  const logs = new Set([...errorLogs, ...blocks.flatMap(({ logFiles }) => logFiles)])
   try {
     provideLogs(prefix, [...logs, main.pidFile])
     tryPidFile(main.pidFile)
-    for (const folder of [...http.folders, ...stream.folders]) provideFolder(folder, main.user)
+    for (const folder of blocks.flatMap(({ folders }) => folders)) provideFolder(folder, main.user)
     for (const path of logs) if (!STANDARD.has(path)) provideLogFile(path, main.user)
     for (const { host, port, ipv6only } of http.listens) if (host !== '') tryAddress(host, port, ipv6only)
     return null

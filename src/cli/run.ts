@@ -18,6 +18,7 @@ import { Master } from '../process/master.ts'
 import type { Companions, Program } from '../process/master.ts'
 import type { ListenAddress } from '../http/server/server-block.ts'
 import type { Plan, TopicMessage } from '../process/plan.ts'
+import type { ServerBlock } from '../http/server/server-block.ts'
 import { socketKeys } from '../stream/udp/listener.ts'
 import type { StopSignals } from '../process/signals.ts'
 import type { Command } from '../process/successor.ts'
@@ -156,20 +157,24 @@ class Server implements Program {
   }
 
   private planOf(configuration: Configuration, data: ThreadData): Plan {
-    const { main, http, stream } = configuration
+    const { main, http, stream, mail } = configuration
+    const blocks: readonly ServerBlock<any>[] = [http, stream, mail]
     const plan: Plan = {
       threads: main.threads,
       user: main.user,
       errorLog: main.errorLog,
-      memory: [...http.shared, ...stream.shared],
+      memory: blocks.flatMap(({ shared }) => shared),
       workingDirectory: main.workingDirectory,
       openFiles: main.openFiles,
       priority: main.priority,
       shutdownTimeout: main.shutdownTimeout,
-      listens: [...http.listens, ...stream.listens].flatMap(address => socketsOf(address, main.threads)),
-      folders: [...http.folders, ...stream.folders],
+      listens: blocks.flatMap(({ listens }) => listens).flatMap(address => socketsOf(address, main.threads)),
+      folders: blocks.flatMap(({ folders }) => folders),
       logFiles: [
-        ...new Set([...main.errorLog.flatMap(target => target.path ?? []), ...http.logFiles, ...stream.logFiles]),
+        ...new Set([
+          ...main.errorLog.flatMap(target => target.path ?? []),
+          ...blocks.flatMap(({ logFiles }) => logFiles),
+        ]),
       ],
       pidFile: main.pidFile,
       data,

@@ -3,6 +3,7 @@
 import { isMainThread, threadId } from 'node:worker_threads'
 import { BundleSource } from '../config/source.ts'
 import type { CompiledHttp } from '../http/server/compile.ts'
+import type { CompiledMail } from '../mail/compile.ts'
 import type { CompiledStream } from '../stream/compile.ts'
 import { limitConnections } from '../upstream/connection-limit.ts'
 import type { ThreadServices } from '../http/setup.ts'
@@ -19,40 +20,45 @@ class HttpThread implements ThreadProgram {
   private readonly receivers = new Map<string, ((message: unknown) => void)[]>()
   private http: CompiledHttp | null = null
   private stream: CompiledStream | null = null
+  private mail: CompiledMail | null = null
   private errorLog = new ErrorLog([], this.logFiles)
 
   async start(order: ThreadOrder, send: (content: TopicMessage) => void): Promise<void> {
     const { invocation, asRoot, bundle } = order.data as ThreadData
     // The master has told the warnings already.
     const source = new BundleSource(bundle)
-    const { main, http, stream } = compile(source, parse(source, invocation), invocation, asRoot, () => {})
+    const { main, http, stream, mail } = compile(source, parse(source, invocation), invocation, asRoot, () => {})
     this.errorLog = new ErrorLog(main.errorLog, this.logFiles, threadId)
     this.http = http
     this.stream = stream
+    this.mail = mail
     const services = this.services(order, send)
     const descriptors = new Map(order.descriptors)
     const limit = limitConnections(main.connections, message => this.errorLog.log(WARN, message))
     await http.start(services, descriptors, limit)
     await stream.start(services, descriptors, limit)
+    await mail.start(services, descriptors, limit)
   }
 
   retire(grace: boolean, onIdle: () => void): void {
-    const { http, stream } = this
-    if (http === null || stream === null) onIdle()
+    const { http, stream, mail } = this
+    if (http === null || stream === null || mail === null) onIdle()
     else {
-      // Both stop accepting at once, however long the other's connections last.
-      let busy = 2
+      // All stop accepting at once, however long the others' connections last.
+      let busy = 3
       const done = (): void => {
         if (--busy === 0) onIdle()
       }
       http.retire(grace, done)
       stream.retire(false, done)
+      mail.retire(false, done)
     }
   }
 
   stop(): void {
     this.http?.stop()
     this.stream?.stop()
+    this.mail?.stop()
     this.logFiles.flush()
   }
 

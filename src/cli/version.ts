@@ -1,6 +1,6 @@
 // `-v`, `-V`, `-h`. What was built in is read off the modules: a module is there when its directive is.
 
-import { HTTP, LOCATION, STREAM, STREAM_SERVER, STREAM_UPSTREAM, UPSTREAM } from '../config/directive.ts'
+import { HTTP, LOCATION, MAIL, STREAM, STREAM_SERVER, STREAM_UPSTREAM, UPSTREAM } from '../config/directive.ts'
 import { NGINX_VERSION, PRODUCT, VERSION } from '../lib/product.ts'
 import type { Registry } from '../config/registry.ts'
 
@@ -84,17 +84,26 @@ const streamUsual: typeof onRequest = [
   ['stream_upstream_zone', 'zone', STREAM_UPSTREAM],
 ]
 
+const mailOnRequest: typeof onRequest = [['mail_ssl', 'starttls', MAIL]]
+
+const mailUsual: typeof onRequest = [
+  ['mail_pop3', 'pop3_auth', MAIL],
+  ['mail_imap', 'imap_auth', MAIL],
+  ['mail_smtp', 'smtp_auth', MAIL],
+]
+
 export function configureLines(registry: Registry): string {
   const has = (directive: string, context: number): boolean => {
     const declared = registry.find(directive, context)
     return declared !== null && declared.later !== true
   }
   const words = [
+    '--with-mail',
     '--with-stream',
-    ...[...onRequest, ...streamOnRequest].flatMap(([module, directive, context]) =>
+    ...[...onRequest, ...streamOnRequest, ...mailOnRequest].flatMap(([module, directive, context]) =>
       has(directive, context) ? [`--with-${module}_module`] : [],
     ),
-    ...[...usual, ...streamUsual].flatMap(([module, directive, context]) =>
+    ...[...usual, ...streamUsual, ...mailUsual].flatMap(([module, directive, context]) =>
       has(directive, context) ? [] : [`--without-${module}_module`],
     ),
     ...(has('proxy_cache', LOCATION) ? [] : ['--without-http-cache']),

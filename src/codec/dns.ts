@@ -1,10 +1,11 @@
-// DNS messages (RFC 1035): queries for one name, and of responses the addresses, aliases and services they tell.
+// DNS messages (RFC 1035): queries for one name, and of responses the addresses, aliases, services and names of addresses they tell.
 
 import { formatIpv6 } from '../lib/networks.ts'
 
 // Types of records.
 export const A = 1
 export const CNAME = 5
+export const PTR = 12
 export const AAAA = 28
 export const SRV = 33
 
@@ -37,6 +38,8 @@ export interface DnsResponse {
   /** The last alias in the answer, '' for none. */
   readonly alias: string
   readonly services: readonly Service[]
+  /** What an address is called (PTR). */
+  readonly names: readonly string[]
   /** Seconds that all of the answer is true for. */
   readonly ttl: number
 }
@@ -75,7 +78,9 @@ export function parseResponse(bytes: Buffer): DnsResponse | null {
   if (!truncated && code === 0) {
     for (let n = bytes.readUInt16BE(6); n > 0; n--) if (!answer.read(reader, type)) return null
   }
-  const { addresses, alias, services, ttl } = answer
+  const { addresses, alias, services, names, ttl } = answer
+  // An answer, but to another question: somebody else may know better.
+  if (type === PTR && answer.records > 0 && names.length === 0 && alias === '') return null
   return {
     id: bytes.readUInt16BE(0),
     code,
@@ -85,6 +90,7 @@ export function parseResponse(bytes: Buffer): DnsResponse | null {
     addresses,
     alias,
     services,
+    names,
     ttl: Math.min(ttl, TTL_MAX),
   }
 }
@@ -95,10 +101,13 @@ const TTL_MAX = 0x7fffffff
 class Answer {
   readonly addresses: string[] = []
   readonly services: Service[] = []
+  readonly names: string[] = []
   alias = ''
   ttl = TTL_MAX
+  records = 0
 
   read(reader: Reader, wanted: number): boolean {
+    this.records++
     if (reader.name() === null) return false
     const type = reader.uint16()
     const isInternet = reader.uint16() === IN
@@ -126,6 +135,10 @@ class Answer {
       const alias = reader.name()
       if (alias === null) return false
       this.alias = alias
+    } else if (type === PTR) {
+      const name = length === 0 ? null : reader.name()
+      if (name === null) return false
+      this.names.push(name)
     } else if (type === SRV) {
       const [priority, weight, port] = [reader.uint16(), reader.uint16(), reader.uint16()]
       const name = reader.name()

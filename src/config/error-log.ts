@@ -1,7 +1,7 @@
 // `error_log`: a file, standard error or a syslog server, and the least severe level that goes there. One declaration for all contexts, since
 // an inner block without any inherits the outer one's.
 
-import { HTTP, LOCATION, MAIN, SERVER, STREAM, STREAM_SERVER } from './directive.ts'
+import { HTTP, LOCATION, MAIL, MAIL_SERVER, MAIN, SERVER, STREAM, STREAM_SERVER } from './directive.ts'
 import type { Directive } from './directive.ts'
 import { parseSyslog, type SyslogServer } from './syslog.ts'
 
@@ -17,7 +17,7 @@ const LEVELS = ['emerg', 'alert', 'crit', 'error', 'warn', 'notice', 'info', 'de
 const ERROR = 4
 
 export const errorLog: Directive<readonly ErrorLogTarget[]> = {
-  in: MAIN | HTTP | SERVER | LOCATION | STREAM | STREAM_SERVER,
+  in: MAIN | HTTP | SERVER | LOCATION | STREAM | STREAM_SERVER | MAIL | MAIL_SERVER,
   args: [1, Infinity],
   default: [],
   repeatable: true,

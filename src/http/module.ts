@@ -93,7 +93,9 @@ export interface HttpModule<D extends Directives = any> {
   setup?(conf: Conf<D>, http: HttpSetup): void
   /** Is it a module of the stream block, too? Then setup() is called for that block as well. */
   readonly inStream?: true
-  /** Once per server of the stream block. */
+  /** Does it look at mail's connections, too? */
+  readonly inMail?: true
+  /** Once per server of the stream block, and of mail. */
   connection?(conf: Conf<D>, at: ConnectionBuilder, stream: HttpSetup): void
   /** Once per location and once per server (kind 'server'): add steps only where this location needs them. No side effects. */
   compile?(conf: Conf<D>, at: LocationBuilder, http: HttpSetup): void

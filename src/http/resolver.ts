@@ -4,6 +4,8 @@
 import {
   HTTP,
   LOCATION,
+  MAIL,
+  MAIL_SERVER,
   SERVER,
   STREAM,
   STREAM_SERVER,
@@ -27,7 +29,9 @@ import type { HttpSetup } from './setup.ts'
 
 const DNS_PORT = 53
 
-function parseResolver(args: readonly string[], at: Site): ResolverOptions {
+function parseResolver(args: readonly string[], at: Site): ResolverOptions | null {
+  // In mail alone: an outer one is not asked.
+  if (args[0] === 'off' && (at.context & (MAIL | MAIL_SERVER)) !== 0) return null
   const servers: DnsServer[] = []
   let validMs: number | null = null
   let ipv4 = true
@@ -53,7 +57,7 @@ function serversOf(word: string, at: Site): DnsServer[] {
   return hosts.map(host => ({ host, port: url.port }))
 }
 
-const contexts = HTTP | SERVER | LOCATION | UPSTREAM | STREAM | STREAM_SERVER | STREAM_UPSTREAM
+const contexts = HTTP | SERVER | LOCATION | UPSTREAM | STREAM | STREAM_SERVER | STREAM_UPSTREAM | MAIL | MAIL_SERVER
 
 export const resolverDirectives = {
   resolver: {

@@ -168,3 +168,12 @@ export function parseNetwork(text: string): Network | null {
   const prefix = /^[0-9]{1,3}$/.test(text.slice(slash + 1)) ? Number(text.slice(slash + 1)) : -1
   return prefix < 0 || prefix > bits ? null : new Network(address, prefix)
 }
+
+/** The name under which DNS knows what an address is called (RFC 1035, 3.5; RFC 3596, 2.5); '' if the text is no address. */
+export function reverseName(text: string): string {
+  const address = parseAddress(text)
+  if (address === null) return ''
+  if (typeof address === 'number') return `${ipv4Text(address).split('.').toReversed().join('.')}.in-addr.arpa`
+  const digits = Buffer.from(address, 'latin1').toString('hex')
+  return `${[...digits].toReversed().join('.')}.ip6.arpa`
+}

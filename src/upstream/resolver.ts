@@ -9,7 +9,8 @@
 import { randomInt } from 'node:crypto'
 import dgram from 'node:dgram'
 import net from 'node:net'
-import { A, AAAA, makeQuery, parseResponse, SRV, type DnsResponse, type Service } from '../codec/dns.ts'
+import { A, AAAA, makeQuery, parseResponse, PTR, SRV, type DnsResponse, type Service } from '../codec/dns.ts'
+import { reverseName } from '../lib/networks.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
 import { ERR, type ErrorLog } from '../log/error-log.ts'
 
@@ -32,6 +33,8 @@ export interface Resolution {
   readonly code: number
   readonly addresses: readonly string[]
   readonly services: readonly Service[]
+  /** Of an address (resolveAddress). */
+  readonly names: readonly string[]
   /** Date.now() until which it is true. */
   readonly expiresMs: number
 }
@@ -83,7 +86,7 @@ export class Waiter {
 }
 
 function failure(code: number): Resolution {
-  return { code, addresses: [], services: [], expiresMs: 0 }
+  return { code, addresses: [], services: [], names: [], expiresMs: 0 }
 }
 
 export class Resolver {
@@ -109,6 +112,11 @@ export class Resolver {
   /** As resolve() for SRV records. */
   resolveService(name: string, timeoutMs: number, done: Done): Waiter | null {
     return this.find(normal(name), [SRV], timeoutMs, 0, done)
+  }
+
+  /** What an IP address is called. */
+  resolveAddress(address: string, timeoutMs: number, done: Done): Waiter | null {
+    return this.find(reverseName(address), [PTR], timeoutMs, 0, done)
   }
 
   find(name: string, types: readonly number[], timeoutMs: number, depth: number, done: Done): Waiter | null {
@@ -231,7 +239,7 @@ function normal(name: string): string {
 }
 
 function keyOf(name: string, types: readonly number[]): string {
-  return types[0] === SRV ? `${name} SRV` : name
+  return types[0] === SRV ? `${name} SRV` : types[0] === PTR ? `${name} PTR` : name
 }
 
 /** One name being asked for. */
@@ -307,9 +315,10 @@ class Lookup {
     const byType = answers.toSorted((a, b) => a.type - b.type)
     const addresses = byType.flatMap(answer => answer.addresses)
     const services = byType.flatMap(answer => answer.services)
+    const names = byType.flatMap(answer => answer.names)
     const expiresMs = resolver.expiry(Math.min(...answers.map(answer => answer.ttl)))
-    if (addresses.length > 0 || services.length > 0) {
-      resolver.settle(this, { code: 0, addresses, services, expiresMs })
+    if (addresses.length > 0 || services.length > 0 || names.length > 0) {
+      resolver.settle(this, { code: 0, addresses, services, names, expiresMs })
       return
     }
     const alias = byType.find(answer => answer.alias !== '')?.alias

@@ -60,7 +60,7 @@ function split(text: string): string[] {
 /** A fragment gets the blocks around it: `server` needs http, `location` needs server. */
 function whole(text: string): string {
   const has = (name: string): boolean => new RegExp(`^${name}\\b`, 'm').test(text)
-  if (has('http') || has('stream')) return has('events') ? text : `events {}\n${text}`
+  if (has('http') || has('stream') || has('mail')) return has('events') ? text : `events {}\n${text}`
   // The zones that a page's first example has declared.
   const zones = [...new Set([...text.matchAll(/^\s*proxy_cache\s+(\w+);/gm)].map(match => match[1]!))]
   const caches = zones.map(name => `proxy_cache_path cache-${name} keys_zone=${name}:1m;\n`).join('')

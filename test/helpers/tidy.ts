@@ -43,7 +43,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'lib',
   ],
   stream: ['http', 'upstream', 'zone', 'net', 'codec', 'config', 'log', 'lib'],
-  mail: ['net', 'codec', 'config', 'upstream', 'zone', 'lib', 'log'],
+  mail: ['http', 'upstream', 'zone', 'net', 'codec', 'config', 'log', 'lib'],
   admin: ['http', 'lib', 'log'],
 }
 

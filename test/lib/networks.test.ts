@@ -10,6 +10,7 @@ import {
   parseIpv4,
   parseIpv6,
   parseNetwork,
+  reverseName,
 } from '../../src/lib/networks.ts'
 import { Random, seed } from '../codec/h1/feeding.ts'
 
@@ -85,4 +86,11 @@ test('networks: bounds, membership and what is refused', () => {
   assert.equal(new Network(parseIpv6('::1')!, 128).last, parseIpv6('::1'))
   for (const text of ['', '/8', '1.2.3.4/33', '1.2.3.4/', '::/129', '1.2.3.4/-1', '1.2.3/8'])
     assert.equal(parseNetwork(text), null)
+})
+
+test('the name that DNS knows an address by', () => {
+  assert.equal(reverseName('10.2.3.4'), '4.3.2.10.in-addr.arpa')
+  assert.equal(reverseName('::ffff:10.2.3.4'), '4.3.2.10.in-addr.arpa')
+  assert.equal(reverseName('2001:db8::f'), `f.${'0.'.repeat(23)}8.b.d.0.1.0.0.2.ip6.arpa`)
+  assert.equal(reverseName('example'), '')
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { A, AAAA, CNAME, SRV } from '../../src/codec/dns.ts'
-import { Resolver, TIMED_OUT, type Resolution, type ResolverOptions } from '../../src/upstream/resolver.ts'
+import { A, AAAA, CNAME, PTR, SRV } from '../../src/codec/dns.ts'
+import { NOT_FOUND, Resolver, TIMED_OUT, type Resolution, type ResolverOptions } from '../../src/upstream/resolver.ts'
 import { answerTo, dnsServer, ipv4, record, type DnsScript } from '../helpers/dns.ts'
 import { atEnd, eventually, type Scope } from '../helpers/index.ts'
 
@@ -123,4 +123,22 @@ test('services have ports, weights and names', async t => {
     resolve => void resolver.resolveService('_http._tcp.example', 20_000, resolve),
   )
   assert.deepEqual(found.services, [{ priority: 1, weight: 2, port: 8080, name: 'h._http._tcp.example' }])
+})
+
+test('an address has a name, which is kept; an answer without one is not believed', async t => {
+  const server = await dnsServer(t, ({ bytes, name, type }) => {
+    if (type !== PTR) return null
+    if (name === '1.0.0.127.in-addr.arpa') return answerTo(bytes, [record(PTR, 60, '\x04host\x07example\0')])
+    return name.endsWith('.ip6.arpa') ? answerTo(bytes, []) : answerTo(bytes, [record(39, 60, '\x01x\0')])
+  })
+  const resolver = resolverOf(t, [server.port])
+  const called = (address: string, timeoutMs = 20_000): Promise<Resolution> =>
+    new Promise(resolve => void resolver.resolveAddress(address, timeoutMs, resolve))
+  assert.deepEqual((await called('127.0.0.1')).names, ['host.example'])
+  assert.deepEqual((await called('127.0.0.1')).names, ['host.example'])
+  assert.equal(server.questions.length, 1)
+  assert.equal((await called('::1')).code, NOT_FOUND)
+  assert.match(server.questions[1]!.name, /^1\.0\.0\..*\.ip6\.arpa$/)
+  assert.equal((await called('127.0.0.2', 200)).code, TIMED_OUT)
+  assert.equal((await called('unix:')).code, NOT_FOUND)
 })

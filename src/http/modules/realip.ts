@@ -1,6 +1,16 @@
 // The client's address, taken from a trusted proxy's word for it (ngx_http_realip_module).
 
-import { HTTP, LOCATION, SERVER, STREAM, STREAM_SERVER, type Directive, type Site } from '../../config/directive.ts'
+import {
+  HTTP,
+  LOCATION,
+  MAIL,
+  MAIL_SERVER,
+  SERVER,
+  STREAM,
+  STREAM_SERVER,
+  type Directive,
+  type Site,
+} from '../../config/directive.ts'
 import { flag, one } from '../../config/values.ts'
 import { parseNetwork, type Network } from '../../lib/networks.ts'
 import { resolveHost } from '../../upstream/resolve.ts'
@@ -12,7 +22,7 @@ const everywhere = HTTP | SERVER | LOCATION
 
 /** null stands for `unix:`. */
 const setRealIpFrom: Directive<readonly (Network | null)[]> = {
-  in: everywhere | STREAM | STREAM_SERVER,
+  in: everywhere | STREAM | STREAM_SERVER | MAIL | MAIL_SERVER,
   args: [1, 1],
   default: [],
   repeatable: true,
@@ -51,6 +61,7 @@ export const realip = httpModule({
     realip_remote_port: { get: r => portText(original.get(r)?.port ?? r.clientPort) },
   },
   inStream: true,
+  inMail: true,
   connection(conf, at) {
     const networks = conf.set_real_ip_from
     if (networks.length > 0) {

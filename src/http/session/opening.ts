@@ -62,10 +62,11 @@ export class Opening {
   /** What is to be read as if it had come: a request that another protocol has told. */
   told: Buffer | null = null
 
-  constructor(owner: OpeningOwner) {
+  /** @param midway the client has asked for TLS on a connection that is in use (STARTTLS) */
+  constructor(owner: OpeningOwner, midway = false) {
     this.owner = owner
-    this.awaitsProxyHeader = owner.listen.proxyProtocol
-    this.awaitsHello = owner.listen.tls && owner.tls === null
+    this.awaitsProxyHeader = owner.listen.proxyProtocol && !midway
+    this.awaitsHello = midway || (owner.listen.tls && owner.tls === null)
     this.awaitsPacket = owner.listen.uwsgi
     this.awaitsPreface = !this.awaitsHello && speaksHttp2(owner.listen, owner.listen.defaultServer)
   }

@@ -1,13 +1,24 @@
 // What is written about TLS in http and server blocks (ngx_http_ssl_module). Files are named here and read when the block is
 // compiled, by the master, as in nginx.
 
-import { HTTP, SERVER, STREAM, STREAM_SERVER, type Directive, type Site } from '../../config/directive.ts'
+import {
+  HTTP,
+  MAIL,
+  MAIL_SERVER,
+  SERVER,
+  STREAM,
+  STREAM_SERVER,
+  type Directive,
+  type Site,
+} from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { parseSeconds, parseSize } from '../../config/units.ts'
 import { TlsContext } from '../../net/openssl/context.ts'
 import { bitmask, flag, list, number, one, oneOf, path, refused, seconds, size, str } from '../../config/values.ts'
 
 const contexts = HTTP | SERVER | STREAM | STREAM_SERVER
+/** In mail servers, too. */
+const everywhere = contexts | MAIL | MAIL_SERVER
 
 export const TLS_1_0 = 1
 export const TLS_1_1 = 2
@@ -66,7 +77,7 @@ export interface SessionCache {
 const NO_CACHE: SessionCache = { mode: 'none', builtin: -1, shared: null }
 
 const sessionCache: Directive<SessionCache> = {
-  in: contexts,
+  in: everywhere,
   args: [1, 2],
   default: NO_CACHE,
   parse: (words, at) => words.reduce((soFar, word) => withCache(soFar, word, at), NO_CACHE),
@@ -147,29 +158,29 @@ export const sslDirectives = {
     default: [],
     parse: protocols => protocols,
   } satisfies Directive<readonly string[]>,
-  ssl_certificate: certificateFiles(contexts, CERTIFICATE_SCHEMES),
-  ssl_certificate_key: certificateFiles(contexts, KEY_SCHEMES),
+  ssl_certificate: certificateFiles(everywhere, CERTIFICATE_SCHEMES),
+  ssl_certificate_key: certificateFiles(everywhere, KEY_SCHEMES),
   ssl_certificate_cache: certificateCache(contexts),
-  ssl_certificate_compression: flag(contexts, false),
+  ssl_certificate_compression: flag(everywhere, false),
   ssl_ech_file: refused(contexts, 'Encrypted Client Hello needs OpenSSL 4, which Node does not have'),
-  ssl_password_file: path(contexts, null, 'configuration'),
-  ssl_dhparam: path(contexts, null, 'configuration'),
-  ssl_ecdh_curve: str(contexts, 'auto'),
-  ssl_protocols: bitmask(contexts, protocols, TLS_1_2 | TLS_1_3),
-  ssl_ciphers: str(contexts, 'HIGH:!aNULL:!MD5'),
-  ssl_prefer_server_ciphers: flag(contexts, false),
+  ssl_password_file: path(everywhere, null, 'configuration'),
+  ssl_dhparam: path(everywhere, null, 'configuration'),
+  ssl_ecdh_curve: str(everywhere, 'auto'),
+  ssl_protocols: bitmask(everywhere, protocols, TLS_1_2 | TLS_1_3),
+  ssl_ciphers: str(everywhere, 'HIGH:!aNULL:!MD5'),
+  ssl_prefer_server_ciphers: flag(everywhere, false),
   ssl_buffer_size: size(contexts, 16384),
-  ssl_verify_client: oneOf(contexts, ['off', 'on', 'optional', 'optional_no_ca'], 'off'),
-  ssl_verify_depth: number(contexts, 1),
-  ssl_client_certificate: path(contexts, null, 'configuration'),
-  ssl_trusted_certificate: path(contexts, null, 'configuration'),
-  ssl_crl: path(contexts, null, 'configuration'),
+  ssl_verify_client: oneOf(everywhere, ['off', 'on', 'optional', 'optional_no_ca'], 'off'),
+  ssl_verify_depth: number(everywhere, 1),
+  ssl_client_certificate: path(everywhere, null, 'configuration'),
+  ssl_trusted_certificate: path(everywhere, null, 'configuration'),
+  ssl_crl: path(everywhere, null, 'configuration'),
   ssl_session_cache: sessionCache,
-  ssl_session_tickets: flag(contexts, true),
-  ssl_session_ticket_key: list(contexts, [1, 1], ([word], at) => at.confPath(word!)),
-  ssl_session_timeout: seconds(contexts, 300),
+  ssl_session_tickets: flag(everywhere, true),
+  ssl_session_ticket_key: list(everywhere, [1, 1], ([word], at) => at.confPath(word!)),
+  ssl_session_timeout: seconds(everywhere, 300),
   ssl_reject_handshake: flag(contexts, false),
-  ssl_conf_command: confCommands(contexts),
+  ssl_conf_command: confCommands(everywhere),
   ssl_early_data: flag(contexts, false),
   ssl_stapling: flag(contexts, false),
   ssl_stapling_verify: flag(contexts, false),

@@ -44,18 +44,27 @@ export function compileServerTls(scope: Scope, http: HttpSetup): ServerTls {
   const conf = scope.conf(sslDirectives)
   let server = compiled.get(conf)
   if (server === undefined) {
-    server = {
-      verify: conf.ssl_verify_client,
-      rejects: conf.ssl_reject_handshake,
-      settings: conf.ssl_certificate.length === 0 ? null : sourceOf(conf, scope, http),
-      ocsp: conf.ssl_ocsp === 'off' || conf.ssl_certificate.length === 0 ? null : clientOcsp(conf, scope, http),
-    }
+    server = serverTlsFor(conf, scope, http, protocolsOf(conf, http))
     compiled.set(conf, server)
   }
   return server
 }
 
-function sourceOf(conf: SslConf, scope: Scope, http: HttpSetup): TlsSource {
+/** As compileServerTls(), for a server that speaks what its neighbours may not. */
+export function compileServerTlsFor(protocol: string, scope: Scope, http: HttpSetup): ServerTls {
+  return serverTlsFor(scope.conf(sslDirectives), scope, http, [protocol])
+}
+
+function serverTlsFor(conf: SslConf, scope: Scope, http: HttpSetup, protocols: readonly string[]): ServerTls {
+  return {
+    verify: conf.ssl_verify_client,
+    rejects: conf.ssl_reject_handshake,
+    settings: conf.ssl_certificate.length === 0 ? null : sourceOf(conf, scope, http, protocols),
+    ocsp: conf.ssl_ocsp === 'off' || conf.ssl_certificate.length === 0 ? null : clientOcsp(conf, scope, http),
+  }
+}
+
+function sourceOf(conf: SslConf, scope: Scope, http: HttpSetup, protocols: readonly string[]): TlsSource {
   const { ssl_verify_client: verify, ssl_certificate: certs, ssl_certificate_key: keys } = conf
   const unverifiable = conf.ssl_client_certificate === null && conf.ssl_trusted_certificate === null
   if ((verify === 'on' || verify === 'optional') && unverifiable) {
@@ -77,7 +86,7 @@ function sourceOf(conf: SslConf, scope: Scope, http: HttpSetup): TlsSource {
   }
   if ([...certs, ...keys].some(({ name }) => name.constant === null)) return new VariableSource(conf, http, prepare)
   const paths = (files: readonly NamedFile[]): string[] => files.map(({ name }) => name.text)
-  const made = serverContext(conf, paths(certs), paths(keys), read, protocolsOf(conf, http))
+  const made = serverContext(conf, paths(certs), paths(keys), read, protocols)
   if (conf.ssl_stapling) {
     const site = scope.site('ssl_stapling') ?? scope.parent?.site('ssl_stapling')
     const staplings = stapleAll(made, conf, read, resolver, problem => site?.warn(problem))

@@ -1,0 +1,39 @@
+// The core directives of the mail block (ngx_mail_core_module), and `starttls`, which decides what its servers do first.
+
+import { hostname } from 'node:os'
+import { MAIL, MAIL_SERVER } from '../config/directive.ts'
+import { block, number, oneOf, str, time } from '../config/values.ts'
+import { listen } from '../http/core/listen.ts'
+import { parseMailListen } from './listen.ts'
+
+const anywhere = MAIL | MAIL_SERVER
+
+export const mailDirectives = {
+  server: block(MAIL, [0, 0], MAIL_SERVER, (_args, at) => at.inner!),
+  listen: listen(MAIL_SERVER, parseMailListen),
+  protocol: { ...oneOf(MAIL_SERVER, ['imap', 'pop3', 'smtp'], null), inheritedBy: 0 },
+  server_name: str(anywhere, ''),
+  timeout: time(anywhere, 60_000),
+  max_errors: number(anywhere, 5),
+  starttls: oneOf(anywhere, ['off', 'on', 'only'], 'off'),
+}
+
+/** Which protocol it is where nobody says. */
+const PORTS: Readonly<Record<number, 'imap' | 'pop3' | 'smtp'>> = {
+  25: 'smtp',
+  110: 'pop3',
+  143: 'imap',
+  465: 'smtp',
+  587: 'smtp',
+  993: 'imap',
+  995: 'pop3',
+}
+
+export function protocolAt(port: number): 'imap' | 'pop3' | 'smtp' | null {
+  return PORTS[port] ?? null
+}
+
+/** What a server calls itself. */
+export function nameOf(configured: string): string {
+  return configured === '' ? hostname() : configured
+}

@@ -1,0 +1,216 @@
+// A logged-in client's server (ngx_mail_proxy_module): it is connected to, the client is logged in there with what it has told
+// us, and from then on bytes go both ways, each side read only as fast as the other takes them.
+
+import { MAIL, MAIL_SERVER, type Conf } from '../config/directive.ts'
+import { accepted, choice, flag, size, time } from '../config/values.ts'
+import { proxyHeader, proxyLine, ProxyProtocol } from '../codec/proxy-protocol.ts'
+import { errorText } from '../lib/errno.ts'
+import { ALERT, ERR, INFO } from '../log/error-log.ts'
+import { connectionRefusal } from '../upstream/connection-limit.ts'
+import type { Peer } from '../upstream/peer.ts'
+import { PeerConnection, type PeerUser } from '../upstream/peer-connection.ts'
+import { GOOD, MORE, type Login } from './module.ts'
+import type { MailSession } from './session.ts'
+
+const anywhere = MAIL | MAIL_SERVER
+
+export const proxyDirectives = {
+  proxy: accepted(flag(anywhere, false)),
+  proxy_buffer: size(anywhere, 4096),
+  proxy_pass_error_message: flag(anywhere, false),
+  proxy_protocol: choice<0 | 1 | 2, 0>(anywhere, { off: 0, on: 1, v1: 1, v2: 2 }, 0),
+  proxy_smtp_auth: flag(anywhere, false),
+  proxy_timeout: time(anywhere, 86_400_000),
+  xclient: flag(anywhere, true),
+}
+
+export interface ProxySettings {
+  /** Bytes that an answer to a step of the login may have. */
+  readonly bufferSize: number
+  readonly passesErrors: boolean
+  /** The PROXY protocol's version; 0: it is not spoken. */
+  readonly proxyProtocol: 0 | 1 | 2
+  readonly smtpAuth: boolean
+  readonly timeout: number
+  readonly xclient: boolean
+}
+
+export function compileProxy(conf: Conf<typeof proxyDirectives>): ProxySettings {
+  return {
+    bufferSize: conf.proxy_buffer,
+    passesErrors: conf.proxy_pass_error_message,
+    proxyProtocol: conf.proxy_protocol,
+    smtpAuth: conf.proxy_smtp_auth,
+    timeout: conf.proxy_timeout,
+    xclient: conf.xclient,
+  }
+}
+
+export class MailExchange implements PeerUser {
+  readonly name: string
+  private readonly session: MailSession
+  private readonly settings: ProxySettings
+  private readonly peer: Peer
+  private readonly login: Login
+  private link: PeerConnection | null = null
+  /** The step that is being answered. */
+  private step = 0
+  private answer = ''
+  private relaying = false
+  private clientDone = false
+  private upstreamDone = false
+
+  constructor(session: MailSession, peer: Peer, login: Login) {
+    this.session = session
+    this.settings = session.server.proxy
+    this.peer = peer
+    this.name = peer.name
+    this.login = login
+  }
+
+  start(): void {
+    const refusal = connectionRefusal()
+    if (refusal !== '') {
+      this.fail(ALERT, refusal)
+      return
+    }
+    this.link = new PeerConnection(this.peer, this)
+    this.link.watch(this.session.server.timeout)
+  }
+
+  stop(): void {
+    this.link?.close()
+    this.link = null
+  }
+
+  // ── logging in ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  onConnect(): void {
+    const { session, settings } = this
+    session.action = 'reading response from upstream'
+    if (settings.proxyProtocol === 0) return
+    const { clientAddress, clientPort, localAddress, localPort } = session
+    const told = new ProxyProtocol(clientAddress, clientPort, localAddress, localPort, '')
+    this.link!.connection.writeText(settings.proxyProtocol === 1 ? proxyLine(told) : proxyHeader(told, false))
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.relaying) {
+      this.touch()
+      if (!this.session.connection.writeVolatile(chunk)) this.link!.connection.pause()
+      return
+    }
+    this.answer += chunk.toString('latin1')
+    if (this.answer.length < 4 || !this.answer.endsWith('\r\n')) {
+      if (this.answer.length >= this.settings.bufferSize) this.refuseLong()
+      return
+    }
+    const verdict = this.login.steps[this.step]!.judge(this.answer)
+    if (verdict === GOOD) this.proceed()
+    else if (verdict !== MORE) this.refuse()
+    else if (this.answer.length >= this.settings.bufferSize) this.refuseLong()
+  }
+
+  private proceed(): void {
+    this.step++
+    const { steps, answer } = this.login
+    const next = steps[this.step]
+    if (next === undefined) {
+      this.relay(answer ?? this.answer)
+      return
+    }
+    this.answer = ''
+    this.session.action = next.action
+    this.link!.connection.writeText(next.text)
+    this.session.action = 'reading response from upstream'
+  }
+
+  private refuseLong(): void {
+    this.fail(ERR, `upstream sent too long response line: "${this.answer}"`)
+  }
+
+  private refuse(): void {
+    const { session, answer } = this
+    const problem = `upstream sent invalid response: "${answer.trimEnd()}"`
+    if (!this.settings.passesErrors) {
+      this.fail(ERR, problem)
+      return
+    }
+    session.log(INFO, problem)
+    session.end(answer)
+  }
+
+  private fail(level: number, problem: string): void {
+    this.session.log(level, problem)
+    this.session.fail()
+  }
+
+  // ── passing on ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private relay(answer: string): void {
+    const { session } = this
+    this.relaying = true
+    this.link!.unwatch()
+    session.action = ''
+    session.log(INFO, 'client logged in')
+    session.action = 'proxying'
+    this.touch()
+    const said = session.proxied(answer)
+    if (said !== '' && !this.link!.connection.writeText(said)) session.connection.pause()
+  }
+
+  /** Who says nothing for long is given up, whichever side it is. */
+  private touch(): void {
+    this.session.watch(this.settings.timeout)
+  }
+
+  fromClient(chunk: Buffer): void {
+    this.touch()
+    if (!this.link!.connection.writeVolatile(chunk)) this.session.connection.pause()
+  }
+
+  clientDrained(): void {
+    if (this.upstreamDone) this.finish()
+    else this.link?.connection.resume()
+  }
+
+  clientEnded(): void {
+    this.clientDone = true
+    if (this.upstreamDone || this.link === null || this.link.connection.pending === 0) this.finish()
+  }
+
+  onDrain(): void {
+    if (!this.relaying) return
+    if (this.clientDone) this.finish()
+    else this.session.connection.resume()
+  }
+
+  onEnd(): void {
+    if (!this.relaying) {
+      this.fail(ERR, 'upstream prematurely closed connection')
+      return
+    }
+    this.upstreamDone = true
+    if (this.clientDone || this.session.connection.pending === 0) this.finish()
+  }
+
+  onClose(error: NodeJS.ErrnoException | null): void {
+    const { session } = this
+    if (this.relaying) {
+      if (error !== null) session.log(ERR, `recv() failed (${errorText(error)})`)
+      this.finish()
+    } else if (error === null) this.onEnd()
+    else this.fail(ERR, `${error.syscall === 'connect' ? 'connect' : 'recv'}() failed (${errorText(error)})`)
+  }
+
+  onTimeout(): void {
+    this.fail(ERR, 'upstream timed out (110: Connection timed out)')
+  }
+
+  private finish(): void {
+    const { session } = this
+    session.action = ''
+    session.log(INFO, 'proxied session done')
+    session.finalize()
+  }
+}
