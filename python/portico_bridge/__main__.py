@@ -27,5 +27,6 @@ def leave_no_trace():
 
 
 if __name__ == '__main__':
+    del sys.argv[1:]  # the application's name, for `ps`
     leave_no_trace()
     main()

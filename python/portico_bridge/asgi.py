@@ -25,6 +25,8 @@ from .seat import listen
 BYE_SECONDS = 0.05
 # For tasks the application has left behind, to clean up after themselves.
 CANCEL_SECONDS = 1
+# What is kept of graceful_timeout for the application's shutdown, and for requests that are cut off to clean up.
+SPARE_SECONDS = 2
 
 
 class AsgiSeat:
@@ -36,6 +38,8 @@ class AsgiSeat:
         self.life = life
         self.graceful_timeout = graceful_timeout
         self.leave_worker = leave
+        self.own_log = None  # the user's own logger, which errors go to in place of the front's log
+        self.count_failure = None  # tells StatsD of an error
         self.connections = set()
         self.tasks = set()
         self.leaving = False
@@ -46,13 +50,15 @@ class AsgiSeat:
         self.loop = new_loop(options.get('asgi_loop', 'auto'))
         asyncio.set_event_loop(self.loop)
         self.left = self.loop.create_future()
-        self.lifespan = Lifespan(application, name, self.loop, options.get('asgi_lifespan', 'auto'))
+        self.late = self.loop.create_future()
+        self.lifespan = Lifespan(application, name, self.loop, options.get('asgi_lifespan', 'auto'), self.say)
+        self.lifespan.shared = options.get('lifespan_state') == 'shared'
 
     def start(self):
         """The application's startup. An error is told in one line; '' when requests may come."""
         for number in (signal.SIGINT, signal.SIGQUIT):
             self.loop.add_signal_handler(number, os._exit, 0)
-        self.loop.add_signal_handler(signal.SIGTERM, self.leave_worker)
+        self.loop.add_signal_handler(signal.SIGTERM, self._terminate)
         self.loop.add_reader(self.life, os._exit, 0)
         return self.loop.run_until_complete(self.lifespan.start())
 
@@ -67,9 +73,30 @@ class AsgiSeat:
             self._leave()
         await self.left
         self.server.close()
-        while waited := self._unfinished():
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        while not self.late.done() and (waited := self._unfinished()):
+            await asyncio.wait([*waited, self.late], return_when=asyncio.FIRST_COMPLETED)
+        if self.late.done():
+            await self._cut_off()
         await self.lifespan.stop(self.graceful_timeout)
+
+    def _terminate(self):
+        """The zygote kills what lasts longer than graceful_timeout: before that the application has its shutdown."""
+        self.leave_worker()
+        spare = min(SPARE_SECONDS, self.graceful_timeout / 2)
+        self.loop.call_later(self.graceful_timeout - spare, self._be_late)
+
+    def _be_late(self):
+        if not self.late.done():
+            self.late.set_result(None)
+
+    async def _cut_off(self):
+        streams = [stream for connection in self.connections for stream in connection.streams.values()]
+        for stream in streams:
+            stream.cancel()
+        for task in self.tasks.difference(stream.task for stream in streams):
+            task.cancel()  # its response is complete, or for nobody
+        if self.tasks:
+            await asyncio.wait(list(self.tasks), timeout=SPARE_SECONDS / 2)
 
     async def _cancel_rest(self):
         """As asyncio.run() does behind its main task: what runs in the background comes to its `finally`."""
@@ -106,6 +133,13 @@ class AsgiSeat:
         for connection in self.connections:
             os.close(connection.transport.get_extra_info('socket').fileno())
         self.listener.close()
+
+    def say(self, text):
+        """What concerns no request."""
+        if self.own_log is None:
+            sys.stderr.write(text + '\n')
+        else:
+            self.own_log.error(text)
 
     def run_stream(self, stream):
         """The loop itself keeps tasks by weak references only. A stream takes its task out when it ends."""

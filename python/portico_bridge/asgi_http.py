@@ -35,6 +35,8 @@ class ClientGone(OSError):
 class Stream:
     """What all kinds of requests have in common: a task, credit for sending, and an end."""
 
+    COMPLAINT = 'Error in ASGI application'
+
     def __init__(self, connection, number, pairs):
         self.connection = connection
         self.number = number
@@ -59,9 +61,14 @@ class Stream:
                 seat.leave_worker()
         else:
             self.returned()
-        if not self.ended:
-            self.end(FAIL)
-        seat.tasks.discard(self.task)
+        finally:  # also when a logger of the user's own fails
+            if not self.ended:
+                self.end(FAIL)
+            self.let_go()
+            seat.tasks.discard(self.task)
+
+    def let_go(self):
+        """The task is over."""
 
     def base_scope(self, kind, scheme):
         values = self.pairs[1 : 2 * FIXED : 2]
@@ -166,7 +173,13 @@ class Stream:
     # Telling
 
     def log(self, level, text):
-        self.connection.log(self.number, level, text)
+        log = self.connection.seat.own_log
+        if log is None:
+            self.connection.log(self.number, level, text)
+        elif level == ERROR:
+            log.error(text)
+        else:
+            log.warning(text)
 
     def line(self):
         method, raw_path, query = self.pairs[1:6:2]
@@ -174,6 +187,13 @@ class Stream:
         return 'request "%s %s"' % (method.decode('latin-1'), target.decode('latin-1'))
 
     def log_exception(self, error):
+        """While it is being handled. A logger of the user's own hears of it as from Gunicorn."""
+        seat = self.connection.seat
+        if seat.own_log is not None:
+            seat.own_log.exception(self.COMPLAINT)
+            return
+        if seat.count_failure is not None:
+            seat.count_failure()
         own = os.path.dirname(__file__)
         trace = error.__traceback__
         while trace is not None and os.path.dirname(trace.tb_frame.f_code.co_filename) == own and trace.tb_next is not None:
@@ -183,8 +203,7 @@ class Stream:
         place = ' (%s:%s)' % (places[-1].filename, places[-1].lineno) if places else ''
         message = ' '.join(str(error).split())
         cause = '%s: %s' % (type(error).__name__, message) if message else type(error).__name__
-        name = self.connection.seat.name
-        self.log(ERROR, 'error in %s: %s%s, %s\n%s' % (name, cause, place, self.line(), lines))
+        self.log(ERROR, 'error in %s: %s%s, %s\n%s' % (seat.name, cause, place, self.line(), lines))
 
 
 class HttpStream(Stream):
@@ -321,7 +340,7 @@ class HttpStream(Stream):
         if not isinstance(body, bytes):
             body = as_bytes(body, b'body')
         if self.bodiless:
-            self._body_of_none(len(body), more)
+            await self._body_of_none(len(body), more)
             return
         if 0 <= self.left < len(body):
             name = self.connection.seat.name
@@ -351,17 +370,23 @@ class HttpStream(Stream):
         else:
             await self.room()
 
-    def _body_of_none(self, size, more):
+    async def _body_of_none(self, size, more):
+        """What there is no place for is dropped as it comes: an endless stream ends when the client leaves, as any other."""
         if self.phase == AWAITS_BODY:
-            self.phase = STREAMING
             if not more and size and self.no_length and self.is_head and self.head[:3] not in (b'204', b'304'):
                 self.head += b'\0content-length\0%d' % size  # what GET would have got
                 self.count += 1
-            self.send_head(self.head, self.count, b'', END)
-            self.ended = True
-            self.connection.finished(self)
-        if not more:
-            self._complete()
+            self.send_head(self.head, self.count, b'', 0 if more else END)
+            if not more:
+                self._complete()
+                return
+            self.phase = STREAMING
+            await self.send_bytes(b'')
+        if more:
+            await asyncio.sleep(0)  # nothing else here gives way
+        else:
+            self.end()
+            self.phase = COMPLETE
 
     def _complete(self):
         self.phase = COMPLETE
@@ -383,9 +408,12 @@ class HttpStream(Stream):
             self.log_exception(error)
         self._give_up()
 
-    def _give_up(self):
+    def let_go(self):
         if self.file is not None:
             self.file.close()
+            self.file = None
+
+    def _give_up(self):
         if not self.ended and not self.gone and self.phase in (AWAITS_START, AWAITS_BODY):
             self.send_error()
         elif not self.ended:

@@ -6,19 +6,20 @@ not served at all.
 
 import asyncio
 import copy
-import sys
 import traceback
 
 UNSUPPORTED, STARTING, STARTED, FAILED, STOPPED = range(5)
 
 
 class Lifespan:
-    def __init__(self, application, name, loop, mode='auto'):
+    def __init__(self, application, name, loop, mode, say):
+        self.say = say
         self.mode = mode  # `off`: the application hears nothing; `on`: it has to answer
         self.application = application
         self.name = name
         self.loop = loop
         self.state = {}
+        self.shared = False  # requests are given the state itself, and not copies of it
         self.phase = STARTING
         self.error = ''
         self.details = ''
@@ -55,7 +56,7 @@ class Lifespan:
             await asyncio.wait([self.task], timeout=1)
 
     def state_for_request(self):
-        return copy.copy(self.state)
+        return self.state if self.shared else copy.copy(self.state)
 
     async def _run(self):
         scope = {'type': 'lifespan', 'asgi': {'version': '3.0', 'spec_version': '2.0'}, 'state': self.state}
@@ -71,12 +72,9 @@ class Lifespan:
         if self.phase == STARTING and self.mode == 'on':
             self.details = ''.join(traceback.format_exception(type(error), error, error.__traceback__))
         elif self.phase == STARTING and self.asked:
-            self._say('%s failed in its lifespan startup and is served without lifespan: %s' % (self.name, cause))
+            self.say('%s failed in its lifespan startup and is served without lifespan: %s' % (self.name, cause))
         elif self.phase == STARTED:
-            self._say('error in the lifespan of %s: %s' % (self.name, cause))
-
-    def _say(self, text):
-        sys.stderr.write(text + '\n')
+            self.say('error in the lifespan of %s: %s' % (self.name, cause))
 
     async def _receive(self):
         if not self.asked:
@@ -100,7 +98,7 @@ class Lifespan:
                 raise RuntimeError('"%s" sent although nobody asked for the end' % kind)
             self.phase = STOPPED
             if kind == 'lifespan.shutdown.failed':
-                self._say('%s failed to shut down: %s' % (self.name, message.get('message', '')))
+                self.say('%s failed to shut down: %s' % (self.name, message.get('message', '')))
         else:
             raise ValueError('unknown lifespan message "%s"' % kind)
         if not self.answer.done():

@@ -21,6 +21,8 @@ LOST, INTERNAL_ERROR, RESTART = 1006, 1011, 1012
 
 
 class WebSocketStream(HttpStream):
+    COMPLAINT = 'Error in WebSocket ASGI application'
+
     def __init__(self, connection, number, pairs, _body):
         super().__init__(connection, number, pairs, b'')
         self.state = CONNECTING
@@ -47,10 +49,8 @@ class WebSocketStream(HttpStream):
 
     def closed_by_client(self, content):
         """The application comes to it behind the messages before, and may still answer those."""
-        code = int.from_bytes(content[:2], 'little')
-        if code == LOST:
-            self._disconnected(code, '')
-        elif self.disconnect is None:
+        if self.disconnect is None:
+            code = int.from_bytes(content[:2], 'little')
             reason = content[2:].decode('utf-8', 'replace')
             self.disconnect = {'type': 'websocket.disconnect', 'code': code, 'reason': reason}
             self.notify()
@@ -136,6 +136,8 @@ class WebSocketStream(HttpStream):
         self._encode(200, fields)
         self.state = OPEN
         self.send_head(b'101' + self.head[3:], self.count)
+        if self.connection.leaving:
+            self.leave()  # it was begun before
 
     async def _send(self, message):
         if self.state == CONNECTING or self.state == DENYING:

@@ -47,6 +47,7 @@ class Hooks:
         log = make_logger(values['logger_class'], cfg)
         self.server = Server(cfg, log, application, given['workers'], given['master'])
         self.again = given['again']
+        self.before = given.get('workers_before')  # None at the start
 
     def _function(self, name, value):
         from . import config
@@ -76,7 +77,7 @@ class Hooks:
         """The application, if it is preloaded; the sockets listen already."""
         server = self.server
         server.app.callable = application
-        self.call('nworkers_changed', server, server.num_workers, None)
+        self.call('nworkers_changed', server, server.num_workers, self.before)
         if self.again:
             self.call('on_reload', server)
             return
@@ -134,6 +135,10 @@ class WorkerHooks:
         increment = getattr(self.hooks.server.log, 'increment', None)
         return None if increment is None else lambda: increment('gunicorn.log.exception', 1)
 
+    def own_log(self):
+        """Errors of requests go to a log that was configured in Python, and nowhere else. None: the front has them."""
+        return self.hooks.server.log if is_own_log(self.worker.cfg.values) else None
+
     def interrupted(self):
         self.worker._alive = False
         self.hooks.call('worker_int', self.worker)
@@ -171,9 +176,7 @@ class Watched:
         self.after = after
         values = worker.cfg.values
         self.logs = values['access_in_python']
-        # Errors of requests go to a log that was configured in Python too, and nowhere else.
-        own = values['logger_class'] != GUNICORN_LOGGER or values['logconfig_dict']
-        self.tells = bool(own or values['logconfig'] or values['logconfig_json'])
+        self.tells = is_own_log(values)
 
     def begin(self, environ):
         request = Request(environ)
@@ -366,6 +369,11 @@ def failure(what, error):
         trace = trace.tb_next
     details = ''.join(traceback.format_exception(type(error), error, trace))
     return LoadError('%s failed: %s: %s' % (what, type(error).__name__, ' '.join(str(error).split())), details)
+
+
+def is_own_log(values):
+    own = values['logger_class'] != GUNICORN_LOGGER or values['logconfig_dict']
+    return bool(own or values['logconfig'] or values['logconfig_json'])
 
 
 def make_logger(value, cfg):

@@ -8,6 +8,8 @@
 import importlib
 import sys
 
+CO_COROUTINE = 0x80  # inspect's, which costs a start some milliseconds
+
 
 class LoadError(Exception):
     """`str()` is one line; `details` the traceback, or empty; `files` those that the traceback names."""
@@ -18,7 +20,8 @@ class LoadError(Exception):
         self.files = files
 
 
-def load(spec):
+def load(spec, kind):
+    """`kind` of the workers it is for: an application of the other interface is told of here, not at each request."""
     module_name, _, expression = spec.partition(':')
     expression = expression.strip() or 'application'
     module = _import(spec, module_name.strip())
@@ -29,7 +32,35 @@ def load(spec):
     if not callable(found):
         what = 'what %s returns' % expression if arguments is not None else '"%s" in %s' % (name, _place(module))
         raise LoadError('cannot load "%s": %s is not callable: %s' % (spec, what, _short(found)))
+    if kind != 'asgi' and _is_coroutine_function(found):
+        raise LoadError('cannot load "%s": it is an ASGI application, say "kind asgi" (-k asgi)' % spec)
+    if kind == 'asgi' and _takes_only_two(found):
+        raise LoadError('cannot load "%s": it is a WSGI application, say another kind than "asgi", as "sync" (-k sync)' % spec)
     return found
+
+
+def _is_coroutine_function(application):
+    function = application if hasattr(application, '__code__') else getattr(type(application), '__call__', None)
+    code = getattr(function, '__code__', None)
+    return code is not None and code.co_flags & CO_COROUTINE != 0
+
+
+def _takes_only_two(application):
+    """ASGI has three arguments, or one."""
+    import inspect
+
+    try:
+        signature = inspect.signature(application)
+    except (TypeError, ValueError):
+        return False
+    fits = []
+    for number in (1, 2, 3):
+        try:
+            signature.bind(*[None] * number)
+            fits.append(number)
+        except TypeError:
+            pass
+    return fits == [2]
 
 
 def _import(spec, name):
@@ -113,6 +144,8 @@ def _failure(spec, what, error):
     if isinstance(error, SyntaxError) and error.filename:
         files.append(error.filename)
     line = 'cannot load "%s": %s: %s%s' % (spec, what, cause, ' (%s)' % place if place else '')
+    if isinstance(error, ModuleNotFoundError):  # it may be there for another one
+        line += '; the interpreter is %s' % sys.executable
     return LoadError(line, details, files)
 
 

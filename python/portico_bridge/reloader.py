@@ -97,7 +97,7 @@ def python_files(folder):
 def watch(settings, patterns, changed, complain):
     """Loads the application, or one that explains why it cannot be loaded, and begins to look at its files."""
     try:
-        application = load(settings['module'])
+        application = load(settings['module'], settings['kind'])
     except LoadError as error:
         complain(str(error), error.details)
         folders = [settings['directory'], *settings['python_path']]

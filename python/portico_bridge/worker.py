@@ -55,6 +55,7 @@ class Worker:
             if hooked is not None:
                 for seat in self.seats:
                     seat.count_failure = hooked.failure_counter()
+                    seat.own_log = hooked.own_log()
         except (OSError, ValueError) as error:
             self._fail(str(error.args[-1] if error.args else error), '')
         self._take_signals()
@@ -81,7 +82,7 @@ class Worker:
 
     def _load(self):
         if self.changes < 0:
-            self.application = load(self.settings['module'])
+            self.application = load(self.settings['module'], self.settings['kind'])
             return
         from .reloader import watch
 
@@ -219,7 +220,8 @@ def asgi_seat(worker, name, path, hello):
     from .asgi import AsgiSeat  # other kinds need no event loop
 
     settings = worker.settings
-    options = settings['gunicorn']['values'] if settings.get('gunicorn') else {}
+    given = settings['gunicorn']['values'] if settings.get('gunicorn') else {}
+    options = dict(given, lifespan_state=settings['lifespan_state'])
     grace = settings['graceful_timeout']
     return AsgiSeat(worker.application, name, path, hello, worker.life, grace, worker.leave, options)
 

@@ -103,7 +103,7 @@ def prepare(control, settings):
             hooks = Hooks(settings, settings['gunicorn'], names)
             if hooks.reload:
                 settings['preload'] = False  # each worker looks at the files of what it has loaded
-        application = load(settings['module']) if settings['preload'] else None
+        application = load(settings['module'], settings['kind']) if settings['preload'] else None
         if hooks is not None:
             hooks.loaded(application)
     except (LoadError, privileges.PrivilegeError) as error:
@@ -121,6 +121,7 @@ def fill_defaults(settings):
     directory = os.path.abspath(settings.get('directory') or '.')
     settings['directory'] = directory
     settings['python_path'] = [os.path.join(directory, entry) for entry in settings.get('python_path') or []]
+    settings.setdefault('lifespan_state', 'copy')
     for name, value in (('user', None), ('group', None), ('umask', None), ('preload', False), ('gunicorn', None)):
         settings.setdefault(name, value)
     for name, value in (('env', {}), ('threads', 1), ('front_threads', 1), ('graceful_timeout', 30), ('generation', 1)):

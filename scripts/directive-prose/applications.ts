@@ -32,10 +32,13 @@ export const applications: Texts = {
     args: 'NUMBER',
     text: 'Requests and WebSockets that a worker of `kind asgi` or `kind gevent` has at a time, at most 1023. The worker that has the fewest is given the next one; when all have so many, requests wait in the `queue`.',
   },
+  'app/lifespan_state': {
+    text: 'What each request of `kind asgi` is given as `scope["state"]`: a shallow copy of what the lifespan startup has put there, as the specification has it, or `shared`, the same dict for all requests of a worker, as Gunicorn has it. With `shared` one request sees what another has left there, Starlette’s `request.state` included.',
+  },
   'app/python': {
     args: 'PATH',
     standard: '=`$PORTICO_PYTHON`, else the interpreter of `$VIRTUAL_ENV`, else `python3`',
-    text: 'The interpreter. Name the one of a virtual environment and its packages are there.',
+    text: 'The interpreter. Name the one of a virtual environment and its packages are there. A name without `/` is looked for in `PATH`, and a relative path is below the prefix.',
   },
   'app/python_path': {
     args: 'PATH',
@@ -117,6 +120,9 @@ export const applications: Texts = {
     args: 'NAME',
     text: 'Sends the requests of this location to an application declared with `app`. A request is given to a worker when all of it has arrived.',
   },
+  app_accel: {
+    text: 'On, what an application says to nginx is done: `X-Accel-Redirect`, `X-Accel-Limit-Rate`, `X-Accel-Charset` and `X-Accel-Buffering`, and the client does not see it. Off, the fields go on, for an nginx that is before this server; `X-Accel-Buffering` is heard all the same. `portico serve` has it off.',
+  },
   app_buffering: {
     text: 'On, a response is taken from the worker as fast as it makes it and fed to the client at the client’s pace, so that the worker is free at once. Off, each part goes to the client when it is made, at the pace of the client. A response with `X-Accel-Buffering: no` turns it off for itself.',
   },
@@ -125,6 +131,10 @@ export const applications: Texts = {
   },
   app_server_timing: {
     text: 'Adds a `Server-Timing` field with the milliseconds a request has waited for a worker (`queue`) and the worker has taken (`app`), which browsers show in their developer tools.',
+  },
+  app_set_header: {
+    args: 'FIELD VALUE',
+    text: 'A field of the request as the application gets it, in place of what the client has sent under that name. The value may have variables; an empty one takes the field away. As with `proxy_set_header`, a level with such directives does not inherit those above it. Not needed for the client’s address and the scheme, which the application has in `REMOTE_ADDR` and `wsgi.url_scheme`.',
   },
   app_websocket_compression: {
     text: 'Accepts permessage-deflate where a client offers it. Messages of 256 bytes to 64 KB are then sent compressed; no window is kept between messages.',

@@ -82,7 +82,8 @@ export const upstreamVariables: VariableTexts = {
   upstream_queue_time: 'Seconds the request has waited in the group’s `queue`.',
   upstream_connect_time: 'Seconds until servers were connected to; 0 for a connection that was there.',
   upstream_header_time: 'Seconds until the heads of servers’ responses were there.',
-  upstream_response_time: 'Seconds until servers’ responses were complete.',
+  upstream_response_time:
+    'Seconds until servers’ responses were complete. Of an application behind `app_pass`, how long a worker has had the request.',
   upstream_response_length: 'Bytes of the bodies of servers’ responses.',
   upstream_bytes_received: 'Bytes received from servers.',
   upstream_bytes_sent: 'Bytes sent to servers.',

@@ -20,6 +20,8 @@ export interface AppSettings {
   readonly threads: number
   /** Requests a worker of kind asgi or gevent serves at a time. */
   readonly workerConnections: number
+  /** Of kind asgi: is each request given a copy of the lifespan's state, or all the one dict? */
+  readonly lifespanState: 'copy' | 'shared'
   readonly preload: boolean
   readonly timeout: number
   readonly gracefulTimeout: number

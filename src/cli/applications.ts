@@ -19,6 +19,8 @@ export interface Surroundings {
   broadcast(content: TopicMessage): void
   /** Of `portico serve`. */
   readonly serve: ServeSide | null
+  /** How many workers the applications in use until now were to have; null: there are none. */
+  readonly workersBefore: number | null
 }
 
 /** What `portico serve` has beside its configuration. */
@@ -73,6 +75,11 @@ export class Applications implements Companions {
     if (topic !== APP_TOPIC) return
     const request = message as AppRequest
     this.pools.find(pool => pool.settings.name === request.app)?.request(request)
+  }
+
+  /** How many workers there are to be, of a single application. */
+  get workers(): number | null {
+    return this.pools[0]?.wanted ?? null
   }
 
   resize(by: 1 | -1): void {
@@ -132,7 +139,10 @@ export class Applications implements Companions {
 
   private gunicorn(generation: number): object | null {
     const given = this.around.serve?.gunicorn ?? null
-    return given === null ? null : { ...given, master: process.pid, again: generation > 1 }
+    if (given === null) return null
+    // At a reload Gunicorn's hook nworkers_changed is told how many there were.
+    const workers_before = this.workers ?? this.around.workersBefore
+    return { ...given, master: process.pid, again: generation > 1, workers_before }
   }
 
   private changed(pool: AppPool, file: string): void {

@@ -7,7 +7,6 @@ import { parseConfig } from '../config/parse.ts'
 import type { Parsed } from '../config/parse.ts'
 import { readConfig } from '../config/read.ts'
 import { Registry } from '../config/registry.ts'
-import { refuseSharedZones } from '../http/access/limit-zones.ts'
 import { compileHttp } from '../http/server/compile.ts'
 import type { CompiledHttp } from '../http/server/compile.ts'
 import { httpModules } from '../http/modules/index.ts'
@@ -67,7 +66,6 @@ export function compile(
   const stream = compileStream(scope, httpModules, options)
   const mail = compileMail(scope, httpModules, options)
   stream.blocks.push(http)
-  refuseSharedZones(http, stream)
   const addresses = [http, stream, mail].flatMap(block => block.listens.map(({ key }) => key))
   const twice = addresses.find((key, i) => addresses.indexOf(key) !== i)
   if (twice !== undefined) throw new ConfigError(`bind() to ${twice} failed (98: Address already in use)`)

@@ -10,6 +10,9 @@ import type { SignalName, Switches } from './switches.ts'
 /** The name the program was called by: through a link named `nginx` it speaks as nginx. */
 const invokedAs = basename(process.env['PORTICO_INVOKED_AS'] ?? 'portico') === 'nginx' ? 'nginx' : 'portico'
 
+/** What people try first; nginx has no long switches. */
+const LONG: Readonly<Record<string, string>> = { '--help': '-h', '--version': '-v' }
+
 process.exitCode = await command(process.argv.slice(2))
 process.exit()
 
@@ -29,7 +32,7 @@ async function explainRequest(args: readonly string[]): Promise<number> {
 async function main(args: readonly string[]): Promise<number> {
   let switches: Switches
   try {
-    switches = parseSwitches(args)
+    switches = parseSwitches(invokedAs === 'nginx' ? args : args.map(arg => LONG[arg] ?? arg))
   } catch (error) {
     if (!(error instanceof SwitchError)) throw error
     print(2, `${invokedAs}: ${error.message}\n`)

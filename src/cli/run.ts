@@ -121,6 +121,7 @@ class Server implements Program {
   private readonly manners: Manners
   private current: Plan | null = null
   private readonly configurations = new WeakMap<Plan, Configuration>()
+  private readonly applications = new WeakMap<Plan, Applications>()
 
   constructor(invocation: Invocation, log: MasterLog, open: OpenSource, daemon: boolean, manners: Manners) {
     this.invocation = invocation
@@ -203,7 +204,11 @@ class Server implements Program {
     }
     const { daemon } = this
     const log = (level: number, text: string): void => this.log(level, text)
-    return new Applications(http.apps, plan, generation, { daemon, log, broadcast, serve: this.manners.serveSide() })
+    const workersBefore = this.current === null ? null : (this.applications.get(this.current)?.workers ?? null)
+    const around = { daemon, log, broadcast, serve: this.manners.serveSide(), workersBefore }
+    const applications = new Applications(http.apps, plan, generation, around)
+    this.applications.set(plan, applications)
+    return applications
   }
 
   log(level: number, message: string): void {

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter } from 'node:path'
 import type { Readable } from 'node:stream'
-import { bridgeFolder, interpreterNamed } from '../app/pool/interpreter.ts'
+import { bridgeFolder, cannotStart, interpreterNamed } from '../app/pool/interpreter.ts'
 import type { ConfigFile } from '../app/settings/command-line.ts'
 import type { FileValue } from '../app/settings/setting.ts'
 
@@ -46,7 +46,7 @@ async function valuesOf(
   result.setEncoding('utf8')
   result.on('data', (piece: string) => (text += piece))
   const how = await new Promise<string>(resolve => {
-    child.once('error', error => resolve(`cannot start "${python}": ${error.message}`))
+    child.once('error', error => resolve(cannotStart(python, error)))
     child.once('close', (code, signal) =>
       resolve(code === 0 && text !== '' ? '' : `"${location}" could not be read (${signal ?? `exit code ${code}`})`),
     )

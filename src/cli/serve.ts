@@ -11,6 +11,7 @@ import { learnWorkerClass } from '../app/settings/serving.ts'
 import { UsageError } from '../app/settings/setting.ts'
 import { PRODUCT, VERSION } from '../lib/product.ts'
 import { INHERITANCE } from '../process/given-sockets.ts'
+import { reason } from '../process/system-error.ts'
 import { print } from './master-log.ts'
 import { Addresses } from './serve-addresses.ts'
 import { compose } from './serve-composition.ts'
@@ -21,6 +22,9 @@ import { ConfigFileError } from './serve-config.ts'
 const GUNICORN_VERSION = '26.1.0'
 
 const USAGE = 2
+
+/** Not for what the command line says. */
+class CannotStart extends Error {}
 
 type Say = (message: string) => void
 
@@ -38,7 +42,8 @@ export async function serve(args: readonly string[]): Promise<number> {
     if (line.settings.help) return await showHelp(name)
     return await act(line, args, say)
   } catch (error) {
-    if (!(error instanceof UsageError) && !(error instanceof ConfigFileError)) throw error
+    const isForeseen = error instanceof ConfigFileError || error instanceof CannotStart
+    if (!(error instanceof UsageError) && !isForeseen) throw error
     say(error.message)
     return error instanceof UsageError ? USAGE : 1
   }
@@ -69,7 +74,7 @@ async function showHelp(name: string): Promise<number> {
 
 async function act(options: CommandLine, args: readonly string[], say: Say): Promise<number> {
   const addresses = new Addresses()
-  const runFolder = options.settings.print_config ? '' : mkdtempSync(join(tmpdir(), 'portico-'))
+  const runFolder = options.settings.print_config ? '' : makeRunFolder()
   try {
     // The front may run as somebody else: it enters, and its own folders in here are closed to others.
     if (runFolder !== '') chmodSync(runFolder, 0o711)
@@ -79,6 +84,17 @@ async function act(options: CommandLine, args: readonly string[], say: Say): Pro
     return await perform(composition, again, addresses, say)
   } finally {
     if (runFolder !== '') rmSync(runFolder, { recursive: true, force: true })
+  }
+}
+
+function makeRunFolder(): string {
+  const place = tmpdir()
+  try {
+    return mkdtempSync(join(place, 'portico-'))
+  } catch (error) {
+    throw new CannotStart(`no folder can be made in "${place}" (${reason(error)}); TMPDIR names another`, {
+      cause: error,
+    })
   }
 }
 

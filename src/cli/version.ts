@@ -117,7 +117,7 @@ configure arguments: ${words.join(' ')}
 export function help(name: string): string {
   return `Usage: ${name} [-?hvVtTq] [-s signal] [-p prefix]
              [-e filename] [-c filename] [-g directives]
-
+${name === 'nginx' ? '' : commands(name)}
 Options:
   -?,-h         : this help
   -v            : show version and exit
@@ -131,5 +131,14 @@ Options:
   -c filename   : set configuration file (default: conf/nginx.conf)
   -g directives : set global directives out of configuration file
 
+`
+}
+
+/** What there is besides: nobody who calls the program nginx looks for it. */
+function commands(name: string): string {
+  return `       ${name} serve [options] MODULE[:VARIABLE]
+             serve an application, as "gunicorn" would: see "${name} serve --help"
+       ${name} explain -c filename METHOD URL
+             tell what a request would meet: see "${name} explain --help"
 `
 }

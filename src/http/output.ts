@@ -192,8 +192,8 @@ function partsOf(body: string | Buffer, { ranges, around }: RangePlan): string |
   return around === null ? parts : parts + around.tail
 }
 
-/** An error page of the location's, or nginx's built-in page for the status (or the bare status). */
-export function respondSpecial(r: HttpRequest, status: number): number {
+/** An error page of the location's, or nginx's built-in page for the status. @param bare that one without its text */
+export function respondSpecial(r: HttpRequest, status: number, bare = false): number {
   if (r.headSent) {
     // Too late for another status: the client must see that the response is not whole.
     r.stream.abort(r)
@@ -215,7 +215,7 @@ export function respondSpecial(r: HttpRequest, status: number): number {
   }
   if (isRedirect(status) && r.redirect.startsWith('/') && r.location.absoluteRedirect)
     r.redirect = absolute(r) + r.redirect
-  if (!followErrorPage(r, status)) respondBuiltIn(r, status)
+  if (!followErrorPage(r, status)) respondBuiltIn(r, status, bare)
   return DONE
 }
 
@@ -234,7 +234,7 @@ function isRedirect(status: number): boolean {
   return status >= 301 && status <= 308 && status !== 304
 }
 
-function respondBuiltIn(r: HttpRequest, status: number): number {
+function respondBuiltIn(r: HttpRequest, status: number, bare = false): number {
   const { location } = r
   r.lastModified = ''
   r.etag = ''
@@ -248,7 +248,7 @@ function respondBuiltIn(r: HttpRequest, status: number): number {
     return respond(r, 200, CONTENT_TYPE_HTML, page)
   }
   if (status >= 494 && status <= 497) r.errorStatus = 400
-  const page = specialPage(status, location.product)
+  const page = bare ? '' : specialPage(status, location.product)
   if (page === '') return respond(r, r.errorStatus, '', '')
   const padded = location.msiePadding && status >= 400 && r.version >= 10 && wantsPadding(r)
   return respond(r, r.errorStatus, CONTENT_TYPE_HTML, padded ? page + MSIE_PADDING : page)

@@ -41,6 +41,8 @@ export class ResponseBuffer implements Source {
   private first = 0
   private memory = 0
   private descriptor = -1
+  /** Is it in the log? Once for a response, however often the file is emptied and begun again. */
+  private told = false
   private fileLength = 0
   private fileRead = 0
   /** What the file would not take. */
@@ -159,7 +161,9 @@ export class ResponseBuffer implements Source {
         this.descriptor = openSync(Buffer.from(path, 'latin1'), 'wx+', 0o600)
         // Nobody else needs the name; without it nothing can be left behind.
         unlinkSync(Buffer.from(path, 'latin1'))
-        r.report(WARN, `an upstream response is buffered to a temporary file ${path} while reading upstream`)
+        if (!this.told)
+          r.report(WARN, `an upstream response is buffered to a temporary file ${path} while reading upstream`)
+        this.told = true
       }
       // At its place: what a write that failed has left of itself is written over.
       for (let done = 0; done < chunk.length;) {

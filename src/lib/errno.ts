@@ -47,3 +47,10 @@ export function errorText(error: NodeJS.ErrnoException): string {
 export function failureText(error: NodeJS.ErrnoException): string {
   return error.syscall === undefined ? error.message : `${error.syscall}() failed (${errorText(error)})`
 }
+
+/** The call for a socket of our own that a connection has failed in; '': it is about the other end, or the network. */
+export function ownCall({ code, syscall }: NodeJS.ErrnoException): 'bind' | 'socket' | '' {
+  // libuv makes the socket as it binds or connects.
+  if ((code === 'EMFILE' || code === 'ENFILE') && (syscall === 'bind' || syscall === 'connect')) return 'socket'
+  return syscall === 'bind' ? 'bind' : ''
+}

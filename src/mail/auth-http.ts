@@ -28,6 +28,8 @@ const authHttp: Directive<Target | null> = {
   in: anywhere,
   args: [1, 1],
   default: null,
+  // Of several the last counts.
+  repeatable: true,
   parse: ([word], at) => targetOf(word!.replace(/^http:\/\//, ''), at),
 }
 
@@ -108,8 +110,10 @@ export class Authentication implements PeerUser {
 
   onData(chunk: Buffer): void {
     this.answer += chunk.toString('latin1')
-    const end = /\r?\n\r?\n/.exec(this.answer)
-    if (end !== null) this.take(this.answer.slice(0, end.index))
+    const start = this.answer.startsWith('HTTP/') ? this.answer.indexOf('\n') + 1 : 0
+    const head = /^(?:(?!\r?\n)[^\n]*\n)*(?=\r?\n)/.exec(this.answer.slice(start))
+    if (/\r(?!\n|$)/.test(this.answer.slice(0, start))) this.fail(ERR, `${this.who} sent invalid response`)
+    else if (head !== null && (start > 0 || !this.answer.startsWith('HTTP/'))) this.take(head[0])
     else if (this.answer.length >= ANSWER_MAX) this.fail(ERR, `${this.who} sent too long a header`)
   }
 
@@ -125,7 +129,7 @@ export class Authentication implements PeerUser {
   }
 
   onTimeout(): void {
-    this.fail(ERR, `${this.who} timed out`)
+    this.fail(ERR, `${this.who} timed out (110: Connection timed out)`)
   }
 
   private get who(): string {
@@ -168,12 +172,10 @@ export class Authentication implements PeerUser {
   }
 }
 
-/** null: one of them is none. A line without a colon is a name without a value. */
+/** Of whole lines. null: one of them is none. A line without a colon is a name without a value. */
 export function fieldsOf(head: string): Map<string, string> | null {
   const fields = new Map<string, string>()
-  const lines = head.split('\n')
-  if (head.startsWith('HTTP/')) lines.shift()
-  for (const line of lines) {
+  for (const line of head.split('\n').slice(0, -1)) {
     const [, name, value = ''] = /^([A-Za-z0-9][A-Za-z0-9-]*)(?::(.*?))?\r?$/.exec(line) ?? []
     if (name === undefined) return null
     fields.set(name.toLowerCase(), value.replace(/^ +| +$/g, ''))

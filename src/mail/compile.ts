@@ -58,6 +58,7 @@ export class CompiledMail extends ServerBlock<MailListen> {
 
   private server(scope: Scope): MailServer {
     const conf = scope.conf(mailDirectives)
+    if (conf.listen.length === 0) throw new ConfigError(`no "listen" is defined for server in ${placeOf(scope)}`)
     const name = nameOf(conf.server_name)
     const protocol = this.protocol(scope, name)
     const authHttp = compileAuthHttp(scope.conf(authHttpDirectives))
@@ -112,9 +113,10 @@ export class CompiledMail extends ServerBlock<MailListen> {
 
   private listen(scope: Scope, server: MailServer): void {
     const { listen } = scope.conf(mailDirectives)
-    if (listen.length === 0) throw new ConfigError(`no "listen" is defined for server in ${placeOf(scope)}`)
+    const taken = new Set(this.listens.map(address => address.key))
     for (const { key, site } of listen) {
-      if (this.listens.some(address => address.key === key)) site.fail(`duplicate "${key}" address and port pair`)
+      if (taken.has(key)) site.fail(`duplicate "${key}" address and port pair`)
+      taken.add(key)
     }
     this.addressesOf(
       listen,

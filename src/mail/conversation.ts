@@ -62,12 +62,12 @@ export class Conversation {
   private proceed(): void {
     while (!this.paused && !this.blocked && this.input !== '') {
       const used = this.dialogue.read(this.input)
-      if (used === CONTINUE) this.say('+ OK\r\n')
-      else if (used !== INCOMPLETE) this.take(used)
-      else {
-        if (this.input.length >= this.session.server.protocol.bufferSize) this.refuseLong()
-        return
-      }
+      const { bufferSize } = this.session.server.protocol
+      // However it comes, in one piece or in many.
+      if (used > bufferSize || (used === INCOMPLETE && this.input.length >= bufferSize)) this.refuseLong(bufferSize)
+      else if (used === CONTINUE) this.say('+ OK\r\n')
+      else if (used === INCOMPLETE) return
+      else this.take(used)
     }
   }
 
@@ -95,8 +95,8 @@ export class Conversation {
     this.session.quit = true
   }
 
-  private refuseLong(): void {
-    this.session.log(INFO, `client sent too long command "${this.input}"`)
+  private refuseLong(bufferSize: number): void {
+    this.session.log(INFO, `client sent too long command "${this.input.slice(0, bufferSize)}"`)
     this.session.quit = true
     this.say(this.dialogue.invalid(''))
   }

@@ -13,7 +13,7 @@ const ELSEWHERE =
 export function parseMailListen(args: readonly string[], at: Site): readonly ListenDeclaration[] {
   const [address, ...parameters] = args
   for (const parameter of parameters) if (ELSEWHERE.test(parameter)) at.fail(`invalid parameter "${parameter}"`)
-  if (!address!.startsWith('unix:') && !/\d$/.test(address!.replace(/^(?:\d+\.){3}\d+$/, ''))) {
+  if (!/^\d+$|:[^\]]*$/.test(address!)) {
     at.fail(`no port in "${address}" of the "listen" directive`)
   }
   return parseListen(args, at)

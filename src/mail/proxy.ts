@@ -3,9 +3,10 @@
 
 import { MAIL, MAIL_SERVER, type Conf } from '../config/directive.ts'
 import { accepted, choice, flag, size, time } from '../config/values.ts'
-import { proxyHeader, proxyLine, ProxyProtocol } from '../codec/proxy-protocol.ts'
+import { proxyHeader, proxyLine, ProxyProtocol, tlsTlv, tlv } from '../codec/proxy-protocol.ts'
 import { errorText } from '../lib/errno.ts'
 import { ALERT, ERR, INFO } from '../log/error-log.ts'
+import { opensslText } from '../net/tls-errors.ts'
 import { connectionRefusal } from '../upstream/connection-limit.ts'
 import type { Peer } from '../upstream/peer.ts'
 import { PeerConnection, type PeerUser } from '../upstream/peer-connection.ts'
@@ -87,11 +88,9 @@ export class MailExchange implements PeerUser {
 
   onConnect(): void {
     const { session, settings } = this
-    session.action = 'reading response from upstream'
     if (settings.proxyProtocol === 0) return
-    const { clientAddress, clientPort, localAddress, localPort } = session
-    const told = new ProxyProtocol(clientAddress, clientPort, localAddress, localPort, '')
-    this.link!.connection.writeText(settings.proxyProtocol === 1 ? proxyLine(told) : proxyHeader(told, false))
+    session.action = 'sending PROXY protocol header to upstream'
+    this.link!.connection.writeText(introduction(session, settings.proxyProtocol))
   }
 
   onData(chunk: Buffer): void {
@@ -100,11 +99,15 @@ export class MailExchange implements PeerUser {
       if (!this.session.connection.writeVolatile(chunk)) this.link!.connection.pause()
       return
     }
+    this.session.action = 'reading response from upstream'
+    const { bufferSize } = this.settings
     this.answer += chunk.toString('latin1')
-    if (this.answer.length < 4 || !this.answer.endsWith('\r\n')) {
-      if (this.answer.length >= this.settings.bufferSize) this.refuseLong()
-      return
-    }
+    const whole = this.answer.length >= 4 && this.answer.endsWith('\r\n')
+    if (this.answer.length > bufferSize || (!whole && this.answer.length === bufferSize)) this.refuseLong()
+    else if (whole) this.judge()
+  }
+
+  private judge(): void {
     const verdict = this.login.steps[this.step]!.judge(this.answer)
     if (verdict === GOOD) this.proceed()
     else if (verdict !== MORE) this.refuse()
@@ -122,11 +125,10 @@ export class MailExchange implements PeerUser {
     this.answer = ''
     this.session.action = next.action
     this.link!.connection.writeText(next.text)
-    this.session.action = 'reading response from upstream'
   }
 
   private refuseLong(): void {
-    this.fail(ERR, `upstream sent too long response line: "${this.answer}"`)
+    this.fail(ERR, `upstream sent too long response line: "${this.answer.slice(0, this.settings.bufferSize)}"`)
   }
 
   private refuse(): void {
@@ -187,6 +189,7 @@ export class MailExchange implements PeerUser {
 
   onEnd(): void {
     if (!this.relaying) {
+      this.session.action = 'reading response from upstream'
       this.fail(ERR, 'upstream prematurely closed connection')
       return
     }
@@ -195,16 +198,29 @@ export class MailExchange implements PeerUser {
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {
-    const { session } = this
-    if (this.relaying) {
-      if (error !== null) session.log(ERR, `recv() failed (${errorText(error)})`)
-      this.finish()
-    } else if (error === null) this.onEnd()
-    else this.fail(ERR, `${error.syscall === 'connect' ? 'connect' : 'recv'}() failed (${errorText(error)})`)
+    if (this.relaying) this.broken(error, 'upstream')
+    else if (error === null) this.onEnd()
+    else {
+      if (error.syscall !== 'connect') this.session.action = 'reading response from upstream'
+      this.fail(ERR, `${error.syscall === 'connect' ? 'connect' : 'recv'}() failed (${errorText(error)})`)
+    }
   }
 
   onTimeout(): void {
     this.fail(ERR, 'upstream timed out (110: Connection timed out)')
+  }
+
+  /** One side is gone. */
+  broken(error: NodeJS.ErrnoException | null, side: 'client' | 'upstream'): void {
+    const { session } = this
+    if (error !== null) {
+      const tls = opensslText(error)
+      const [call, doing] = error.syscall === 'write' ? ['send', 'sending to'] : ['recv', 'reading from']
+      session.action = `proxying and ${doing} ${side}`
+      const problem = tls === null ? `${call}() failed (${errorText(error)})` : `SSL_read() failed (SSL: ${tls})`
+      session.log(side === 'client' ? INFO : ERR, problem)
+    }
+    this.finish()
   }
 
   private finish(): void {
@@ -213,4 +229,17 @@ export class MailExchange implements PeerUser {
     session.log(INFO, 'proxied session done')
     session.finalize()
   }
+}
+
+/** What the client said of itself, in the PROXY protocol. */
+function introduction(session: MailSession, version: 1 | 2): string {
+  const { clientAddress, clientPort, localAddress, localPort, tls } = session
+  const told = (tlvs: string): ProxyProtocol =>
+    new ProxyProtocol(clientAddress, clientPort, localAddress, localPort, tlvs)
+  if (version === 1) return proxyLine(told(''))
+  const connection = tls?.connection ?? null
+  if (tls === null || connection === null) return proxyHeader(told(''))
+  const { protocol, cipher } = connection
+  const secured = tlsTlv(protocol, cipher, tls.fault === null, tls.certificate !== null)
+  return proxyHeader(told(tlv('authority', tls.hello.serverName) + secured))
 }

@@ -1,6 +1,6 @@
-// A mail client's connection (ngx_mail_handler.c): what comes before the first word (a PROXY protocol header, TLS), the dialogue
-// until it is known who the client is, the question whether that is true and where it belongs (auth-http.ts), and from then on
-// the connection to that server (proxy.ts).
+// A mail client's connection (ngx_mail_handler.c): what comes before the first word (entrance.ts), the dialogue until it is known
+// who the client is (conversation.ts), the question whether that is true and where it belongs (auth-http.ts), and from then on the
+// connection to that server (proxy.ts).
 //
 //   OPENING ─▶ GREETING ─▶ COMMANDS ◀─▶ ASKING ─▶ PROXYING        CLOSING: the last words are on their way
 //      ▲ STARTTLS ───────────┘
@@ -9,20 +9,20 @@ import type { ProxyProtocol } from '../codec/proxy-protocol.ts'
 import { freshSlots } from '../http/module.ts'
 import type { HttpRequest } from '../http/request.ts'
 import type { ListenRuntime } from '../http/runtime.ts'
-import { logTlsError, Opening, type OpeningOwner } from '../http/session/opening.ts'
+import { logTlsError, type OpeningOwner } from '../http/session/opening.ts'
 import type { Session, Sessions } from '../http/session/sessions.ts'
-import { isRefused, type ClientTls } from '../http/ssl/client-tls.ts'
+import type { ClientTls } from '../http/ssl/client-tls.ts'
 import { errorText } from '../lib/errno.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
 import { INFO } from '../log/error-log.ts'
 import { accepted, type Connection, type ConnectionHandler } from '../net/connection.ts'
-import { keep } from '../net/read-buffer.ts'
 import { opensslText } from '../net/tls-errors.ts'
 import type { Peer } from '../upstream/peer.ts'
 import type { Waiter } from '../upstream/resolver.ts'
 import { countClosed } from '../zone/connection-counts.ts'
 import { Authentication } from './auth-http.ts'
 import { Conversation } from './conversation.ts'
+import { Entrance } from './entrance.ts'
 import type { MailListen } from './listen.ts'
 import { asRequest, type Dialogue, type MailServer, type StartTls } from './module.ts'
 import { MailExchange } from './proxy.ts'
@@ -39,8 +39,6 @@ const OVER = 6
 
 /** How long a client may take to hear the last words, in ms. */
 const LINGER_MS = 5000
-
-const NOTHING = Buffer.alloc(0)
 
 /** What an SMTP client says before it is let in. */
 export interface Envelope {
@@ -79,15 +77,15 @@ export class MailSession implements OpeningOwner, Session {
   /** The client's, as DNS knows it; '' where nobody asks. */
   host = ''
   readonly smtp: Envelope = { helo: '', extended: false, from: '', to: '' }
+  /** The client has asked for TLS (STARTTLS). */
+  startedTls = false
   /** The session ends with what is said next. */
   quit = false
   /** Somebody is asked for the client's name. */
   waiter: Waiter | null = null
   private state = OPENING
-  private opening: Opening | null
-  private received: Buffer = NOTHING
+  private readonly entrance: Entrance
   private salt = ''
-  private startedTls = false
   private beginsTls = false
   private greeting = ''
   private authentication: Authentication | null = null
@@ -101,7 +99,7 @@ export class MailSession implements OpeningOwner, Session {
     this.connectionNumber = number
     this.server = (listen as unknown as MailListen).defaultServer
     this.timer = new Timer<MailSession>(this, timedOut)
-    this.opening = listen.proxyProtocol || listen.tls ? new Opening(this) : null
+    this.entrance = new Entrance(this)
     this.dialogue = this.server.protocol.dialogue(this)
     this.conversation = new Conversation(this, this.dialogue)
     this.connection = accepted(handle, this)
@@ -115,10 +113,16 @@ export class MailSession implements OpeningOwner, Session {
 
   opened(): void {
     const { listen } = this
-    this.tell(`client ${this.clientAddress}:${this.clientPort} connected to ${listen.address}`)
+    this.tell(`client ${this.clientText} connected to ${listen.address}`)
     this.watch(this.server.timeout)
-    if (this.opening === null) this.begin()
+    if (this.entrance.open) this.begin()
     else this.action = listen.proxyProtocol ? 'reading PROXY protocol' : 'SSL handshaking'
+  }
+
+  private get clientText(): string {
+    const { clientAddress, clientPort } = this
+    if (clientAddress === 'unix:') return clientAddress
+    return `${clientAddress.includes(':') ? `[${clientAddress}]` : clientAddress}:${clientPort}`
   }
 
   // ── what a request has ───────────────────────────────────────────────────────────────────────────────────────────
@@ -157,63 +161,11 @@ export class MailSession implements OpeningOwner, Session {
 
   // ── what comes first ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  private open(bytes: Buffer): void {
-    const { opening } = this
-    if (opening === null) {
-      this.hold(bytes)
-      return
-    }
-    const { headed } = opening
-    const used = opening.read(bytes, 0, bytes.length)
-    if (used < 0) {
-      this.closeNow()
-      return
-    }
-    if (!headed && opening.headed) {
-      for (const { run, conf } of this.server.access) run(asRequest(this), conf)
-      if (this.listen.tls) this.action = 'SSL handshaking'
-    }
-    const rest = bytes.subarray(used)
-    if (!opening.done) {
-      if (used > 0 && rest.length > 0) this.open(rest)
-      else this.hold(rest)
-      return
-    }
-    this.opening = null
-    if (this.tls === null && (this.listen.tls || this.startedTls)) {
-      this.log(INFO, 'client sent plain text where TLS was to begin')
-      this.closeNow()
-      return
-    }
-    this.hold(rest)
-    if (this.state === OPENING && (this.tls === null || this.tls.connection?.secured === true)) this.secured()
-  }
-
-  private hold(bytes: Buffer): void {
-    if (bytes.length > 0)
-      this.received = this.received.length === 0 ? keep(bytes) : Buffer.concat([this.received, bytes])
-  }
-
   handshakeDone(): void {
-    if (this.state === OPENING) this.secured()
-  }
-
-  private secured(): void {
-    const { tls, server } = this
-    if (tls !== null) {
-      const { fault } = tls
-      if (isRefused(server.tls.verify, fault)) {
-        this.log(INFO, `client SSL certificate verify error: (${fault.code}:${fault.reason})`)
-        this.end(server.protocol.certificateError)
-        return
-      }
-      if (server.tls.verify === 'on' && tls.certificate === null) {
-        this.log(INFO, 'client sent no required SSL certificate')
-        this.end(server.protocol.noCertificate)
-        return
-      }
-    }
-    if (this.startedTls) this.listenOn()
+    if (this.state !== OPENING) return
+    const refusal = this.entrance.verdict()
+    if (refusal !== '') this.end(refusal)
+    else if (this.startedTls) this.listenOn()
     else this.begin()
   }
 
@@ -236,7 +188,8 @@ export class MailSession implements OpeningOwner, Session {
     if (delayMs > 0) {
       this.watch(delayMs)
       this.connection.resume()
-      if (this.received.length > 0) this.rejectEarly(this.received)
+      const early = this.entrance.take()
+      if (early.length > 0) this.rejectEarly(early)
     } else this.sendGreeting()
   }
 
@@ -258,8 +211,7 @@ export class MailSession implements OpeningOwner, Session {
     if (this.state === CLOSING || this.state === OVER) return
     this.state = COMMANDS
     this.action = 'in auth state'
-    this.conversation.hear(this.received.toString('latin1'))
-    this.received = NOTHING
+    this.conversation.hear(this.entrance.take().toString('latin1'))
     this.conversation.resume()
   }
 
@@ -300,7 +252,7 @@ export class MailSession implements OpeningOwner, Session {
     this.startedTls = true
     this.action = 'in starttls state'
     this.state = OPENING
-    this.opening = new Opening(this, true)
+    this.entrance.beginTls()
   }
 
   // ── who is it, and where to ──────────────────────────────────────────────────────────────────────────────────────
@@ -383,13 +335,10 @@ export class MailSession implements OpeningOwner, Session {
 
   onData(chunk: Buffer): void {
     if (this.state === COMMANDS) this.conversation.hear(chunk.toString('latin1'))
-    else if (this.state === OPENING) {
-      const bytes = this.received.length === 0 ? chunk : Buffer.concat([this.received, chunk])
-      this.received = NOTHING
-      this.open(bytes)
-    } else if (this.state === PROXYING) this.exchange!.fromClient(chunk)
+    else if (this.state === OPENING) this.entrance.read(chunk)
+    else if (this.state === PROXYING) this.exchange!.fromClient(chunk)
     else if (this.state === GREETING && this.greeting !== '') this.rejectEarly(chunk)
-    else if (this.state < PROXYING) this.hold(chunk)
+    else if (this.state < PROXYING) this.entrance.hold(chunk)
   }
 
   onDrain(): void {
@@ -402,18 +351,30 @@ export class MailSession implements OpeningOwner, Session {
   onEnd(cleanup: () => void): void
   /** The client will send no more. */
   onEnd(_cleanup?: () => void): void {
-    if (this.state === PROXYING) this.exchange!.clientEnded()
-    else this.closeNow()
+    if (this.state === PROXYING) {
+      this.exchange!.clientEnded()
+      return
+    }
+    if (this.handshaking) this.log(INFO, 'peer closed connection in SSL handshake')
+    this.closeNow()
+  }
+
+  private get handshaking(): boolean {
+    return this.state === OPENING && this.entrance.handshaking
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {
-    if (error !== null && this.state !== OVER && this.state !== CLOSING) this.logBroken(error)
+    if (this.state === PROXYING) this.exchange!.broken(error, 'client')
+    else if (error !== null && this.state < CLOSING) this.logBroken(error)
     this.finalize()
   }
 
   private logBroken(error: NodeJS.ErrnoException): void {
     if (opensslText(error) !== null) logTlsError(this, error)
-    else this.log(INFO, `${error.syscall === 'write' ? 'send' : 'recv'}() failed (${errorText(error)})`)
+    else {
+      const call = `${error.syscall === 'write' ? 'send' : 'recv'}() failed`
+      this.log(INFO, `${this.handshaking ? 'peer closed connection in SSL handshake' : call} (${errorText(error)})`)
+    }
   }
 
   // ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -422,6 +383,7 @@ export class MailSession implements OpeningOwner, Session {
   end(text: string): void {
     if (this.state >= CLOSING) return
     this.state = CLOSING
+    this.conversation.pause()
     this.letGo()
     this.watch(LINGER_MS)
     this.connection.writeText(text)
@@ -438,7 +400,8 @@ export class MailSession implements OpeningOwner, Session {
     if (this.state === OVER) return
     this.state = OVER
     this.done = true
-    this.unwatch()
+    timers.release(this.timer)
+    this.conversation.pause()
     this.letGo()
     this.connection.destroy()
     countClosed()

@@ -6,31 +6,20 @@
 //
 // An idle connection owns no buffers: what is read is used up at once, and OpenSSL gives its own back between records.
 
-import type { X509Certificate } from 'node:crypto'
 import { getRawPointer } from 'node:ffi'
-import { Connection, type ConnectionHandler } from './connection.ts'
+import type { Connection, ConnectionHandler } from './connection.ts'
 import { offersHttp2 } from './openssl/alpn.ts'
-import { awaitSessions, forgetSessions, resumeSession } from './openssl/client-sessions.ts'
+import { awaitSessions, resumeSession } from './openssl/client-sessions.ts'
 import * as c from './openssl/constants.ts'
 import type { TlsContext } from './openssl/context.ts'
 import { queuedErrors } from './openssl/errors.ts'
 import { cString, openssl } from './openssl/library.ts'
-import { textAt } from './openssl/memory.ts'
-import {
-  alpnOf,
-  certificateOf,
-  cipherOf,
-  curveOf,
-  faultOf,
-  sessionIdOf,
-  type VerifyFault,
-} from './openssl/negotiated.ts'
 import { RecordReader, type RecordSink } from './openssl/record-reader.ts'
 import { RECORD_MAX, type RecordSource, RecordWriter } from './openssl/record-writer.ts'
 import { attach, claim, cork, flush, leaveSoon, offer, send, uncork } from './openssl/records.ts'
 import { ageSession } from './openssl/server-sessions.ts'
-import { begun, freed, type OpenConnection } from './openssl/thread-end.ts'
 import { TlsError } from './tls-errors.ts'
+import { TlsSession } from './tls-session.ts'
 
 /** How a server speaks TLS. */
 export interface TlsSettings {
@@ -55,17 +44,13 @@ const readCount = Buffer.alloc(8)
 /** Records that a peer may have us answer (KeyUpdate, attempts to renegotiate) while it takes nothing of what we send. */
 const UNHEARD_MAX = 256
 
-export class TlsConnection extends Connection implements ConnectionHandler, RecordSink, RecordSource, OpenConnection {
+export class TlsConnection extends TlsSession implements ConnectionHandler, RecordSink, RecordSource {
   /** The handshake is done, or early data has come. */
   secured = false
-  older: OpenConnection | null = null
-  newer: OpenConnection | null = null
   private readonly plain: Connection
   private readonly onSecure: () => void
   private readonly records = new RecordReader(this)
   private readonly writer: RecordWriter
-  /** 0n once it is freed. */
-  private ssl: bigint
   private http2 = false
   private peerEnded = false
   /** The peer's socket has ended behind records that nobody has read yet. */
@@ -73,12 +58,10 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
   /** Early data that came as its reader paused. */
   private heldEarly: Buffer | null = null
   private unheard = 0
-  private saidEnd = false
   /** A write has answered false. */
   private owesDrain = false
   private failure: TlsError | null = null
   private stage = SHAKING
-  private certificate: X509Certificate | null | undefined = undefined
 
   /** @param plain the connection so far; it is this one's now */
   constructor(
@@ -88,12 +71,9 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
     handler: ConnectionHandler,
     onSecure: () => void,
   ) {
-    super(plain, handler)
+    super(plain, context, handler)
     this.plain = plain
     this.onSecure = onSecure
-    this.ssl = openssl().SSL_new(context.pointer)
-    if (this.ssl === 0n) throw new Error(`SSL_new() failed (SSL: ${queuedErrors()})`)
-    begun(this)
     attach(this.ssl)
     this.writer = new RecordWriter(this, plain, this.ssl, Math.min(recordSize, RECORD_MAX))
     plain.handler = this
@@ -175,6 +155,11 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
     if (error !== c.SSL_ERROR_WANT_READ) return this.fail()
     ageSession(this.ssl)
     send(this.plain)
+  }
+
+  /** Is the handshake not over yet, so that what is read may be somebody's copy of what a client has sent? */
+  get early(): boolean {
+    return this.stage === EARLY || this.stage === FINISHING
   }
 
   private becomeSecure(): void {
@@ -293,17 +278,6 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
     this.free()
   }
 
-  private free(): void {
-    if (this.ssl === 0n) return
-    forgetSessions(this.ssl)
-    freed(this)
-    const o = openssl()
-    // A connection that just breaks off takes its session with it otherwise; what OpenSSL has found wrong it has removed itself.
-    if (!this.saidEnd) o.SSL_set_shutdown(this.ssl, c.SSL_SENT_SHUTDOWN | c.SSL_RECEIVED_SHUTDOWN)
-    o.SSL_free(this.ssl)
-    this.ssl = 0n
-  }
-
   // ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   override get pending(): number {
@@ -373,53 +347,6 @@ export class TlsConnection extends Connection implements ConnectionHandler, Reco
 
   override reset(): void {
     this.plain.reset()
-  }
-
-  // ── what was agreed on ───────────────────────────────────────────────────────────────────────────────────────────
-
-  get protocol(): string {
-    return this.ssl === 0n ? '' : textAt(openssl().SSL_get_version(this.ssl))
-  }
-
-  get cipher(): string {
-    return this.ssl === 0n ? '' : cipherOf(this.ssl)
-  }
-
-  get curve(): string {
-    return this.ssl === 0n ? '' : curveOf(this.ssl)
-  }
-
-  get alpnProtocol(): string {
-    return this.ssl === 0n ? '' : alpnOf(this.ssl)
-  }
-
-  get sessionReused(): boolean {
-    return this.ssl !== 0n && openssl().SSL_session_reused(this.ssl) === 1
-  }
-
-  get sessionId(): string {
-    return this.ssl === 0n ? '' : sessionIdOf(this.ssl)
-  }
-
-  /** Is the handshake not over yet, so that what is read may be somebody's copy of what a client has sent? */
-  get early(): boolean {
-    return this.stage === EARLY || this.stage === FINISHING
-  }
-
-  /** The peer's certificate, null without one. */
-  get peerCertificate(): X509Certificate | null {
-    if (this.certificate === undefined && this.ssl !== 0n) this.certificate = certificateOf(this.ssl)
-    return this.certificate ?? null
-  }
-
-  /** What is wrong with the peer's certificate; null: nothing, or it sent none. */
-  get verifyFault(): VerifyFault | null {
-    return this.peerCertificate === null || this.ssl === 0n ? null : faultOf(this.ssl)
-  }
-
-  /** For what OpenSSL alone can tell (openssl/): its SSL, 0n when it is gone. */
-  get pointer(): bigint {
-    return this.ssl
   }
 }
 

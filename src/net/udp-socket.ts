@@ -28,22 +28,35 @@ const IPV6_V6ONLY = 26
 const IPV6_RECVPKTINFO = 49
 const IPV6_PKTINFO = 50
 
-export const EAGAIN = 11
-export const EMSGSIZE = 90
+const EAGAIN = 11
+const EMSGSIZE = 90
+const ENOBUFS = 105
+
+/** There is nothing to be read. @param error as everything here answers it: -errno */
+export function isNothing(error: number): boolean {
+  return error === -EAGAIN
+}
+
+/** A datagram that is lost on its way, as many are: the kernel has no room for it at present, or it is too large for the network.
+ *  Nobody is to blame. */
+export function isLoss(error: number): boolean {
+  return error === -EAGAIN || error === -ENOBUFS || error === -EMSGSIZE
+}
 
 /** `111: Connection refused`. @param error -errno, as everything here answers it */
 export function failureText(error: number): string {
   return errorText({ errno: error, code: getSystemErrorName(error) } as NodeJS.ErrnoException)
 }
 
+/** No size here is beyond 32 bits: an answer of 64 would be made an object, and what makes room for it may change errno. */
 interface Libc {
   socket(this: void, domain: number, type: number, protocol: number): number
   bind(this: void, fd: number, address: Buffer, length: number): number
   connect(this: void, fd: number, address: Buffer, length: number): number
-  recv(this: void, fd: number, bytes: Buffer, length: bigint, flags: number): bigint
-  send(this: void, fd: number, bytes: Buffer, length: bigint, flags: number): bigint
-  recvmsg(this: void, fd: number, header: Buffer, flags: number): bigint
-  sendmsg(this: void, fd: number, header: Buffer, flags: number): bigint
+  recv(this: void, fd: number, bytes: Buffer, length: bigint, flags: number): number
+  send(this: void, fd: number, bytes: Buffer, length: bigint, flags: number): number
+  recvmsg(this: void, fd: number, header: Buffer, flags: number): number
+  sendmsg(this: void, fd: number, header: Buffer, flags: number): number
   setsockopt(this: void, fd: number, level: number, name: number, value: Buffer, length: number): number
   close(this: void, fd: number): number
   __errno_location(this: void): bigint
@@ -61,10 +74,10 @@ function prepare(): void {
       socket: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
       bind: { arguments: ['i32', 'buffer', 'u32'], return: 'i32' },
       connect: { arguments: ['i32', 'buffer', 'u32'], return: 'i32' },
-      recv: { arguments: ['i32', 'buffer', 'u64', 'i32'], return: 'i64' },
-      send: { arguments: ['i32', 'buffer', 'u64', 'i32'], return: 'i64' },
-      recvmsg: { arguments: ['i32', 'buffer', 'i32'], return: 'i64' },
-      sendmsg: { arguments: ['i32', 'buffer', 'i32'], return: 'i64' },
+      recv: { arguments: ['i32', 'buffer', 'u64', 'i32'], return: 'i32' },
+      send: { arguments: ['i32', 'buffer', 'u64', 'i32'], return: 'i32' },
+      recvmsg: { arguments: ['i32', 'buffer', 'i32'], return: 'i32' },
+      sendmsg: { arguments: ['i32', 'buffer', 'i32'], return: 'i32' },
       setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },
       close: { arguments: ['i32'], return: 'i32' },
       __errno_location: { arguments: [], return: 'pointer' },
@@ -109,14 +122,20 @@ export function closeUdp(fd: number): void {
   libc.close(fd)
 }
 
-/** A descriptor, or -errno. @param from the address of ours to use */
+/** The call that a connectUdp() has failed in. */
+export const failure: { call: 'socket' | 'bind' | 'connect' } = { call: 'socket' }
+
+/** A descriptor, or -errno with `failure`. @param from the address of ours to use */
 export function connectUdp(to: DatagramAddress, from: { readonly ip: string; readonly port: number } | null): number {
   prepare()
   const { family, bytes } = socketAddress(to)
   const fd = libc.socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+  failure.call = 'socket'
   if (fd < 0) return -errno()
+  failure.call = 'bind'
   const local = from === null ? null : socketAddress(from).bytes
   if (local === null || libc.bind(fd, local, local.length) === 0) {
+    failure.call = 'connect'
     if (libc.connect(fd, bytes, bytes.length) === 0) return fd
   }
   const error = errno()
@@ -216,8 +235,8 @@ function prepareBuffers(): void {
   header.writeBigUInt64LE(base + BigInt(CONTROL), 32)
 }
 
-/** What was received last: its sender as the kernel writes it, and which address of ours it was sent to ('' if not asked for),
- *  one character for each byte. */
+/** What was received last: its sender as the kernel writes it, and which address of ours it was sent to ('' if not asked for, or
+ *  none of ours alone), one character for each byte. */
 export const arrival = { from: '', to: '', cut: false }
 
 /** From now on `arrival.to` is told. */
@@ -232,7 +251,7 @@ export function receiveFrom(fd: number): Buffer | number {
   memory.writeBigUInt64LE(receivedAt, VECTOR)
   memory.writeBigUInt64LE(BigInt(LARGEST), VECTOR + 8)
   header.writeBigUInt64LE(BigInt(CONTROL_ROOM), 40)
-  const size = Number(libc.recvmsg(fd, header, 0))
+  const size = libc.recvmsg(fd, header, 0)
   if (size < 0) return -errno()
   arrival.from = memory.toString('latin1', NAME, NAME + header.readUInt32LE(8))
   arrival.cut = (header.readInt32LE(48) & MSG_TRUNC) !== 0
@@ -240,13 +259,14 @@ export function receiveFrom(fd: number): Buffer | number {
   return received.subarray(0, size)
 }
 
-/** in_pktinfo's ipi_addr or in6_pktinfo's ipi6_addr. */
+/** in_pktinfo's ipi_spec_dst, which for a broadcast is the address to answer from, or in6_pktinfo's ipi6_addr. */
 function destination(size: number): string {
   if (size < 28) return ''
   const [level, type] = [memory.readInt32LE(CONTROL + 8), memory.readInt32LE(CONTROL + 12)]
-  if (level === IPPROTO_IP && type === IP_PKTINFO) return memory.toString('latin1', CONTROL + 24, CONTROL + 28)
-  if (level === IPPROTO_IPV6 && type === IPV6_PKTINFO) return memory.toString('latin1', CONTROL + 16, CONTROL + 32)
-  return ''
+  if (level === IPPROTO_IP && type === IP_PKTINFO) return memory.toString('latin1', CONTROL + 20, CONTROL + 24)
+  if (level !== IPPROTO_IPV6 || type !== IPV6_PKTINFO) return ''
+  // Nobody answers from a multicast address (RFC 4291, 2.7).
+  return memory[CONTROL + 16] === 0xff ? '' : memory.toString('latin1', CONTROL + 16, CONTROL + 32)
 }
 
 /** @param to, from `arrival.from` and `arrival.to` of what is answered. @returns 0, or -errno: it is not sent */
@@ -256,7 +276,7 @@ export function sendFrom(fd: number, bytes: Buffer, to: string, from: string): n
   memory.writeBigUInt64LE(bytes.length === 0 ? receivedAt : getRawPointer(bytes), VECTOR)
   memory.writeBigUInt64LE(BigInt(bytes.length), VECTOR + 8)
   header.writeBigUInt64LE(BigInt(from === '' ? 0 : source(from)), 40)
-  return libc.sendmsg(fd, header, MSG_NOSIGNAL) < 0n ? -errno() : 0
+  return libc.sendmsg(fd, header, MSG_NOSIGNAL) < 0 ? -errno() : 0
 }
 
 /** Writes the same for sendmsg(). @returns its size */
@@ -267,20 +287,19 @@ function source(from: string): number {
   memory.writeUInt32LE(size, CONTROL)
   memory.writeInt32LE(v4 ? IPPROTO_IP : IPPROTO_IPV6, CONTROL + 8)
   memory.writeInt32LE(v4 ? IP_PKTINFO : IPV6_PKTINFO, CONTROL + 12)
-  // ipi_spec_dst stands in front of ipi_addr.
   memory.write(from, CONTROL + (v4 ? 20 : 16), 'latin1')
   return v4 ? 32 : 40
 }
 
 /** The next datagram of a connected socket, as a part of the common buffer, or -errno. */
 export function receive(fd: number): Buffer | number {
-  const size = Number(libc.recv(fd, received, BigInt(LARGEST), 0))
+  const size = libc.recv(fd, received, BigInt(LARGEST), 0)
   return size < 0 ? -errno() : received.subarray(0, size)
 }
 
 /** To the server the socket is connected to. @returns 0, or -errno: it is not sent */
 export function send(fd: number, bytes: Buffer): number {
-  return libc.send(fd, bytes.length === 0 ? received : bytes, BigInt(bytes.length), MSG_NOSIGNAL) < 0n ? -errno() : 0
+  return libc.send(fd, bytes.length === 0 ? received : bytes, BigInt(bytes.length), MSG_NOSIGNAL) < 0 ? -errno() : 0
 }
 
 /** Address and port of `arrival.from`, as text. */

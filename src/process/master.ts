@@ -82,6 +82,8 @@ export class Master implements KeeperEvents {
   private reloading = false
   private reloadAgain = false
   private stopping: Ending | null = null
+  /** After Gunicorn's manners the master before this one keeps its pid file as long as it lives. */
+  private isSecond = false
   /** A new master, while it runs beside this one. */
   private successor: Successor | null = null
 
@@ -92,7 +94,7 @@ export class Master implements KeeperEvents {
     this.daemon = daemon
     this.manners = stopSignals
     this.pidFile = new MasterPidFile(stopSignals, (level, message) => program.log(level, message))
-    this.signals = new Signals(message => program.log(NOTICE, message), stopSignals)
+    this.signals = new Signals(message => program.log(NOTICE, message), stopSignals, daemon)
   }
 
   /** Runs until it is told to stop. @returns the exit code */
@@ -124,7 +126,7 @@ export class Master implements KeeperEvents {
       if (word === 'quit') return await this.finish('graceful')
       if (word === 'reconfigure') this.reload()
       else if (word === 'reopen') this.reopen()
-      else if (word === 'stop-front') this.stopFront()
+      else if (word === 'stop-front') this.front.halt()
       else if (word === 'upgrade') this.upgrade()
       else this.generation?.companions.resize(word === 'more-workers' ? 1 : -1)
     }
@@ -142,6 +144,8 @@ export class Master implements KeeperEvents {
     const generation = this.make(plan)
     this.generation = generation
     this.program.adopt(plan)
+    const unwritten = this.manners === 'gunicorn' ? this.writePidFile(plan) : null
+    if (unwritten !== null) return unwritten
     const starting = this.front.start(generation)
     // The threads start first: who waits for the program waits for them. A request that comes before its application is
     // loaded waits in the queue.
@@ -160,16 +164,24 @@ export class Master implements KeeperEvents {
   }
 
   private announce(plan: Plan): string | null {
-    const second = this.manners === 'gunicorn' && this.sockets.predecessorLives
-    try {
-      this.pidFile.write(plan.pidFile, second)
-    } catch (error) {
-      return (error as Error).message
-    }
-    if (second) this.awaitPromotion()
+    // nginx's users take it for the word that everything accepts, Gunicorn's have it before the first answer.
+    const unwritten = this.manners === 'nginx' ? this.writePidFile(plan) : null
+    if (unwritten !== null) return unwritten
+    if (this.isSecond) this.awaitPromotion()
     this.program.ready()
     rest()
     return null
+  }
+
+  /** @returns null, or why it could not be written */
+  private writePidFile(plan: Plan): string | null {
+    this.isSecond = this.manners === 'gunicorn' && this.sockets.predecessorLives
+    try {
+      this.pidFile.write(plan.pidFile, this.isSecond)
+      return null
+    } catch (error) {
+      return (error as Error).message
+    }
   }
 
   /** Gunicorn's second master takes the name of the first when that has gone. */
@@ -328,11 +340,6 @@ export class Master implements KeeperEvents {
     }
     this.program.reopenLogs()
     this.front.reopen()
-  }
-
-  /** As nginx, only for a daemon: a terminal sends WINCH when its window changes. */
-  private stopFront(): void {
-    if (this.daemon) this.front.halt()
   }
 
   // ── upgrade ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
 import { setPriority } from 'node:os'
+import { dirname } from 'node:path'
 import { limitOpenFiles } from './libc.ts'
 import { failed } from './system-error.ts'
 import type { FrontSettings, User } from './plan.ts'
@@ -22,11 +23,25 @@ import type { FrontSettings, User } from './plan.ts'
 /** Makes a folder that only `user` may enter, as nginx makes its temporary ones. Throws an Error in nginx's words. */
 export function provideFolder(path: string, user: User | null): void {
   const name = Buffer.from(path, 'latin1')
-  attempt('mkdir()', path, () => mkdirSync(name, { recursive: true, mode: 0o700 }))
+  attempt('mkdir()', path, () => makeFolders(path))
   if (user === null) return
   const { uid, mode } = attempt('stat()', path, () => statSync(name))
   if (uid !== user.uid) attempt('chown()', path, () => chownSync(name, user.uid, user.gid))
   if ((mode & 0o700) !== 0o700) attempt('chmod()', path, () => chmodSync(name, (mode & 0o7777) | 0o700))
+}
+
+/** Node's own way does not end where a folder takes no others, as /proc. */
+function makeFolders(path: string): void {
+  const name = Buffer.from(path, 'latin1')
+  const above = dirname(path)
+  if (statSync(name, { throwIfNoEntry: false })?.isDirectory() === true) return
+  if (above !== path) makeFolders(above)
+  try {
+    mkdirSync(name, { mode: 0o700 })
+  } catch (error) {
+    // Another process may have made it meanwhile.
+    if (!statSync(name, { throwIfNoEntry: false })?.isDirectory()) throw error
+  }
 }
 
 /** Makes a log file that `user` may append to; every thread opens it by its name. Devices are left as they are. */

@@ -61,9 +61,14 @@ export class Signals {
   private waiting: ((word: Word) => void) | null = null
 
   /** @param tell hears `signal 1 (SIGHUP) received, reconfiguring` */
-  constructor(tell: (message: string) => void, stopSignals: StopSignals) {
+  constructor(tell: (message: string) => void, stopSignals: StopSignals, daemon: boolean) {
     for (const [name, meaning] of Object.entries(meaningsBy[stopSignals])) {
       process.on(name, (_, number: number) => {
+        // As nginx's and Gunicorn's: a terminal sends it when its window changes.
+        if (meaning.word === 'stop-front' && !daemon) {
+          tell(`signal ${number} (${name}) received, ignored: this is no daemon`)
+          return
+        }
         tell(`signal ${number} (${name}) received, ${meaning.doing}`)
         this.note(meaning.word)
       })

@@ -5,6 +5,7 @@
 // it is handed on, and for a Unix socket its file is removed as well.
 
 import net from 'node:net'
+import { dirname } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
 import { chmodSync, closeSync, existsSync, renameSync, rmSync } from 'node:fs'
 import { bindUdp, shareAddress } from '../net/udp-socket.ts'
@@ -171,8 +172,12 @@ function bind(address: ListenAddress): net.BoundSocket {
     const options = path === '' ? { host, port, ipv6Only: ipv6only && host.includes(':') } : { path: utf8(path) }
     return new net.BoundSocket(options)
   } catch (error) {
-    const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
-    throw new BindError(`bind() to ${written(address)} failed (${reason(error)})`, inUse)
+    const { code } = error as NodeJS.ErrnoException
+    // libuv says EACCES where the folder of a Unix socket is not there.
+    const isFolderMissing =
+      code === 'EACCES' && path !== '' && !isAbstract(path) && !existsSync(dirname(fileName(path).toString()))
+    const why = isFolderMissing ? '2: No such file or directory' : reason(error)
+    throw new BindError(`bind() to ${written(address)} failed (${why})`, code === 'EADDRINUSE')
   }
 }
 

@@ -69,7 +69,9 @@ export class CompiledStream extends ServerBlock<StreamListen> {
   /** `set` makes variables, which others may name before they are set. */
   private defineSet(scope: Scope): void {
     for (const { name, site } of scope.conf(streamDirectives).set) {
-      if (this.defined(name) !== null) continue
+      const known = this.defined(name)
+      if (known !== null && known.set === undefined) site.fail(`the duplicate "${name}" variable`)
+      if (known !== null) continue
       const index = valueIndex(name)
       this.define(name, { get: r => readValue(r, index) ?? '', set: (r, value) => writeValue(r, index, value) }, site)
     }
@@ -154,7 +156,7 @@ export class CompiledStream extends ServerBlock<StreamListen> {
       server.errorLog = targets === null ? errorLog : new ErrorLog(targets, logFiles, errorLog.thread)
     }
     for (const run of this.starts) run(services)
-    const sessions = new Sessions(limit, errorLog, (...all) => new StreamSession(...all))
+    const sessions = new Sessions(limit, errorLog, (...all) => new StreamSession(...all), 'never')
     await this.accept(sessions, descriptors)
     const addresses = this.listens.filter(({ udp }) => udp)
     this.datagrams = udpListeners(addresses, services, descriptors, sessions)

@@ -17,8 +17,8 @@ export function returnContent(text: Value): Content {
     },
     beginUdp(session) {
       const answer = text.get(asRequest(session))
-      if (answer !== '') session.reply(Buffer.from(answer, 'latin1'))
-      session.finalize(200)
+      const said = answer === '' || session.reply(Buffer.from(answer, 'latin1'), 'returning text')
+      session.finalize(said ? 200 : 500)
     },
   }
 }

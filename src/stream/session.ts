@@ -309,6 +309,7 @@ export class StreamSession implements OpeningOwner, Session {
     const { connection, received } = this
     this.state = OVER
     this.done = true
+    timers.release(this.timer)
     this.received = NOTHING
     const ended = this.sessions.passOn(this)
     connection.socket.once('close', () => {
@@ -366,7 +367,7 @@ export class StreamSession implements OpeningOwner, Session {
   finalize(status: number): void {
     if (this.state === OVER) return
     this.state = OVER
-    this.unwatch()
+    timers.release(this.timer)
     if (this.status === 0) this.status = status
     this.done = true
     const r = asRequest(this)

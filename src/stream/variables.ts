@@ -5,8 +5,7 @@ import type { Variable } from '../http/module.ts'
 import { coreVariables } from '../http/server/variables.ts'
 import type { ClientHello } from '../codec/tls-client-hello.ts'
 import { ofSession } from './module.ts'
-import { attemptsOf } from './proxy/exchange.ts'
-import type { StreamAttempt } from './proxy/exchange.ts'
+import { attemptsOf, type Attempt } from './proxy/attempts.ts'
 
 const SHARED = [
   'binary_remote_addr',
@@ -36,7 +35,7 @@ function ofHello(get: (hello: ClientHello) => string): Variable {
 }
 
 /** Of each upstream that was tried, with a comma between them. */
-function ofAttempts(get: (attempt: StreamAttempt) => string): Variable {
+function ofAttempts(get: (attempt: Attempt) => string): Variable {
   return ofSession(session => {
     const attempts = attemptsOf(session)
     return attempts.length === 0 ? null : attempts.map(get).join(', ')

@@ -44,6 +44,26 @@ for (const [what, file, source] of [
   })
 }
 
+test('app_pass: a Node application’s X-Accel- fields are for us, or with app_accel off for the server before us', async t => {
+  const server = await serve(t, {
+    conf: `http { app own { directory %%DIR%%; module ./accel.mjs; workers 1; }
+      server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass own; } location /off/ { app_pass own; app_accel off; }
+        location = /file { internal; return 200 file; } } }`,
+    files: {
+      'accel.mjs': `export default (q, s) => {
+        if (q.url.endsWith('/go')) s.setHeader('X-Accel-Redirect', '/file')
+        s.setHeader('X-Accel-Buffering', 'no').setHeader('X-Accel-Expires', '1').end('own')
+      }`,
+    },
+  })
+  const ours = await get(server.port, '/x')
+  assert.deepEqual([ours.header('x-accel-buffering'), ours.header('x-accel-expires')], [null, null])
+  assert.equal((await get(server.port, '/go')).text, 'file')
+  const off = await get(server.port, '/off/go')
+  assert.equal(off.text, 'own')
+  assert.deepEqual([off.header('x-accel-redirect'), off.header('x-accel-buffering')], ['/file', 'no'])
+})
+
 test('app_pass: a Node application may take a connection over (WebSocket and other upgrades)', async t => {
   const server = await serve(t, {
     conf: `http { app own { directory %%DIR%%; module ./up.mjs; workers 1; }

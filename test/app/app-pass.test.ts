@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
+import type { Message } from '../helpers/message.ts'
 import { get, raw, request } from '../helpers/raw.ts'
 import { serve } from '../helpers/serve.ts'
 import { apps, busy, serveThings, workers } from './things.ts'
@@ -60,6 +61,26 @@ test('app_pass: X-Accel-Redirect sends what another location has', async t => {
   assert.equal(response.header('x-other'), null)
   assert.equal((await get(server.port, '/protected/a%20b.txt')).status, 404)
 })
+
+test('app_pass: with app_accel off what is meant for nginx goes on to the one before us', async t => {
+  const server = await serveThings(t, { location: 'app_accel off;' })
+  const response = await get(server.port, '/accel?/protected/a')
+  assert.equal(response.text, 'not for the client')
+  assert.equal(response.header('x-accel-redirect'), '/protected/a')
+  const off = await get(server.port, '/meant-for-nginx')
+  assert.deepEqual(meantForNginx(off), ['no', '1000000', 'koi8-r', '10'])
+})
+
+test('app_pass: what is meant for nginx is not for the client', async t => {
+  const server = await serveThings(t, { location: 'charset utf-8;', server: 'location /x { charset koi8-r; }' })
+  const response = await get(server.port, '/meant-for-nginx')
+  assert.deepEqual(meantForNginx(response), [null, null, null, null])
+  assert.equal(response.header('content-type'), 'text/plain; charset=koi8-r')
+})
+
+function meantForNginx(response: Message): (string | null)[] {
+  return ['buffering', 'limit-rate', 'charset', 'expires'].map(name => response.header(`x-accel-${name}`))
+}
 
 test('app_pass: HEAD gets the head of GET and no body', async t => {
   const server = await serveThings(t, { app: 'workers 2;' })
@@ -227,6 +248,13 @@ test('app_pass: after max_requests a worker makes room for another, and no reque
     }
   }
   assert.ok(pids.size >= 4, `${pids.size} workers`)
+})
+
+test('app_pass: a worker’s command line has the application’s name, which the application does not see', async t => {
+  const server = await serveThings(t)
+  const pid = (await get(server.port, '/pid')).text
+  assert.match(readFileSync(`/proc/${pid}/cmdline`, 'latin1'), /portico_bridge\0things\0/)
+  assert.match((await get(server.port, '/argv')).text, /^\['[^']+__main__\.py'\]$/)
 })
 
 test('app_pass: environment reaches the application', async t => {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 import * as ws from '../../src/codec/ws.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { get, raw, type RawClient } from '../helpers/raw.ts'
 import type { Server } from '../helpers/serve.ts'
-import { serveThings } from './things.ts'
+import { busy, serveThings } from './things.ts'
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 
@@ -134,6 +136,25 @@ test('websocket: a close without code is 1005 to the application, a lost client 
   await eventually(async () => (await seen(server)) === '1005: 1006:')
 })
 
+test('websocket: a client that only listens any more, without a close, has the answers to what it said', async t => {
+  const server = await serveEcho(t)
+  const { client } = await open(t, server)
+  const messages = ['one', 'two', 'three']
+  await client.send(Buffer.concat(messages.map(message => frame(ws.TEXT, message))))
+  client.end()
+  for (const message of messages) assert.equal((await next(client)).payload.toString(), message)
+  await client.closed()
+  assert.equal(client.received.length, 0)
+  await eventually(async () => (await seen(server)) === '1006:')
+  // Behind a close frame as well.
+  const closed = await open(t, server)
+  await closed.client.send(Buffer.concat([frame(ws.TEXT, 'four'), frame(ws.CLOSE, closePayload(1000))]))
+  closed.client.end()
+  assert.equal((await next(closed.client)).payload.toString(), 'four')
+  assert.deepEqual(await next(closed.client), { opcode: ws.CLOSE, payload: closePayload(1000) })
+  await closed.client.closed()
+})
+
 test('websocket: the application closes with its code and reason; what it sends then is an OSError', async t => {
   const server = await serveEcho(t)
   const { client } = await open(t, server)
@@ -198,6 +219,17 @@ test('websocket: when its worker dies the client is told that it may come again 
   const server = await serveEcho(t)
   const { client } = await open(t, server)
   process.kill(Number((await get(server.port, '/pid')).text), 'SIGKILL')
+  assert.deepEqual(await next(client), { opcode: ws.CLOSE, payload: closePayload(1012) })
+})
+
+test('websocket: one that is accepted while its worker leaves is closed at once (1012)', async t => {
+  const server = await serveEcho(t)
+  const pid = (await get(server.port, '/pid')).text
+  const client = await ask(t, server, '/late')
+  await busy(server, 1)
+  process.kill(Number(pid), 'SIGTERM')
+  writeFileSync(join(server.dir, 'shutdown-accept'), '')
+  assert.match(await client.until('\r\n\r\n'), /^HTTP\/1\.1 101 /)
   assert.deepEqual(await next(client), { opcode: ws.CLOSE, payload: closePayload(1012) })
 })
 

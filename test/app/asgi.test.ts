@@ -79,6 +79,14 @@ test('asgi: each request has a shallow copy of the lifespan’s state', async t 
   assert.deepEqual(scope.state, { started: 'yes', shared: [1] })
 })
 
+test('asgi: with lifespan_state shared requests have one state, which they may change', async t => {
+  const server = await serveAsgi(t, { app: 'workers 1; lifespan_state shared;' })
+  for (const shared of [[1], [1, 1]])
+    assert.deepEqual(JSON.parse((await get(server.port, '/state')).text), { started: 'yes', shared, own: true })
+  const scope = JSON.parse((await get(server.port, '/scope')).text)
+  assert.deepEqual(scope.state, { started: 'yes', shared: [1, 1], own: true })
+})
+
 for (const location of ['', 'app_buffering off;', 'app_max_temp_file_size 0;']) {
   test(`asgi: bodies of all sizes go both ways (${location || 'as it comes'})`, async t => {
     const server = await serveAsgi(t, { location })
@@ -119,6 +127,14 @@ test('asgi: the worker with the fewest requests is next', async t => {
 })
 
 test('asgi: events reach the client as they are sent, and the application hears of its leaving', async t => {
+  test('asgi: with lifespan_state shared requests have one state, which they may change', async t => {
+    const server = await serveAsgi(t, { app: 'workers 1; lifespan_state shared;' })
+    for (const shared of [[1], [1, 1]])
+      assert.deepEqual(JSON.parse((await get(server.port, '/state')).text), { started: 'yes', shared, own: true })
+    const scope = JSON.parse((await get(server.port, '/scope')).text)
+    assert.deepEqual(scope.state, { started: 'yes', shared: [1, 1], own: true })
+  })
+
   for (const location of ['', 'app_buffering off;']) {
     const server = await serveAsgi(t, { location })
     const client = await raw(t, server.port)
@@ -162,6 +178,18 @@ test('asgi: the server frames the response, and sends HEAD no body', async t => 
   const head = await request({ address: server.port, method: 'HEAD', path: '/framing' })
   assert.equal(head.header('content-length'), '3')
   assert.equal(head.body.length, 0)
+})
+
+test('asgi: HEAD of what does not end is answered, holds up nobody, and ends when the client leaves', async t => {
+  const server = await serveAsgi(t)
+  const client = await raw(t, server.port)
+  await client.send('HEAD /endless HTTP/1.1\r\nHost: x\r\n\r\n')
+  assert.match(await client.until('\r\n\r\n'), /x-endless: yes/i)
+  assert.equal(await seen(server), '')
+  client.destroy()
+  await eventually(async () => (await seen(server)) === 'end')
+  const whole = await request({ address: server.port, method: 'HEAD', path: '/stream?3' })
+  assert.deepEqual([whole.status, whole.body.length], [200, 0])
 })
 
 test('asgi: messages out of order are the application’s error; without a whole response it is a 500 or a cut', async t => {
@@ -237,6 +265,16 @@ test('asgi: tasks in the background are cancelled when the worker leaves, and co
   assert.equal((await get(server.port, '/background')).text, 'begun')
   await server.reload()
   await eventually(() => existsSync(join(server.dir, 'shutdown-background')))
+})
+
+test('asgi: what ends neither with its client nor in time is cut off, so that the lifespan is shut down', async t => {
+  const server = await serveAsgi(t, { app: 'workers 1; graceful_timeout 4s;' })
+  const client = await raw(t, server.port)
+  await client.send('GET /sleep?1000 HTTP/1.1\r\nHost: x\r\n\r\n')
+  await busy(server, 1)
+  client.destroy()
+  await server.reload()
+  await eventually(() => existsSync(join(server.dir, 'shutdown')))
 })
 
 test('asgi: a 304 has no Content-Length of an empty body; a head that was refused leaves nothing behind', async t => {

@@ -36,3 +36,17 @@ test('lane: empty messages use up the window, and while the client is slow nothi
   lane.resume()
   assert.equal(written[1]!.readUInt32LE(12), 2 * 65536)
 })
+
+test('lane: a head that crosses its client’s leaving changes nothing about the time that the request still has', () => {
+  const written: Buffer[] = []
+  const connection = { write: (bytes: Buffer): boolean => written.push(bytes) > 0 }
+  const lane = new Lane({ connection, dispatcher: { timeout: 60_000 } } as unknown as StreamsLink)
+  const call = new Listening()
+  lane.begin(call, 7)
+  lane.abandon(call)
+  const { timer } = lane as unknown as { timer: { deadline: number } }
+  const { deadline } = timer
+  lane.onHead(['200'], Buffer.alloc(0), -1, false)
+  assert.equal(timer.deadline, deadline)
+  assert.ok(deadline > 0)
+})

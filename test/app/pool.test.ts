@@ -32,6 +32,7 @@ const defaults: AppSettings = {
   queue: 100,
   queueTimeout: 5000,
   workerConnections: 1000,
+  lifespanState: 'copy',
   environment: { PYTHONDONTWRITEBYTECODE: '1' },
   user: '',
   group: '',

@@ -312,6 +312,14 @@ test('trust, TLS, syslog and StatsD become directives', () => {
   )
 })
 
+test('one lifespan state for all requests can be asked for, of kind asgi', () => {
+  assert.match(configuration('-k asgi --lifespan-state shared a'), /lifespan_state shared;/)
+  assert.match(configuration('-k asgi a', { GUNICORN_CMD_ARGS: '--lifespan-state=shared' }), /lifespan_state shared;/)
+  assert.doesNotMatch(configuration('-k asgi --lifespan-state copy a'), /lifespan_state/)
+  assert.doesNotMatch(configuration('--lifespan-state shared a'), /lifespan_state/)
+  assert.throws(() => configuration('--lifespan-state own a'), /invalid value "own" for --lifespan-state/)
+})
+
 test('the greeting tells where, who and what', () => {
   const said = (line: string): string => greeting(read(line), read(line).bind, 'portico 1', 7)
   assert.equal(said('a'), 'portico 1 listening at http://127.0.0.1:8000 (7), 1 sync worker of "a"')

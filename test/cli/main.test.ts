@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, readFileSync, symlinkSync } from 'node:fs'
 import net from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import test from 'node:test'
 import { tempDir, writeFiles } from '../helpers/index.ts'
 import { PORTICO } from '../helpers/serve.ts'
@@ -42,6 +42,28 @@ test('-h lists the switches', () => {
   assert.equal(code, 0)
   assert.match(err, /^Usage: portico \[-\?hvVtTq\]/m)
   assert.match(err, /-s signal {5}: send signal/)
+  assert.match(err, /^ +portico serve \[options\] MODULE/m)
+  assert.deepEqual(portico(['--help']), { code, out: '', err })
+  assert.deepEqual(portico(['--version']), portico(['-v']))
+})
+
+test('the launcher takes a Node of the path where none is installed beside it, if that is new enough', t => {
+  const dir = tempDir(t)
+  writeFiles(dir, {
+    'portico/bin/portico': readFileSync(PORTICO),
+    'portico/dist/cli/main.js': 'console.log("started")',
+  })
+  writeFiles(dir, { 'old/node': '#!/bin/sh\n[ "$1" = -v ] && echo v20.1.0\nexit 1\n' })
+  for (const program of ['portico/bin/portico', 'old/node']) chmodSync(join(dir, program), 0o755)
+  const start = (nodes: string): Outcome => {
+    const env = { PATH: `${nodes}:/usr/bin:/bin` }
+    const { status, stdout, stderr } = spawnSync(join(dir, 'portico/bin/portico'), ['-v'], { encoding: 'latin1', env })
+    return { code: status, out: stdout, err: stderr }
+  }
+  assert.deepEqual(start(dirname(process.execPath)), { code: 0, out: 'started\n', err: '' })
+  const old = start(join(dir, 'old'))
+  assert.equal(old.code, 1)
+  assert.match(old.err, /^portico: Node 26 or newer is needed \(".*\/old\/node" is v20\.1\.0\): .* PORTICO_NODE\n$/)
 })
 
 test('a wrong switch is told in the words of nginx', () => {
@@ -53,6 +75,8 @@ test('through a link named nginx it speaks as nginx', t => {
   const link = join(tempDir(t), 'nginx')
   symlinkSync(PORTICO, link)
   assert.equal(portico(['-x'], link).err, 'nginx: invalid option: "x"\n')
+  assert.equal(portico(['--help'], link).err, 'nginx: invalid option: "-"\n')
+  assert.doesNotMatch(portico(['-h'], link).err, /serve/)
 })
 
 test('-t says that a usable configuration is one, and -q makes it say nothing', t => {

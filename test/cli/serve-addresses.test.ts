@@ -46,12 +46,43 @@ test('a trusted proxy says what the scheme is, and where the application is moun
     ['/app', '/page', '/app'],
   )
   assert.equal((await get(server.port, '/other', { SCRIPT_NAME: '/app' })).status, 500)
+  await eventually(() => /the path "\/other" is not below SCRIPT_NAME "\/app"/.test(server.output))
   // REMOTE_ADDR is the peer's, as with Gunicorn; other fields with "_" are dropped, whoever sends them.
   const plain = await told(server, { 'X-Forwarded-For': '192.0.2.1', a_b: 'x' })
   assert.deepEqual(
     [plain['REMOTE_ADDR'], plain['HTTP_X_FORWARDED_FOR'], plain['HTTP_A_B']],
     ['127.0.0.1', '192.0.2.1', undefined],
   )
+})
+
+test('a mount may be percent-encoded, as the client sent it', async t => {
+  if (!needs(t, 'python3')) return
+  const server = await serveApp(t, ['told:app'], { files, env })
+  const below = async (mount: string, path: string) => {
+    const one = await told(server, { SCRIPT_NAME: mount }, path)
+    return [one['SCRIPT_NAME'], one['PATH_INFO']]
+  }
+  assert.deepEqual(await below('/a%20b', '/a%20b/the%20page'), ['/a%20b', '/the page'])
+  assert.deepEqual(await below('/a%20b', '/a%20b'), ['/a%20b', ''])
+  assert.deepEqual(await below('/caf%C3%A9', '/caf%c3%a9/x'), ['/caf%C3%A9', '/x'])
+  assert.deepEqual(await below('/a b', '/a%20b/x'), ['/a b', '/x'])
+  for (const [mount, path] of [
+    ['/a%20b', '/a%20bc'],
+    ['/a%2', '/a%20b'],
+    ['/a%zz', '/a'],
+  ] as const) {
+    assert.equal((await get(server.port, path, { SCRIPT_NAME: mount })).status, 500, mount)
+  }
+  const mounted = await serveApp(t, ['--env', 'SCRIPT_NAME=/my%20app', 'told:app'], { files, env })
+  const one = await told(mounted, {}, '/my%20app/x')
+  assert.deepEqual([one['SCRIPT_NAME'], one['PATH_INFO']], ['/my%20app', '/x'])
+})
+
+test('a mount is none of an ASGI application, which has --root-path', async t => {
+  if (!needs(t, 'python3')) return
+  const server = await serveApp(t, ['-k', 'asgi', '--env', 'SCRIPT_NAME=/app', 'told:scope'], { files, env })
+  assert.equal((await get(server.port, '/other')).status, 200)
+  assert.equal((await get(server.port, '/other', { SCRIPT_NAME: '/else' })).status, 200)
 })
 
 test('whoever is not trusted is not believed', async t => {
@@ -187,4 +218,16 @@ test('the PROXY protocol tells the client, where a trusted peer speaks it', asyn
   assert.match(await exchange(second, V1 + REQUEST), /^HTTP\/1\.1 400 |^<html>[^]*400 Bad/)
   const off = await serveApp(t, ['told:app'], { files, env })
   assert.match(await exchange(off, V1 + REQUEST), /400 Bad Request/)
+})
+
+test('a Node application is told of the client by a trusted proxy, and by nobody else', async t => {
+  const nodeFiles = {
+    'told.mjs': `export default (q, s) => s.end(q.headers['x-forwarded-for'] + ' ' + q.headers['x-forwarded-proto'])`,
+  }
+  const headers = { 'X-Forwarded-For': '192.0.2.7', 'X-Forwarded-Proto': 'https' }
+  const server = await serveApp(t, ['told.mjs'], { files: nodeFiles })
+  assert.equal((await get(server.port, '/', headers)).text, '192.0.2.7 https')
+  assert.equal((await get(server.port)).text, '127.0.0.1 http')
+  const wary = await serveApp(t, ['--forwarded-allow-ips', '192.0.2.1', 'told.mjs'], { files: nodeFiles })
+  assert.equal((await get(wary.port, '/', headers)).text, '192.0.2.7, 127.0.0.1 http')
 })

@@ -314,6 +314,16 @@ test('StatsD hears of requests and workers as from Gunicorn', async t => {
   await eventually(() => /^mine\.mine\.age:2\|g\|#a:b$/m.test(text()))
 })
 
+test('StatsD hears of the errors of an ASGI application', async t => {
+  if (!needs(t, 'python3')) return
+  const { port, text } = await datagrams(t)
+  const app = "async def app(scope, receive, send):\n    raise ValueError('no')\n"
+  const args = ['--statsd-host', `localhost:${port}`, '-k', 'asgi', '--asgi-lifespan', 'off', 'app:app']
+  const server = await serveApp(t, args, { files: { 'app.py': app }, env })
+  assert.equal((await get(server.port)).status, 500)
+  await eventually(() => /^gunicorn\.log\.exception:1\|c\|@1\.0$/m.test(text()))
+})
+
 test('syslog gets requests and errors, and requests not where that is said', async t => {
   if (!needs(t, 'python3')) return
   const { port, text } = await datagrams(t)

@@ -2,6 +2,7 @@
 // said when the file is wrong.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
@@ -168,6 +169,64 @@ test('errors of requests go to a log that is configured in Python, and to no oth
   }
   await server.stop()
   assert.doesNotMatch(server.output, /ValueError/)
+})
+
+test("errors of an ASGI application go to a logger class of one's own, and to no other", async t => {
+  if (!needs(t, 'python3')) return
+  const app = `async def app(scope, receive, send):
+    if scope['type'] == 'lifespan':
+        await receive()
+        await send({'type': 'lifespan.startup.complete'})
+        raise ValueError('of the lifespan')
+    await receive()
+    if scope['path'] == '/late':
+        await send({'type': 'http.response.start', 'status': 200})
+        await send({'type': 'http.response.body', 'body': b'begun', 'more_body': True})
+    if scope['path'] != '/silent':
+        raise ValueError('of ' + scope['path'])
+`
+  const own = `import traceback
+from gunicorn.glogging import Logger
+class Own(Logger):
+    def tell(self, *words):
+        with open('own.log', 'a') as file:
+            print(*words, file=file)
+    def exception(self, msg, *args, **kwargs):
+        self.tell('EXCEPTION', msg % args, traceback.format_exc())
+    def error(self, msg, *args, **kwargs):
+        self.tell('ERROR', msg % args if args else msg)
+`
+  const files = { 'app.py': app, 'own.py': own }
+  const server = await serveApp(t, ['-k', 'asgi', '--logger-class', 'own.Own', 'app:app'], { files, env })
+  const told = (what: RegExp): Promise<unknown> => eventually(() => what.test(server.file('own.log')))
+  await told(/^ERROR error in the lifespan of application "app:app": ValueError: of the lifespan$/m)
+  assert.equal((await get(server.port, '/now')).status, 500)
+  await told(/^EXCEPTION Error in ASGI application Traceback [^]*^ValueError: of \/now$/m)
+  await assert.rejects(get(server.port, '/late'))
+  await told(/^ValueError: of \/late$/m)
+  assert.equal((await get(server.port, '/silent')).status, 500)
+  await told(/^ERROR application "app:app" returned before its response was complete, request "GET \/silent"$/m)
+  const socket = new WebSocket(`ws://127.0.0.1:${server.port}/ws`)
+  await once(socket, 'error')
+  await told(/^EXCEPTION Error in WebSocket ASGI application Traceback [^]*^ValueError: of \/ws$/m)
+  await server.stop()
+  assert.doesNotMatch(server.output, /ValueError|returned before/)
+})
+
+test('a logger that fails leaves no client waiting', async t => {
+  if (!needs(t, 'python3')) return
+  const app = `async def app(scope, receive, send):
+    raise ValueError('no')
+`
+  const own = `from gunicorn.glogging import Logger
+class Own(Logger):
+    def exception(self, *args):
+        raise OSError('no room')
+`
+  const args = ['-k', 'asgi', '--asgi-lifespan', 'off', '--logger-class', 'own.Own', 'app:app']
+  const server = await serveApp(t, args, { files: { 'app.py': app, 'own.py': own }, env })
+  const { status } = await get(server.port)
+  assert.ok(status >= 500, `${status}`)
 })
 
 test('a log that workers write has every request, and what was sent of it', async t => {

@@ -90,6 +90,7 @@ test('every hook is called, in the process it belongs to, and in its turn', asyn
   server.signal('SIGHUP')
   await eventually(() => of(server, 'on_reload').length === 1 && of(server, 'worker_exit').length === 3)
   assert.notEqual(of(server, 'on_reload')[0]!.pid, zygote)
+  assert.equal(of(server, 'nworkers_changed')[2]?.words, '1 2')
   assert.equal(of(server, 'on_starting').length, 1)
   await server.stop('SIGINT')
   const last = of(server, 'on_reload')[0]!.pid
@@ -101,6 +102,18 @@ test('every hook is called, in the process it belongs to, and in its turn', asyn
   assert.ok(of(server, 'worker_exit').every(note => note.words === `${note.pid} True False`))
   // The arbiter before the reload may hear of its last worker's end later than that.
   assert.equal(notes(server).findLast(note => note.pid === last)!.hook, 'on_exit')
+})
+
+test('the pid file is there before anything of the application is', async t => {
+  if (!needs(t, 'python3')) return
+  const conf = `pidfile = 'run.pid'
+def on_starting(server):
+    with open('seen', 'w') as file:
+        file.write(open('run.pid').read())
+`
+  const server = await serveApp(t, ['hello'], { files: { 'hello.py': HELLO, 'gunicorn.conf.py': conf }, env })
+  assert.equal((await get(server.port)).status, 200)
+  assert.equal(server.file('seen'), `${server.child.pid}\n`)
 })
 
 test('hooks see what every kind of response comes to', async t => {
@@ -193,6 +206,29 @@ async def deaf(scope, receive, send):
   )
   assert.equal(status, 3)
   assert.match(stderr, /does not speak lifespan, which is asked for: AssertionError: pages alone/)
+})
+
+test("a file can ask for Gunicorn's one lifespan state for all requests", async t => {
+  if (!needs(t, 'python3')) return
+  const app = `async def app(scope, receive, send):
+    if scope['type'] == 'lifespan':
+        await receive()
+        scope['state']['count'] = 0
+        await send({'type': 'lifespan.startup.complete'})
+        await receive()
+        return
+    scope['state']['count'] += 1
+    await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+    await send({'type': 'http.response.body', 'body': str(scope['state']['count']).encode()})
+`
+  for (const [conf, told] of [
+    ['', '1 1'],
+    ['lifespan_state = "shared"\n', '1 2'],
+  ] as const) {
+    const files = { 'app.py': app, 'gunicorn.conf.py': conf }
+    const server = await serveApp(t, ['-w', '1', '-k', 'asgi', 'app:app'], { files, env })
+    assert.equal(`${(await get(server.port)).text} ${(await get(server.port)).text}`, told)
+  }
 })
 
 test('hooks of threads and of gevent are called as well', async t => {

@@ -120,8 +120,9 @@ test('WINCH stops what serves of a daemon, and HUP starts it again; others do no
   await eventually(() => answers(server.port))
   signalTo(pid, 'SIGTERM')
   await eventually(() => server.processes().length === 0)
-  const foreground = await serveApp(t, ['pid'], { files, env })
+  const foreground = await serveApp(t, ['--log-level', 'info', 'pid'], { files, env })
   foreground.signal('SIGWINCH')
+  await eventually(() => /signal 28 \(SIGWINCH\) received, ignored: this is no daemon/.test(foreground.output))
   assert.equal((await get(foreground.port)).status, 200)
 })
 

@@ -17,6 +17,11 @@ def plain(environ, start_response):
 application = validator(plain)
 `
 
+const ACCEL = `def application(environ, start_response):
+    start_response('200 OK', [('X-Accel-Redirect', '/protected/report.pdf'), ('X-Accel-Buffering', 'no')])
+    return [b'checked']
+`
+
 const FILES = `import os, io
 
 def application(environ, start_response):
@@ -215,3 +220,11 @@ for (const [what, files, module, cause] of [
     assert.equal(stderr.split('\n').filter(line => cause.test(line)).length, 1, stderr)
   })
 }
+
+test('serve: X-Accel- fields go on to the nginx before it, as from Gunicorn', async t => {
+  const server = await serveApp(t, ['accel:application'], { files: { 'accel.py': ACCEL }, env })
+  const response = await get(server.port)
+  assert.equal(response.header('x-accel-redirect'), '/protected/report.pdf')
+  assert.equal(response.header('x-accel-buffering'), 'no')
+  assert.equal(response.text, 'checked')
+})

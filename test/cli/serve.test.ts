@@ -39,6 +39,7 @@ const files = {
   'slow.py': SLOW,
   'broken.py': '\nimport nothing_like_it\n',
   'dies.py': 'import os\nos._exit(3)\n',
+  'later.py': 'async def application(scope, receive, send):\n    pass\n',
 }
 
 function run(t: Scope, args: readonly string[], more: Readonly<Record<string, string>> = {}, dir = tempDir(t)): Ended {
@@ -258,7 +259,7 @@ test('--check-config loads the application, or tells in one line why it cannot',
   assert.equal(status, 1)
   assert.match(
     said,
-    /^portico serve: cannot load "broken": .*ModuleNotFoundError: No module named 'nothing_like_it' \(\S+broken\.py:2\)\n$/,
+    /^portico serve: cannot load "broken": .*ModuleNotFoundError: No module named 'nothing_like_it' \(\S+broken\.py:2\); the interpreter is \/\S+\n$/,
   )
   assert.match(
     check('missing').join(),
@@ -266,6 +267,34 @@ test('--check-config loads the application, or tells in one line why it cannot',
   )
   assert.match(check('hello:nobody').join(), /^1,.*there is no "nobody" in \S+hello\.py\n$/)
   assert.match(check('dies').join(), /^1,.*exited with code 3\n$/)
+  assert.match(check('later').join(), /^1,.*it is an ASGI application, say "kind asgi" \(-k asgi\)\n$/)
+  const asgi = run(t, ['-k', 'asgi', '--check-config', 'hello'])
+  assert.match(asgi.stderr, /cannot load "hello": it is a WSGI application, say another kind than "asgi"/)
+})
+
+test('--check-config tells how to find out where a file of Node cannot be parsed', t => {
+  const files = { 'outer.mjs': `import './inner.mjs'`, 'inner.mjs': '\n\nconst a = {,}' }
+  const { status, stderr } = runServe(t, ['--check-config', 'outer.mjs'], files)
+  assert.equal(status, 1)
+  assert.equal(
+    stderr,
+    `portico serve: cannot load "outer.mjs": SyntaxError: Unexpected token ','; "node outer.mjs" tells where\n`,
+  )
+})
+
+test('where nothing can be started, one line says what to do about it', t => {
+  const nowhere = run(t, ['hello'], { TMPDIR: '/nowhere' })
+  assert.equal(nowhere.status, 1)
+  assert.match(
+    nowhere.stderr,
+    /^portico serve: no folder can be made in "\/nowhere" \(2: [^\n]*\); TMPDIR names another\n$/,
+  )
+  const { status, stderr } = run(t, ['--check-config', 'hello'], { PORTICO_PYTHON: 'python-of-no-kind' })
+  assert.equal(status, 1)
+  assert.match(
+    stderr,
+    /cannot start the interpreter "python-of-no-kind": there is no such program; "python" \(--python\), /,
+  )
 })
 
 test('a wrong command line is told in one line, with exit code 2', t => {

@@ -61,11 +61,13 @@ function split(text: string): string[] {
 function whole(text: string): string {
   const has = (name: string): boolean => new RegExp(`^${name}\\b`, 'm').test(text)
   if (has('http') || has('stream') || has('mail')) return has('events') ? text : `events {}\n${text}`
-  // The zones that a page's first example has declared.
+  // The zones and applications that a page's first example has declared.
   const zones = [...new Set([...text.matchAll(/^\s*proxy_cache\s+(\w+);/gm)].map(match => match[1]!))]
   const caches = zones.map(name => `proxy_cache_path cache-${name} keys_zone=${name}:1m;\n`).join('')
+  const passes = [...new Set([...text.matchAll(/^\s*app_pass\s+(\w+);/gm)].map(match => match[1]!))]
+  const apps = has('app') ? '' : passes.map(name => `app ${name} { directory .; module a:b; }\n`).join('')
   const inHttp = has('server') || has('upstream') || has('app') ? text : `server {\n${text}}\n`
-  return `events {}\nhttp {\n${caches}${inHttp}${text.includes('listen ') ? '' : 'server { }\n'}}\n`
+  return `events {}\nhttp {\n${caches}${apps}${inHttp}${text.includes('listen ') ? '' : 'server { }\n'}}\n`
 }
 
 /** Paths of the example's machine become paths below a folder of ours. */
@@ -79,10 +81,12 @@ function provide(dir: string, text: string): void {
     const directory = /directory\s+(\S+);/.exec(body!)![1]!
     const module = /module\s+(\S+);/.exec(body!)![1]!
     mkdirSync(join(dir, directory), { recursive: true })
-    if (!/\.[cm]?[jt]s$/.test(module)) continue
-    const file = join(dir, directory, module)
-    mkdirSync(dirname(file), { recursive: true })
-    writeFileSync(file, '')
+    const python = /python\s+(\S+);/.exec(body!)?.[1]
+    const files = /\.[cm]?[jt]s$/.test(module) ? [join(directory, module)] : python === undefined ? [] : [python]
+    for (const file of files) {
+      mkdirSync(join(dir, dirname(file)), { recursive: true })
+      writeFileSync(join(dir, file), '')
+    }
   }
   // Folders of logs and of the pid file, which a check opens.
   for (const [, path] of text.matchAll(/^\s*(?:error_log|access_log|pid)\s+(\/[^\s;]+)/gm)) {

@@ -97,12 +97,13 @@ test('a producer is done at once while a client reads nothing; the client gets e
 
 test('without a file, and with one that fills up, the producer waits and goes on', async t => {
   for (const max of [0, 1_000_000]) {
-    const { client, pusher } = await startPaused(t, max)
+    const { client, pusher, server } = await startPaused(t, max)
     await eventually(() => pusher.waits > 0)
     assert.ok(pusher.pushed < PIECES)
     client.resume()
     const response = await client.response()
     assert.equal(createHash('sha1').update(response.body).digest('hex'), expected(), `file of ${max}`)
+    assert.equal(server.errorLog().split('is buffered to a temporary file').length - 1, max === 0 ? 0 : 1)
   }
 })
 

@@ -6,8 +6,8 @@ import {
   arrival,
   bindUdp,
   connectUdp,
-  EAGAIN,
   failureText,
+  isNothing,
   ipText,
   receive,
   receiveFrom,
@@ -57,7 +57,7 @@ test('a datagram tells who has sent it and to which address, and is answered fro
     const { from, to } = arrival
     assert.equal(ipText(to), host)
     assert.equal(addressOf(from).address, host === '::1' ? '::1' : '127.0.0.1')
-    assert.equal(receiveFrom(server.fd), -EAGAIN)
+    assert.ok(isNothing(receiveFrom(server.fd) as number))
     // The client hears nobody but whom it has written to.
     assert.equal(sendFrom(server.fd, Buffer.from('answer'), from, to), 0)
     await client.ready()

@@ -3,7 +3,7 @@ import { chmodSync, linkSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkS
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
-import { shareCompiledCode } from '../../src/process/privileges.ts'
+import { provideFolder, shareCompiledCode } from '../../src/process/privileges.ts'
 
 test('compiled code can be read by those who are not root any more', t => {
   const folder = mkdtempSync(join(tmpdir(), 'portico-cache-'))
@@ -32,4 +32,18 @@ test('what others may have put among it is left as it is', t => {
   shareCompiledCode(folder)
   for (const name of ['linked', 'shared']) assert.equal(statSync(join(elsewhere, name)).mode & 0o777, 0o600, name)
   assert.equal(statSync(join(folder, 'c')).mode & 0o777, 0o644)
+})
+
+test('a folder is made with those above it, or it is told why there can be none', t => {
+  const folder = mkdtempSync(join(tmpdir(), 'portico-folders-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  for (let i = 0; i < 2; i++) provideFolder(join(folder, 'a/b/c'), null)
+  assert.equal(statSync(join(folder, 'a/b/c')).mode & 0o777, 0o700)
+  writeFileSync(join(folder, 'file'), '')
+  assert.throws(
+    () => provideFolder(join(folder, 'file'), null),
+    /^Error: mkdir\(\) ".*file" failed \(17: File exists\)$/,
+  )
+  // Here Node's own way of making all of them goes round and round.
+  assert.throws(() => provideFolder('/proc/none', null), /^Error: mkdir\(\) "\/proc\/none" failed \(2: /)
 })

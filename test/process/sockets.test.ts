@@ -100,6 +100,13 @@ test('a Unix socket is open to everybody, leaves no other file, and its file goe
   assert.equal(existsSync(path), false)
 })
 
+test('where there is no folder for a Unix socket, that is what is told', async t => {
+  const path = join(tempDir(t), 'missing/a.sock')
+  const told: string[] = []
+  assert.equal(await new ListeningSockets().bind([unix(path)], problem => told.push(problem)), null)
+  assert.equal(told[0], `bind() to unix:${path} failed (2: No such file or directory)`)
+})
+
 test('a Unix socket whose name is taken is refused and the file stays', async t => {
   const path = join(tempDir(t), 'a.sock')
   writeFileSync(path, 'a file')

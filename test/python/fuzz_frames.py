@@ -267,13 +267,14 @@ class StreamSeat:
     hello = {}
     leaving = forked = False
     root_path = ''
+    own_log = count_failure = None
 
     def __init__(self, loop):
         self.loop = loop
         self.connections = set()
         self.tasks = set()
         self.begun = []
-        self.lifespan = Lifespan(self.application, self.name, loop)
+        self.lifespan = Lifespan(self.application, self.name, loop, 'auto', print)
 
     def leave_worker(self):
         pass

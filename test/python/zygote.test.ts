@@ -75,7 +75,7 @@ const FAILURES: [string, RegExp, RegExp][] = [
   [':app', /no module is named$/, /^$/],
   [
     'broken_import',
-    /importing it failed: ModuleNotFoundError: No module named 'a_module_that_is_missing' \(.*broken_import\.py:1\)$/,
+    /importing it failed: ModuleNotFoundError: No module named 'a_module_that_is_missing' \(.*broken_import\.py:1\); the interpreter is \//,
     /^Traceback \(most recent call last\):\n {2}File ".*broken_import\.py", line 1/,
   ],
   ['broken_value', /importing it failed: ValueError: not today \(.*broken_value\.py:2\)$/, /in deep\n/],
@@ -90,6 +90,18 @@ for (const [module, error, traceback] of FAILURES) {
     assert.doesNotMatch(failed.error, /\n/)
     assert.match(failed.traceback, traceback)
     assert.doesNotMatch(failed.traceback, /importlib|loader\.py/)
+    assert.deepEqual(await zygote.exited, [4, null])
+  })
+}
+
+for (const [what, kind, module, error] of [
+  ['an ASGI application', 'sync', 'basic:asynchronous', /it is an ASGI application, say "kind asgi" \(-k asgi\)$/],
+  ['an object that is one', 'threads', 'basic:Asynchronous()', /it is an ASGI application/],
+  ['a WSGI application', 'asgi', 'basic:application', /it is a WSGI application, say another kind than "asgi"/],
+] as const) {
+  test(`loader: ${what} is no application for workers of kind ${kind}`, async t => {
+    const zygote = new Zygote(t, { module, kind })
+    assert.match((await zygote.next('failed')).error, error)
     assert.deepEqual(await zygote.exited, [4, null])
   })
 }

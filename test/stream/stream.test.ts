@@ -57,7 +57,9 @@ stream {
   server { listen 127.0.0.1:%%PORT_13%% ssl; ssl_certificate one.test.crt; ssl_certificate_key one.test.key;
            server_name one.test; return named; }
   server { listen 127.0.0.1:%%PORT_9%%; proxy_pass 127.0.0.1:${plain}; proxy_timeout 1s; }
-  server { listen 127.0.0.1:%%PORT_10%%; proxy_pass 127.0.0.1:${plain}; proxy_download_rate 10k; proxy_half_close on; }
+  server { listen 127.0.0.1:%%PORT_14%%; proxy_pass several; proxy_bind 192.0.2.1; }
+  map $server_port $rate { default 10k; }
+  server { listen 127.0.0.1:%%PORT_10%%; proxy_pass 127.0.0.1:${plain}; proxy_download_rate $rate; proxy_half_close on; }
 }
 `,
 })
@@ -99,6 +101,15 @@ test('who does not answer is passed over, and when nobody does the session ends 
   const line = `${port(6)} TCP 502 `
   await eventually(() => new RegExp(line).test(log('access')))
   await eventually(() => /connect\(\) failed \(111: Connection refused\) while connecting/.test(log('error')))
+})
+
+test('without an address of ours to use, no upstream is to blame', async () => {
+  for (let i = 0; i < 3; i++) assert.equal(await talk(plainTo(14), 'a', false), '')
+  await eventually(() => log('access').match(new RegExp(`^${port(14)} TCP 500 `, 'gm'))?.length === 3)
+  assert.match(
+    log('error'),
+    /\[crit\] .*bind\(192\.0\.2\.1\) failed \(99: Cannot assign requested address\) while connecting to upstream/,
+  )
 })
 
 test('an upstream may speak first, and those who are denied hear nothing', async () => {
@@ -228,6 +239,10 @@ test('what cannot be served is refused when the configuration is read', async ()
   assert.match(
     await refusal('server { listen 127.0.0.1:1 udp ssl; return x; }'),
     /"listen" directive "ssl" parameter is incompatible with "udp" in /,
+  )
+  assert.match(
+    await refusal('server { listen 127.0.0.1:1; set $remote_addr x; return x; }'),
+    /the duplicate "remote_addr" variable in /,
   )
   assert.match(await refusal('server { return x; }'), /no "listen" is defined for server in /)
   assert.match(

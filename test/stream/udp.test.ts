@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
+import dgram from 'node:dgram'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
 import { datagramClient, datagramPeer } from '../helpers/datagrams.ts'
+import { within } from '../helpers/eventually.ts'
 import { answerTo, dnsServer, ipv4, record } from '../helpers/dns.ts'
-import { atEnd, eventually, fileScope, serve, tempDir } from '../helpers/index.ts'
+import { atEnd, eventually, fileScope, serve, tempDir, type Scope } from '../helpers/index.ts'
 
 const scope = fileScope()
 const dir = tempDir(scope)
@@ -17,6 +19,8 @@ const silent = await datagramPeer(scope, () => [])
 /** Nobody is there. */
 const gone = 1
 const v6 = await datagramPeer(scope, undefined, 0, '::1')
+/** More than there is room for in a datagram of IPv4, and what there is. */
+const large = await datagramPeer(scope, text => ['x'.repeat(65_527), text], 0, '::1')
 const slow = await dnsServer(scope, ({ bytes, type }) =>
   answerTo(bytes, type === 1 ? [record(1, 60, ipv4('127.0.0.1'))] : []),
 )
@@ -30,6 +34,7 @@ events { }
 stream {
   log_format line '$server_port $protocol $status $bytes_received/$bytes_sent $upstream_addr $upstream_bytes_sent/$upstream_bytes_received';
   access_log access.log line;
+  map $server_port $rate { default 1k; %%PORT_16%% much; }
   upstream several { server 127.0.0.1:${gone}; server 127.0.0.1:${echo.port}; }
   upstream spread { server 127.0.0.1:${echo.port}; server 127.0.0.1:${threefold.port}; zone spread 64k; }
   server { listen 127.0.0.1:%%PORT_0%% udp; proxy_pass 127.0.0.1:${echo.port}; proxy_responses 1; }
@@ -48,8 +53,13 @@ stream {
   server { listen 127.0.0.1:%%PORT_11%% udp; resolver 127.0.0.1:${slow.port}; set $name some.test; proxy_pass $name:${echo.port}; }
   server { listen [::1]:%%PORT_12%% udp; proxy_pass [::1]:${v6.port}; proxy_responses 1; }
   server { listen 127.0.0.1:%%PORT_13%% udp; proxy_pass spread; proxy_responses 1; }
-  server { listen 127.0.0.1:%%PORT_14%% udp; proxy_pass 127.0.0.1:${silent.port}; proxy_upload_rate 100; }
+  server { listen 127.0.0.1:%%PORT_14%% udp; proxy_pass 127.0.0.1:${silent.port}; proxy_upload_rate $rate; }
   server { listen 127.0.0.1:%%PORT_15%% udp; proxy_pass 127.0.0.1:${silent.port}; proxy_responses 0; proxy_protocol on; }
+  server { listen 127.0.0.1:%%PORT_16%% udp; proxy_pass 127.0.0.1:${echo.port}; proxy_responses 1; proxy_upload_rate $rate; }
+  server { listen 127.0.0.1:%%PORT_17%% udp; proxy_pass 127.0.0.1:${echo.port}; proxy_bind 192.0.2.1; }
+  server { listen [::]:%%PORT_18%% udp ipv6only=off; return "at $server_addr"; }
+  server { listen [::]:%%PORT_19%% udp ipv6only=off; proxy_pass 127.0.0.1:${echo.port}; }
+  server { listen 127.0.0.1:%%PORT_20%% udp; proxy_pass [::1]:${large.port}; }
 }
 `,
 })
@@ -57,6 +67,15 @@ stream {
 const port = (i: number): number => server.ports[i]!
 const log = (name: string): string => readFileSync(join(dir, `${name}.log`), 'latin1')
 const logged = (line: string): Promise<boolean> => eventually(() => log('access').includes(`${line}\n`))
+
+async function broadcaster(t: Scope): Promise<dgram.Socket> {
+  const socket = dgram.createSocket('udp4')
+  atEnd(t, () => void socket.close())
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  socket.setBroadcast(true)
+  return socket
+}
 
 test('what comes back goes to the client, and with the last that is expected the session ends', async t => {
   const client = await datagramClient(t, port(0))
@@ -186,7 +205,7 @@ test('IPv6, a group in shared memory, and TCP on the same port', async t => {
 
 test('what is too much for the upload rate is lost', async t => {
   const client = await datagramClient(t, port(14))
-  client.send('u'.repeat(5000))
+  client.send('u'.repeat(50_000))
   await eventually(() => silent.heard.some(({ text }) => text.startsWith('uuu')))
   client.send('uv')
   // Its session is not kept by what came too soon.
@@ -198,4 +217,46 @@ test('what is too much for the upload rate is lost', async t => {
     silent.heard.some(({ text }) => text === 'uv' || text === 'uw'),
     false,
   )
+})
+
+test('a rate that is none is told, and holds nobody', async t => {
+  assert.equal(await (await datagramClient(t, port(16))).ask('rate'), 'RATE')
+  assert.match(log('error'), /invalid size "much", udp client: 127\.0\.0\.1/)
+})
+
+test('without an address of ours to use, no upstream is to blame', async t => {
+  ;(await datagramClient(t, port(17))).send('any')
+  await logged(`${port(17)} UDP 500 3/0  0/0`)
+  assert.match(
+    log('error'),
+    /\[crit\] .*bind\(192\.0\.2\.1\) failed \(99: Cannot assign requested address\) while connecting to upstream, udp/,
+  )
+})
+
+test('a broadcast is answered from an address of ours', async t => {
+  const client = await broadcaster(t)
+  client.send('x', port(7), '127.255.255.255')
+  const answer = once(client, 'message') as Promise<[Buffer, { address: string }]>
+  const [bytes, from] = await within(answer, 20_000, () => 'no answer')
+  assert.match(from.address, /^127\.0\.0\.\d$/)
+  assert.equal(String(bytes), `${from.address} ${port(7)} 127.0.0.1`)
+})
+
+test('a client that cannot be answered at all ends its session, and is told of', async t => {
+  assert.equal(await (await datagramClient(t, port(18))).ask('x'), 'at ::ffff:127.0.0.1')
+  const client = await broadcaster(t)
+  // IPv6 does not tell where from to answer broadcasts of IPv4.
+  client.send('x', port(18), '127.255.255.255')
+  await logged(`${port(18)} UDP 500 1/0 - -/-`)
+  client.send('x', port(19), '127.255.255.255')
+  await logged(`${port(19)} UDP 200 1/0 127.0.0.1:${echo.port} 1/1`)
+  for (const action of ['returning text', 'proxying and sending to client']) {
+    assert.match(log('error'), new RegExp(`sendmsg\\(\\) failed \\(\\d+: [^)]+\\) while ${action}, udp client: ::ffff`))
+  }
+})
+
+test('a datagram for which there is no room on the way is lost, and the session goes on', async t => {
+  const client = await datagramClient(t, port(20))
+  assert.deepEqual([await client.ask('a'), await client.ask('b')], ['a', 'b'])
+  assert.equal(new Set(large.heard.map(({ from }) => from)).size, 1)
 })

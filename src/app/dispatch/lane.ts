@@ -83,10 +83,11 @@ export class Lane implements Carrier {
 
   onHead(fields: string[], body: Buffer, bodySize: number, end: boolean): void {
     const { call } = this
-    // What has begun may last: a stream of events, a websocket, a slow client.
-    timers.disarm(this.timer)
-    if (call !== null) call.answered = true
-    else if (!end) timers.arm(this.timer, REACTION_MS)
+    if (call !== null) {
+      // What has begun may last: a stream of events, a websocket, a slow client. What is abandoned keeps its time.
+      timers.disarm(this.timer)
+      call.answered = true
+    }
     this.take(body.length)
     if (end) this.finish()
     call?.onHead(fields, body, bodySize, end)

@@ -16,6 +16,12 @@ export function interpreterNamed(python: string): string {
   return VIRTUAL_ENV !== undefined && VIRTUAL_ENV !== '' ? join(VIRTUAL_ENV, 'bin', 'python') : 'python3'
 }
 
+/** Why it could not be started, and where it is named. */
+export function cannotStart(python: string, error: NodeJS.ErrnoException): string {
+  const why = error.code === 'ENOENT' ? 'there is no such program' : error.message
+  return `cannot start the interpreter "${python}": ${why}; "python" (--python), PORTICO_PYTHON or VIRTUAL_ENV name it`
+}
+
 /** The folder with `portico_bridge`: `python/` of the checkout or package, some way above the running file. */
 export function bridgeFolder(): string {
   for (let folder = import.meta.dirname; ; folder = dirname(folder)) {

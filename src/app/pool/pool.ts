@@ -13,29 +13,16 @@ import { type AppNotice, type AppRequest, type AppSettings, claimsPath } from '.
 import { ALERT, ERR, INFO, NOTICE, WARN } from '../../log/error-log.ts'
 import { Backoff } from './backoff.ts'
 import { Headcount } from './headcount.ts'
+import { type LaunchOptions, makeDirectory, makeSpawner } from './launch.ts'
 import { ownMemory } from './memory.ts'
-import { NodeWorkers } from './node-workers.ts'
+import { Reports } from './reports.ts'
 import { LEAVING, type PoolWorker, Roster, SERVING, STARTING } from './roster.ts'
-import { SocketDirectory, type Ids } from './socket-directory.ts'
-import type { Output, Spawner, SpawnerEvents } from './spawner.ts'
-import { lookUp } from './users.ts'
-import { Zygote } from './zygote.ts'
+import type { SocketDirectory } from './socket-directory.ts'
+import type { Spawner, SpawnerEvents } from './spawner.ts'
 
-export interface PoolOptions {
-  readonly settings: AppSettings
-  /** Of the configuration, from 1; part of the sockets' names. */
-  readonly generation: number
-  /** How many threads will connect to each worker. */
-  readonly frontThreads: number
-  readonly output: Output
-  /** Where the folder with the sockets is made; '' for the system's temporary folder. */
-  readonly runDirectory: string
-  /** Who the front runs as, and the workers too unless the settings name somebody; null: as this process does. */
-  readonly front: { readonly user: string; readonly group: string } | null
+export interface PoolOptions extends LaunchOptions {
   log(level: number, message: string): void
   notify(notice: AppNotice): void
-  /** What `portico serve` adds to what the zygote is told. */
-  readonly gunicorn?: object | null
   /** With `--reload`: a file of the application has changed. */
   changed?(file: string): void
 }
@@ -51,22 +38,19 @@ const LAST_WAIT_MS = 2000
 
 export class AppPool implements SpawnerEvents {
   readonly settings: AppSettings
-  /** '' once a worker serves, or why the application cannot be loaded: whichever comes first. */
-  readonly loaded: Promise<string>
   private readonly options: PoolOptions
   private readonly roster = new Roster()
   private readonly headcount: Headcount
+  private readonly reports: Reports
   private readonly deaths = new Backoff(FREE_DEATHS)
   private readonly loads = new Backoff(0)
   private directory: SocketDirectory | null = null
   private spawner: Spawner | null = null
   private isReady = false
-  private lastError = ''
   private retry: NodeJS.Timeout | null = null
   private memoryClock: NodeJS.Timeout | null = null
   private startedMs = 0
   private stopping = false
-  private onLoaded: (error: string) => void = () => {}
   private onEnded: () => void = () => {}
   private ending: Promise<void> | null = null
 
@@ -74,9 +58,12 @@ export class AppPool implements SpawnerEvents {
     this.options = options
     this.settings = options.settings
     this.headcount = new Headcount(this.settings)
-    this.loaded = new Promise(resolve => {
-      this.onLoaded = resolve
-    })
+    this.reports = new Reports(options)
+  }
+
+  /** '' once a worker serves, or why the application cannot be loaded: whichever comes first. */
+  get loaded(): Promise<string> {
+    return this.reports.loaded
   }
 
   start(): void {
@@ -85,7 +72,8 @@ export class AppPool implements SpawnerEvents {
     this.startedMs = Date.now()
     if (this.settings.maxMemory > 0) this.memoryClock ??= setInterval(() => this.weigh(), WEIGH_MS).unref()
     try {
-      this.spawner = this.makeSpawner()
+      this.directory = makeDirectory(this.options)
+      this.spawner = makeSpawner(this.options, this.directory.path, this)
       this.spawner.start()
     } catch (error) {
       this.spawner = null
@@ -158,10 +146,7 @@ export class AppPool implements SpawnerEvents {
 
   /** What a thread that starts now has to be told. */
   current(): AppNotice[] {
-    const notices: AppNotice[] = []
-    for (const worker of this.roster.serving) notices.push(...this.notices(worker))
-    if (notices.length === 0 && this.lastError !== '') notices.push(this.failure())
-    return notices
+    return this.reports.current(this.roster.serving)
   }
 
   /** One worker more or less, until the next reload; never none. */
@@ -177,6 +162,11 @@ export class AppPool implements SpawnerEvents {
     this.log(NOTICE, `${this.headcount.wanted} ${this.headcount.wanted === 1 ? 'worker' : 'workers'} from now on`)
     if (by > 0) this.fill()
     else this.trim()
+  }
+
+  /** How many workers there are to be. */
+  get wanted(): number {
+    return this.headcount.wanted
   }
 
   /** Pids of the workers that serve. */
@@ -202,7 +192,7 @@ export class AppPool implements SpawnerEvents {
   stop(graceful: boolean, timeout: number, final = false): Promise<void> {
     this.stopping = true
     this.clearRetry()
-    this.onLoaded('stopped')
+    this.reports.isLoaded('stopped')
     for (const worker of this.roster.all) if (worker.deadline !== null) clearTimeout(worker.deadline)
     this.ending ??= new Promise<void>(resolve => {
       this.onEnded = resolve
@@ -232,7 +222,7 @@ export class AppPool implements SpawnerEvents {
 
   failed(error: string, traceback: string): void {
     this.loads.fail()
-    this.tellFailure(error, traceback)
+    this.reports.failed(error, traceback, this.roster.serving)
   }
 
   worker(slot: number, pid: number, paths: readonly string[]): void {
@@ -245,7 +235,7 @@ export class AppPool implements SpawnerEvents {
     worker.pid = pid
     worker.paths = paths
     worker.state = SERVING
-    this.lastError = ''
+    this.reports.lastError = ''
     this.loads.succeed()
     try {
       for (const path of paths) this.directory?.admitFront(path)
@@ -255,9 +245,9 @@ export class AppPool implements SpawnerEvents {
       this.spawner?.kill(pid)
       return
     }
-    for (const notice of this.notices(worker)) this.options.notify(notice)
+    this.reports.serves(worker)
     // What takes over from an old generation does so at full strength.
-    if (this.options.generation === 1 || this.pids().length >= this.headcount.wanted) this.onLoaded('')
+    if (this.options.generation === 1 || this.pids().length >= this.headcount.wanted) this.reports.isLoaded('')
     const retired = this.roster.all.find(one => one.retiring && one.state === SERVING && one !== worker)
     if (retired !== undefined) this.retire(retired)
     this.trim()
@@ -271,7 +261,7 @@ export class AppPool implements SpawnerEvents {
     this.deaths.fail()
     // A fork that failed is no process: no exit of it will be reported.
     if (pid === 0) this.roster.remove(worker)
-    this.tellFailure(error, traceback)
+    this.reports.failed(error, traceback, this.roster.serving)
     if (pid === 0) this.fill()
   }
 
@@ -281,7 +271,7 @@ export class AppPool implements SpawnerEvents {
     const expected = worker.state === LEAVING || worker.failed || this.stopping
     const how = signal === 0 ? `exited with code ${status}` : `exited on signal ${signal}`
     this.log(expected || (status === 0 && signal === 0) ? NOTICE : ALERT, `worker process ${pid} ${how}`)
-    if (worker.state === SERVING) this.sayGone(worker)
+    if (worker.state === SERVING) this.reports.gone(worker)
     if (Date.now() - worker.startedMs > SHORT_LIFE_MS) this.deaths.succeed()
     else if (!expected) this.deaths.fail()
     this.roster.remove(worker)
@@ -299,14 +289,14 @@ export class AppPool implements SpawnerEvents {
     // Its workers went with it: the kernel kills them when the zygote's end of their life pipe closes.
     for (const worker of this.roster.all.splice(0)) {
       if (worker.deadline !== null) clearTimeout(worker.deadline)
-      if (worker.state === SERVING) this.sayGone(worker)
+      if (worker.state === SERVING) this.reports.gone(worker)
     }
     this.removeDirectory()
     if (this.stopping) {
       this.finish()
       return
     }
-    if (this.lastError === '') {
+    if (this.reports.lastError === '') {
       this.log(ALERT, `the process that forks its workers ${how}`)
       // One that had worked for a while is replaced at once: requests wait for its workers.
       if (Date.now() - this.startedMs > SHORT_LIFE_MS) this.loads.succeed()
@@ -316,7 +306,7 @@ export class AppPool implements SpawnerEvents {
   }
 
   log(level: number, message: string): void {
-    this.options.log(level, Buffer.from(`app "${this.settings.name}": ${message}`, 'utf8').toString('latin1'))
+    this.reports.log(level, message)
   }
 
   // ── the number of workers ────────────────────────────────────────────────────────────────────────────────────────
@@ -353,50 +343,10 @@ export class AppPool implements SpawnerEvents {
 
   private dismiss(worker: PoolWorker): void {
     worker.state = LEAVING
-    this.sayGone(worker)
-  }
-
-  // ── telling ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  private notices(worker: PoolWorker): AppNotice[] {
-    const { slot, pid } = worker
-    return worker.paths.map(path => ({ type: 'worker', app: this.settings.name, slot, pid, path }))
-  }
-
-  private sayGone(worker: PoolWorker): void {
-    this.options.notify({ type: 'gone', app: this.settings.name, slot: worker.slot, pid: worker.pid })
-  }
-
-  private failure(): AppNotice {
-    return { type: 'failed', app: this.settings.name, error: this.lastError }
-  }
-
-  /** The cause in one line, the traceback after it; the same one is not repeated at every try. */
-  private tellFailure(error: string, traceback: string): void {
-    if (error !== this.lastError) {
-      this.log(ERR, error)
-      if (traceback !== '') this.log(ERR, `traceback\n${traceback.trimEnd()}`)
-    }
-    this.lastError = error
-    if (this.roster.serving.length === 0) this.options.notify(this.failure())
-    this.onLoaded(error)
+    this.reports.gone(worker)
   }
 
   // ── what is started and ended ────────────────────────────────────────────────────────────────────────────────────
-
-  private makeSpawner(): Spawner {
-    const { settings, generation, frontThreads, front, output } = this.options
-    const asRoot = process.getuid?.() === 0
-    const user = settings.user !== '' ? settings.user : (front?.user ?? '')
-    const group = settings.user !== '' ? settings.group : (front?.group ?? '')
-    const owner = asRoot && user !== '' ? lookUp(user, group) : null
-    const frontIds = asRoot && front !== null ? lookUp(front.user, front.group) : null
-    this.directory = new SocketDirectory(this.options.runDirectory, owner, different(owner, frontIds))
-    const socketDir = this.directory.path
-    if (settings.kind === 'node') return new NodeWorkers({ settings, generation, socketDir, owner, output }, this)
-    const gunicorn = this.options.gunicorn ?? null
-    return new Zygote({ settings, generation, frontThreads, socketDir, user, group, output, gunicorn }, this)
-  }
 
   private removeDirectory(): void {
     try {
@@ -426,10 +376,4 @@ export class AppPool implements SpawnerEvents {
     if (this.retry !== null) clearTimeout(this.retry)
     this.retry = null
   }
-}
-
-/** The front's numbers where the sockets' owner is somebody else. Root may connect anywhere. */
-function different(owner: Ids | null, front: Ids | null): Ids | null {
-  if (front === null || front.uid === 0) return null
-  return owner !== null && owner.uid === front.uid ? null : front
 }

@@ -4,6 +4,7 @@
 import { chmodSync, chownSync, lchownSync, lstatSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { reason } from '../../process/system-error.ts'
 
 export interface Ids {
   readonly uid: number
@@ -20,7 +21,7 @@ export class SocketDirectory {
    * @param front who the front runs as, when that is somebody else; null: the same
    */
   constructor(parent: string, owner: Ids | null, front: Ids | null) {
-    this.path = mkdtempSync(join(parent === '' ? tmpdir() : parent, 'portico-'))
+    this.path = makeFolder(parent === '' ? tmpdir() : parent)
     this.front = front
     if (owner === null) return
     chownSync(this.path, owner.uid, front === null ? owner.gid : front.gid)
@@ -39,5 +40,15 @@ export class SocketDirectory {
 
   remove(): void {
     rmSync(this.path, { recursive: true, force: true })
+  }
+}
+
+function makeFolder(parent: string): string {
+  try {
+    return mkdtempSync(join(parent, 'portico-'))
+  } catch (error) {
+    throw new Error(`no folder for sockets can be made in "${parent}" (${reason(error)}); TMPDIR names another`, {
+      cause: error,
+    })
   }
 }

@@ -5,7 +5,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
 import type { AppSettings } from '../app.ts'
 import { ERR, INFO, NOTICE, WARN } from '../../log/error-log.ts'
-import { bridgeFolder, interpreterOf, pythonEnvironment } from './interpreter.ts'
+import { bridgeFolder, cannotStart, interpreterOf, pythonEnvironment } from './interpreter.ts'
 import type { Output, Spawner, SpawnerEvents } from './spawner.ts'
 
 export interface ZygoteOptions {
@@ -40,7 +40,8 @@ export class Zygote implements Spawner {
   start(): void {
     const { settings, output } = this.options
     const python = interpreterOf(settings)
-    const child = spawn(python, ['-m', 'portico_bridge'], {
+    // The name is for those who look at processes.
+    const child = spawn(python, ['-m', 'portico_bridge', settings.name], {
       // The bridge itself goes to the application's folder, as the user who may have to be let in there.
       cwd: bridgeFolder(),
       env: pythonEnvironment(settings),
@@ -58,7 +59,7 @@ export class Zygote implements Spawner {
     }
     child.once('error', error => {
       if (child.pid !== undefined) return
-      this.events.failed(`cannot start "${python}": ${error.message}`, '')
+      this.events.failed(cannotStart(python, error), '')
       end('could not be started')
     })
     // 'close' comes when the control socket has been read to its end too, so no report is lost.
@@ -120,6 +121,7 @@ export class Zygote implements Spawner {
       umask: settings.umask < 0 ? null : settings.umask,
       env: settings.environment,
       threads: settings.threads,
+      lifespan_state: settings.lifespanState,
       front_threads: frontThreads,
       graceful_timeout: settings.gracefulTimeout / 1000,
       gunicorn: this.options.gunicorn,

@@ -4,7 +4,7 @@
 
 import { closest } from '../../config/closest.ts'
 import { parseBind } from './bind.ts'
-import { allSettings, gunicornSettings } from './index.ts'
+import { allSettings, fileSettings } from './index.ts'
 import type { SettingName } from './index.ts'
 import { isForeignClass } from './serving.ts'
 import { SettingError, UsageError } from './setting.ts'
@@ -118,7 +118,7 @@ class Reading {
   /** Names that are no settings are the file's own. */
   readFile({ location, values }: ConfigFile): void {
     for (const [name, value] of Object.entries(values)) {
-      const setting = Object.hasOwn(gunicornSettings, name) ? table[name]! : null
+      const setting = Object.hasOwn(fileSettings, name) ? table[name]! : null
       if (setting === null) continue
       const place = `for ${name} in ${location}`
       if (isNothing(value)) {

@@ -153,6 +153,7 @@ function appLines(settings: Settings, application: string, { folder }: Surroundi
     ...(kind === 'asgi' || kind === 'gevent'
       ? [`worker_connections ${Math.min(settings.worker_connections, CONNECTIONS_OF_WORKER)};`]
       : []),
+    ...(kind === 'asgi' && settings.lifespan_state !== 'copy' ? [`lifespan_state ${settings.lifespan_state};`] : []),
     `timeout ${timeout}s;`,
     `graceful_timeout ${settings.graceful_timeout}s;`,
     `preload ${settings.preload_app ? 'on' : 'off'};`,
@@ -182,9 +183,10 @@ function serverLines(settings: Settings, name: string, { addresses, folder, scri
     ...(longest + 2 < HEADER_BUFFER ? [`client_header_buffer_size ${longest + 2};`] : []),
     `large_client_header_buffers ${HEAD_BUFFERS} ${longest + 2};`,
     `max_headers ${settings.limit_request_fields || FIELDS_MAX};`,
-    ...(kindOf(settings) === 'node' ? [] : trustLines(settings, scriptName)),
+    ...(kindOf(settings) === 'node' ? nodeTrustLines(settings) : trustLines(settings, scriptName)),
     ...statsdLines(settings),
-    ['location /', [`app_pass ${name};`]],
+    // Where there is an nginx, it is before us, as it was before Gunicorn.
+    ['location /', [`app_pass ${name};`, 'app_accel off;']],
   ]
 }
 
@@ -248,6 +250,14 @@ function trustLines(settings: Settings, scriptName: string): string[] {
   if (mode !== 'off') lines.push(`app_forwarded ${mode};`)
   if (scriptName !== '') lines.push(`app_script_name ${word(scriptName)};`)
   if (proxy_protocol !== 'off') lines.push(`app_proxy_protocol_from ${addressWords(settings.proxy_allow_ips)};`)
+  return lines
+}
+
+/** Node applications are told by X-Forwarded-For and -Proto: a proxy's are passed on. */
+function nodeTrustLines({ forwarded_allow_ips, protocol, secure_scheme_headers }: Settings): string[] {
+  if (protocol === 'uwsgi') return []
+  const lines = [`app_trusted_proxies ${addressWords(forwarded_allow_ips)};`]
+  for (const [name, value] of secure_scheme_headers) lines.push(`app_scheme_header ${name} ${word(value)};`)
   return lines
 }
 

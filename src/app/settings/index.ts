@@ -64,6 +64,16 @@ export const ownSettings = {
     },
     oneOf('off', 'x-forwarded', 'forwarded'),
   ),
+  lifespan_state: single(
+    {
+      flags: ['--lifespan-state'],
+      value: 'MODE',
+      default: 'copy',
+      about:
+        "What requests get of an ASGI lifespan's state: a copy each, or one dict for all, as in Gunicorn (shared).",
+    },
+    oneOf('copy', 'shared'),
+  ),
   hsts: single(
     {
       flags: ['--hsts'],
@@ -76,6 +86,9 @@ export const ownSettings = {
   help: toggle({ flags: ['-h', '--help'], about: 'Shows this.' }),
   version: toggle({ flags: ['-v', '--version'], about: 'Shows the version.' }),
 }
+
+/** What a configuration file may set: other names of ours are words that a file may use for itself. */
+export const fileSettings = { ...gunicornSettings, lifespan_state: ownSettings.lifespan_state }
 
 /** In a configuration file only. */
 export const hookNames = Object.keys(serverHooks) as (keyof typeof serverHooks)[]

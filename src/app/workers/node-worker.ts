@@ -102,9 +102,12 @@ function prepare(made: net.Server): void {
 
 function fail(error: unknown): void {
   const known = error instanceof Error ? error : new Error(String(error))
-  const message = `cannot load "${start.module}": ${known.name}: ${known.message}`.replaceAll(/\s*\n\s*/g, ' ')
+  const { name, message, stack = '' } = known
+  // Where a file cannot be parsed Node knows the place, and tells it only when nobody catches the error.
+  const hint = name === 'SyntaxError' && !/file:|^\//m.test(stack) ? `; "node ${start.module}" tells where` : ''
+  const line = `cannot load "${start.module}": ${name}: ${message}${hint}`.replaceAll(/\s*\n\s*/g, ' ')
   const done = (): never => process.exit(CANNOT_LOAD)
-  process.send!({ event: 'failed', error: message, traceback: known.stack ?? '' }, done)
+  process.send!({ event: 'failed', error: line, traceback: stack }, done)
 }
 
 /** Finishes what is being served; upgraded connections have until graceful_timeout. */

@@ -4,10 +4,11 @@ import type { Site } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { parseSize } from '../../config/units.ts'
 import { choice } from '../../config/values.ts'
+import { claimZone } from '../../config/zone-names.ts'
 import { ERR, INFO, NOTICE, WARN } from '../../log/error-log.ts'
 import { KeyTable } from '../../zone/key-table.ts'
 import type { Value } from '../module.ts'
-import { Registry, RegistryKey, type HttpSetup } from '../setup.ts'
+import type { HttpSetup, Registry } from '../setup.ts'
 
 export interface ZoneDeclaration {
   readonly key: Template
@@ -33,6 +34,7 @@ export function parseZone(args: readonly string[], at: Site, more: (word: string
     } else if (!more(word)) at.fail(`invalid parameter "${word}"`)
   }
   if (name === '') at.fail(`"${at.name}" must have "zone" parameter`)
+  claimZone(at, name, bytes)
   return { key, name, bytes, site: at }
 }
 
@@ -59,9 +61,6 @@ export class LimitZone {
   }
 }
 
-/** Names are one space for all kinds of zones. */
-const allZones = new RegistryKey<ZoneDeclaration>('zone')
-
 export function addZone<Z extends LimitZone>(
   zones: Registry<Z>,
   zone: Z,
@@ -72,22 +71,8 @@ export function addZone<Z extends LimitZone>(
   const { name, bytes, site } = declared
   const known = zones.get(name)
   if (known !== null) site.fail(`${kind} "${name}" is already bound to key "${known.keyText}"`)
-  const all = http.registry(allZones)
-  if (all.get(name) !== null) refuse(declared)
-  all.set(name, declared)
   zones.set(name, zone)
   zone.claim(kind, bytes, http)
-}
-
-/** A zone belongs to one block. */
-export function refuseSharedZones(http: HttpSetup, stream: HttpSetup): void {
-  for (const zone of stream.registry(allZones).values()) {
-    if (http.registry(allZones).get(zone.name) !== null) refuse(zone)
-  }
-}
-
-function refuse({ name, site }: ZoneDeclaration): never {
-  return site.fail(`the shared memory zone "${name}" is already declared for a different use`)
 }
 
 /** limit_req_log_level and limit_conn_log_level. */

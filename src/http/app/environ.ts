@@ -4,7 +4,8 @@
 
 import type { ProxyProtocol } from '../../codec/proxy-protocol.ts'
 import { bodyLength } from './body.ts'
-import { type Told, toldOf } from './trust.ts'
+import { pathBelow, type Told, toldOf } from './trust.ts'
+import { type SetHeader, setVariables } from './set-header.ts'
 import type { HttpRequest } from '../request.ts'
 
 /** Names outside the table of well-known ones are a client's to invent: so many are remembered, no more. */
@@ -54,11 +55,11 @@ export interface Environ {
 const environ: Environ = { text: '', pairs: 0 }
 
 /** PATH_INFO comes last: it may hold a NUL. */
-export function environOf(r: HttpRequest): Environ {
+export function environOf(r: HttpRequest, headers: readonly SetHeader[]): Environ {
   const { head, body } = r
   const { names, values, count } = head
   const told = toldOf.get(r)
-  if (told !== null && r.stream.proxyProtocol !== null) return listed(r)
+  if (headers.length > 0 || (told !== null && r.stream.proxyProtocol !== null)) return listed(r, headers)
   const scriptName = told === null ? '' : told.scriptName
   let text =
     `REQUEST_METHOD\0${r.method}\0SCRIPT_NAME\0${scriptName}\0QUERY_STRING\0${r.args}\0RAW_URI\0${r.unparsedUri}` +
@@ -79,14 +80,14 @@ export function environOf(r: HttpRequest): Environ {
     const name = names[i]!
     const prefix = prefixOf(name)
     if (prefix === SKIPPED) {
-      if (told !== null && name.includes('_') && told.passes(name)) return listed(r)
+      if (told !== null && name.includes('_') && told.passes(name)) return listed(r, headers)
       continue
     }
-    if (repeats(names, i)) return listed(r)
+    if (repeats(names, i)) return listed(r, headers)
     text += prefix + values[i]!
     pairs++
   }
-  environ.text = `${text}\0PATH_INFO\0${scriptName === '' ? r.uri : r.uri.slice(scriptName.length)}`
+  environ.text = `${text}\0PATH_INFO\0${scriptName === '' ? r.uri : (pathBelow(r.uri, scriptName) ?? r.uri)}`
   environ.pairs = pairs
   return environ
 }
@@ -106,8 +107,9 @@ function schemeOf(r: HttpRequest, told: Told | null): string {
   return r.stream.tls === null ? 'http' : 'https'
 }
 
-function listed(r: HttpRequest): Environ {
+function listed(r: HttpRequest, headers: readonly SetHeader[]): Environ {
   const list = environList(r)
+  setVariables(list, headers, r)
   environ.text = list.join('\0')
   environ.pairs = list.length >>> 1
   return environ
@@ -160,7 +162,7 @@ function environList(r: HttpRequest): string[] {
     if (earlier < 0) environ.push(variable, values[i]!)
     else environ[earlier + 1] += (variable === 'HTTP_COOKIE' ? '; ' : ',') + values[i]!
   }
-  environ.push('PATH_INFO', scriptName === '' ? r.uri : r.uri.slice(scriptName.length))
+  environ.push('PATH_INFO', scriptName === '' ? r.uri : (pathBelow(r.uri, scriptName) ?? r.uri))
   return environ
 }
 

@@ -18,15 +18,20 @@ import {
   WORKER_TIMEOUT,
 } from '../../app/dispatch/call.ts'
 import { encodeBodyFile, encodeBodyHeader, encodeRequest, encodeRequestText } from '../../codec/frames.ts'
+import { type AppAnswer, appAnswer } from '../upstream/app-answer.ts'
 import { parseLength } from '../../codec/h1/fields.ts'
+import { parseNumber } from '../../config/units.ts'
 import { reason } from '../../codec/h1/write.ts'
 import { monotonic } from '../../lib/clock.ts'
 import { CRIT, ERR } from '../../log/error-log.ts'
 import { environOf } from './environ.ts'
+import { setRate } from '../access/limit-rate.ts'
+import { forcedCharset } from '../filters/forced-charset.ts'
 import * as field from './fields.ts'
 import { scopeOf } from './scope.ts'
+import type { SetHeader } from './set-header.ts'
 import { AppBody } from './body.ts'
-import { addServerTiming, appTimes, type AppTimes } from './times.ts'
+import { addServerTiming } from './times.ts'
 import type { Application } from './application.ts'
 import { FileParts } from '../files/file-parts.ts'
 import { accelRedirect } from '../internal-redirect.ts'
@@ -42,19 +47,24 @@ export interface AppPass {
   /** Does a worker get a request only when its body is complete? */
   readonly requestBuffering: boolean
   readonly limits: BufferLimits
+  /** What we say in place of the client. */
+  readonly headers: readonly SetHeader[]
+  /** Do we do what the X-Accel- fields say? Else they are for an nginx before us. */
+  readonly accel: boolean
   /** Times are told to the client in a Server-Timing field. */
   readonly serverTiming: boolean
   /** Clients that offer it get compressed messages. */
   readonly webSocketCompression: boolean
 }
 
+const NO_FIELDS: readonly string[] = []
 /** Up to here a response is turned into one string with its head. */
 const TEXT_MAX = 16384
 const PIECE = 65536
 /** Seconds told to a client for which there is no room. */
 const RETRY_AFTER = '1'
 
-export class AppExchange extends Call implements Source, Producer, AppTimes {
+export class AppExchange extends Call implements Source, Producer, AppAnswer {
   readonly needsClient = true
   protected readonly r: HttpRequest
   protected readonly pass: AppPass
@@ -67,6 +77,7 @@ export class AppExchange extends Call implements Source, Producer, AppTimes {
   /** X-Accel-Redirect. */
   private redirect = ''
   appStatus = 0
+  appFields: readonly string[] = NO_FIELDS
 
   constructor(r: HttpRequest, pass: AppPass) {
     super()
@@ -74,7 +85,7 @@ export class AppExchange extends Call implements Source, Producer, AppTimes {
     this.pass = pass
     this.buffering = pass.buffering
     r.source = this
-    appTimes.set(r, this)
+    appAnswer.set(r, this)
   }
 
   // ── for variables ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -119,8 +130,9 @@ export class AppExchange extends Call implements Source, Producer, AppTimes {
   }
 
   private encode(link: Carrier, body: Buffer | null): Buffer {
-    if (this.pass.app.settings.kind === 'asgi') return encodeRequest(link.stream, scopeOf(this.r), body)
-    const { text, pairs } = environOf(this.r)
+    const { app, headers } = this.pass
+    if (app.settings.kind === 'asgi') return encodeRequest(link.stream, scopeOf(this.r, headers), body)
+    const { text, pairs } = environOf(this.r, headers)
     return encodeRequestText(link.stream, text, pairs, body, link.flags)
   }
 
@@ -161,6 +173,7 @@ export class AppExchange extends Call implements Source, Producer, AppTimes {
       return
     }
     if (!this.takeStatus(status)) return
+    this.appFields = fields
     this.takeFields(fields)
     if (this.pass.serverTiming) addServerTiming(r, this)
     if (this.redirect !== '') {
@@ -303,13 +316,23 @@ export class AppExchange extends Call implements Source, Producer, AppTimes {
         case field.ETAG:
           r.etag = value
           break
-        case field.ACCEL_REDIRECT:
-          this.redirect = value
-          break
-        case field.ACCEL_BUFFERING:
-          this.buffering = this.buffering && value.toLowerCase() !== 'no'
-          break
+        default:
+          this.takeAccel(field.kindOf(name), name, value)
       }
+    }
+  }
+
+  /** What is meant for an nginx: for us, or for one before us. */
+  private takeAccel(kind: number, name: string, value: string): void {
+    const { r, pass } = this
+    if (kind === field.ACCEL_BUFFERING) this.buffering = this.buffering && value.toLowerCase() !== 'no'
+    if (!pass.accel) {
+      if (field.isAccel(kind)) r.addHeader(name, value)
+    } else if (kind === field.ACCEL_REDIRECT) this.redirect = value
+    else if (kind === field.ACCEL_CHARSET) forcedCharset.set(r, value)
+    else if (kind === field.ACCEL_LIMIT_RATE) {
+      const rate = parseNumber(value)
+      if (rate !== null) setRate(r, rate)
     }
   }
 

@@ -8,6 +8,9 @@ export const LAST_MODIFIED = 4
 export const ETAG = 5
 export const ACCEL_BUFFERING = 6
 export const ACCEL_REDIRECT = 8
+export const ACCEL_LIMIT_RATE = 9
+export const ACCEL_CHARSET = 10
+export const ACCEL_EXPIRES = 11
 /** Of one connection only, or ours to say. */
 const DROPPED = 7
 
@@ -19,6 +22,9 @@ const kinds: Readonly<Record<string, number>> = {
   etag: ETAG,
   'x-accel-buffering': ACCEL_BUFFERING,
   'x-accel-redirect': ACCEL_REDIRECT,
+  'x-accel-limit-rate': ACCEL_LIMIT_RATE,
+  'x-accel-charset': ACCEL_CHARSET,
+  'x-accel-expires': ACCEL_EXPIRES,
   connection: DROPPED,
   'keep-alive': DROPPED,
   'transfer-encoding': DROPPED,
@@ -41,4 +47,8 @@ export function kindOf(name: string): number {
     if (kindOfName.size < NAMES_MAX) kindOfName.set(name, kind)
   }
   return kind
+}
+
+export function isAccel(kind: number): boolean {
+  return kind === ACCEL_BUFFERING || (kind >= ACCEL_REDIRECT && kind <= ACCEL_EXPIRES)
 }

@@ -1,21 +1,29 @@
 // app_pass to an application of kind node: its workers speak HTTP/1.1 on Unix sockets (docs/decisions/0005), so this is a
 // proxy whose upstream is our own: nothing to configure, upgrades pass, and the client is named in X-Forwarded-*.
 
+import { parseNumber } from '../../config/units.ts'
 import { ERR } from '../../log/error-log.ts'
+import { setRate } from '../access/limit-rate.ts'
 import { bodyLength } from './body.ts'
-import { addServerTiming, appTimes, type AppTimes } from './times.ts'
+import type { AppPass } from './exchange.ts'
+import { type SetHeader, valueOf } from './set-header.ts'
+import { type Told, toldOf } from './trust.ts'
+import { addServerTiming } from './times.ts'
 import { type Application, pidOf } from './application.ts'
+import { forcedCharset } from '../filters/forced-charset.ts'
 import { DONE, Slot } from '../module.ts'
 import { respondSpecial, type Source } from '../output.ts'
 import { readRequestBody } from '../request-body.ts'
 import type { HttpRequest } from '../request.ts'
 import type { BufferLimits } from '../response-buffer.ts'
+import { type AppAnswer, appAnswer } from '../upstream/app-answer.ts'
 import { CONNECTING, RELAYING } from '../upstream/exchange-state.ts'
 import { Exchange } from '../upstream/exchange.ts'
+import { ACCEL_FIELDS } from '../upstream/gateway.ts'
 import { asksUpgrade, http1, type H1Reader } from '../upstream/h1.ts'
 import type { UpstreamProtocol } from '../upstream/protocol.ts'
 import { requestUri } from '../upstream/request-uri.ts'
-import { ERROR, NO_LIVE, type UpstreamSettings } from '../upstream/settings.ts'
+import { ERROR, IGNORE_ACCEL_REDIRECT, NO_LIVE, type UpstreamSettings } from '../upstream/settings.ts'
 import { StreamedBody } from '../upstream/streamed-body.ts'
 import { requestTrailers } from '../upstream/trailers.ts'
 
@@ -25,6 +33,10 @@ export interface NodePass {
   readonly settings: UpstreamSettings
   /** Read by http1: a client may ask for another protocol. */
   readonly sendsUpgrade: true
+  /** What we say in place of the client. */
+  readonly headers: readonly SetHeader[]
+  /** Do we do what the X-Accel- fields say? Else they are for an nginx before us. */
+  readonly accel: boolean
   /** Times are told to the client in a Server-Timing field. */
   readonly serverTiming: boolean
 }
@@ -36,7 +48,12 @@ const FOREVER_MS = 2 ** 31
 
 export function nodePass(
   app: Application,
-  { buffering, requestBuffering }: { readonly buffering: boolean; readonly requestBuffering: boolean },
+  {
+    accel,
+    buffering,
+    headers,
+    requestBuffering,
+  }: Pick<AppPass, 'accel' | 'buffering' | 'headers' | 'requestBuffering'>,
   bufferLimits: BufferLimits,
   serverTiming: boolean,
 ): NodePass {
@@ -63,7 +80,7 @@ export function nodePass(
     nextUpstream: ERROR,
     nextUpstreamTries: 1,
     nextUpstreamTimeout: 0,
-    ignoreHeaders: 0,
+    ignoreHeaders: accel ? 0 : IGNORE_ACCEL_REDIRECT,
     headLimits: {
       lineMax: HEAD_MAX,
       fieldMax: HEAD_MAX,
@@ -75,7 +92,7 @@ export function nodePass(
     bufferLimits,
     hidden: new Set(),
   }
-  return { app, settings, sendsUpgrade: true, serverTiming }
+  return { app, settings, sendsUpgrade: true, accel, headers, serverTiming }
 }
 
 const slot = new Slot<NodePass>()
@@ -118,8 +135,9 @@ function ask(r: HttpRequest): void {
 const retries = new Slot<number>()
 const RETRIES_MAX = 3
 
-class NodeExchange extends Exchange implements AppTimes {
+class NodeExchange extends Exchange implements AppAnswer {
   private readonly pass: NodePass
+  readonly appFields: readonly string[] = []
   worker = 0
   /** Nobody listens on the worker's socket. */
   private nobodyListens = false
@@ -129,7 +147,7 @@ class NodeExchange extends Exchange implements AppTimes {
     super(r, nodeHttp, pass.settings, pass, pass.app.group!)
     this.pass = pass
     this.waitedMs = Math.max(Date.now() - r.startMs, 0)
-    appTimes.set(r, this)
+    appAnswer.set(r, this)
   }
 
   override connect(): void {
@@ -192,6 +210,14 @@ class NodeExchange extends Exchange implements AppTimes {
     return this.attempt.responseMs < 0 ? this.attempt.elapsed : this.attempt.responseMs
   }
 
+  get headers(): readonly SetHeader[] {
+    return this.pass.headers
+  }
+
+  get acceleration(): boolean {
+    return this.pass.accel
+  }
+
   tellTimes(): void {
     if (this.pass.serverTiming) addServerTiming(this.r, this)
   }
@@ -223,15 +249,24 @@ function bodyEnd(x: Exchange): string {
 function requestHead(x: Exchange): string {
   const { r } = x
   const { head } = r
+  const headers = x instanceof NodeExchange ? x.headers : []
   const host = r.header('host') ?? (r.host === '' ? 'localhost' : r.host)
-  let text = `${x.method} ${x.uri} HTTP/1.1\r\nHost: ${host}\r\n`
+  let text = `${x.method} ${x.uri} HTTP/1.1\r\n`
+  if (!isSet(headers, 'host')) text += `Host: ${host}\r\n`
+  const told = toldOf.get(r)
   let forwarded = r.clientAddress
   for (let i = 0; i < head.count; i++) {
     const name = head.names[i]!
-    if (name === 'x-forwarded-for') forwarded = `${head.values[i]}, ${r.clientAddress}`
-    else if (!OWN.has(name)) text += `${head.originalName(i)}: ${head.values[i]}\r\n`
+    if (name === 'x-forwarded-for') forwarded = forwardedFor(r, told, head.values[i]!)
+    else if (!OWN.has(name) && !isSet(headers, name)) text += `${head.originalName(i)}: ${head.values[i]}\r\n`
   }
-  text += `X-Forwarded-For: ${forwarded}\r\nX-Forwarded-Proto: ${r.stream.tls === null ? 'http' : 'https'}\r\n`
+  if (!isSet(headers, 'x-forwarded-for')) text += `X-Forwarded-For: ${forwarded}\r\n`
+  const isSecure = told === null || told.scheme === '' ? r.stream.tls !== null : told.scheme === 'https'
+  if (!isSet(headers, 'x-forwarded-proto')) text += `X-Forwarded-Proto: ${isSecure ? 'https' : 'http'}\r\n`
+  for (const header of headers) {
+    const value = valueOf(header, r)
+    if (value !== '') text += `${header.name}: ${value}\r\n`
+  }
   // What goes on as it came is framed as it came, be it complete by now.
   const streamsChunks = x.streamed !== null && x.streamed.declared < 0
   if (r.body !== null && !streamsChunks && bodyLength(r.body) >= 0) text += `Content-Length: ${bodyLength(r.body)}\r\n`
@@ -240,6 +275,16 @@ function requestHead(x: Exchange): string {
   const upgrade = asksUpgrade(x) ? r.header('upgrade') : null
   text += upgrade === null ? 'Connection: keep-alive\r\n' : `Connection: upgrade\r\nUpgrade: ${upgrade}\r\n`
   return `${text}\r\n`
+}
+
+/** A trusted proxy's word is as good as ours: its own address is of no interest. */
+function forwardedFor(r: HttpRequest, told: Told | null, said: string): string {
+  return told !== null && told.trusted ? said : `${said}, ${r.clientAddress}`
+}
+
+function isSet(headers: readonly SetHeader[], name: string): boolean {
+  for (const { key } of headers) if (key === name) return true
+  return false
 }
 
 function passHead(x: Exchange): void {
@@ -278,10 +323,19 @@ function passField(x: Exchange, name: string, spelled: string, value: string): v
     case 'etag':
       r.etag = value
       return
-    case 'x-accel-buffering':
-      if (value.toLowerCase() === 'no') x.buffering = false
-      return
     default:
-      r.addHeader(spelled, value)
+      if (!name.startsWith('x-accel-') || !takeAccel(x, name, value)) r.addHeader(spelled, value)
   }
+}
+
+/** @returns false: it is for an nginx before us, or for nobody */
+function takeAccel(x: Exchange, name: string, value: string): boolean {
+  if (name === 'x-accel-buffering' && value.toLowerCase() === 'no') x.buffering = false
+  if (x instanceof NodeExchange && !x.acceleration) return false
+  if (name === 'x-accel-charset') forcedCharset.set(x.r, value)
+  else if (name === 'x-accel-limit-rate') {
+    const rate = parseNumber(value)
+    if (rate !== null) setRate(x.r, rate)
+  }
+  return ACCEL_FIELDS.includes(name)
 }

@@ -2,13 +2,14 @@
 // they came, then the path. The worker decodes and puts them where ASGI has them.
 
 import { bodyLength } from './body.ts'
+import { setFields, type SetHeader } from './set-header.ts'
 import { toldOf } from './trust.ts'
 import type { HttpRequest } from '../request.ts'
 
 const VERSIONS: Readonly<Record<number, string>> = { 9: '1.0', 10: '1.0', 11: '1.1', 20: '2' }
 
 /** The path comes last: it may hold a NUL. */
-export function scopeOf(r: HttpRequest): string[] {
+export function scopeOf(r: HttpRequest, headers: readonly SetHeader[]): string[] {
   const { head } = r
   const { names, values, count } = head
   const told = toldOf.get(r)
@@ -45,6 +46,7 @@ export function scopeOf(r: HttpRequest): string[] {
   if (r.body !== null && bodyLength(r.body) >= 0) scope.push('content-length', `${bodyLength(r.body)}`)
   else if (head.contentLength === 0) scope.push('content-length', '0')
   scope.push('path', r.uri)
+  setFields(scope, headers, r)
   return scope
 }
 

@@ -2,6 +2,7 @@
 // header_map and proxy_allow_ips, and the address itself from X-Forwarded-For or Forwarded where that is asked for. What a
 // peer says that is not trusted is nobody's word; what it sends stays a field like any other.
 
+import { unescapeUri } from '../../codec/h1/uri.ts'
 import { spokeTls } from '../../codec/proxy-protocol.ts'
 import { lastForwarded } from '../access/forwarded-header.ts'
 import { forwarded, forwardedFromFields, TrustedProxies } from '../access/forwarded-address.ts'
@@ -33,7 +34,7 @@ export class Told {
   readonly scheme: string
   readonly scriptName: string
   private readonly trust: Trust
-  private readonly trusted: boolean
+  readonly trusted: boolean
 
   constructor(trust: Trust, trusted: boolean, scheme: string, scriptName: string) {
     this.trust = trust
@@ -54,7 +55,6 @@ export const toldOf = new Slot<Told>('subrequests')
 
 const BAD_REQUEST = 400
 const FORBIDDEN = 403
-const MISCONFIGURED = 500
 
 /** A location's trust, with what most requests come to made beforehand. */
 export class Believer {
@@ -105,7 +105,6 @@ export function takeWord(r: HttpRequest, believer: Believer): number {
   const told = trusted ? tell(r, believer, spoken) : strangerTold(believer, spoken)
   if (typeof told === 'number') return told
   if (trust.headerMap === 'refuse' && hasRefused(r, told)) return BAD_REQUEST
-  if (told.scriptName !== '' && !isBelow(r.uri, told.scriptName)) return MISCONFIGURED
   toldOf.set(r, told)
   if (trusted && trust.forwarded !== 'off') takeClient(r, trust)
   return NEXT
@@ -144,6 +143,22 @@ function hasRefused(r: HttpRequest, told: Told): boolean {
   const { names, count } = r.head
   for (let i = 0; i < count; i++) if (names[i]!.includes('_') && !told.passes(names[i]!)) return true
   return false
+}
+
+/** Is a request for the application at all, which a proxy or the configuration may say is mounted somewhere? */
+export function isMounted(r: HttpRequest): boolean {
+  const told = toldOf.get(r)
+  return told === null || told.scriptName === '' || pathBelow(r.uri, told.scriptName) !== null
+}
+
+/**
+ * What of a path is below the mount; null: it is elsewhere. The mount may be percent-encoded: Gunicorn compares it with the
+ * path as the client sent it.
+ */
+export function pathBelow(path: string, mount: string): string | null {
+  if (isBelow(path, mount)) return path.slice(mount.length)
+  const decoded = unescapeUri(mount)
+  return decoded !== mount && isBelow(path, decoded) ? path.slice(decoded.length) : null
 }
 
 function isBelow(path: string, mount: string): boolean {

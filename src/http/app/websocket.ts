@@ -6,7 +6,7 @@
 //                        an ordinary answer    └─ the client is lost: CLOSE 1006 to the worker ────────┘
 //
 // A client's close is answered when the application has come to it, or half a second later: what it answers to the messages
-// before is not lost.
+// before is not lost. So it is for a client that ends its half of the connection without a close frame.
 
 import { type Carrier } from '../../app/dispatch/call.ts'
 import { encodeClose, encodeMessageHeader, encodeRequest, MESSAGE_COST, WEBSOCKET } from '../../codec/frames.ts'
@@ -62,6 +62,8 @@ export class WebSocketExchange extends AppExchange implements ws.MessageSink {
   private readonly timer = new Timer<WebSocketExchange>(this, timedOut)
   /** The client has been asked, and has not said anything since. */
   private asked = false
+  /** Bytes on their way to the client, when that was looked at last. */
+  private unsent = 0
   /** Bytes of the application's message that are still to come. */
   private left = 0
   /** What was agreed on about compression, null for none. */
@@ -74,7 +76,7 @@ export class WebSocketExchange extends AppExchange implements ws.MessageSink {
   private dismissed = false
 
   override send(link: Carrier): void {
-    link.write(encodeRequest(link.stream, scopeOf(this.r), EMPTY, WEBSOCKET))
+    link.write(encodeRequest(link.stream, scopeOf(this.r, this.pass.headers), EMPTY, WEBSOCKET))
   }
 
   /** More credit, or room in the socket: the client may go on. */
@@ -229,13 +231,24 @@ export class WebSocketExchange extends AppExchange implements ws.MessageSink {
   }
 
   private answerClose(): void {
-    this.client!.write(ws.closeFrame(this.code, EMPTY))
+    // In the middle of a message nothing else can be said.
+    if (this.left > 0 && this.collected === null) {
+      this.cut()
+      return
+    }
+    if (this.code !== ws.LOST) this.client!.write(ws.closeFrame(this.code, EMPTY))
     this.hangUp()
   }
 
   onClientReady(): void {
     this.link?.resume()
     if (this.link === null || this.link.credit > 0) this.client?.resume()
+  }
+
+  /** The client says no more. When it has not closed the websocket it may still listen, as for uvicorn. */
+  clientEnded(): void {
+    if (this.state === OPEN) this.beginClose(ws.LOST, EMPTY)
+    else if (this.state !== ANSWERING) this.lost()
   }
 
   /** The client's connection has ended without a close frame. */
@@ -254,7 +267,6 @@ export class WebSocketExchange extends AppExchange implements ws.MessageSink {
     this.dismissed = true
     if (this.state !== OPEN) return
     this.tellWorker(ws.RESTARTING, EMPTY)
-    // In the middle of a message nothing else can be said.
     if (this.left > 0 && this.collected === null) this.cut()
     else this.closeToClient(ws.RESTARTING, EMPTY)
   }
@@ -281,8 +293,9 @@ export class WebSocketExchange extends AppExchange implements ws.MessageSink {
   private cut(): void {
     if (this.state === CLOSED) return
     this.state = CLOSED
-    timers.disarm(this.timer)
+    timers.release(this.timer)
     this.reader.stop()
+    this.collected = null
     this.link?.abandon(this)
     const { r } = this
     if (!r.done) r.stream.finish(r)
@@ -295,14 +308,25 @@ export class WebSocketExchange extends AppExchange implements ws.MessageSink {
       this.answerClose()
       return
     }
-    if (this.state !== OPEN || this.asked) {
+    const excused = this.isExcused
+    if (this.state !== OPEN || (this.asked && !excused)) {
       if (this.state === OPEN) this.r.log(INFO, 'client does not answer pings')
       this.lost()
       return
     }
-    this.asked = true
-    this.client!.write(ws.controlFrame(ws.PING, EMPTY))
+    // Another ping would only wait behind what the client has not taken yet.
+    if (!excused) this.client!.write(ws.controlFrame(ws.PING, EMPTY))
+    this.asked = !excused
     timers.arm(this.timer, PING_MS)
+  }
+
+  /** Nothing follows from the silence of a client that still takes what came before the ping, or is not being read because the
+   *  application takes no more. */
+  private get isExcused(): boolean {
+    const client = this.client!
+    const before = this.unsent
+    this.unsent = client.queued
+    return client.pending > 0 ? this.unsent !== before : !client.reading
   }
 }
 
@@ -316,7 +340,7 @@ class ClientEnd implements ConnectionHandler {
     this.exchange.onClientBytes(chunk)
   }
   onEnd(): void {
-    this.exchange.lost()
+    this.exchange.clientEnded()
   }
   onDrain(): void {
     this.exchange.onClientReady()

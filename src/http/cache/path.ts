@@ -3,6 +3,7 @@
 import type { Directive, Site } from '../../config/directive.ts'
 import { HTTP } from '../../config/directive.ts'
 import { parseOffset, parseSeconds, parseSize, parseTime } from '../../config/units.ts'
+import { claimZone } from '../../config/zone-names.ts'
 
 export interface CachePath {
   readonly folder: string
@@ -103,6 +104,7 @@ export const cachePathDirective: Directive<readonly CachePath[]> = {
       if (!set(conf, value)) at.fail(problemOf(name, word))
     }
     if (conf.zone === '') at.fail(`"${at.name}" must have "keys_zone" parameter`)
+    claimZone(at, conf.zone, conf.bytes)
     return [...soFar, conf]
   },
 }

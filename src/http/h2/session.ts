@@ -56,6 +56,10 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   private scheduled = false
   private ending = false
   private closed = false
+  /** The connection has ended; requests that outlive it may still be under way. */
+  private gone = false
+  /** No request is to outlive the connection. */
+  final = false
   private lingerUntil = 0
   private queuedBefore = 0
 
@@ -99,7 +103,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
 
   onEnd(): void {
     if (this.active > 0) this.streamsGone('client prematurely closed connection')
-    this.closeNow()
+    this.hangUp()
   }
 
   onDrain(): void {
@@ -118,8 +122,13 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
     this.streamsGone('client closed connection')
     timers.release(this.timer)
     this.endpoint.sender.drop()
-    countMove(this.counted, GONE)
-    this.counted = GONE
+    this.gone = true
+    if (this.active === 0 || this.final) this.leave()
+  }
+
+  private leave(): void {
+    this.gone = false
+    this.count(GONE)
     countClosed()
     this.sessions.remove(this)
   }
@@ -204,7 +213,11 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   }
 
   requestEnded(): void {
-    if (--this.active > 0) return
+    if (--this.active > 0 || this.counted === GONE) return
+    if (this.gone) {
+      this.leave()
+      return
+    }
     this.count(WAITING)
     if (this.sessions.draining) this.endpoint.goAway(NO_ERROR)
     this.outputWaits()
@@ -260,6 +273,12 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   }
 
   closeNow(): void {
+    this.final = true
+    if (this.gone) this.leave()
+    else this.hangUp()
+  }
+
+  private hangUp(): void {
     if (this.closed) return
     this.endpoint.goAway(NO_ERROR)
     const { sender } = this.endpoint
@@ -293,7 +312,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   onTimeout(): void {
     const { connection } = this
     if (this.lingerUntil > 0 || this.ending) {
-      this.closeNow()
+      this.hangUp()
       return
     }
     if (connection.pending > 0 && connection.queued !== this.queuedBefore) {
@@ -310,7 +329,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
       this.streamsGone('client timed out (110: Connection timed out)')
       if (reset) connection.reset()
       this.endpoint.goAway(PROTOCOL_ERROR)
-      this.closeNow()
+      this.hangUp()
     } else if (this.active === 0) {
       this.endpoint.goAway(NO_ERROR)
       this.flush()

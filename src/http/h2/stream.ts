@@ -70,6 +70,8 @@ export class Http2Stream extends Stream implements ClientStream {
   /** Bytes of headers and of the body as they came, for the logs. */
   private received = 0
   private queuedBefore = 0
+  /** The client has gone, and the request is gone through with for all that. */
+  private lost = false
 
   constructor(session: Http2Session, id: number, number: number) {
     super(session.endpoint, id)
@@ -255,7 +257,7 @@ export class Http2Stream extends Stream implements ClientStream {
   }
 
   sendInterim(text: string): void {
-    this.endpoint.sendHeaders(this, interimPairs(text), false)
+    if (!this.closed) this.endpoint.sendHeaders(this, interimPairs(text), false)
   }
 
   /** Sends the head, and with it the end of the response where there is no body. */
@@ -359,10 +361,34 @@ export class Http2Stream extends Stream implements ClientStream {
   clientGone(message: string): void {
     this.lingered()
     const r = this.request
-    if (r === null || r.done) return
+    if (r === null || r.done || this.lost) return
+    if (this.goesOn(r)) {
+      r.log(INFO, message)
+      this.lose(r)
+      return
+    }
     if (r.status === 0 || !r.headSent) r.status = 499
     r.log(INFO, message)
     this.endRequest(r)
+  }
+
+  /** Is it done whether its client is there or not (proxy_ignore_client_abort)? */
+  private goesOn(r: HttpRequest): boolean {
+    return !this.session.final && (r.body === null || r.body.complete) && r.source?.outlivesClient === true
+  }
+
+  /** What is written from now on goes nowhere; the request is logged when it is over. */
+  private lose(r: HttpRequest): void {
+    this.lost = true
+    this.stopTimer()
+    this.held = NONE
+    // Whoever waited for the client need not wait any more.
+    if (r.headSent) this.writer.drain(r)
+  }
+
+  /** All of the answer is there, and the client is not. */
+  answeredNobody(r: HttpRequest): void {
+    if (!r.done) this.endRequest(r)
   }
 
   private endRequest(r: HttpRequest): void {

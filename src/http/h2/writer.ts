@@ -24,6 +24,10 @@ export class Http2Writer extends BodyStage {
 
   /** A whole response whose body is latin1 text. */
   writeText(r: HttpRequest, text: string): void {
+    if (this.stream.closed) {
+      this.stream.answeredNobody(r)
+      return
+    }
     if (r.bodiless || text === '') {
       this.stream.putHead(r, true)
       return
@@ -49,8 +53,12 @@ export class Http2Writer extends BodyStage {
 
   private put(r: HttpRequest, given: Buffer, flags: number): boolean {
     const { stream } = this
-    if (r.done || stream.closed) return false
     const last = (flags & LAST) !== 0
+    if (r.done) return false
+    if (stream.closed) {
+      if (last) stream.answeredNobody(r)
+      return true
+    }
     const bytes = r.bodiless ? EMPTY : this.within(r, given)
     if (last && this.left > 0 && !r.bodiless && bytes.length < this.left) {
       r.log(ERR, `response body is shorter than its Content-Length ${r.contentLength}`)

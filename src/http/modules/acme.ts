@@ -5,6 +5,7 @@ import { isIP } from 'node:net'
 import { ACME_ISSUER, HTTP, SERVER, type Conf, type Scope, type Site } from '../../config/directive.ts'
 import { parseSize } from '../../config/units.ts'
 import { flag, list, one, path, refused, str, words } from '../../config/values.ts'
+import { claimZone } from '../../config/zone-names.ts'
 import { certificateId, Issuer, type CertificateOrder, type IssuerSettings } from '../acme/issuer.ts'
 import { keyKind, type KeyKind } from '../acme/keys.ts'
 import { StateFolder } from '../acme/state.ts'
@@ -68,9 +69,11 @@ const directives = {
     inheritedBy: 0,
   },
   acme_shared_zone: one(HTTP, STORE_BYTES, (word, at) => {
-    const [, size] = /^zone=[^:]+:(.+)$/.exec(word) ?? []
+    const [, name, size] = /^zone=([^:]+):(.+)$/.exec(word) ?? []
     const bytes = (size === undefined ? null : parseSize(size)) ?? at.fail(`invalid parameter "${word}"`)
-    return bytes >= 32768 ? bytes : at.fail(`zone "${word}" is too small`)
+    if (bytes < 32768) at.fail(`zone "${word}" is too small`)
+    claimZone(at, name!, bytes)
+    return bytes
   }),
   acme_certificate: {
     in: SERVER,

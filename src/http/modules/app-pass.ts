@@ -3,13 +3,16 @@
 
 import type { Conf } from '../../config/directive.ts'
 import { HTTP, IF_IN_LOCATION, LIMIT_EXCEPT, LOCATION, SERVER } from '../../config/directive.ts'
-import { buffers, flag, path, size, str } from '../../config/values.ts'
+import { buffers, flag, list, path, size, str } from '../../config/values.ts'
 import type { Buffers } from '../../config/values.ts'
 import { AppBody } from '../app/body.ts'
 import { AppExchange, type AppPass } from '../app/exchange.ts'
+import { parseSetHeader } from '../app/set-header.ts'
 import { appVariables } from '../app/times.ts'
 import { asksForWebSocket, refuseHandshake, WebSocketExchange } from '../app/websocket.ts'
 import { APPLICATIONS, type Application } from '../app/application.ts'
+import { isMounted, toldOf } from '../app/trust.ts'
+import { WARN } from '../../log/error-log.ts'
 import { DONE, httpModule, Slot } from '../module.ts'
 import type { Explained } from '../notes.ts'
 import { readRequestBody } from '../request-body.ts'
@@ -19,12 +22,15 @@ import type { HttpSetup } from '../setup.ts'
 import { nodePass, passToNode } from '../app/node.ts'
 
 const anywhere = HTTP | SERVER | LOCATION
+const MISCONFIGURED = 500
 const TEMP_FILE_MAX = 1024 * 1024 * 1024
 
 const directives = {
   app_pass: { ...str(LOCATION | IF_IN_LOCATION | LIMIT_EXCEPT, null), inheritedBy: IF_IN_LOCATION | LIMIT_EXCEPT },
+  app_accel: flag(anywhere, true),
   app_buffering: flag(anywhere, true),
   app_server_timing: flag(anywhere, false),
+  app_set_header: list(anywhere, [2, 2], parseSetHeader),
   app_websocket_compression: flag(anywhere, true),
   app_request_buffering: flag(anywhere, true),
   app_buffers: buffers<Buffers>(anywhere, { number: 16, size: 8192 }),
@@ -44,12 +50,22 @@ export const appPass = httpModule({
       throw new Error(`app "${conf.app_pass}" is not defined`)
     }
     const limits = limitsOf(conf, app, http)
-    const { app_buffering: buffering, app_request_buffering: requestBuffering, app_server_timing: serverTiming } = conf
+    const { app_accel: accel, app_buffering: buffering, app_request_buffering: requestBuffering } = conf
+    const { app_server_timing: serverTiming } = conf
+    const headers = conf.app_set_header.map(({ template, ...named }) => ({ ...named, value: at.value(template) }))
     if (app.group !== null)
-      at.content(passToNode, nodePass(app, { buffering, requestBuffering }, limits, serverTiming), explained)
+      at.content(
+        passToNode,
+        nodePass(app, { accel, buffering, headers, requestBuffering }, limits, serverTiming),
+        explained,
+      )
     else {
       const webSocketCompression = conf.app_websocket_compression
-      at.content(pass, { app, buffering, requestBuffering, limits, serverTiming, webSocketCompression }, explained)
+      at.content(
+        pass,
+        { app, accel, buffering, headers, requestBuffering, limits, serverTiming, webSocketCompression },
+        explained,
+      )
     }
   },
 })
@@ -74,7 +90,9 @@ function limitsOf(conf: Conf<typeof directives>, app: Application, http: HttpSet
 const slot = new Slot<AppPass>()
 
 function pass(r: HttpRequest, conf: AppPass): number {
-  if (conf.app.settings.kind === 'asgi' && asksForWebSocket(r)) return openWebSocket(r, conf)
+  if (conf.app.settings.kind === 'asgi') {
+    if (asksForWebSocket(r)) return openWebSocket(r, conf)
+  } else if (!isMounted(r)) return refuseElsewhere(r)
   slot.set(r, conf)
   const { body } = r
   if (!conf.requestBuffering && body !== null && !body.complete) {
@@ -83,6 +101,12 @@ function pass(r: HttpRequest, conf: AppPass): number {
     return DONE
   }
   return readRequestBody(r, dispatch)
+}
+
+/** As Gunicorn: SCRIPT_NAME and PATH_INFO together are the path, so there is none for this request. */
+function refuseElsewhere(r: HttpRequest): number {
+  r.log(WARN, `the path "${r.uri}" is not below SCRIPT_NAME "${toldOf.get(r)!.scriptName}"`)
+  return MISCONFIGURED
 }
 
 function dispatch(r: HttpRequest): void {

@@ -30,6 +30,7 @@ const inside = {
   workers: { in: APP, args: [1, 1] as const, default: fixed(autoWorkers()), parse: parseWorkers },
   threads: number(APP, 1, 1, SEATS_MAX),
   worker_connections: number(APP, 1000, 1, COUNT_MASK),
+  lifespan_state: oneOf(APP, ['copy', 'shared'], 'copy'),
   python: str(APP, ''),
   python_path: list(APP, [1, 1], ([folder], at) => at.prefixPath(folder!)),
   timeout: time(APP, 30_000),
@@ -90,13 +91,16 @@ function parseApp(name: string, at: Site): { settings: AppSettings; site: Site }
   if (conf.directory === null) at.failAt(at.end, `no "directory" is defined for app "${name}"`)
   const kind = conf.kind ?? (/\.[cm]?[jt]s$/.test(conf.module) ? 'node' : 'sync')
   checkFolder(conf.directory, siteOf('directory'))
-  if (kind === 'node') checkFile(resolve(conf.directory, conf.module), siteOf('module'))
+  if (conf.python.includes('/')) checkFile(at.prefixPath(conf.python), siteOf('python'), 'python')
+  if (kind === 'node') checkFile(resolve(conf.directory, conf.module), siteOf('module'), 'module')
   else if (!/^[^\s:]+(?::.+)?$/.test(conf.module))
     siteOf('module').fail(`invalid module "${conf.module}"`, 'as in mysite.wsgi:application')
   if (kind !== 'threads' && conf.threads !== 1)
     siteOf('threads').fail(`"threads" needs "kind threads" in app "${name}"`)
   if (kind !== 'asgi' && kind !== 'gevent' && at.inner!.site('worker_connections') !== null)
     siteOf('worker_connections').fail(`"worker_connections" needs "kind asgi" or "kind gevent" in app "${name}"`)
+  if (kind !== 'asgi' && at.inner!.site('lifespan_state') !== null)
+    siteOf('lifespan_state').fail(`"lifespan_state" needs "kind asgi" in app "${name}"`)
   if (kind === 'node' && conf.workers.most > conf.workers.least)
     siteOf('workers').fail('a range of workers needs a queue to grow with, and "kind node" has none: give one number')
   return { settings: settingsOf(name, kind, conf, at), site: at }
@@ -108,12 +112,13 @@ function settingsOf(name: string, kind: AppKind, conf: Conf<typeof inside>, at: 
     kind,
     directory: bytesToText(conf.directory!),
     module: bytesToText(conf.module!),
-    python: bytesToText(conf.python),
+    python: bytesToText(conf.python.includes('/') ? at.prefixPath(conf.python) : conf.python),
     pythonPath: conf.python_path.map(bytesToText),
     workers: conf.workers.least,
     workersMax: conf.workers.most,
     threads: conf.threads,
     workerConnections: conf.worker_connections,
+    lifespanState: conf.lifespan_state,
     preload: conf.preload,
     timeout: conf.timeout,
     gracefulTimeout: conf.graceful_timeout,
@@ -141,9 +146,9 @@ function checkFolder(folder: string, at: Site): void {
   if (stats !== null && !stats.isDirectory()) at.fail(`"${folder}" is not a directory`)
 }
 
-function checkFile(file: string, at: Site): void {
-  const stats = lookAt(file, at, 'module')
-  if (stats !== null && !stats.isFile()) at.fail(`module "${file}" is not a file`)
+function checkFile(file: string, at: Site, what: string): void {
+  const stats = lookAt(file, at, what)
+  if (stats !== null && !stats.isFile()) at.fail(`${what} "${file}" is not a file`)
 }
 
 /** Null where it cannot be told: a front thread need not be able to see an application's folder. */

@@ -24,17 +24,12 @@ export const cache = httpModule({
 })
 
 const folders = new RegistryKey<CachePath>('cache folder')
-const zones = new RegistryKey<CachePath>('cache zone')
 
 /** A folder is one cache's: another one would serve its files, and clear them away. */
 function refuseShared(path: CachePath, http: HttpSetup): void {
-  const { folder, site, zone } = path
-  if (http.registry(zones).get(zone) !== null) {
-    site.fail(`the shared memory zone "${zone}" is already declared for a different use`)
-  }
+  const { folder, site } = path
   const other = http.registry(folders).get(folder)
   if (other !== null) site.fail(`the same path name "${folder}" used in ${other.site.file}:${other.site.line} and`)
-  http.registry(zones).set(zone, path)
   http.registry(folders).set(folder, path)
 }
 

@@ -1,7 +1,8 @@
 // charset: names the charset of responses in their Content-Type, and recodes bodies where a charset_map says how
 // (ngx_http_charset_filter_module).
 
-import { HTTP, IF_IN_LOCATION, LOCATION, SERVER, type Conf, type Directive, type Site } from '../../config/directive.ts'
+import { HTTP, IF_IN_LOCATION, LOCATION, SERVER } from '../../config/directive.ts'
+import type { Conf, Directive, Scope, Site, Statement } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { block, flag } from '../../config/values.ts'
 import { ERR } from '../../log/error-log.ts'
@@ -83,10 +84,34 @@ export const charset = httpModule({
   },
 })
 
-/** Somebody who may name a charset by himself, or what he sends a client to (X-Accel-Redirect). */
+/** An upstream may ask for one of the charsets that are named anywhere, and what it has asked for holds wherever the request comes
+ *  to: behind X-Accel-Redirect, and on error pages. Where none is named there is only to say so, to whoever asks first. */
 function heedsUpstream(at: LocationBuilder): boolean {
+  if (namesCharset(at.scope)) return true
   const statements = at.kind === 'location' ? (at.scope.statement?.block ?? []) : []
   return statements.some(({ name }) => name === 'internal' || name.endsWith('_pass'))
+}
+
+/** By http blocks: is there an upstream, and a charset for it to ask for? */
+const naming = new WeakMap<Statement, boolean>()
+
+function namesCharset(scope: Scope): boolean {
+  let block: Scope | null = scope
+  while (block !== null && block.statement?.name !== 'http') block = block.parent
+  const http = block?.statement ?? null
+  if (http === null) return false
+  let names = naming.get(http)
+  if (names === undefined) {
+    names = mentions(http, name => name.endsWith('_pass')) && mentions(http, name => CHARSET_NAMES.has(name))
+    naming.set(http, names)
+  }
+  return names
+}
+
+const CHARSET_NAMES = new Set(['charset', 'source_charset', 'charset_map'])
+
+function mentions({ name, block }: Statement, asked: (name: string) => boolean): boolean {
+  return asked(name) || (block ?? []).some(inner => mentions(inner, asked))
 }
 
 function compileCharset(conf: Conf<typeof directives>, at: LocationBuilder, http: HttpSetup): CharsetConf {

@@ -31,9 +31,8 @@ class HeadOutput extends DroppedOutput {
 function actAfterwards(r: HttpRequest, target: string): unknown {
   if (r.parent !== null) return null
   const named = target.startsWith('@')
-  const cut = target.indexOf('?')
-  const uri = named ? r.uri : cut === -1 ? target : target.slice(0, cut)
-  const sub = makeSubrequest(r, uri, named ? r.args : cut === -1 ? '' : target.slice(cut + 1), new HeadOutput(r, ended))
+  // As with nginx a "?" is a character of the path.
+  const sub = makeSubrequest(r, named ? r.uri : target, named ? r.args : '', new HeadOutput(r, ended))
   if (sub === null) return null
   sub.method = r.method
   sub.status = r.status

@@ -7,6 +7,7 @@ import { ConfigError } from '../../config/errors.ts'
 import { Template } from '../../config/template.ts'
 import { parseNumber, parseSize } from '../../config/units.ts'
 import { block, list, number, path, time } from '../../config/values.ts'
+import { claimZone } from '../../config/zone-names.ts'
 import type { Balancer } from '../../upstream/balance/balancer.ts'
 import { consistentHash, hash } from '../../upstream/balance/hash.ts'
 import { ipHash } from '../../upstream/balance/ip-hash.ts'
@@ -124,12 +125,7 @@ function zoneSizes(all: readonly Declaration[]): Map<string, number> {
   const sizes = new Map<string, number>()
   for (const { conf } of all) {
     if (conf.zone === null || conf.zone.size === 0) continue
-    const { name, size, site } = conf.zone
-    const before = sizes.get(name) ?? size
-    if (size !== before) {
-      site.fail(`the size ${size} of shared memory zone "${name}" conflicts with already declared size ${before}`)
-    }
-    sizes.set(name, size)
+    sizes.set(conf.zone.name, conf.zone.size)
   }
   return sizes
 }
@@ -263,9 +259,9 @@ function zone(): Directive<ZoneDeclaration | null> {
     repeatable: true,
     parse([name, size], at) {
       if (name === '') at.fail(`invalid zone name "${name}"`)
-      if (size === undefined) return { name: name!, size: 0, site: at }
-      const bytes = parseSize(size) ?? at.fail(`invalid zone size "${size}"`)
-      if (bytes < ZONE_MIN) at.fail(`zone "${name}" is too small`)
+      const bytes = size === undefined ? 0 : (parseSize(size) ?? at.fail(`invalid zone size "${size}"`))
+      if (size !== undefined && bytes < ZONE_MIN) at.fail(`zone "${name}" is too small`)
+      claimZone(at, name!, bytes)
       return { name: name!, size: bytes, site: at }
     },
   }

@@ -42,11 +42,19 @@ export class Sessions {
   private readonly limit: ConnectionLimit
   readonly errorLog: ErrorLog
   private readonly make: MakeSession
+  private readonly idling: 'some' | 'never'
   private emptied: (() => void) | null = null
   /** Connections that go on as sessions of other groups: this one has not ended before they have. */
   private passedOn = 0
 
-  constructor(limit: ConnectionLimit, errorLog: ErrorLog, make: MakeSession = makeHttp) {
+  /** @param idling `never`: none of these sessions is ever idle, and need not be asked */
+  constructor(
+    limit: ConnectionLimit,
+    errorLog: ErrorLog,
+    make: MakeSession = makeHttp,
+    idling: 'some' | 'never' = 'some',
+  ) {
+    this.idling = idling
     this.limit = limit
     limit.add(this)
     this.errorLog = errorLog
@@ -60,19 +68,23 @@ export class Sessions {
   /** A connection was accepted. */
   add(handle: unknown, listen: ListenRuntime): void {
     const number = this.place()
-    if (number === 0) (handle as { close(): void }).close()
-    else this.insert(this.make(handle, listen, this, number))
+    if (number === 0) {
+      this.tellFull()
+      ;(handle as { close(): void }).close()
+    } else this.insert(this.make(handle, listen, this, number))
   }
 
   /** A place for one more client. @returns the connection's number; 0: there is none */
   place(): number {
-    if (!this.limit.makesRoom()) {
-      this.errorLog.log(ALERT, this.limit.refusal)
-      return 0
-    }
+    if (!this.limit.makesRoom()) return 0
     connectionCount++
     countAccepted()
     return connectionCount
+  }
+
+  /** A client was turned away. */
+  tellFull(): void {
+    this.errorLog.log(ALERT, this.limit.refusal)
   }
 
   /** A session that has been given a place. */
@@ -155,6 +167,7 @@ export class Sessions {
 
   /** nginx reuses the longest kept connection when the table is full. */
   closeOldestIdle(): boolean {
+    if (this.idling === 'never') return false
     for (const session of this.all) {
       if (!session.idle) continue
       session.closeNow()

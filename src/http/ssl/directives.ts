@@ -15,6 +15,7 @@ import { Template } from '../../config/template.ts'
 import { parseSeconds, parseSize } from '../../config/units.ts'
 import { TlsContext } from '../../net/openssl/context.ts'
 import { bitmask, flag, list, number, one, oneOf, path, refused, seconds, size, str } from '../../config/values.ts'
+import { claimZone } from '../../config/zone-names.ts'
 
 const contexts = HTTP | SERVER | STREAM | STREAM_SERVER
 /** In mail servers, too. */
@@ -91,7 +92,9 @@ function withCache(soFar: SessionCache, word: string, at: Site): SessionCache {
   const shared = /^shared:([^:]+):(.+)$/.exec(word)
   const bytes = (shared === null ? null : parseSize(shared[2]!)) ?? at.fail(`invalid session cache "${word}"`)
   if (bytes < 8 * 4096) at.fail(`session cache "${word}" is too small`)
-  return { ...soFar, mode: 'on', shared: { name: shared![1]!, bytes } }
+  const name = shared![1]!
+  claimZone(at, name, bytes)
+  return { ...soFar, mode: 'on', shared: { name, bytes } }
 }
 
 /** Commands for OpenSSL itself (SSL_CONF_cmd). */
@@ -146,6 +149,7 @@ const ocspCache: Directive<{ readonly name: string; readonly bytes: number } | n
     const shared = /^shared:([^:]+):(.+)$/.exec(word)
     const bytes = (shared === null ? null : parseSize(shared[2]!)) ?? at.fail(`invalid OCSP cache "${word}"`)
     if (bytes < 8 * 4096) at.fail(`OCSP cache "${word}" is too small`)
+    claimZone(at, shared![1]!, bytes)
     return { name: shared![1]!, bytes }
   },
 )

@@ -14,13 +14,10 @@ import { storeSessions } from '../../net/openssl/server-sessions.ts'
 import { sealTickets, ticketKeyOf, type TicketKey } from '../../net/openssl/tickets.ts'
 import { SharedSessions, tableBytes } from '../../zone/session-store.ts'
 import { SharedKeys, TICKET_KEYS_BYTES } from '../../zone/ticket-keys.ts'
-import { Registry, RegistryKey, type HttpSetup } from '../setup.ts'
+import type { HttpSetup } from '../setup.ts'
 import type { SslConf } from './context.ts'
 
 const KEYS = 'tls-ticket-keys'
-
-/** Zones of sessions, and those of keys, by name: what servers share. */
-const zonesKey = new RegistryKey<number>('ssl_session_cache')
 
 export class Resumption {
   private readonly conf: SslConf
@@ -37,23 +34,14 @@ export class Resumption {
     const { shared } = conf.ssl_session_cache
     const period = shared === null ? 0 : conf.ssl_session_timeout
     const name = shared === null ? KEYS : `${KEYS} ${shared.name}`
-    if (shared !== null) this.claim(shared.name, shared.bytes, scope, http)
+    if (shared !== null) this.claim(shared.name, shared.bytes, http)
     http.sharedMemory(name, TICKET_KEYS_BYTES)
     http.onStart(services => {
       this.drawn = new SharedKeys(services.shared(name), period)
     })
   }
 
-  private claim(name: string, bytes: number, scope: Scope, http: HttpSetup): void {
-    const zones: Registry<number> = http.registry(zonesKey)
-    const known = zones.get(name)
-    if (known !== null && known !== bytes) {
-      siteOf(
-        'ssl_session_cache',
-        scope,
-      )(`the size ${bytes} of shared memory zone "${name}" conflicts with already declared size ${known}`)
-    }
-    zones.set(name, bytes)
+  private claim(name: string, bytes: number, http: HttpSetup): void {
     const index = `ssl_session_cache "${name}" table`
     const content = `ssl_session_cache "${name}" sessions`
     http.sharedMemory(index, tableBytes(bytes))

@@ -11,7 +11,7 @@ import { KeyTable } from '../../zone/key-table.ts'
 import { parseUrl } from '../fetch.ts'
 import type { HttpRequest } from '../request.ts'
 import { resolverDirectives, resolverOf } from '../resolver.ts'
-import { RegistryKey, type HttpSetup } from '../setup.ts'
+import type { HttpSetup } from '../setup.ts'
 import { ClientOcsp } from './client-ocsp.ts'
 import { protocolsOf, serverContext, type ServerContext, type SslConf } from './context.ts'
 import { sslDirectives, type NamedFile } from './directives.ts'
@@ -97,9 +97,6 @@ function sourceOf(conf: SslConf, scope: Scope, http: HttpSetup, protocols: reado
   return { variable: false, settingsFor: () => settings }
 }
 
-/** Zones of answers, by name. */
-const ocspZones = new RegistryKey<number>('ssl_ocsp_cache')
-
 function clientOcsp(conf: SslConf, scope: Scope, http: HttpSetup): ClientOcsp {
   if (conf.ssl_verify_client === 'optional_no_ca') {
     throw new ConfigError('"ssl_ocsp" is incompatible with "ssl_verify_client optional_no_ca"')
@@ -113,12 +110,6 @@ function clientOcsp(conf: SslConf, scope: Scope, http: HttpSetup): ClientOcsp {
   const ocsp = new ClientOcsp({ leafOnly: conf.ssl_ocsp === 'leaf', responder, resolver })
   const zone = conf.ssl_ocsp_cache
   if (zone === null) return ocsp
-  const known = http.registry(ocspZones).get(zone.name)
-  if (known !== null && known !== zone.bytes) {
-    const sizes = `the size ${zone.bytes} of shared memory zone "${zone.name}" conflicts with already declared size ${known}`
-    throw new ConfigError(sizes)
-  }
-  http.registry(ocspZones).set(zone.name, zone.bytes)
   const key = `ssl_ocsp_cache "${zone.name}"`
   http.sharedMemory(key, Math.floor(zone.bytes / 4) * 4)
   http.onStart(services => {

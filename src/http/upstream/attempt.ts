@@ -3,8 +3,8 @@
 import { monotonic } from '../../lib/clock.ts'
 
 export class Attempt {
-  /** The peer's name, or the group's when no peer was live. */
-  readonly addr: string
+  /** The peer's name, or the group's when no peer was live; '' where we could not make a connection at all. */
+  addr: string
   /** Is this the first one after an internal redirect? */
   readonly redirected: boolean
   status = 0

@@ -1,7 +1,7 @@
 // What is said, and done, about a connection to an upstream that ended with an error.
 
-import { errorText } from '../../lib/errno.ts'
-import { CRIT, ERR } from '../../log/error-log.ts'
+import { errorText, ownCall } from '../../lib/errno.ts'
+import { ALERT, CRIT, ERR } from '../../log/error-log.ts'
 import { opensslText } from '../../net/tls-errors.ts'
 import { CONNECTING, RELAYING } from './exchange-state.ts'
 import type { Exchange } from './exchange.ts'
@@ -14,9 +14,10 @@ export function connectionLost(x: Exchange, error: NodeJS.ErrnoException): void 
       text !== null ? `SSL_do_handshake() failed (SSL: ${text})` : error.code === undefined ? error.message : ''
     x.log(ERR, `${why === '' ? `recv() failed (${errorText(error)})` : why} while ${x.action()}`)
     x.failed(ERROR)
+  } else if (ownCall(error) === 'socket') {
+    x.unconnected(ALERT, `socket() failed (${errorText(error)})`)
   } else if (error.syscall === 'bind') {
-    x.log(CRIT, `bind(${x.link?.local?.text}) failed (${errorText(error)}) while ${x.action()}`)
-    x.finalize(500)
+    x.unconnected(CRIT, `bind(${x.link?.local?.text}) failed (${errorText(error)})`)
   } else if (x.state === CONNECTING) {
     const { name } = x.choice.peer!
     const unix = name.startsWith('unix:')

@@ -122,8 +122,7 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
     this.state = CONNECTING
     const refusal = connectionRefusal()
     if (refusal !== '') {
-      this.log(ALERT, `${refusal} while connecting to upstream`)
-      this.finalize(500)
+      this.unconnected(ALERT, refusal)
       return
     }
     this.link = new PeerConnection(peer, this, this.tls, this.local())
@@ -230,6 +229,13 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
     else this.connect()
   }
 
+  /** It is not the peer's fault that there is no connection to it, so as with nginx it is not named either. */
+  unconnected(level: number, problem: string): void {
+    this.log(level, `${problem} while ${this.action()}`)
+    this.attempt!.addr = ''
+    this.finalize(500)
+  }
+
   /** The queue does not let it in. */
   refused(status: number, level: number, problem: string): void {
     this.begin(this.group.name)
@@ -243,7 +249,8 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
     this.letGo()
     const { r } = this
     r.action = 'sending to client'
-    if (!r.done) respondSpecial(r, status)
+    // In place of a 101 that nobody asked for there is no page of ours: nginx passes it on, and so without a body.
+    if (!r.done) respondSpecial(r, status, this.status === 101)
   }
 
   /** Somebody else answers the request; the upstream is not heard any further. */

@@ -11,6 +11,7 @@ import { OVER, RELAYING } from './exchange-state.ts'
 import type { Exchange } from './exchange.ts'
 import { forceRanges, RangeStage } from './force-ranges.ts'
 import { readRateOf } from './read-rate.ts'
+import { obeyFields } from './response-fields.ts'
 import { mayPassOn, reasonOf } from './retry.ts'
 import { IGNORE_ACCEL_REDIRECT, INVALID_HEADER } from './settings.ts'
 import { StoredResponse } from './store.ts'
@@ -76,6 +77,7 @@ function headComplete(x: Exchange, chunk: Buffer, at: number): void {
   if (x.status >= 300 && x.settings.interceptErrors && interceptsError(r, x.status)) {
     // Who is asked to authenticate must be told how.
     if (x.status === 401) keepChallenges(x)
+    obeyFields(x)
     if (x.cache !== null) x.cache.rememberStatus(x.status)
     leaveBody(x, at < chunk.length)
     x.finalize(x.status)

@@ -181,6 +181,14 @@ function take(x: Exchange, rewriting: Rewriting, action: number, name: string, v
   r.addHeader(name, value)
 }
 
+/** Of a head that is not passed on, because a page of ours comes instead: what is for us holds for that page. */
+export function obeyFields(x: Exchange): void {
+  for (let i = 0; i < x.names.length; i++) {
+    const kind = ACTIONS[x.names[i]!]
+    if (kind === ACCEL_LIMIT_RATE || kind === ACCEL_CHARSET) obey(x, kind, x.values[i]!)
+  }
+}
+
 /** Fields that are for us. */
 function obey(x: Exchange, kind: number, value: string): void {
   const ignored = x.settings.ignoreHeaders

@@ -4,6 +4,7 @@ import type { Directive, Site } from '../../config/directive.ts'
 import { UPSTREAM } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { parseSeconds, parseSize, parseTime } from '../../config/units.ts'
+import { claimZone } from '../../config/zone-names.ts'
 import type { Sticky } from '../../upstream/group.ts'
 import { RegistryKey } from '../setup.ts'
 import type { HttpSetup } from '../setup.ts'
@@ -116,6 +117,7 @@ function readLearn(words: readonly string[], at: Site): StickyMaker {
   if (create.length === 0) at.fail('"sticky" directive "create" parameter is not specified')
   if (zone === null) return at.fail('"sticky" directive "zone" parameter is not specified')
   const { name, bytes } = zone
+  claimZone(at, name, bytes)
   return (http, group) => {
     const zones = http.registry(zonesKey)
     const user = zones.get(name)

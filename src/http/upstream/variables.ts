@@ -2,17 +2,28 @@
 
 import type { Variable } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
+import { type AppAnswer, appAnswer } from './app-answer.ts'
 import type { Attempt } from './attempt.ts'
 import { upstreamSlot } from './exchange.ts'
 
 export const upstreamVariables: Readonly<Record<string, Variable>> = {
-  upstream_addr: each(attempt => attempt.addr),
-  upstream_status: each(attempt => (attempt.status === 0 ? '-' : String(attempt.status))),
-  upstream_queue_time: each(attempt => seconds(attempt.queueMs)),
+  upstream_addr: each(
+    attempt => attempt.addr,
+    answer => answer.appName,
+  ),
+  upstream_status: each(
+    attempt => (attempt.status === 0 ? '-' : String(attempt.status)),
+    answer => (answer.appStatus === 0 ? '-' : String(answer.appStatus)),
+  ),
+  upstream_queue_time: each(
+    attempt => seconds(attempt.queueMs),
+    answer => seconds(answer.waitedMs),
+  ),
   upstream_connect_time: each(attempt => seconds(attempt.connectMs)),
   upstream_header_time: each(attempt => seconds(attempt.headerMs)),
-  upstream_response_time: each((attempt, r) =>
-    seconds(attempt.responseMs < 0 && r.done ? attempt.elapsed : attempt.responseMs),
+  upstream_response_time: each(
+    (attempt, r) => seconds(attempt.responseMs < 0 && r.done ? attempt.elapsed : attempt.responseMs),
+    answer => seconds(answer.appMs),
   ),
   upstream_response_length: each(attempt => String(attempt.responseLength)),
   upstream_bytes_received: each(attempt => String(attempt.bytesReceived)),
@@ -36,11 +47,16 @@ export const upstreamPrefixVariables: Readonly<Record<string, (rest: string) => 
   upstream_cookie_: rest => ({ get: r => responseCookie(r, rest) }),
 }
 
-function each(show: (attempt: Attempt, r: HttpRequest) => string): Variable {
+/** @param ofApp the same of an application, which is no upstream and stands in its place */
+function each(
+  show: (attempt: Attempt, r: HttpRequest) => string,
+  ofApp: ((answer: AppAnswer) => string) | null = null,
+): Variable {
   return {
     get(r: HttpRequest): string | null {
       const x = upstreamSlot.get(r)
-      if (x === null || x.attempts.length === 0) return null
+      if (x === null) return ofApp === null ? null : fromApp(r, ofApp)
+      if (x.attempts.length === 0) return null
       let text = show(x.attempts[0]!, r)
       for (let i = 1; i < x.attempts.length; i++) {
         const attempt = x.attempts[i]!
@@ -51,6 +67,11 @@ function each(show: (attempt: Attempt, r: HttpRequest) => string): Variable {
   }
 }
 
+function fromApp(r: HttpRequest, show: (answer: AppAnswer) => string): string | null {
+  const answer = appAnswer.get(r)
+  return answer === null ? null : show(answer)
+}
+
 /** `0.012` */
 function seconds(ms: number): string {
   return ms < 0 ? '-' : (ms / 1000).toFixed(3)
@@ -58,13 +79,19 @@ function seconds(ms: number): string {
 
 /** All fields of that name, as nginx joins them. */
 function responseField(r: HttpRequest, name: string): string | null {
-  const x = upstreamSlot.get(r)
-  if (x === null) return null
   let joined: string | null = null
-  for (let i = 0; i < x.names.length; i++) {
-    if (x.names[i] === name) joined = joined === null ? x.values[i]! : `${joined}, ${x.values[i]}`
-  }
+  eachField(r, name, value => (joined = joined === null ? value : `${joined}, ${value}`))
   return joined
+}
+
+function eachField(r: HttpRequest, name: string, take: (value: string) => void): void {
+  const x = upstreamSlot.get(r)
+  if (x !== null) {
+    for (let i = 0; i < x.names.length; i++) if (x.names[i] === name) take(x.values[i]!)
+    return
+  }
+  const fields = appAnswer.get(r)?.appFields ?? []
+  for (let i = 1; i + 1 < fields.length; i += 2) if (fields[i]!.toLowerCase() === name) take(fields[i + 1]!)
 }
 
 /** All trailers of that name, which have come with the last piece of the body. */
@@ -80,15 +107,12 @@ function responseTrailer(r: HttpRequest, name: string): string | null {
 }
 
 function responseCookie(r: HttpRequest, name: string): string | null {
-  const x = upstreamSlot.get(r)
-  if (x === null) return null
-  for (let i = 0; i < x.names.length; i++) {
-    if (x.names[i] !== 'set-cookie') continue
-    const value = x.values[i]!
+  let found: string | null = null
+  eachField(r, 'set-cookie', value => {
     const equals = value.indexOf('=')
-    if (equals === -1 || value.slice(0, equals).trim().toLowerCase() !== name.toLowerCase()) continue
+    if (found !== null || equals === -1 || value.slice(0, equals).trim().toLowerCase() !== name.toLowerCase()) return
     const semicolon = value.indexOf(';', equals)
-    return value.slice(equals + 1, semicolon === -1 ? value.length : semicolon).trim()
-  }
-  return null
+    found = value.slice(equals + 1, semicolon === -1 ? value.length : semicolon).trim()
+  })
+  return found
 }

@@ -2,44 +2,23 @@
 // each side read only as fast as the other takes them.
 
 import { proxyHeader, proxyLine, ProxyProtocol, tlsTlv, tlv } from '../../codec/proxy-protocol.ts'
-import { errorText } from '../../lib/errno.ts'
-import { ALERT, ERR, INFO, WARN } from '../../log/error-log.ts'
+import { errorText, ownCall } from '../../lib/errno.ts'
+import { ERR, INFO } from '../../log/error-log.ts'
 import type { ConnectionHandler } from '../../net/connection.ts'
 import { opensslText } from '../../net/tls-errors.ts'
-import { connectionRefusal } from '../../upstream/connection-limit.ts'
-import { Choice, FAILED, SUCCEEDED, type Group } from '../../upstream/group.ts'
+import { SUCCEEDED, type Group } from '../../upstream/group.ts'
 import { PeerConnection, type PeerUser } from '../../upstream/peer-connection.ts'
 import type { PeerTls } from '../../upstream/peer-tls.ts'
 import { peerName } from '../../upstream/server.ts'
 import { asRequest } from '../module.ts'
 import type { StreamSession } from '../session.ts'
 import type { UdpSession } from '../udp/session.ts'
+import { Attempts } from './attempts.ts'
 import type { ProxySettings } from './conf.ts'
 import { Throttle } from './throttle.ts'
 
-/** What became of a session at one upstream; times in ms, -1 while unknown. */
-export interface StreamAttempt {
-  readonly addr: string
-  readonly startedAt: number
-  connectMs: number
-  firstByteMs: number
-  sessionMs: number
-  bytesSent: number
-  bytesReceived: number
-}
-
-/** What was tried for a session, of either kind. */
-export function attemptsOf(session: StreamSession | UdpSession): readonly StreamAttempt[] {
-  return (session.exchange as { readonly attempts: readonly StreamAttempt[] } | null)?.attempts ?? []
-}
-
-export class StreamExchange implements PeerUser {
-  readonly attempts: StreamAttempt[] = []
-  private readonly session: StreamSession
-  private readonly settings: ProxySettings
-  private readonly choice: Choice
+export class StreamExchange extends Attempts<StreamSession> implements PeerUser {
   private readonly tls: PeerTls | null
-  private readonly startedAt = performance.now()
   private link: PeerConnection | null = null
   private relaying = false
   /** Neither connection is to be used any more. */
@@ -51,51 +30,17 @@ export class StreamExchange implements PeerUser {
   private download: Throttle | null = null
 
   constructor(session: StreamSession, group: Group, settings: ProxySettings, tls: PeerTls | null) {
-    this.session = session
-    this.settings = settings
+    super(session, group, settings)
     this.tls = tls
-    const key = group.key === null ? '' : group.key.get(asRequest(session))
-    this.choice = new Choice(group, session.clientAddress, settings.nextUpstreamTries, key)
-    session.exchange = this
-    session.onEnd(() => this.end())
   }
 
   connect(): void {
-    const peer = this.choice.next()
-    if (peer === null) {
-      this.begin(this.choice.group.name)
-      this.log(ERR, 'no live upstreams while connecting to upstream')
-      this.session.finalize(502)
-      return
-    }
-    this.begin(peer.name)
-    const refusal = connectionRefusal()
-    if (refusal !== '') {
-      this.log(ALERT, `${refusal} while connecting to upstream`)
-      this.session.finalize(500)
-      return
-    }
+    const peer = this.nextPeer()
+    if (peer === null) return
     const local = this.settings.bind === null ? null : this.settings.bind.addressFor(asRequest(this.session))
     this.link = new PeerConnection(peer, this, this.tls, local)
     if (this.settings.socketKeepalive) this.link.connection.socket.setKeepAlive(true)
     this.link.watch(this.settings.connectTimeout)
-  }
-
-  private begin(addr: string): void {
-    const startedAt = performance.now()
-    this.attempts.push({
-      addr,
-      startedAt,
-      connectMs: -1,
-      firstByteMs: -1,
-      sessionMs: -1,
-      bytesSent: 0,
-      bytesReceived: 0,
-    })
-  }
-
-  private get attempt(): StreamAttempt {
-    return this.attempts.at(-1)!
   }
 
   // ── the upstream's side ──────────────────────────────────────────────────────────────────────────────────────────
@@ -103,13 +48,12 @@ export class StreamExchange implements PeerUser {
   onConnect(): void {
     const { session, settings } = this
     const { connection } = this.link!
-    this.attempt.connectMs = Math.round(performance.now() - this.attempt.startedAt)
+    this.attempt.connected()
     this.relaying = true
     if (session.server.errorLog.level >= INFO) this.tellConnected()
     // A session may last: that the server is there is known now.
     this.choice.peer?.succeeded()
-    const r = asRequest(session)
-    const [up, down] = [Number(settings.uploadRate?.get(r) ?? 0), Number(settings.downloadRate?.get(r) ?? 0)]
+    const [up, down] = [this.rate(settings.uploadRate), this.rate(settings.downloadRate)]
     if (up > 0) this.upload = new Throttle(up, session.connection)
     if (down > 0) this.download = new Throttle(down, connection)
     if (this.tls === null && settings.proxyProtocol !== 'off') connection.writeText(this.preface())
@@ -132,8 +76,7 @@ export class StreamExchange implements PeerUser {
   }
 
   onData(chunk: Buffer): void {
-    const { attempt } = this
-    if (attempt.firstByteMs < 0) attempt.firstByteMs = Math.round(performance.now() - attempt.startedAt)
+    this.attempt.answered()
     this.touch()
     if (!this.session.connection.writeVolatile(chunk)) this.link!.connection.pause()
     this.download?.read(chunk.length, () => this.resumeUpstream())
@@ -150,7 +93,7 @@ export class StreamExchange implements PeerUser {
         ? 'peer closed connection in SSL handshake'
         : 'upstream prematurely closed connection'
       this.log(ERR, `${what} while ${this.attempting}`)
-      this.failed()
+      this.failed(true)
       return
     }
     this.upstreamEnded = true
@@ -162,12 +105,15 @@ export class StreamExchange implements PeerUser {
     if (this.over) return
     if (this.relaying) {
       if (error !== null) this.log(ERR, brokenText(error, 'upstream'))
+      this.upstreamEnded = true
       this.finish()
       return
     }
+    const own = error === null ? '' : ownCall(error)
+    if (own !== '') return this.unopened(own, this.link!.local, errorText(error!))
     const why = error === null ? 'upstream closed the connection' : this.failureText(error)
     this.log(ERR, `${why} while ${this.attempting}`)
-    this.failed()
+    this.failed(true)
   }
 
   private get handshaking(): boolean {
@@ -194,19 +140,7 @@ export class StreamExchange implements PeerUser {
       return
     }
     this.log(ERR, `upstream timed out (110: Connection timed out) while ${this.attempting}`)
-    this.failed()
-  }
-
-  /** No connection came about: the next one is asked, if that is wanted and there is one. */
-  private failed(): void {
-    this.settle()
-    this.link?.close()
-    this.link = null
-    if (this.choice.release(FAILED)) this.log(WARN, 'upstream server temporarily disabled')
-    const { nextUpstream, nextUpstreamTimeout } = this.settings
-    const late = nextUpstreamTimeout > 0 && performance.now() - this.startedAt >= nextUpstreamTimeout
-    if (nextUpstream && this.choice.triesLeft > 0 && !late) this.connect()
-    else this.session.finalize(502)
+    this.failed(true)
   }
 
   // ── the client's side ────────────────────────────────────────────────────────────────────────────────────────────
@@ -254,8 +188,7 @@ export class StreamExchange implements PeerUser {
     this.session.finalize(200)
   }
 
-  /** The session is over. Before its line is logged the numbers have to be right. */
-  private end(): void {
+  protected end(): void {
     if (this.over) return
     this.over = true
     this.upload?.stop()
@@ -265,31 +198,21 @@ export class StreamExchange implements PeerUser {
       const who = this.upstreamEnded && !this.clientEnded ? 'upstream' : 'client'
       this.session.tell(`${who} disconnected, ${this.counts}`)
     }
-    this.choice.release(SUCCEEDED)
+    this.release(SUCCEEDED)
+    this.close()
+  }
+
+  protected close(): void {
     this.link?.close()
     this.link = null
   }
 
-  /** Fixes the attempt's numbers. */
-  settle(): void {
-    const { link } = this
-    const { attempt } = this
-    if (attempt === undefined || attempt.sessionMs >= 0) return
-    attempt.sessionMs = Math.round(performance.now() - attempt.startedAt)
-    if (link === null) return
-    attempt.bytesSent = link.connection.bytesOut
-    attempt.bytesReceived = link.connection.bytesIn
+  protected get bytesSent(): number {
+    return this.link?.connection.bytesOut ?? 0
   }
 
-  private get counts(): string {
-    const { bytesIn, bytesOut } = this.session.connection
-    const sent = this.link?.connection.bytesOut ?? 0
-    const received = this.link?.connection.bytesIn ?? 0
-    return `bytes from/to client:${bytesIn}/${bytesOut}, bytes from/to upstream:${received}/${sent}`
-  }
-
-  private log(level: number, message: string): void {
-    this.session.log(level, message, `, upstream: "${this.attempt.addr}", ${this.counts}`)
+  protected get bytesReceived(): number {
+    return this.link?.connection.bytesIn ?? 0
   }
 }
 

@@ -1,14 +1,15 @@
 // A UDP session's dealings with its upstream (ngx_stream_proxy_module): one is chosen, and a socket of the session's own is
 // connected to it; datagrams go both ways until as many have come back as are expected, or none for a while.
 
-import { ALERT, ERR, INFO, WARN } from '../../log/error-log.ts'
-import { connectUdp, EAGAIN, EMSGSIZE, failureText, receive, send, UdpWatch } from '../../net/udp-socket.ts'
-import { connectionRefusal, peers } from '../../upstream/connection-limit.ts'
-import { Choice, FAILED, SUCCEEDED, type Group } from '../../upstream/group.ts'
+import type { DatagramAddress } from '../../log/datagram.ts'
+import { ERR, INFO } from '../../log/error-log.ts'
+import { connectUdp, failure, failureText, isLoss, isNothing, receive, send, UdpWatch } from '../../net/udp-socket.ts'
+import { peers } from '../../upstream/connection-limit.ts'
+import { FAILED, SUCCEEDED } from '../../upstream/group.ts'
 import type { Peer } from '../../upstream/peer.ts'
-import type { ProxySettings } from '../proxy/conf.ts'
+import { Attempts } from '../proxy/attempts.ts'
 import { asRequest } from '../module.ts'
-import { introduction, type StreamAttempt } from '../proxy/exchange.ts'
+import { introduction } from '../proxy/exchange.ts'
 import { DatagramRate } from './rate.ts'
 import type { DatagramTaker, UdpSession } from './session.ts'
 
@@ -21,39 +22,24 @@ const BATCH = 32
 /** A retired thread's session that may be answered any number of times waits so long for the next, in ms. */
 const LAST_RESPONSES = 1000
 
-export class UdpExchange implements DatagramTaker {
-  readonly attempts: StreamAttempt[] = []
-  private readonly session: UdpSession
-  private readonly settings: ProxySettings
-  private readonly choice: Choice
-  private readonly startedAt = performance.now()
+export class UdpExchange extends Attempts<UdpSession> implements DatagramTaker {
   private fd = -1
   private watch: UdpWatch | null = null
   /** The first datagram, for the next upstream, until one has answered. */
   private first: Buffer | null = null
   private responses = 0
-  private sent = 0
-  private received = 0
+  protected bytesSent = 0
+  protected bytesReceived = 0
   private faulty = false
   private over = false
   private upload: DatagramRate | null = null
   private download: DatagramRate | null = null
 
-  constructor(session: UdpSession, group: Group, settings: ProxySettings) {
-    this.session = session
-    this.settings = settings
-    const key = group.key === null ? '' : group.key.get(asRequest(session))
-    this.choice = new Choice(group, session.clientAddress, settings.nextUpstreamTries, key)
-    session.exchange = this
-    session.onEnd(() => this.end())
-  }
-
   begin(): void {
     const { session, settings } = this
-    const r = asRequest(session)
     const [first, ...others] = session.take(this)
     this.first = settings.proxyProtocol === 'off' ? first! : introduced(session, settings.proxyProtocol, first!)
-    const [up, down] = [Number(settings.uploadRate?.get(r) ?? 0), Number(settings.downloadRate?.get(r) ?? 0)]
+    const [up, down] = [this.rate(settings.uploadRate), this.rate(settings.downloadRate)]
     if (up > 0) this.upload = new DatagramRate(up, () => this.touch())
     if (down > 0) this.download = new DatagramRate(down, () => this.resumeUpstream())
     this.connect()
@@ -67,50 +53,32 @@ export class UdpExchange implements DatagramTaker {
 
   // ── the upstream's side ──────────────────────────────────────────────────────────────────────────────────────────
 
-  private connect(): void {
-    const peer = this.choice.next()
-    this.attempts.push(newAttempt(peer?.name ?? this.choice.group.name))
-    if (peer === null) {
-      this.log(ERR, 'no live upstreams while connecting to upstream')
-      this.session.finalize(502)
-      return
-    }
-    const refusal = connectionRefusal()
-    if (refusal !== '') {
-      this.log(ALERT, `${refusal} while connecting to upstream`)
-      this.session.finalize(500)
-      return
-    }
-    this.sent = 0
-    this.received = 0
-    const fd = this.open(peer)
+  protected connect(): void {
+    const peer = this.nextPeer()
+    if (peer === null) return
+    this.bytesSent = 0
+    this.bytesReceived = 0
+    const local = this.settings.bind?.addressFor(asRequest(this.session)) ?? null
+    const fd = connectUdp(addressOf(peer), local === null ? null : { ip: local.host, port: local.port })
     if (fd < 0) {
-      this.log(ERR, `connect() failed (${failureText(fd)}) while connecting to upstream`)
-      this.failed()
+      const reason = failureText(fd)
+      if (failure.call !== 'connect') return this.unopened(failure.call, local, reason)
+      this.log(ERR, `connect() failed (${reason}) while connecting to upstream`)
+      this.failed(this.first !== null)
       return
     }
     this.fd = fd
     this.watch = new UdpWatch(fd, () => this.read())
     peers.size++
     this.watch.resume()
-    this.attempt.connectMs = Math.round(performance.now() - this.attempt.startedAt)
+    this.attempt.connected()
     this.send(this.first!)
-  }
-
-  private open({ address }: Peer): number {
-    const local = this.settings.bind?.addressFor(asRequest(this.session)) ?? null
-    const from = local === null ? null : { ip: local.host, port: local.port }
-    return connectUdp('path' in address ? address : { ip: address.host, port: address.port }, from)
-  }
-
-  private get attempt(): StreamAttempt {
-    return this.attempts.at(-1)!
   }
 
   private send(bytes: Buffer): void {
     const error = send(this.fd, bytes)
-    if (error === 0) this.sent += bytes.length
-    else if (error !== -EAGAIN && error !== -EMSGSIZE) {
+    if (error === 0) this.bytesSent += bytes.length
+    else if (!isLoss(error)) {
       // What an earlier datagram met with; this one has not been sent.
       this.broken(error, 'send', 'sending to upstream')
       if (!this.over && bytes !== this.first) this.send(bytes)
@@ -120,30 +88,27 @@ export class UdpExchange implements DatagramTaker {
   private read(): void {
     const { attempt } = this
     for (let i = 0; i < BATCH && !this.over && this.attempt === attempt; i++) {
-      if (this.download?.admits(this.received) === false) {
+      if (this.download?.admits(this.bytesReceived) === false) {
         this.watch!.pause()
         this.touch()
         return
       }
       const bytes = receive(this.fd)
       if (typeof bytes !== 'number') this.fromUpstream(bytes)
-      else {
-        if (bytes !== -EAGAIN) this.broken(bytes, 'recv', 'reading from upstream')
-        return
-      }
+      else if (isNothing(bytes)) return
+      // A loss that the network tells of is one of those sent before.
+      else if (!isLoss(bytes)) return this.broken(bytes, 'recv', 'reading from upstream')
     }
   }
 
   private fromUpstream(bytes: Buffer): void {
-    const { attempt } = this
-    if (attempt.firstByteMs < 0) {
-      attempt.firstByteMs = Math.round(performance.now() - attempt.startedAt)
+    if (this.attempt.answered()) {
       this.choice.peer?.succeeded()
       this.first = null
     }
     this.responses++
-    this.received += bytes.length
-    this.session.reply(bytes)
+    this.bytesReceived += bytes.length
+    if (!this.session.reply(bytes, 'proxying and sending to client')) return this.session.finalize(200)
     this.download?.passed(bytes.length)
     this.touch()
     this.endIfDone()
@@ -152,19 +117,8 @@ export class UdpExchange implements DatagramTaker {
   /** Nobody is there (ICMP has told), or the network is not. */
   private broken(error: number, call: string, doing: string): void {
     this.log(ERR, `${call}() failed (${failureText(error)}) while proxying and ${doing}`)
-    this.failed()
-  }
-
-  /** The next one is asked, if that is wanted, there is one, and nobody has answered yet. */
-  private failed(): void {
-    const { settings, session, choice, first } = this
-    this.settle()
-    this.close()
-    if (choice.release(FAILED)) this.log(WARN, 'upstream server temporarily disabled')
-    const { nextUpstream, nextUpstreamTimeout } = settings
-    const late = nextUpstreamTimeout > 0 && performance.now() - this.startedAt >= nextUpstreamTimeout
-    if (first !== null && nextUpstream && choice.triesLeft > 0 && !late) this.connect()
-    else session.finalize(502)
+    // Whoever has answered has taken something: it is not said again to another.
+    this.failed(this.first !== null)
   }
 
   private resumeUpstream(): void {
@@ -205,11 +159,10 @@ export class UdpExchange implements DatagramTaker {
 
   private finish(message: string): void {
     const { session } = this
-    const { bytesIn, bytesOut, requests, server } = session
-    const packets = `packets from/to client:${requests}/${this.responses}`
-    const bytes = `bytes from/to client:${bytesIn}/${bytesOut}, bytes from/to upstream:${this.received}/${this.sent}`
+    const { requests, server } = session
     if (server.errorLog.level >= INFO) {
-      server.errorLog.log(INFO, `${message}, ${packets}, ${bytes}`, session.connectionNumber)
+      const packets = `packets from/to client:${requests}/${this.responses}`
+      server.errorLog.log(INFO, `${message}, ${packets}, ${this.counts}`, session.connectionNumber)
     }
     session.finalize(200)
   }
@@ -241,44 +194,27 @@ export class UdpExchange implements DatagramTaker {
     else this.touch()
   }
 
-  /** The session is over. Before its line is logged the numbers have to be right. */
-  private end(): void {
+  protected end(): void {
     if (this.over) return
     this.over = true
     this.upload?.stop()
     this.download?.stop()
     this.settle()
-    if (this.choice.release(this.faulty ? FAILED : SUCCEEDED)) this.log(WARN, 'upstream server temporarily disabled')
+    this.release(this.faulty ? FAILED : SUCCEEDED)
     this.close()
   }
 
-  /** Fixes the attempt's numbers. */
-  private settle(): void {
-    const attempt = this.attempts.at(-1)
-    if (attempt === undefined || attempt.sessionMs >= 0) return
-    attempt.sessionMs = Math.round(performance.now() - attempt.startedAt)
-    attempt.bytesSent = this.sent
-    attempt.bytesReceived = this.received
-  }
-
-  private close(): void {
+  protected close(): void {
     if (this.watch === null) return
     peers.size--
     this.watch.close()
     this.watch = null
     this.fd = -1
   }
-
-  private log(level: number, message: string): void {
-    const { bytesIn, bytesOut } = this.session
-    const counts = `bytes from/to client:${bytesIn}/${bytesOut}, bytes from/to upstream:${this.received}/${this.sent}`
-    this.session.log(level, message, `, upstream: "${this.attempt.addr}", ${counts}`)
-  }
 }
 
-function newAttempt(addr: string): StreamAttempt {
-  const startedAt = performance.now()
-  return { addr, startedAt, connectMs: -1, firstByteMs: -1, sessionMs: -1, bytesSent: 0, bytesReceived: 0 }
+function addressOf({ address }: Peer): DatagramAddress {
+  return 'path' in address ? address : { ip: address.host, port: address.port }
 }
 
 function introduced(session: UdpSession, version: 'v1' | 'v2', first: Buffer): Buffer {

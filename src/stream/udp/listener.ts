@@ -9,13 +9,14 @@ import type { ListenRuntime } from '../../http/runtime.ts'
 import type { Address } from '../../http/server/server-block.ts'
 import type { Sessions } from '../../http/session/sessions.ts'
 import type { ThreadServices } from '../../http/setup.ts'
+import { monotonic } from '../../lib/clock.ts'
 import { addressBytes } from '../../lib/networks.ts'
 import { ALERT } from '../../log/error-log.ts'
 import {
   arrival,
   closeUdp,
-  EAGAIN,
   failureText,
+  isNothing,
   receiveFrom,
   sendFrom,
   tellDestinations,
@@ -26,6 +27,8 @@ import { UdpSession } from './session.ts'
 
 /** Datagrams read before others have their turn. */
 const BATCH = 64
+/** That there is no room for another session is told no more often. */
+const TELL_MS = 1000
 
 /** The key of an address's socket for one thread; the first one's is the address's own. */
 export function socketKey(key: string, thread: number): string {
@@ -79,6 +82,7 @@ export class UdpListener {
   private readonly watch: UdpWatch
   private readonly open = new Map<string, UdpSession>()
   private closed = false
+  private toldFullMs = -Infinity
 
   constructor(
     address: Address<StreamListen>,
@@ -104,7 +108,7 @@ export class UdpListener {
     for (let i = 0; i < BATCH && !this.closed; i++) {
       const bytes = receiveFrom(this.reading)
       if (typeof bytes === 'number') {
-        if (bytes !== -EAGAIN) this.log(`recvmsg() failed (${failureText(bytes)})`)
+        if (!isNothing(bytes)) this.log(`recvmsg() failed (${failureText(bytes)})`)
         return
       }
       if (arrival.cut) this.log('recvmsg() truncated data')
@@ -121,11 +125,22 @@ export class UdpListener {
       return
     }
     const number = this.sessions.place()
-    if (number === 0) return
+    if (number === 0) {
+      this.tellFull()
+      return
+    }
     const local = this.wildcard && to !== '' ? to : this.ownAddress
     const made = new UdpSession(this, this.sessions, number, key, from, local, Buffer.from(bytes))
     this.open.set(key, made)
     this.sessions.insert(made)
+  }
+
+  /** Datagrams come by the thousand, and for each a line would be written. */
+  private tellFull(): void {
+    const now = monotonic()
+    if (now - this.toldFullMs < TELL_MS) return
+    this.toldFullMs = now
+    this.sessions.tellFull()
   }
 
   /** @param local the address of ours that a client has written to */

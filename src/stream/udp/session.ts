@@ -7,8 +7,8 @@ import type { ListenRuntime } from '../../http/runtime.ts'
 import { freshSlots } from '../../http/module.ts'
 import type { Session, Sessions } from '../../http/session/sessions.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
-import { INFO } from '../../log/error-log.ts'
-import { addressOf, ipText } from '../../net/udp-socket.ts'
+import { ERR, INFO } from '../../log/error-log.ts'
+import { addressOf, failureText, ipText, isLoss } from '../../net/udp-socket.ts'
 import { countClosed } from '../../zone/connection-counts.ts'
 import type { StreamListen } from '../listen.ts'
 import { asRequest, logSession, type StreamServer } from '../module.ts'
@@ -190,11 +190,17 @@ export class UdpSession implements Session {
     return waiting
   }
 
-  /** To the client. What the kernel has no room for is lost. */
-  reply(bytes: Buffer): void {
+  /** To the client. What the kernel has no room for is lost. @returns false: the client cannot be reached at all, which is told */
+  reply(bytes: Buffer, action: string): boolean {
     this.responses++
     const error = this.listener.send(this, bytes)
     if (error === 0) this.bytesOut += bytes.length
+    else if (!isLoss(error)) {
+      this.action = action
+      this.log(ERR, `sendmsg() failed (${failureText(error)})`)
+      return false
+    }
+    return true
   }
 
   // ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────────

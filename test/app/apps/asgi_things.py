@@ -133,6 +133,8 @@ async def http(scope, receive, send):
         await echo(receive, send)
     elif path == '/stream':
         await stream(send, int(query))
+    elif path == '/endless':
+        await endless(send)
     elif path == '/events':
         await events(receive, send)
     elif path == '/boom':
@@ -203,6 +205,16 @@ async def stream(send, count):
     await send({'type': 'http.response.body', 'body': b''})
 
 
+async def endless(send):
+    await send({'type': 'http.response.start', 'status': 200, 'headers': [(b'x-endless', b'yes')]})
+    try:
+        while True:
+            await send({'type': 'http.response.body', 'body': b'more', 'more_body': True})
+    except OSError:
+        seen.append('end')
+        raise
+
+
 async def events(receive, send):
     await send({'type': 'http.response.start', 'status': 200, 'headers': [(b'content-type', b'text/event-stream')]})
     await send({'type': 'http.response.body', 'body': b'', 'more_body': True})
@@ -260,6 +272,9 @@ async def websocket(scope, receive, send):
         return
     if path == '/raise':
         raise RuntimeError('no handshake')
+    if path == '/late':
+        while not os.path.exists(os.environ['SHUTDOWN_FILE'] + '-accept'):
+            await asyncio.sleep(0.01)
     offered = scope['subprotocols']
     await send({'type': 'websocket.accept', 'subprotocol': offered[-1] if offered else None, 'headers': [(b'x-own', b'1')]})
     if path == '/deaf':

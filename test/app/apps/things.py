@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 import threading
 import time
 
@@ -29,6 +30,10 @@ def application(environ, start_response):
     if path == '/accel':
         start_response('200 OK', headers + [('X-Accel-Redirect', query), ('Set-Cookie', 'seen=1'), ('X-Other', '1')])
         return [b'not for the client']
+    if path == '/meant-for-nginx':
+        fields = [('Buffering', 'no'), ('Limit-Rate', '1000000'), ('Charset', 'koi8-r'), ('Expires', '10')]
+        start_response('200 OK', headers + [('X-Accel-' + name, value) for name, value in fields])
+        return [b'text']
     if path == '/found':
         start_response('302 Found', [('Location', '/elsewhere'), ('Set-Cookie', 'a=1'), ('Set-Cookie', 'b=2')])
         return [b'']
@@ -56,6 +61,8 @@ def text(environ, path, query):
         return '\n'.join('%s=%s' % pair for pair in sorted(environ.items()) if isinstance(pair[1], str))
     elif path == '/wait':
         return 'news' if news.wait(float(query)) else 'nothing'
+    elif path == '/argv':
+        return str(sys.argv)
     elif path == '/tell':
         news.set()
     elif path == '/var':

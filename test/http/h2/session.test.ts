@@ -424,3 +424,35 @@ test('http2: a client that has no settings of its own may send longer frames, as
   client.send(settings(), headers(3, get('/', LONG)))
   assert.equal((await client.frame('GOAWAY')).code, 6)
 })
+
+for (const how of ['cancels its stream', 'closes the connection'] as const) {
+  test(`proxy_ignore_client_abort on: the request is gone through with when its client ${how}`, async t => {
+    let finish = (): void => {}
+    const up = await origin(t, (_, socket) => {
+      finish = () => void socket.write(reply('late'))
+    })
+    const server = await serveHttp(
+      t,
+      `http2 on; access_log lines shown; proxy_ignore_client_abort on; location / { proxy_pass http://${up.path}; }`,
+      "log_format shown '$uri $status $upstream_status $body_bytes_sent $request_completion';",
+    )
+    const lines = (): string => readFileSync(join(server.dir, 'lines'), 'latin1')
+    const client = await http2(t, server.port)
+    client.send(headers(1, get('/a')))
+    await eventually(() => up.requests.length === 1)
+    if (how === 'cancels its stream') client.send(frame(3, 0, 1, uint32(8)))
+    else client.socket.destroy()
+    await eventually(() => /client (?:canceled stream 1|prematurely closed connection)/.test(server.errorLog()))
+    assert.equal(lines(), '')
+    finish()
+    await eventually(() => lines() === '/a 200 200 0 \n')
+    if (how === 'closes the connection') return
+    // The connection has other streams, and nothing more is said on this one.
+    const from = client.frames.length
+    client.send(headers(3, get('/b')))
+    await eventually(() => up.requests.length === 2)
+    finish()
+    assert.equal((await client.response(3)).body, 'late')
+    assert.ok(client.frames.slice(from).every(({ stream }) => stream !== 1))
+  })
+}

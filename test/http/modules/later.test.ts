@@ -58,12 +58,6 @@ for (const [directive, problem] of [
   })
 }
 
-test('mail is refused in one line, whatever is in it', t => {
-  const { status, said } = check(t, '', 'mail { auth_http a; server { listen 1; protocol imap; } }')
-  assert.equal(status, 1)
-  assert.deepEqual(said, ['[emerg] "mail" is not supported by this version, which serves HTTP and TCP'])
-})
-
 test('what an address for HTTP/3 is besides one for TCP is left out', t => {
   const { status, said } = check(t, 'server { listen 127.0.0.1:8000; listen 127.0.0.1:8000 quic reuseport; http3 on; }')
   assert.equal(status, 0)

@@ -292,7 +292,8 @@ test('worker_connections: connections to upstreams count, too; idle ones make ro
   const other = await origin(t, reply('other'))
   const server = await serveHttp(
     t,
-    `location / { proxy_pass http://${up.path}; }
+    `add_header X-Up "<$upstream_addr>" always;
+     location / { proxy_pass http://${up.path}; }
      location /other { proxy_pass http://${other.path}; }`,
     '',
     { connectionsMax: 3 },
@@ -302,7 +303,8 @@ test('worker_connections: connections to upstreams count, too; idle ones make ro
   await eventually(() => up.requests.length === 1)
   const second = await raw(t, server.port)
   await second.send('GET /fast HTTP/1.1\r\nHost: x\r\n\r\n')
-  assert.equal((await second.response()).status, 500)
+  const refused = await second.response()
+  assert.deepEqual([refused.status, refused.header('x-up')], [500, '<>'])
   await second.closed()
   const alert = '3 worker_connections are not enough while connecting to upstream, client: 127.0.0.1'
   assert.ok(server.errorLog().includes(alert))

@@ -135,6 +135,32 @@ test('X-Accel-Redirect: X-Accel-Charset counts for what is sent instead', async 
   assert.equal((await get(port)).header('content-type'), 'text/html; charset=koi8-r')
 })
 
+test('X-Accel-Charset counts on the error pages that follow, whatever location has them', async t => {
+  const html = 'X-Accel-Charset: koi8-r\r\nContent-Length: 0\r\n\r\n'
+  const up = await origin(t, ({ target }) => {
+    if (target === '/redirect') return `${OK}X-Accel-Redirect: /static/none\r\n${html}`
+    return `HTTP/1.1 404 Not Found\r\n${html}`
+  })
+  const { port } = await serveHttp(
+    t,
+    `default_type text/html; proxy_intercept_errors on; error_page 404 502 /page;
+     location / { proxy_pass http://${up.path}; }
+     location /named { proxy_pass http://${up.path}; error_page 404 = @named; }
+     location /static/ { } location @named { return 200 named; } location /page { return 200 page; }
+     location /known { charset koi8-r; }`,
+  )
+  for (const [path, status, text] of [
+    ['/missing', 404, 'page'],
+    ['/redirect', 404, 'page'],
+    ['/named', 200, 'named'],
+  ] as const) {
+    const answer = await get(port, path)
+    assert.deepEqual([answer.status, answer.text], [status, text])
+    assert.equal(answer.header('content-type'), 'text/html; charset=koi8-r', path)
+  }
+  assert.equal((await get(port, '/page')).header('content-type'), 'text/html')
+})
+
 test('what follows a response that has no body is told as bytes too many', async t => {
   const up = await origin(t, `HTTP/1.1 304 Not Modified\r\n${CHUNKS}\r\n`)
   const server = await serveHttp(t, `location / { proxy_pass http://${up.path}; }`)

@@ -187,6 +187,21 @@ for (const [name, answer, logged] of [
   })
 }
 
+test('in place of a 101 that nobody asked for there is a 502 without a body, unless error_page has one', async t => {
+  const up = await origin(t, 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nhello')
+  const server = await serve(
+    t,
+    `http { log_format up '$status $body_bytes_sent'; access_log access.log up;
+       server { listen 127.0.0.1:%%PORT_0%%; location / { proxy_pass http://${up.path}; }
+         location /page { proxy_pass http://${up.path}; error_page 502 /own; } location = /own { return 200 own; } } }`,
+  )
+  const bare = await request({ address: server.port })
+  assert.deepEqual([bare.status, bare.header('content-length'), bare.text], [502, '0', ''])
+  const page = await request({ address: server.port, path: '/page' })
+  assert.deepEqual([page.status, page.text], [502, 'own'])
+  await eventually(() => server.accessLog() === '502 0\n502 3\n')
+})
+
 for (const [name, answer] of [
   ['the length promises', 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf'],
   ['the chunks promise', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\nhalf'],

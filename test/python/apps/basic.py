@@ -11,6 +11,15 @@ PLAIN = [('Content-Type', 'text/plain')]
 closed = []
 
 
+async def asynchronous(scope, receive, send):
+    pass
+
+
+class Asynchronous:
+    async def __call__(self, scope, receive, send):
+        pass
+
+
 class Closing:
     """An iterable whose close() is noted."""
 

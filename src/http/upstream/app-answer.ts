@@ -1,0 +1,21 @@
+// What became of a request at an application: the raw material of $app_queue_time, $app_time and their relatives, of the
+// Server-Timing field, and of those of $upstream_* that have a meaning where no upstream was asked.
+
+import { Slot } from '../module.ts'
+
+export interface AppAnswer {
+  readonly appName: string
+  /** Pid of the worker it was given to, 0 for none. */
+  readonly worker: number
+  /** The status it answered with, 0 for none. */
+  readonly appStatus: number
+  /** The status line, then names and values in turn; empty where it has not answered, or an upstream's fields are its. */
+  readonly appFields: readonly string[]
+  /** ms it waited for a worker. */
+  readonly waitedMs: number
+  /** ms the worker had it, until now if it still has it; -1 when none had. */
+  readonly appMs: number
+}
+
+/** Of the request's last application. */
+export const appAnswer = new Slot<AppAnswer>()
