@@ -175,5 +175,5 @@ export function reverseName(text: string): string {
   if (address === null) return ''
   if (typeof address === 'number') return `${ipv4Text(address).split('.').toReversed().join('.')}.in-addr.arpa`
   const digits = Buffer.from(address, 'latin1').toString('hex')
-  return `${[...digits].toReversed().join('.')}.ip6.arpa`
+  return `${digits.split('').toReversed().join('.')}.ip6.arpa`
 }

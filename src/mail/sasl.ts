@@ -100,7 +100,8 @@ export class Sasl {
     if (text === null) return false
     // Whom to act as, who it is, and the password.
     const [, login, ...password] = text.split('\0')
-    if (login === undefined) return this.refuse('invalid login in AUTH PLAIN command')
+    if (login === undefined || (login === '' && password.length === 0))
+      return this.refuse('invalid login in AUTH PLAIN command')
     if (password.length === 0) return this.refuse('invalid password in AUTH PLAIN command')
     this.session.login = login
     this.session.password = password.join('\0')

@@ -323,7 +323,7 @@ export class MailSession implements OpeningOwner, Session {
     this.state = PROXYING
     this.connection.writeText(text)
     this.connection.resume()
-    return this.conversation.rest()
+    return this.conversation.rest() + this.entrance.take().toString('latin1')
   }
 
   /** Something here or behind it does not work. */
