@@ -66,6 +66,9 @@ def _takes_only_two(application):
 def _import(spec, name):
     if not name:
         raise LoadError('cannot load "%s": no module is named' % spec)
+    if name.endswith('.py') and name != '.py':
+        module = '.'.join(part for part in name[:-3].split('/') if part not in ('', '.'))
+        raise LoadError('cannot load "%s": "%s" is not the name of a module, as "%s" is' % (spec, name, module))
     if name.startswith('.') or not all(part.isidentifier() for part in name.split('.')):
         raise LoadError('cannot load "%s": "%s" is not the name of a module' % (spec, name))
     try:

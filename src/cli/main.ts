@@ -32,6 +32,9 @@ async function explainRequest(args: readonly string[]): Promise<number> {
 async function main(args: readonly string[]): Promise<number> {
   let switches: Switches
   try {
+    if (invokedAs !== 'nginx' && args.length > 0 && !args[0]!.startsWith('-')) {
+      throw new SwitchError(`"${args[0]}" is no command: there are "serve", "explain", and what -h lists`)
+    }
     switches = parseSwitches(invokedAs === 'nginx' ? args : args.map(arg => LONG[arg] ?? arg))
   } catch (error) {
     if (!(error instanceof SwitchError)) throw error

@@ -61,16 +61,18 @@ export function readCommand(text: string, grammar: Grammar, into: MailCommand): 
   return end + 1
 }
 
+/** An answer is one word; a line of many is a command of somebody who has lost the thread. */
+const ANSWER_WORDS_MAX = 3
+
 /** The answer to a challenge. It has no name if it is none; otherwise `name` stays what it was. */
 export function readAnswer(text: string, into: MailCommand): number {
   const end = text.indexOf('\n')
   if (end < 0) return INCOMPLETE
   const line = lineBefore(text, end)
-  if (line === null) into.name = ''
-  else {
-    const [first, ...others] = line.split(' ')
-    into.args = [first!, ...others.filter(word => word !== '')]
-  }
+  const [first, ...others] = line === null ? [''] : line.split(' ')
+  const words = [first!, ...others.filter(word => word !== '')]
+  if (line === null || words.length > ANSWER_WORDS_MAX) into.name = ''
+  else into.args = words
   return end + 1
 }
 

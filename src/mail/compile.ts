@@ -6,11 +6,11 @@ import { compileServerHttp2 } from '../http/h2/directives.ts'
 import type { HttpModule } from '../http/module.ts'
 import { resolverDirectives, resolverOf } from '../http/resolver.ts'
 import type { CompileOptions } from '../http/server/definitions.ts'
-import { ownErrorLog, ServerBlock } from '../http/server/server-block.ts'
+import { ServerBlock } from '../http/server/server-block.ts'
 import { Sessions } from '../http/session/sessions.ts'
 import type { ThreadServices } from '../http/setup.ts'
 import { compileServerTlsFor } from '../http/ssl/server-tls.ts'
-import { ErrorLog, type LogTarget } from '../log/error-log.ts'
+import type { ErrorLog } from '../log/error-log.ts'
 import type { ConnectionLimit } from '../upstream/connection-limit.ts'
 import { authHttpDirectives, compileAuthHttp } from './auth-http.ts'
 import { mailDirectives, nameOf, protocolAt } from './core.ts'
@@ -42,7 +42,6 @@ export function compileMail(main: Scope, modules: readonly HttpModule[], options
 
 export class CompiledMail extends ServerBlock<MailListen> {
   private readonly modules: readonly HttpModule[]
-  private readonly logged: { server: MailServer; targets: readonly LogTarget[] | null }[] = []
 
   /** @param modules of http: those that know the mail block, too, take part */
   constructor(scope: Scope | null, modules: readonly HttpModule[], options: CompileOptions) {
@@ -78,9 +77,7 @@ export class CompiledMail extends ServerBlock<MailListen> {
       proxy: compileProxy(scope.conf(proxyDirectives)),
     }
     this.checkTls(scope, server)
-    const targets = ownErrorLog(scope)
-    for (const { path } of targets ?? []) if (path !== null) this.needsLogFile(path)
-    this.logged.push({ server, targets })
+    this.logsFor(server, scope)
     return server
   }
 
@@ -131,12 +128,9 @@ export class CompiledMail extends ServerBlock<MailListen> {
     descriptors: ReadonlyMap<string, number>,
     limit: ConnectionLimit,
   ): Promise<void> {
-    const { errorLog, logFiles } = services
-    for (const { server, targets } of this.logged) {
-      server.errorLog = targets === null ? errorLog : new ErrorLog(targets, logFiles, errorLog.thread)
-    }
+    this.openLogs(services)
     for (const run of this.starts) run(services)
-    await this.accept(new Sessions(limit, errorLog, (...all) => new MailSession(...all)), descriptors)
+    await this.accept(new Sessions(limit, services.errorLog, (...all) => new MailSession(...all)), descriptors)
   }
 }
 

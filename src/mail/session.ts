@@ -39,6 +39,8 @@ const OVER = 6
 
 /** How long a client may take to hear the last words, in ms. */
 const LINGER_MS = 5000
+/** What it may go on saying meanwhile, in bytes. */
+const LINGER_BYTES = 1 << 20
 
 /** What an SMTP client says before it is let in. */
 export interface Envelope {
@@ -87,6 +89,8 @@ export class MailSession implements OpeningOwner, Session {
   private readonly entrance: Entrance
   private salt = ''
   private beginsTls = false
+  /** Of connection.bytesIn. */
+  private bytesMax = Infinity
   private greeting = ''
   private authentication: Authentication | null = null
   private exchange: MailExchange | null = null
@@ -186,6 +190,7 @@ export class MailSession implements OpeningOwner, Session {
     this.action = 'sending client greeting line'
     this.greeting = text
     if (delayMs > 0) {
+      this.action = 'in delay pipelining state'
       this.watch(delayMs)
       this.connection.resume()
       const early = this.entrance.take()
@@ -201,7 +206,6 @@ export class MailSession implements OpeningOwner, Session {
 
   private rejectEarly(bytes: Buffer): void {
     const said = bytes.toString('latin1').replaceAll(/[\r\n]/g, '_')
-    this.action = 'in delay pipelining state'
     this.log(INFO, `client was rejected before greeting: "${said}"`)
     this.end(this.server.protocol.tooEarly ?? this.server.protocol.internalError)
   }
@@ -339,6 +343,7 @@ export class MailSession implements OpeningOwner, Session {
     else if (this.state === PROXYING) this.exchange!.fromClient(chunk)
     else if (this.state === GREETING && this.greeting !== '') this.rejectEarly(chunk)
     else if (this.state < PROXYING) this.entrance.hold(chunk)
+    else if (this.connection.bytesIn > this.bytesMax) this.finalize()
   }
 
   onDrain(): void {
@@ -386,6 +391,7 @@ export class MailSession implements OpeningOwner, Session {
     this.conversation.pause()
     this.letGo()
     this.watch(LINGER_MS)
+    this.bytesMax = this.connection.bytesIn + LINGER_BYTES
     this.connection.writeText(text)
     this.connection.shutdown()
     // What the client still says is of no interest, but its end is.

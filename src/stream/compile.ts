@@ -3,12 +3,12 @@
 import { plainName } from '../http/core/server-names.ts'
 import { STREAM, type Scope } from '../config/directive.ts'
 import { ConfigError } from '../config/errors.ts'
-import { ErrorLog, type LogTarget } from '../log/error-log.ts'
+import type { ErrorLog } from '../log/error-log.ts'
 import type { ConnectionLimit } from '../upstream/connection-limit.ts'
 import type { CompileOptions } from '../http/server/definitions.ts'
 import { compileServerHttp2 } from '../http/h2/directives.ts'
 import type { HttpModule } from '../http/module.ts'
-import { ownErrorLog, ServerBlock } from '../http/server/server-block.ts'
+import { ServerBlock } from '../http/server/server-block.ts'
 import { Sessions } from '../http/session/sessions.ts'
 import type { ThreadServices } from '../http/setup.ts'
 import { compileServerTls } from '../http/ssl/server-tls.ts'
@@ -40,7 +40,6 @@ export class CompiledStream extends ServerBlock<StreamListen> {
   readonly blocks: ServerBlock<any>[] = [this]
   private readonly modules: readonly HttpModule[]
   private datagrams: readonly UdpListener[] = []
-  private readonly logged: { server: StreamServer; targets: readonly LogTarget[] | null }[] = []
 
   /** @param modules of http: those that know the stream block, too, take part */
   constructor(scope: Scope | null, modules: readonly HttpModule[], options: CompileOptions) {
@@ -105,9 +104,7 @@ export class CompiledStream extends ServerBlock<StreamListen> {
       tls: compileServerTls(scope, this),
       http2: { ...compileServerHttp2(scope), enabled: false },
     }
-    const targets = ownErrorLog(scope)
-    for (const { path } of targets ?? []) if (path !== null) this.needsLogFile(path)
-    this.logged.push({ server, targets })
+    this.logsFor(server, scope)
     return server
   }
 
@@ -151,12 +148,9 @@ export class CompiledStream extends ServerBlock<StreamListen> {
     descriptors: ReadonlyMap<string, number>,
     limit: ConnectionLimit,
   ): Promise<void> {
-    const { errorLog, logFiles } = services
-    for (const { server, targets } of this.logged) {
-      server.errorLog = targets === null ? errorLog : new ErrorLog(targets, logFiles, errorLog.thread)
-    }
+    this.openLogs(services)
     for (const run of this.starts) run(services)
-    const sessions = new Sessions(limit, errorLog, (...all) => new StreamSession(...all), 'never')
+    const sessions = new Sessions(limit, services.errorLog, (...all) => new StreamSession(...all), 'never')
     await this.accept(sessions, descriptors)
     const addresses = this.listens.filter(({ udp }) => udp)
     this.datagrams = udpListeners(addresses, services, descriptors, sessions)

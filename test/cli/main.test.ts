@@ -68,6 +68,10 @@ test('the launcher takes a Node of the path where none is installed beside it, i
 
 test('a wrong switch is told in the words of nginx', () => {
   assert.deepEqual(portico(['-x']), { code: 1, out: '', err: 'portico: invalid option: "x"\n' })
+  assert.match(
+    portico(['sevre', 'a:b']).err,
+    /^portico: "sevre" is no command: there are "serve", "explain", [^\n]*\n$/,
+  )
   assert.deepEqual(portico(['-c']), { code: 1, out: '', err: 'portico: option "-c" requires file name\n' })
 })
 
@@ -75,6 +79,7 @@ test('through a link named nginx it speaks as nginx', t => {
   const link = join(tempDir(t), 'nginx')
   symlinkSync(PORTICO, link)
   assert.equal(portico(['-x'], link).err, 'nginx: invalid option: "x"\n')
+  assert.equal(portico(['x'], link).err, 'nginx: invalid option: "x"\n')
   assert.equal(portico(['--help'], link).err, 'nginx: invalid option: "-"\n')
   assert.doesNotMatch(portico(['-h'], link).err, /serve/)
 })

@@ -106,6 +106,13 @@ test('what a client can do it is told, and what it cannot is no command', async 
   assert.equal(auth.requests.length, asked)
 })
 
+test('a command where an answer was due is neither', async () => {
+  const client = await proxy.client()
+  await say(client, 'a AUTHENTICATE LOGIN bWU=\r\n')
+  assert.equal(await say(client, 'b LOGIN me secret\r\n'), 'a BAD invalid command\r\n')
+  assert.equal(await say(client, 'b LOGIN me secret\r\n'), 'b OK welcome\r\n')
+})
+
 test('after max_errors lines that are none the session ends, and what came with them is not read', async () => {
   const client = await proxy.client(1)
   const asked = auth.requests.length
@@ -133,6 +140,18 @@ test('a command may be as long as imap_client_buffer, in one piece or in many', 
   const unasked = await proxy.client()
   await unasked.send('a FOO {3+}\r\nabc\r\n')
   assert.equal(await unasked.closed(), 'a BAD invalid command\r\n')
+})
+
+test('who goes on talking after the last words is cut off', async () => {
+  const client = await proxy.client()
+  assert.equal(await say(client, 'a LOGOUT\r\n', 'completed\r\n'), '* BYE\r\na OK completed\r\n')
+  const talk = Buffer.alloc(100_000, 'x')
+  let sent = 0
+  while (!client.socket.destroyed) {
+    await client.send(talk).catch(() => {})
+    sent += talk.length
+  }
+  assert.ok(sent < 100_000_000, `${sent} bytes were read`)
 })
 
 test('a refused client hears why, with its tag, and may try again where it is made to wait', async () => {
@@ -175,7 +194,7 @@ test('clients of other families are called as nginx does', async () => {
   }
   const log = proxy.errorLog()
   assert.ok(log.includes(`client unix: connected to unix:${path}\n`), log)
-  assert.ok(log.includes(`client [::1]:${far!.socket.localPort} connected to [::1]:${proxy.ports[2]}\n`), log)
+  assert.ok(log.includes(`client [::1]:${far.socket.localPort} connected to [::1]:${proxy.ports[2]}\n`), log)
   assert.deepEqual(
     auth.requests.slice(-2).map(fields => fields.get('Client-IP')),
     ['unix:', '::1'],

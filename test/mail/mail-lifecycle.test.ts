@@ -57,9 +57,12 @@ test('worker_shutdown_timeout ends those that go on', async t => {
   const proxy = await serveMail(t, auth, ['protocol imap;'], { conf: 'worker_shutdown_timeout 200ms;' })
   const proxied = await loggedIn(await proxy.client())
   const idle = await proxy.client()
+  const asking = await proxy.client()
+  auth.script = () => null
+  await asking.send(LOGIN)
+  await eventually(() => auth.requests.length === 2)
   assert.equal(await proxy.stop(), 0)
-  assert.equal(await proxied.closed(), '')
-  assert.equal(await idle.closed(), '')
+  for (const client of [proxied, idle, asking]) assert.equal(await client.closed(), '')
   await eventually(() => mails.sockets.size === 0)
 })
 

@@ -71,7 +71,7 @@ const FAILURES: [string, RegExp, RegExp][] = [
     /made\nbadly/,
   ],
   ['basic:leaving_factory()', /failed: SystemExit: 2 \(.*basic\.py:\d+\)$/, /SystemExit/],
-  ['./basic.py', /"\.\/basic\.py" is not the name of a module$/, /^$/],
+  ['./basic.py', /"\.\/basic\.py" is not the name of a module, as "basic" is$/, /^$/],
   [':app', /no module is named$/, /^$/],
   [
     'broken_import',

@@ -4,7 +4,6 @@
 
 import { HTTP, type Scope, type Site } from '../../config/directive.ts'
 import { ConfigError } from '../../config/errors.ts'
-import { ErrorLog, type LogTarget } from '../../log/error-log.ts'
 import type { ConnectionLimit } from '../../upstream/connection-limit.ts'
 import { AddressServers } from './address-servers.ts'
 import { coreDirectives } from '../core/core.ts'
@@ -14,7 +13,7 @@ import type { CompileOptions } from './definitions.ts'
 import type { HttpModule } from '../module.ts'
 import type { Pattern } from '../regex.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from '../runtime.ts'
-import { ownErrorLog, ServerBlock } from './server-block.ts'
+import { ServerBlock } from './server-block.ts'
 import { Sessions } from '../session/sessions.ts'
 import type { ThreadServices } from '../setup.ts'
 import { whenBackgroundIsIdle } from '../subrequest.ts'
@@ -30,7 +29,6 @@ export function compileHttp(main: Scope, modules: readonly HttpModule[], options
 
 export class CompiledHttp extends ServerBlock<HttpAddress> {
   readonly modules: readonly HttpModule[]
-  private readonly locations: { runtime: LocationRuntime; targets: readonly LogTarget[] | null }[] = []
 
   constructor(scope: Scope | null, modules: readonly HttpModule[], options: CompileOptions) {
     super(scope, options, coreVariables, corePrefixVariables)
@@ -51,9 +49,7 @@ export class CompiledHttp extends ServerBlock<HttpAddress> {
 
   /** A location whose log is opened when the thread starts. */
   addLocation(runtime: LocationRuntime, scope: Scope): void {
-    const targets = ownErrorLog(scope)
-    for (const { path } of targets ?? []) if (path !== null) this.needsLogFile(path)
-    this.locations.push({ runtime, targets })
+    this.logsFor(runtime, scope)
     this.notes?.locations.set(runtime, scope)
   }
 
@@ -106,25 +102,9 @@ export class CompiledHttp extends ServerBlock<HttpAddress> {
     descriptors: ReadonlyMap<string, number>,
     limit: ConnectionLimit,
   ): Promise<void> {
-    this.openErrorLogs(services)
+    this.openLogs(services)
     for (const run of this.starts) run(services)
     await this.accept(new Sessions(limit, services.errorLog), descriptors)
-  }
-
-  private openErrorLogs(services: ThreadServices): void {
-    const opened = new Map<readonly LogTarget[], ErrorLog>()
-    for (const { runtime, targets } of this.locations) {
-      if (targets === null) {
-        runtime.errorLog = services.errorLog
-        continue
-      }
-      let log = opened.get(targets)
-      if (log === undefined) {
-        log = new ErrorLog(targets, services.logFiles, services.errorLog.thread)
-        opened.set(targets, log)
-      }
-      runtime.errorLog = log
-    }
   }
 
   override retire(grace: boolean, done: () => void): void {

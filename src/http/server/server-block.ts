@@ -3,7 +3,7 @@
 
 import { MAIN, type Scope } from '../../config/directive.ts'
 import { canonicalAddress } from '../../lib/networks.ts'
-import type { LogTarget } from '../../log/error-log.ts'
+import { ErrorLog, type LogTarget } from '../../log/error-log.ts'
 import { listen, type Listener } from '../../net/listener.ts'
 import type { AddressServers } from './address-servers.ts'
 import { coreDirectives } from '../core/core.ts'
@@ -14,6 +14,7 @@ import { defineCaptures, regex } from '../regex.ts'
 import type { ListenRuntime } from '../runtime.ts'
 import type { PassedConnection } from '../session/passed-connection.ts'
 import type { Sessions } from '../session/sessions.ts'
+import type { ThreadServices } from '../setup.ts'
 
 /** One socket to be bound by the master. */
 export interface ListenAddress {
@@ -41,6 +42,8 @@ export abstract class ServerBlock<A extends AddressServers<any>> extends Definit
   listens: Address<A>[] = []
   private listeners: Listener[] = []
   private sessions: Sessions | null = null
+  /** What logs, and where. */
+  private readonly logging: { owner: { errorLog: ErrorLog }; targets: readonly LogTarget[] | null }[] = []
 
   /** Named captures of `server_name ~…` are variables. */
   protected defineNameCaptures(scope: Scope, names: readonly string[]): void {
@@ -87,6 +90,24 @@ export abstract class ServerBlock<A extends AddressServers<any>> extends Definit
       wildcard?.within.set(canonicalAddress(address.host), address.runtime)
       return wildcard === undefined
     })
+  }
+
+  /** @param owner is given the error log of its scope when the thread starts (openLogs) */
+  protected logsFor(owner: { errorLog: ErrorLog }, scope: Scope): void {
+    const targets = ownErrorLog(scope)
+    for (const { path } of targets ?? []) if (path !== null) this.needsLogFile(path)
+    this.logging.push({ owner, targets })
+  }
+
+  protected openLogs({ errorLog, logFiles }: ThreadServices): void {
+    const opened = new Map<readonly LogTarget[], ErrorLog>()
+    for (const { owner, targets } of this.logging) {
+      if (targets === null) owner.errorLog = errorLog
+      else {
+        owner.errorLog = opened.get(targets) ?? new ErrorLog(targets, logFiles, errorLog.thread)
+        opened.set(targets, owner.errorLog)
+      }
+    }
   }
 
   // ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -153,7 +174,7 @@ function runtimeOf<A>(address: Address<A>, local: string): ListenRuntime {
 }
 
 /** The `error_log` lines in force where they are not the main ones; null where they are. */
-export function ownErrorLog(scope: Scope): readonly LogTarget[] | null {
+function ownErrorLog(scope: Scope): readonly LogTarget[] | null {
   for (let at: Scope | null = scope; at !== null && at.context !== MAIN; at = at.parent) {
     if (at.has('error_log')) return at.conf(coreDirectives).error_log
   }
