@@ -1,6 +1,7 @@
 // The PROXY protocol's header, which a balancer sends in front of a connection's first byte to tell whose it is: version 1
 // is a line of text, version 2 is binary and may carry further values (TLVs). Read piece by piece, as sockets give it.
 
+import { crc32c } from '../lib/crc32c.ts'
 import { addressBytes, formatIpv6, ipv4Text } from '../lib/networks.ts'
 
 /** What a header tells. */
@@ -215,17 +216,33 @@ const STREAM_V4 = '\x11'
 const STREAM_V6 = '\x21'
 const DATAGRAM_V4 = '\x12'
 const DATAGRAM_V6 = '\x22'
+/** Begins the value of the checksum: its type, and that it has four bytes. */
+const CHECKSUM = '\x03\0\x04'
 
-/** Version 2, as latin1 text (section 2.2); a client without an address is told as a connection of our own. */
+/** Version 2 with a checksum, as latin1 text (section 2.2); a client without an address is told as a connection of our own. */
 export function proxyHeader(told: ProxyProtocol, datagrams = false): string {
   const { source, sourcePort, destination, destinationPort, tlvs } = told
-  const from = addressBytes(source)
-  const to = addressBytes(destination)
-  const known = from !== '' && from.length === to.length
-  const content = (known ? from + to + uint16(sourcePort) + uint16(destinationPort) : '') + tlvs
+  const [from, to] = alike(addressBytes(source), addressBytes(destination))
+  const known = from !== ''
+  const addresses = known ? from + to + uint16(sourcePort) + uint16(destinationPort) : ''
   const [v4, v6] = datagrams ? [DATAGRAM_V4, DATAGRAM_V6] : [STREAM_V4, STREAM_V6]
   const family = known ? (from.length === 4 ? v4 : v6) : '\0'
-  return SIGNATURE.toString('latin1') + (known ? PROXIED : OF_OUR_OWN) + family + uint16(content.length) + content
+  const length = uint16(addresses.length + tlvs.length + CHECKSUM.length + 4)
+  const command = known ? PROXIED : OF_OUR_OWN
+  const header = `${SIGNATURE.toString('latin1')}${command}${family}${length}${addresses}${tlvs}${CHECKSUM}`
+  // It is over the whole header, with zeros in its own place.
+  return header + uint32(crc32c(`${header}\0\0\0\0`))
+}
+
+/** Of the two families the larger one, if they differ; both '' where one of them has no address. */
+function alike(from: string, to: string): [from: string, to: string] {
+  if (from === '' || to === '') return ['', '']
+  const size = Math.max(from.length, to.length)
+  return [inFamily(from, size), inFamily(to, size)]
+}
+
+function inFamily(address: string, size: number): string {
+  return address.length === size ? address : `${'\0'.repeat(10)}\xff\xff${address}`
 }
 
 /** One value by nginx's name for its type, for a header's `tlvs`; '' for an empty value. */
@@ -233,15 +250,38 @@ export function tlv(name: 'alpn' | 'authority' | 'ssl', value: string): string {
   return value === '' ? '' : String.fromCharCode(name === 'ssl' ? SSL : TYPES[name]!) + uint16(value.length) + value
 }
 
-/** What the `ssl` value holds of a client that spoke TLS: version and cipher; it was not asked for a certificate, or that
- *  was verified (0) or not. */
-export function tlsTlv(version: string, cipher: string, verified: boolean, shown: boolean): string {
+/** What there is to tell of a client that spoke TLS. Texts may be '': they are not told. */
+export interface TlsTold {
+  readonly version: string
+  readonly cipher: string
+  /** The name in the client's certificate. */
+  readonly commonName: string
+  /** How our own certificate is signed, and its key (`RSA2048`). */
+  readonly signature: string
+  readonly key: string
+  /** Has the client shown a certificate: now, or when the session began that is resumed? */
+  readonly certificate: 'none' | 'connection' | 'session'
+  /** OpenSSL's verdict on it: 0 for a good one, 1 where there is none. */
+  readonly verify: number
+}
+
+/** Bits of `client`: see section 2.2.6 of the protocol, and CLIENT_SSL. */
+const CLIENT_CERTIFICATE = { none: 0, connection: 6, session: 4 }
+
+/** The `ssl` value. */
+export function tlsTlv(told: TlsTold): string {
   const part = (name: string, value: string): string =>
     value === '' ? '' : String.fromCharCode(SSL_TYPES[name]!) + uint16(value.length) + value
-  const flags = String.fromCharCode(CLIENT_SSL | (shown ? 6 : 0))
-  return tlv('ssl', `${flags}\0\0\0${verified ? '\0' : '\x01'}${part('version', version)}${part('cipher', cipher)}`)
+  const { version, commonName, cipher, signature, key } = told
+  const parts = part('version', version) + part('cn', commonName) + part('cipher', cipher)
+  const client = String.fromCharCode(CLIENT_SSL | CLIENT_CERTIFICATE[told.certificate])
+  return tlv('ssl', client + uint32(told.verify) + parts + part('sig_alg', signature) + part('key_alg', key))
 }
 
 function uint16(value: number): string {
   return String.fromCharCode((value >>> 8) & 255, value & 255)
+}
+
+function uint32(value: number): string {
+  return uint16(value >>> 16) + uint16(value & 0xffff)
 }

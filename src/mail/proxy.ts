@@ -3,7 +3,7 @@
 
 import { MAIL, MAIL_SERVER, type Conf } from '../config/directive.ts'
 import { accepted, choice, flag, size, time } from '../config/values.ts'
-import { proxyHeader, proxyLine, ProxyProtocol, tlsTlv, tlv } from '../codec/proxy-protocol.ts'
+import { introduction } from '../http/session/introduction.ts'
 import { errorText } from '../lib/errno.ts'
 import { ALERT, ERR, INFO } from '../log/error-log.ts'
 import { opensslText } from '../net/tls-errors.ts'
@@ -15,11 +15,14 @@ import type { MailSession } from './session.ts'
 
 const anywhere = MAIL | MAIL_SERVER
 
+/** Of the PROXY protocol; null: it is not spoken. */
+type ProxyVersion = 'v1' | 'v2' | null
+
 export const proxyDirectives = {
   proxy: accepted(flag(anywhere, false)),
   proxy_buffer: size(anywhere, 4096),
   proxy_pass_error_message: flag(anywhere, false),
-  proxy_protocol: choice<0 | 1 | 2, 0>(anywhere, { off: 0, on: 1, v1: 1, v2: 2 }, 0),
+  proxy_protocol: choice<ProxyVersion, null>(anywhere, { off: null, on: 'v1', v1: 'v1', v2: 'v2' }, null),
   proxy_smtp_auth: flag(anywhere, false),
   proxy_timeout: time(anywhere, 86_400_000),
   xclient: flag(anywhere, true),
@@ -29,8 +32,7 @@ export interface ProxySettings {
   /** Bytes that an answer to a step of the login may have. */
   readonly bufferSize: number
   readonly passesErrors: boolean
-  /** The PROXY protocol's version; 0: it is not spoken. */
-  readonly proxyProtocol: 0 | 1 | 2
+  readonly proxyProtocol: ProxyVersion
   readonly smtpAuth: boolean
   readonly timeout: number
   readonly xclient: boolean
@@ -88,7 +90,7 @@ export class MailExchange implements PeerUser {
 
   onConnect(): void {
     const { session, settings } = this
-    if (settings.proxyProtocol === 0) return
+    if (settings.proxyProtocol === null) return
     session.action = 'sending PROXY protocol header to upstream'
     this.link!.connection.writeText(introduction(session, settings.proxyProtocol))
   }
@@ -229,17 +231,4 @@ export class MailExchange implements PeerUser {
     session.log(INFO, 'proxied session done')
     session.finalize()
   }
-}
-
-/** What the client said of itself, in the PROXY protocol. */
-function introduction(session: MailSession, version: 1 | 2): string {
-  const { clientAddress, clientPort, localAddress, localPort, tls } = session
-  const told = (tlvs: string): ProxyProtocol =>
-    new ProxyProtocol(clientAddress, clientPort, localAddress, localPort, tlvs)
-  if (version === 1) return proxyLine(told(''))
-  const connection = tls?.connection ?? null
-  if (tls === null || connection === null) return proxyHeader(told(''))
-  const { protocol, cipher } = connection
-  const secured = tlsTlv(protocol, cipher, tls.fault === null, tls.certificate !== null)
-  return proxyHeader(told(tlv('authority', tls.hello.serverName) + secured))
 }

@@ -15,7 +15,9 @@ import {
   cipherOf,
   curveOf,
   faultOf,
+  ownCertificateOf,
   sessionIdOf,
+  type OwnCertificate,
   type VerifyFault,
 } from './openssl/negotiated.ts'
 import { begun, freed, type OpenConnection } from './openssl/thread-end.ts'
@@ -80,6 +82,10 @@ export abstract class TlsSession extends Connection implements OpenConnection {
   /** What is wrong with the peer's certificate; null: nothing, or it sent none. */
   get verifyFault(): VerifyFault | null {
     return this.peerCertificate === null || this.ssl === 0n ? null : faultOf(this.ssl)
+  }
+
+  get ownCertificate(): OwnCertificate {
+    return this.ssl === 0n ? { signature: '', key: '' } : ownCertificateOf(this.ssl)
   }
 
   /** For what OpenSSL alone can tell (openssl/): its SSL, 0n when it is gone. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { crc32c } from '../../src/lib/crc32c.ts'
 import {
   BROKEN,
   header,
@@ -128,8 +129,16 @@ test(`fuzz: every input is incomplete, broken or used as far as its header goes,
 })
 
 test('what is written is read again', () => {
-  const tlvs =
-    namedTlv('alpn', 'h2') + namedTlv('authority', 'one.test') + tlsTlv('TLSv1.3', 'TLS_AES_128_GCM_SHA256', true, true)
+  const ssl = tlsTlv({
+    version: 'TLSv1.3',
+    cipher: 'TLS_AES_128_GCM_SHA256',
+    commonName: 'me',
+    signature: 'RSA-SHA256',
+    key: 'RSA2048',
+    certificate: 'connection',
+    verify: 18,
+  })
+  const tlvs = namedTlv('alpn', 'h2') + namedTlv('authority', 'one.test') + ssl
   for (const [source, destination] of [
     ['192.0.2.1', '192.0.2.2'],
     ['2001:db8::1', '::1'],
@@ -137,11 +146,26 @@ test('what is written is read again', () => {
     const told = new ProxyProtocol(source, 40000, destination, 443, tlvs)
     const binary = Buffer.from(proxyHeader(told), 'latin1')
     assert.equal(readProxyProtocol(binary, 0, binary.length), binary.length)
-    assert.deepEqual(header.value, told)
+    const { value } = header
+    assert.ok(value !== null)
+    assert.deepEqual(value, new ProxyProtocol(source, 40000, destination, 443, value.tlvs))
+    assert.equal(value.tlvs.slice(0, tlvs.length), tlvs)
+    const said = ['ssl_version', 'ssl_cn', 'ssl_cipher', 'ssl_sig_alg', 'ssl_key_alg', 'ssl_verify']
+    assert.deepEqual(
+      said.map(name => tlvNamed(name)!(value.tlvs)),
+      ['TLSv1.3', 'me', 'TLS_AES_128_GCM_SHA256', 'RSA-SHA256', 'RSA2048', '18'],
+    )
+    // The checksum is the last value, and that of the whole header with zeros in its place.
+    const sum = tlvNamed('0x03')!(value.tlvs)!
+    const text = binary.toString('latin1')
+    assert.equal(Buffer.from(sum, 'latin1').readUInt32BE(), crc32c(`${text.slice(0, -4)}\0\0\0\0`))
     const line = Buffer.from(proxyLine(told), 'latin1')
     assert.equal(readProxyProtocol(line, 0, line.length), line.length)
     assert.deepEqual(header.value, new ProxyProtocol(source, 40000, destination, 443, ''))
   }
+  const mixed = Buffer.from(proxyHeader(new ProxyProtocol('192.0.2.1', 1, '::1', 2, '')), 'latin1')
+  assert.equal(readProxyProtocol(mixed, 0, mixed.length), mixed.length)
+  assert.deepEqual([header.value!.source, header.value!.destination], ['::ffff:192.0.2.1', '::1'])
   const unknown = new ProxyProtocol('unix:', 0, 'unix:', 0, '')
   assert.equal(proxyLine(unknown), 'PROXY UNKNOWN\r\n')
   const local = Buffer.from(proxyHeader(unknown), 'latin1')

@@ -181,7 +181,7 @@ test('the PROXY protocol, spoken', async () => {
   const ports = Buffer.alloc(4)
   ports.writeUInt16BE(other.socket.localPort!, 0)
   ports.writeUInt16BE(proxy.ports[TELLING_V2]!, 2)
-  const header = `\r\n\r\n\0\r\nQUIT\n!\x11\0\x0c\x7f\0\0\x01\x7f\0\0\x01${ports.toString('latin1')}`
+  const header = `\r\n\r\n\0\r\nQUIT\n!\x11\0\x13\x7f\0\0\x01\x7f\0\0\x01${ports.toString('latin1')}`
   await eventually(() => odd.said.at(-1)!.startsWith(header))
 })
 

@@ -52,7 +52,7 @@ stream {
   server { listen 127.0.0.1:%%PORT_11%% ssl; ssl_certificate one.test.crt; ssl_certificate_key one.test.key;
            proxy_pass 127.0.0.1:%%PORT_12%%; proxy_protocol v2; }
   server { listen 127.0.0.1:%%PORT_12%% proxy_protocol;
-           return "$proxy_protocol_addr $proxy_protocol_tlv_authority $proxy_protocol_tlv_ssl_version $proxy_protocol_tlv_ssl_verify"; }
+           return "$proxy_protocol_addr $proxy_protocol_tlv_authority $proxy_protocol_tlv_ssl_version $proxy_protocol_tlv_ssl_verify $proxy_protocol_tlv_ssl_sig_alg $proxy_protocol_tlv_ssl_key_alg"; }
   server { listen 127.0.0.1:%%PORT_13%% ssl; ssl_certificate one.test.crt; ssl_certificate_key one.test.key; return other; }
   server { listen 127.0.0.1:%%PORT_13%% ssl; ssl_certificate one.test.crt; ssl_certificate_key one.test.key;
            server_name one.test; return named; }
@@ -164,7 +164,7 @@ test('the PROXY protocol is spoken and understood', async () => {
   assert.equal(await talk(plainTo(7), '', false), `127.0.0.1 ${port(7)}`)
   const socket = tls.connect({ port: port(11), host: '127.0.0.1', rejectUnauthorized: false, servername: 'one.test' })
   const [told] = (await once(socket, 'data')) as [Buffer]
-  assert.equal(told.toString(), '127.0.0.1 one.test TLSv1.3 0')
+  assert.equal(told.toString(), '127.0.0.1 one.test TLSv1.3 1 RSA-SHA256 RSA2048')
   socket.destroy()
   assert.equal(await talk(plainTo(8), 'GARBAGE AND MORE\r\n', false), '')
 })

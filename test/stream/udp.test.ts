@@ -172,10 +172,10 @@ test('the PROXY protocol stands in front of the first datagram', async t => {
   second.send('told')
   const found = (await eventually(() => silent.heard.find(({ text }) => text.endsWith('told'))))!
   const head = Buffer.from(found.text, 'latin1')
-  // Proxied, IPv4, datagrams, twelve bytes of addresses.
-  assert.equal(head.subarray(12, 16).toString('hex'), '2112000c')
+  // Proxied, IPv4, datagrams, twelve bytes of addresses and seven of a checksum.
+  assert.equal(head.subarray(12, 16).toString('hex'), '21120013')
   assert.equal(head.readUInt16BE(24), second.port)
-  await logged(`${port(10)} UDP 200 4/0 127.0.0.1:${silent.port} 32/0`)
+  await logged(`${port(10)} UDP 200 4/0 127.0.0.1:${silent.port} 39/0`)
   const first = await datagramClient(t, port(15))
   first.send('said')
   const line = `PROXY TCP4 127.0.0.1 127.0.0.1 ${first.port} ${port(15)}\r\nsaid`

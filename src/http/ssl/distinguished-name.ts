@@ -28,6 +28,13 @@ export function legacyName(lines: string | undefined): string {
     .join('')
 }
 
+/** The first common name, as UTF-8 bytes in latin1 text; '' without one. */
+export function commonName(lines: string | undefined): string {
+  const parts = (lines ?? '').split('\n').flatMap(line => line.split(SET))
+  const named = parts.find(part => part.startsWith('CN='))
+  return named === undefined ? '' : unescape(named.slice(3))
+}
+
 function asciiOnly(part: string): string {
   return part.replace(/[\u0080-\u{10ffff}]+/gu, text =>
     [...Buffer.from(text)].map(byte => `\\${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),

@@ -54,6 +54,27 @@ export function certificateOf(ssl: bigint): X509Certificate | null {
   return new X509Certificate(der)
 }
 
+/** How our own certificate is made: how it is signed, and its key, by name and bits; '' of what has no name. */
+export interface OwnCertificate {
+  readonly signature: string
+  readonly key: string
+}
+
+/** OpenSSL's numbers for kinds of keys. */
+const KEYS: Readonly<Record<number, string>> = { 6: 'RSA', 912: 'RSA', 408: 'EC', 116: 'DSA' }
+
+export function ownCertificateOf(ssl: bigint): OwnCertificate {
+  const o = openssl()
+  const certificate = o.SSL_get_certificate(ssl)
+  if (certificate === 0n) return { signature: '', key: '' }
+  const key = o.X509_get0_pubkey(certificate)
+  const kind = key === 0n ? undefined : KEYS[o.EVP_PKEY_get_base_id(key)]
+  return {
+    signature: textAt(o.OBJ_nid2sn(o.X509_get_signature_nid(certificate))),
+    key: kind === undefined ? '' : `${kind}${o.EVP_PKEY_get_bits(key)}`,
+  }
+}
+
 /** null: its certificate is good. */
 export function faultOf(ssl: bigint): VerifyFault | null {
   const o = openssl()

@@ -1,7 +1,7 @@
 // A session's dealings with its upstream (ngx_stream_proxy_module): one is chosen and connected to, then bytes go both ways,
 // each side read only as fast as the other takes them.
 
-import { proxyHeader, proxyLine, ProxyProtocol, tlsTlv, tlv } from '../../codec/proxy-protocol.ts'
+import { introduction } from '../../http/session/introduction.ts'
 import { errorText, ownCall } from '../../lib/errno.ts'
 import { ERR, INFO } from '../../log/error-log.ts'
 import type { ConnectionHandler } from '../../net/connection.ts'
@@ -12,7 +12,6 @@ import type { PeerTls } from '../../upstream/peer-tls.ts'
 import { peerName } from '../../upstream/server.ts'
 import { asRequest } from '../module.ts'
 import type { StreamSession } from '../session.ts'
-import type { UdpSession } from '../udp/session.ts'
 import { Attempts } from './attempts.ts'
 import type { ProxySettings } from './conf.ts'
 import { Throttle } from './throttle.ts'
@@ -241,17 +240,4 @@ function brokenText(error: NodeJS.ErrnoException, who: 'client' | 'upstream'): s
   if (text !== null) return `SSL_read() failed (SSL: ${text}) while proxying and reading from ${who}`
   const [call, doing] = error.syscall === 'write' ? ['send', 'sending to'] : ['recv', 'reading from']
   return `${call}() failed (${errorText(error)}) while proxying and ${doing} ${who}`
-}
-
-/** What the client said of itself, in the PROXY protocol. */
-export function introduction(session: StreamSession | UdpSession, version: 'v1' | 'v2'): string {
-  const { clientAddress, clientPort, localAddress, localPort, tls } = session
-  const told = (tlvs: string): ProxyProtocol =>
-    new ProxyProtocol(clientAddress, clientPort, localAddress, localPort, tlvs)
-  if (version === 'v1') return proxyLine(told(''))
-  const connection = tls?.connection ?? null
-  if (tls === null || connection === null) return proxyHeader(told(''), session.protocol === 'UDP')
-  const { protocol, cipher, alpnProtocol } = connection
-  const ssl = tlsTlv(protocol, cipher, tls.fault === null, tls.certificate !== null)
-  return proxyHeader(told(tlv('alpn', alpnProtocol) + tlv('authority', tls.hello.serverName) + ssl))
 }

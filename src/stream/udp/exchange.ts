@@ -1,6 +1,7 @@
 // A UDP session's dealings with its upstream (ngx_stream_proxy_module): one is chosen, and a socket of the session's own is
 // connected to it; datagrams go both ways until as many have come back as are expected, or none for a while.
 
+import { introduction } from '../../http/session/introduction.ts'
 import type { DatagramAddress } from '../../log/datagram.ts'
 import { ERR, INFO } from '../../log/error-log.ts'
 import { connectUdp, failure, failureText, isLoss, isNothing, receive, send, UdpWatch } from '../../net/udp-socket.ts'
@@ -9,7 +10,6 @@ import { FAILED, SUCCEEDED } from '../../upstream/group.ts'
 import type { Peer } from '../../upstream/peer.ts'
 import { Attempts } from '../proxy/attempts.ts'
 import { asRequest } from '../module.ts'
-import { introduction } from '../proxy/exchange.ts'
 import { DatagramRate } from './rate.ts'
 import type { DatagramTaker, UdpSession } from './session.ts'
 
@@ -218,5 +218,5 @@ function addressOf({ address }: Peer): DatagramAddress {
 }
 
 function introduced(session: UdpSession, version: 'v1' | 'v2', first: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(introduction(session, version), 'latin1'), first])
+  return Buffer.concat([Buffer.from(introduction(session, version, true), 'latin1'), first])
 }
