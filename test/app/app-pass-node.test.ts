@@ -64,6 +64,20 @@ test('app_pass: a Node application’s X-Accel- fields are for us, or with app_a
   assert.deepEqual([off.header('x-accel-redirect'), off.header('x-accel-buffering')], ['/file', 'no'])
 })
 
+test('app_pass: behind an upgrade that a Node application did not take, what it cannot read is refused all the same', async t => {
+  const server = await serve(t, {
+    conf: `http { app own { directory %%DIR%%; module ./own.mjs; workers 1; }
+      server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass own; } } }`,
+    files: { 'own.mjs': `export default (q, s) => s.end('own')` },
+  })
+  const headers = { Connection: 'upgrade', Upgrade: 'other/1.0' }
+  assert.equal((await request({ address: server.port, headers })).text, 'own')
+  // Node's parser knows no such method.
+  const answer = await request({ address: server.port, method: 'POPOST' })
+  assert.equal(answer.status, 400)
+  assert.equal((await get(server.port, '/')).text, 'own')
+})
+
 test('app_pass: a Node application may take a connection over (WebSocket and other upgrades)', async t => {
   const server = await serve(t, {
     conf: `http { app own { directory %%DIR%%; module ./up.mjs; workers 1; }

@@ -297,6 +297,8 @@ function passHead(x: Exchange): void {
   r.status = x.status
   r.statusLine = x.statusText
   r.contentLength = x.chunked ? -1 : x.contentLength
+  // Node's server, once it has passed over an upgrade, keeps silent about whatever it cannot read on that connection.
+  if (!x.upgrade && asksUpgrade(x)) x.reusable = false
   for (let i = 0; i < names.length; i++) passField(x, names[i]!, head.originalName(i), values[i]!)
   if (x instanceof NodeExchange) x.tellTimes()
 }
