@@ -2,11 +2,12 @@
 
 import { MAIL, MAIL_SERVER, type Conf } from '../config/directive.ts'
 import { bitmask } from '../config/values.ts'
-import { MailCommand, POP3, readAnswer, readCommand } from '../codec/mail-command.ts'
+import { POP3 } from '../codec/mail-command.ts'
 import { ERR } from '../log/error-log.ts'
 import { capabilities, type Capabilities } from './capabilities.ts'
+import { LineDialogue } from './line-dialogue.ts'
 import { BAD, GOOD, type Dialogue, type Login, type MailProtocol } from './module.ts'
-import { APOP, CRAM_MD5, EXTERNAL, LOGIN, mechanisms, PLAIN, Sasl } from './sasl.ts'
+import { APOP, CRAM_MD5, EXTERNAL, LOGIN, mechanisms, PLAIN } from './sasl.ts'
 import type { MailSession } from './session.ts'
 
 const anywhere = MAIL | MAIL_SERVER
@@ -82,27 +83,18 @@ class Pop3 implements MailProtocol {
   }
 }
 
-class Pop3Dialogue implements Dialogue {
-  readonly command = new MailCommand()
-  private readonly session: MailSession
+class Pop3Dialogue extends LineDialogue {
   private readonly protocol: Pop3
-  private readonly sasl: Sasl
   /** USER has been said. */
   private named = false
 
   constructor(session: MailSession, protocol: Pop3) {
-    this.session = session
+    super(session, POP3, '+ ', protocol.enabled, INVALID)
     this.protocol = protocol
-    this.sasl = new Sasl(session, '+ ', protocol.enabled)
   }
 
-  read(text: string): number {
-    return this.sasl.pending ? readAnswer(text, this.command) : readCommand(text, POP3, this.command)
-  }
-
-  answer(): string | null {
+  protected override obey(): string | null {
     const { command, session } = this
-    if (this.sasl.pending) return this.step(this.sasl.answer(command.args[0]!))
     if (command.name === 'NOOP') return OK
     if (command.name === 'QUIT') {
       session.quit = true
@@ -154,17 +146,8 @@ class Pop3Dialogue implements Dialogue {
     return null
   }
 
-  private step(step: string | null | false): string | null {
-    return step === false ? this.invalid() : step
-  }
-
-  invalid(): string {
-    this.restart()
-    return INVALID
-  }
-
-  restart(): void {
+  override restart(): void {
+    super.restart()
     this.named = false
-    this.sasl.reset()
   }
 }

@@ -4,12 +4,13 @@
 import { MAIL, MAIL_SERVER, type Conf } from '../config/directive.ts'
 import { bitmask, size, time } from '../config/values.ts'
 import { escapeUri } from '../codec/h1/uri.ts'
-import { MailCommand, readAnswer, readCommand, SMTP } from '../codec/mail-command.ts'
+import { SMTP } from '../codec/mail-command.ts'
 import { INFO, ERR } from '../log/error-log.ts'
 import { capabilities, type Capabilities } from './capabilities.ts'
 import { findClientHost } from './client-host.ts'
+import { LineDialogue } from './line-dialogue.ts'
 import { BAD, GOOD, MORE, type Dialogue, type Login, type LoginStep, type MailProtocol } from './module.ts'
-import { CRAM_MD5, EXTERNAL, LOGIN, mechanisms, NONE, PLAIN, Sasl } from './sasl.ts'
+import { CRAM_MD5, EXTERNAL, LOGIN, mechanisms, NONE, PLAIN } from './sasl.ts'
 import type { MailSession } from './session.ts'
 
 const anywhere = MAIL | MAIL_SERVER
@@ -136,26 +137,17 @@ function whole(answer: string): number {
   return isWhole(answer) ? GOOD : MORE
 }
 
-class SmtpDialogue implements Dialogue {
-  readonly command = new MailCommand()
-  private readonly session: MailSession
+class SmtpDialogue extends LineDialogue {
   private readonly protocol: Smtp
-  private readonly sasl: Sasl
 
   constructor(session: MailSession, protocol: Smtp) {
-    this.session = session
+    super(session, SMTP, '334 ', protocol.enabled, INVALID)
     this.protocol = protocol
-    this.sasl = new Sasl(session, '334 ', protocol.enabled)
   }
 
-  read(text: string): number {
-    return this.sasl.pending ? readAnswer(text, this.command) : readCommand(text, SMTP, this.command)
-  }
-
-  answer(): string | null {
+  protected override obey(): string | null {
     const { command, session } = this
     const { smtp } = session
-    if (this.sasl.pending) return this.step(this.sasl.answer(command.args[0]!))
     switch (command.name) {
       case 'HELO':
       case 'EHLO':
@@ -231,18 +223,5 @@ class SmtpDialogue implements Dialogue {
     session.smtp.from = ''
     session.smtp.to = ''
     return READY
-  }
-
-  private step(step: string | null | false): string | null {
-    return step === false ? this.invalid() : step
-  }
-
-  invalid(): string {
-    this.restart()
-    return INVALID
-  }
-
-  restart(): void {
-    this.sasl.reset()
   }
 }
