@@ -155,8 +155,9 @@ test('app_pass: a response that breaks off is cut, not completed', async t => {
 test('app_pass: a worker killed while it serves costs that request a 502 and nobody else anything', async t => {
   const server = await serveThings(t, { app: 'workers 1; timeout 120s;' })
   const pid = Number((await get(server.port, '/pid')).text)
-  const killed = get(server.port, '/sleep?120')
-  await busy(server, 1)
+  const killed = get(server.port, '/slow?120')
+  // One that it has been given and has not begun would be another worker's.
+  await eventually(() => server.errorLog().includes('begun'))
   const waiting = get(server.port, '/pid')
   await busy(server, 1, 1)
   process.kill(pid, 'SIGKILL')

@@ -50,6 +50,9 @@ def half():
 def text(environ, path, query):
     if path == '/sleep':
         time.sleep(float(query))
+    elif path == '/slow':
+        environ['wsgi.errors'].write('begun\n')
+        time.sleep(float(query))
     elif path == '/sum':
         digest = hashlib.sha256()
         size = 0
