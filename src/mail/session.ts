@@ -19,6 +19,7 @@ import { accepted, type Connection, type ConnectionHandler } from '../net/connec
 import { opensslText } from '../net/tls-errors.ts'
 import type { Peer } from '../upstream/peer.ts'
 import type { Waiter } from '../upstream/resolver.ts'
+import { peerName } from '../upstream/server.ts'
 import { countClosed } from '../zone/connection-counts.ts'
 import { Authentication } from './auth-http.ts'
 import { Conversation } from './conversation.ts'
@@ -125,8 +126,7 @@ export class MailSession implements OpeningOwner, Session {
 
   private get clientText(): string {
     const { clientAddress, clientPort } = this
-    if (clientAddress === 'unix:') return clientAddress
-    return `${clientAddress.includes(':') ? `[${clientAddress}]` : clientAddress}:${clientPort}`
+    return clientAddress === 'unix:' ? clientAddress : peerName(clientAddress, clientPort)
   }
 
   // ── what a request has ───────────────────────────────────────────────────────────────────────────────────────────
