@@ -1,19 +1,20 @@
 // What a head costs, in nanoseconds: `node bench/micro/h1.ts`. The best of several short rounds, for a shared machine.
 
 import { ChunkedDecoder } from '../../src/codec/h1/chunked.ts'
-import type { HeadLimits } from '../../src/codec/h1/head.ts'
+import type { RequestLimits } from '../../src/codec/h1/head.ts'
 import { parseRequestHead, RequestHead } from '../../src/codec/h1/request-head.ts'
 import { parseResponseHead, ResponseHead } from '../../src/codec/h1/response-head.ts'
 import { parseUri, Uri } from '../../src/codec/h1/uri.ts'
 import { chunkLine, httpDate, statusLine } from '../../src/codec/h1/write.ts'
 
-const limits: HeadLimits = {
+const limits: RequestLimits = {
   lineMax: 8192,
   fieldMax: 8192,
   headMax: 32768,
   fieldsMax: 1000,
   underscores: false,
   ignoreInvalid: true,
+  strict: false,
 }
 
 const browser = Buffer.from(

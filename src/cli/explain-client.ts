@@ -2,7 +2,7 @@
 // is to be told of it; no byte goes anywhere.
 
 import { parseRequestHead, RequestHead } from '../codec/h1/request-head.ts'
-import type { HeadLimits } from '../codec/h1/head.ts'
+import type { RequestLimits } from '../codec/h1/head.ts'
 import type { ClientHello } from '../codec/tls-client-hello.ts'
 import { BodyStage } from '../http/output.ts'
 import type { ClientStream, HttpRequest } from '../http/request.ts'
@@ -90,7 +90,7 @@ export function headOf(
   target: string,
   host: string,
   fields: readonly string[],
-  limits: HeadLimits,
+  limits: RequestLimits,
 ): RequestHead {
   const hasHost = fields.some(field => /^host:/i.test(field))
   const lines = [`${method} ${target} HTTP/1.1`, ...(hasHost ? [] : [`Host: ${host}`]), ...fields, '\r\n']

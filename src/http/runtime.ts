@@ -1,6 +1,6 @@
 // A compiled http block: frozen values and ready lists, as requests use them.
 
-import type { HeadLimits } from '../codec/h1/head.ts'
+import type { RequestLimits } from '../codec/h1/head.ts'
 import type { ErrorLog } from '../log/error-log.ts'
 import type { ErrorPages } from './error-page.ts'
 import type { Http2Settings } from './h2/directives.ts'
@@ -96,7 +96,7 @@ export interface ServerRuntime {
   /** Where find-config stands in the server's steps. */
   readonly findConfig: number
   readonly locations: LocationFinder
-  readonly limits: HeadLimits
+  readonly limits: RequestLimits
   readonly clientHeaderTimeout: number
   readonly mergeSlashes: boolean
   /** Does it know what to do with CONNECT? */

@@ -172,6 +172,8 @@ function appLines(settings: Settings, application: string, { folder }: Surroundi
 function serverLines(settings: Settings, name: string, { addresses, folder, scriptName }: Surroundings): Line[] {
   const { limit_request_line, limit_request_field_size } = settings
   const longest = Math.max(limit_request_line || UNLIMITED_BYTES, limit_request_field_size || UNLIMITED_BYTES)
+  // Where there is an nginx, it is before us, as it was before Gunicorn.
+  const pass = [`app_pass ${name};`, 'app_accel off;']
   return [
     ...addresses.map(address => `listen ${listenWords(address, folder)}${listenOptions(settings)};`),
     ...tlsLines(settings, folder),
@@ -183,10 +185,12 @@ function serverLines(settings: Settings, name: string, { addresses, folder, scri
     ...(longest + 2 < HEADER_BUFFER ? [`client_header_buffer_size ${longest + 2};`] : []),
     `large_client_header_buffers ${HEAD_BUFFERS} ${longest + 2};`,
     `max_headers ${settings.limit_request_fields || FIELDS_MAX};`,
+    // Gunicorn takes any token for a field's name, and refuses what is none.
+    ...(settings.protocol === 'uwsgi' ? [] : ['ignore_invalid_headers off;', 'strict_requests on;']),
     ...(kindOf(settings) === 'node' ? nodeTrustLines(settings) : trustLines(settings, scriptName)),
     ...statsdLines(settings),
-    // Where there is an nginx, it is before us, as it was before Gunicorn.
-    ['location /', [`app_pass ${name};`, 'app_accel off;']],
+    // `OPTIONS *` asks about no path in particular.
+    ...['location /', 'location = *'].map((location): Line => [location, pass]),
   ]
 }
 

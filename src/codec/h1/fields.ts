@@ -66,7 +66,7 @@ export class FieldBlock {
   badAt = 0
   /** Upstreams' names are taken if they are tokens at all, as nginx does; clients' go by the directives. */
   anyToken = false
-  /** Trailers must end their lines with CRLF; heads may use a lone LF, as in nginx. */
+  /** Trailers must end their lines with CRLF; heads may use a lone LF, as in nginx, unless strict_requests forbids it. */
   crlfOnly = false
 
   /** The i-th name as its sender spelled it. */

@@ -16,6 +16,12 @@ export interface HeadLimits {
   readonly ignoreInvalid: boolean
 }
 
+/** What a request's head is held to besides. */
+export interface RequestLimits extends HeadLimits {
+  /** strict_requests: nothing is forgiven that RFC 9112 does not ask a server to accept. */
+  readonly strict: boolean
+}
+
 /** Answers of the parsers besides "bytes consumed": more bytes are wanted, or the message is refused. */
 export const MORE = 0
 

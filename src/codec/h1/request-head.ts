@@ -6,7 +6,7 @@
 
 import { badLine, FIELD_INVALID, FIELD_TOO_LONG, FieldBlock, latin1, scanFields, takeFields } from './fields.ts'
 import { NO_LENGTH } from './head.ts'
-import type { HeadLimits } from './head.ts'
+import type { RequestLimits } from './head.ts'
 import { HostName } from './host.ts'
 import { forget, interpret, parseHostField, takeHost } from './request-fields.ts'
 import { scanRequestLine } from './request-line.ts'
@@ -106,7 +106,7 @@ export function parseRequestHead(
   bytes: Buffer,
   start: number,
   end: number,
-  limits: HeadLimits,
+  limits: RequestLimits,
   head: RequestHead,
 ): number {
   if (head.done) head.restart()
@@ -128,8 +128,9 @@ export function giveUpRequestHead(head: RequestHead, status: number, bytes: Buff
   takeRefused(head, bytes, 0, bytes.length)
 }
 
-function scan(head: RequestHead, bytes: Buffer, start: number, end: number, limits: HeadLimits): number {
+function scan(head: RequestHead, bytes: Buffer, start: number, end: number, limits: RequestLimits): number {
   if (head.lineStop === 0) {
+    head.crlfOnly = limits.strict
     const line = scanRequestLine(head, bytes, start, end, limits)
     if (line <= 0) return line
     head.scanned = line
@@ -149,7 +150,7 @@ function refuseField(
   bytes: Buffer,
   start: number,
   end: number,
-  limits: HeadLimits,
+  limits: RequestLimits,
 ): number {
   if (why === FIELD_INVALID) return head.refuse(-400, `client sent invalid header line: ${badLine(head, bytes, start)}`)
   if (why !== FIELD_TOO_LONG) return head.refuse(-494, 'client sent too many header lines')

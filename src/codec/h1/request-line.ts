@@ -1,7 +1,8 @@
 // The first line of a request (RFC 9112, 3), read over the bytes as they come, nginx's way (ngx_http_parse_request_line)
-// where the RFC leaves a choice: a lone LF ends it, spaces may be repeated, HTTP/0.9's `GET /path` is still understood.
+// where the RFC leaves a choice: a lone LF ends it, spaces may be repeated, HTTP/0.9's `GET /path` is still understood. With
+// strict_requests there is one way to write it.
 
-import type { HeadLimits } from './head.ts'
+import type { RequestLimits } from './head.ts'
 import { latin1 } from './fields.ts'
 import { parseHost } from './host.ts'
 import type { RequestHead } from './request-head.ts'
@@ -28,10 +29,10 @@ export function scanRequestLine(
   bytes: Buffer,
   start: number,
   end: number,
-  limits: HeadLimits,
+  limits: RequestLimits,
 ): number {
   if (head.mark === 0) {
-    const blank = skipEmptyLines(head, bytes, start, end)
+    const blank = skipEmptyLines(head, bytes, start, end, limits)
     if (blank <= 0) return blank
   }
   const line = start + head.lineStart
@@ -45,6 +46,7 @@ export function scanRequestLine(
     head.methodEnd = i - start
     while (i < stop && bytes[i] === SP) i++
     if (i >= stop) return wait(head, start, end, start + head.methodEnd, limits)
+    if (limits.strict && i - start !== head.methodEnd + 1) return head.refuse(-400, INVALID)
     if (!mayBegin(head, bytes, line, i)) return head.refuse(-400, INVALID)
     head.targetStart = i - start
   }
@@ -61,13 +63,19 @@ export function scanRequestLine(
   return scanVersion(head, bytes, start, end, stop, limits)
 }
 
-function skipEmptyLines(head: RequestHead, bytes: Buffer, start: number, end: number): number {
+function skipEmptyLines(
+  head: RequestHead,
+  bytes: Buffer,
+  start: number,
+  end: number,
+  { strict }: RequestLimits,
+): number {
   let i = start + head.lineStart
   while (i < end && (bytes[i] === CR || bytes[i] === LF)) {
     if (bytes[i] === CR) {
       if (i + 1 >= end) return 0
       if (bytes[++i] !== LF) return head.refuse(-400, 'client sent invalid method')
-    }
+    } else if (strict) return head.refuse(-400, 'client sent invalid method')
     i++
     head.lineStart = i - start
     if (++head.emptyLines > EMPTY_LINES_MAX) return head.refuse(-400, 'client sent invalid method')
@@ -122,7 +130,7 @@ function scanVersion(
   start: number,
   end: number,
   stop: number,
-  limits: HeadLimits,
+  limits: RequestLimits,
 ): number {
   const at = start + head.targetEnd
   if (at + 11 <= stop && isHttp1(bytes, at) && bytes[at + 9] === CR && bytes[at + 10] === LF) {
@@ -158,7 +166,7 @@ function scanOddVersion(
   start: number,
   end: number,
   stop: number,
-  limits: HeadLimits,
+  limits: RequestLimits,
 ): number {
   let i = start + head.targetEnd
   while (i < stop && bytes[i] === SP) i++
@@ -189,6 +197,10 @@ function scanOddVersion(
   if (i < stop && bytes[i] === CR) i++
   if (i >= stop) return wait(head, start, end, start + head.targetEnd, limits)
   if (bytes[i] !== LF) return head.refuse(-400, INVALID)
+  // ` HTTP/1.1` and CRLF, to the byte.
+  if (limits.strict && (named !== start + head.targetEnd + 1 || last !== named + 8 || i !== last + 1)) {
+    return head.refuse(-400, version === 9 ? 'client sent HTTP/0.9 request' : INVALID)
+  }
   head.version = version
   head.protocol = version === 9 ? '' : latin1(bytes, named, last)
   head.lineEnd = i - (bytes[i - 1] === CR ? 1 : 0) - start
@@ -200,7 +212,7 @@ function isDigit(c: number): boolean {
   return c >= 48 && c <= 57
 }
 
-function wait(head: RequestHead, start: number, end: number, at: number, limits: HeadLimits): number {
+function wait(head: RequestHead, start: number, end: number, at: number, limits: RequestLimits): number {
   if (end - start - head.lineStart >= limits.lineMax) return head.refuse(-414, 'client sent too long URI')
   head.mark = at - start
   return 0

@@ -55,6 +55,7 @@ export function compileServer(scope: Scope, http: CompiledHttp): ServerRuntime {
       fieldsMax: conf.max_headers,
       underscores: conf.underscores_in_headers,
       ignoreInvalid: conf.ignore_invalid_headers,
+      strict: conf.strict_requests,
     },
     clientHeaderTimeout: conf.client_header_timeout,
     mergeSlashes: conf.merge_slashes,

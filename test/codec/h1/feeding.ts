@@ -3,19 +3,20 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import assert from 'node:assert/strict'
-import type { HeadLimits } from '../../../src/codec/h1/head.ts'
+import type { RequestLimits } from '../../../src/codec/h1/head.ts'
 import { ChunkedDecoder } from '../../../src/codec/h1/chunked.ts'
 import type { Side } from '../../../src/codec/h1/chunked.ts'
 import { parseRequestHead, RequestHead } from '../../../src/codec/h1/request-head.ts'
 import { parseResponseHead, ResponseHead } from '../../../src/codec/h1/response-head.ts'
 
-export const LIMITS: HeadLimits = {
+export const LIMITS: RequestLimits = {
   lineMax: 8192,
   fieldMax: 8192,
   headMax: 32768,
   fieldsMax: 100,
   underscores: false,
   ignoreInvalid: true,
+  strict: false,
 }
 
 /** Behind a message may stand anything. */

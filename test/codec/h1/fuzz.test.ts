@@ -45,6 +45,18 @@ test(`fuzz: a request head is read or refused with a declared status (seed ${sta
   })
 })
 
+test(`fuzz: strict_requests reads as usual or refuses (seed ${start})`, () => {
+  const strict = { ...LIMITS, strict: true }
+  fuzz(corpus, (wire, arrival) => {
+    const whole = feedRequest(wire, [wire.length], strict)
+    assert.deepEqual(feedRequest(wire, arrival, strict), whole)
+    if (!('method' in whole)) return
+    assert.deepEqual(whole, feedRequest(wire, [wire.length]))
+    assert.equal(bytes(whole.requestLine).length, `${whole.method} ${whole.target} HTTP/1.1`.length)
+    assert.ok(!/(?<!\r)\n/.test(wire.toString('latin1', 0, whole.answer)))
+  })
+})
+
 test(`fuzz: what was accepted is accepted again when written anew (seed ${start})`, () => {
   fuzz(corpus, wire => {
     const read = feedRequest(wire, [wire.length])

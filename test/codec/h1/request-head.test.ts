@@ -1,13 +1,13 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import type { HeadLimits } from '../../../src/codec/h1/head.ts'
+import type { RequestLimits } from '../../../src/codec/h1/head.ts'
 import { parseRequestHead, RequestHead } from '../../../src/codec/h1/request-head.ts'
 import { arrivals, bytes, feedRequest, LIMITS } from './feeding.ts'
 
 const HOST = 'Host: a\r\n'
 
 /** The outcome for a text, after making sure that it does not depend on how the text arrives. */
-function read(text: string, limits: HeadLimits = LIMITS) {
+function read(text: string, limits: RequestLimits = LIMITS) {
   const wire = bytes(text)
   const whole = feedRequest(wire, [wire.length], limits)
   for (const arrival of arrivals(wire.length)) assert.deepEqual(feedRequest(wire, arrival, limits), whole)
@@ -15,7 +15,7 @@ function read(text: string, limits: HeadLimits = LIMITS) {
   return whole
 }
 
-function refusal(text: string, limits: HeadLimits = LIMITS): [number, string] {
+function refusal(text: string, limits: RequestLimits = LIMITS): [number, string] {
   const wire = bytes(text)
   const whole = feedRequest(wire, [wire.length], limits)
   for (const arrival of arrivals(wire.length)) assert.deepEqual(feedRequest(wire, arrival, limits), whole)
@@ -137,6 +137,29 @@ test('request head: an invalid name is left out, passed or refused as the direct
   const bad = `GET / HTTP/1.1\r\n${HOST}</kie>: 1\r\n\r\n`
   assert.deepEqual(read(bad).names, ['host'])
   assert.equal(refusal(bad, { ...LIMITS, ignoreInvalid: false })[0], -400)
+})
+
+test('request head: strict_requests forgives nothing', () => {
+  const strict = { ...LIMITS, strict: true }
+  const fields = `${HOST}x-a: 1\r\n\r\n`
+  for (const line of ['GET /a HTTP/1.1', 'GET /a HTTP/1.0', 'GET http://a/b HTTP/1.2', '\r\n\r\nOPTIONS * HTTP/1.1']) {
+    assert.deepEqual(read(`${line}\r\n${fields}`, strict), read(`${line}\r\n${fields}`))
+  }
+  for (const lenient of [
+    `GET /a HTTP/1.1\n${fields}`,
+    `GET /a HTTP/1.1\r\n${HOST}x-a: 1\nx-b: 2\r\n\r\n`,
+    `GET /a HTTP/1.1\r\n${HOST}x-a: 1\r\n\n`,
+    `\nGET /a HTTP/1.1\r\n${fields}`,
+    `GET  /a HTTP/1.1\r\n${fields}`,
+    `GET /a  HTTP/1.1\r\n${fields}`,
+    `GET /a HTTP/1.1 \r\n${fields}`,
+    `GET /a HTTP/1.01\r\n${fields}`,
+    'GET /a\r\n',
+    'GET /a \r\n',
+  ]) {
+    read(lenient)
+    assert.equal(refusal(lenient, strict)[0], -400, lenient)
+  }
 })
 
 test('request head: each limit holds to the byte, and before the line is complete', () => {

@@ -1,0 +1,73 @@
+// Requests byte by byte behind `portico serve`: what is a request comes to the application as it was sent, what is none never
+// comes there. Gunicorn draws the line in the same places.
+
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { raw, serveApp } from '../helpers/index.ts'
+import { env } from './serve-command.ts'
+
+const ECHO = `import json
+calls = 0
+
+def application(environ, start_response):
+    global calls
+    calls += 1
+    told = {name: value for name, value in environ.items() if isinstance(value, str)}
+    body = json.dumps({**told, 'body': environ['wsgi.input'].read().decode('latin-1'), 'calls': calls}).encode()
+    start_response('200 OK', [('Content-Type', 'application/json'), ('Content-Length', str(len(body)))])
+    return [body]
+`
+
+const VALID: [bytes: string, told: Record<string, string>][] = [
+  [
+    "GET / HTTP/1.1\r\nHost: a\r\nX.Y: dots\r\n!#$%&'*+^\x60|~9: signs\r\n\r\n",
+    { 'HTTP_X.Y': 'dots', "HTTP_!#$%&'*+^`|~9": 'signs' },
+  ],
+  ['OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n', { REQUEST_METHOD: 'OPTIONS', PATH_INFO: '*', RAW_URI: '*' }],
+  ['\r\n\r\nREPORT //a?b=c?d HTTP/1.0\r\n\r\n', { REQUEST_METHOD: 'REPORT', PATH_INFO: '//a', QUERY_STRING: 'b=c?d' }],
+  [
+    'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\nA;x="y"\r\n0123456789\r\n000\r\nT: t\r\n\r\n',
+    { body: '0123456789' },
+  ],
+  ['GET / HTTP/1.1\r\nHost: a\r\nX-A: \t \xe9 b \t\r\nX-B:\r\n\r\n', { HTTP_X_A: '\xe9 b', HTTP_X_B: '' }],
+]
+
+const INVALID = [
+  'GET /\r\n\r\n',
+  'GET / HTTP/2.0\r\nHost: a\r\n\r\n',
+  'GET / HTTP/1.1 \r\nHost: a\r\n\r\n',
+  'GET  / HTTP/1.1\r\nHost: a\r\n\r\n',
+  'GET /  HTTP/1.1\r\nHost: a\r\n\r\n',
+  'GET / HTTP/1.10\r\nHost: a\r\n\r\n',
+  'GET / HTTP/1.1\nHost: a\n\n',
+  'GET / HTTP/1.1\r\nHost: a\r\nX: a\nY: b\r\n\r\n',
+  'GET / HTTP/1.1\r\nHost: a\r\nX(: b\r\n\r\n',
+  'GET / HTTP/1.1\r\nHost: a\r\nX\xe9: b\r\n\r\n',
+  'GET / HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n',
+  'GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n',
+  'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc',
+  'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc',
+  'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  'POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n',
+]
+
+test('serve: valid requests come to the application to the byte, and no other does', async t => {
+  const server = await serveApp(t, ['echo'], { files: { 'echo.py': ECHO }, env })
+  for (const [bytes, told] of VALID) {
+    const client = await raw(t, server.port)
+    await client.send(bytes)
+    const { status, text } = await client.response()
+    assert.equal(status, 200, JSON.stringify(bytes))
+    const heard = JSON.parse(text)
+    for (const [name, value] of Object.entries(told)) assert.equal(heard[name], value, JSON.stringify(bytes))
+    client.destroy()
+  }
+  for (const bytes of INVALID) {
+    const client = await raw(t, server.port)
+    await client.send(bytes)
+    assert.match(await client.closed(), /^HTTP\/1\.1 (?:400|505) /, JSON.stringify(bytes))
+  }
+  const last = await raw(t, server.port)
+  assert.equal(JSON.parse((await last.request()).text).calls, VALID.length + 1)
+})
