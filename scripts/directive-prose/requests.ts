@@ -20,7 +20,7 @@ export const requests: Texts = {
     text: 'Whether `_` may be in the name of a request’s field. It is easily confused with `-` where names become variables, therefore off.',
   },
   strict_requests: {
-    text: 'Refuses with 400 what nginx forgives where RFC 9112 leaves it to a server: lines that end with LF alone, several spaces in the request line, versions such as `HTTP/1.01`, HTTP/0.9. What can be read in one way only cannot be smuggled. `portico serve` has it on, as Gunicorn draws the line there too.',
+    text: 'Refuses with 400 what nginx forgives where RFC 9112 leaves it to a server: lines that end with LF alone, several spaces in the request line, versions such as `HTTP/1.01`, HTTP/0.9. Methods may then be any token but for small letters and `#`, as with Gunicorn. What can be read in one way only cannot be smuggled. `portico serve` has it on.',
   },
   client_max_body_size: { text: 'A request with a longer body gets 413. `0`: no limit.' },
   client_body_buffer_size: { text: 'A request body longer than this goes to a temporary file.' },

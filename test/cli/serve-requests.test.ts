@@ -24,7 +24,10 @@ const VALID: [bytes: string, told: Record<string, string>][] = [
     { 'HTTP_X.Y': 'dots', "HTTP_!#$%&'*+^`|~9": 'signs' },
   ],
   ['OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n', { REQUEST_METHOD: 'OPTIONS', PATH_INFO: '*', RAW_URI: '*' }],
-  ['\r\n\r\nREPORT //a?b=c?d HTTP/1.0\r\n\r\n', { REQUEST_METHOD: 'REPORT', PATH_INFO: '//a', QUERY_STRING: 'b=c?d' }],
+  [
+    '\r\n\r\nREPORT2 //a?b=c?d HTTP/1.0\r\n\r\n',
+    { REQUEST_METHOD: 'REPORT2', PATH_INFO: '//a', QUERY_STRING: 'b=c?d' },
+  ],
   [
     'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\nA;x="y"\r\n0123456789\r\n000\r\nT: t\r\n\r\n',
     { body: '0123456789' },

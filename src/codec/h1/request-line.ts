@@ -17,6 +17,10 @@ const EMPTY_LINES_MAX = 4
 const METHOD = new Uint8Array(256)
 for (const c of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ_-') METHOD[c.charCodeAt(0)] = 1
 
+// With strict_requests: tokens (RFC 9110, 9.1), but what looks like a method in the wrong case; so Gunicorn has it.
+const METHOD_TOKEN = METHOD.slice()
+for (const c of "0123456789!$%&'*+.^`|~") METHOD_TOKEN[c.charCodeAt(0)] = 1
+
 // Bytes a target may hold: anything but controls and space; those above ASCII are for the file system to judge.
 const TARGET = new Uint8Array(256).fill(1, SP + 1)
 TARGET[127] = 0
@@ -40,7 +44,8 @@ export function scanRequestLine(
   let i = head.mark === 0 ? line : start + head.mark
 
   if (head.targetStart === 0) {
-    while (i < stop && METHOD[bytes[i]!] === 1) i++
+    const allowed = limits.strict ? METHOD_TOKEN : METHOD
+    while (i < stop && allowed[bytes[i]!] === 1) i++
     if (i >= stop) return wait(head, start, end, i, limits)
     if (bytes[i] !== SP || i === line) return head.refuse(-400, 'client sent invalid method')
     head.methodEnd = i - start

@@ -139,11 +139,17 @@ test('request head: an invalid name is left out, passed or refused as the direct
   assert.equal(refusal(bad, { ...LIMITS, ignoreInvalid: false })[0], -400)
 })
 
-test('request head: strict_requests forgives nothing', () => {
+test('request head: strict_requests takes what RFC 9112 has, and forgives nothing', () => {
   const strict = { ...LIMITS, strict: true }
   const fields = `${HOST}x-a: 1\r\n\r\n`
   for (const line of ['GET /a HTTP/1.1', 'GET /a HTTP/1.0', 'GET http://a/b HTTP/1.2', '\r\n\r\nOPTIONS * HTTP/1.1']) {
     assert.deepEqual(read(`${line}\r\n${fields}`, strict), read(`${line}\r\n${fields}`))
+  }
+  for (const method of ['GET2', "A!$%&'*+-.^_`|~9", '-X']) {
+    assert.equal(read(`${method} / HTTP/1.1\r\n${fields}`, strict).method, method)
+  }
+  for (const method of ['get', 'G#T', 'G:T', 'G(T', 'G\xc9T']) {
+    assert.equal(refusal(`${method} / HTTP/1.1\r\n${fields}`, strict)[0], -400, method)
   }
   for (const lenient of [
     `GET /a HTTP/1.1\n${fields}`,
