@@ -17,7 +17,7 @@ import { proxyDirectives as mailProxyDirectives } from '../src/mail/proxy.ts'
 import { smtpDirectives } from '../src/mail/smtp.ts'
 import { streamDirectives } from '../src/stream/core.ts'
 import { proxyDirectives as streamProxyDirectives } from '../src/stream/proxy/conf.ts'
-import { ALSO_OF_SESSIONS, streamVariables } from '../src/stream/variables.ts'
+import { isOfSessions, streamVariables } from '../src/stream/variables.ts'
 import { formOf } from './directive-form.ts'
 import { proseOf, wordsOf } from './directive-prose/index.ts'
 import type { Prose } from './directive-prose/prose.ts'
@@ -188,7 +188,7 @@ function variablesSection(page: string, variables: readonly string[]): string {
 /** What sessions of the stream block have of the http modules' variables. */
 function ofOtherModules(): string[] {
   const all = httpModules.filter(({ name }) => name !== 'core').flatMap(variablesOf)
-  return all.filter(name => ALSO_OF_SESSIONS.test(name)).map(name => `\`$${name}\``)
+  return all.filter(name => isOfSessions(name)).map(name => `\`$${name}\``)
 }
 
 /** The forms in which a directive is written. */

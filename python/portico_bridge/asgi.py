@@ -82,6 +82,7 @@ class AsgiSeat:
     def _terminate(self):
         """The zygote kills what lasts longer than graceful_timeout: before that the application has its shutdown."""
         self.leave_worker()
+        self.lifespan.give_up_start()
         spare = min(SPARE_SECONDS, self.graceful_timeout / 2)
         self.loop.call_later(self.graceful_timeout - spare, self._be_late)
 

@@ -39,10 +39,15 @@ class Lifespan:
             return self.error
         if self.phase == STARTING:
             self.phase = UNSUPPORTED
-            if self.mode == 'on':
+            if self.mode == 'on' and not self.task.cancelled():
                 why = ': ' + self.cause if self.cause else ''
                 self.error = '%s does not speak lifespan, which is asked for%s' % (self.name, why)
         return self.error
+
+    def give_up_start(self):
+        """The worker is to leave before it has served anybody."""
+        if self.phase == STARTING and self.task is not None:
+            self.task.cancel()
 
     async def stop(self, seconds):
         """Within a limit: a worker must end."""

@@ -24,6 +24,10 @@ LIFE = 4
 ABORT_SECONDS = 1.0
 # What a worker that is to go at once has for its hooks; the master waits twice as long.
 QUIT_SECONDS = 1.0
+# Milliseconds that poll takes.
+POLL_MAX = 2**31 - 1
+# What ends one worker, by the command's name.
+ENDINGS = {'end': signal.SIGTERM, 'abort': signal.SIGABRT, 'kill': signal.SIGKILL}
 
 
 class Child:
@@ -249,13 +253,15 @@ class Zygote:
             self.hooks.resized(command['count'])
         elif name == 'pre_exec' and self.hooks is not None:
             self.hooks.call('pre_exec', self.hooks.server)
-        elif name in ('abort', 'kill'):
+        elif name in ENDINGS:
             child = self.children.get(command['pid'])
             if child is None:
                 return
             if name == 'abort':
                 child.kill_at = monotonic() + ABORT_SECONDS
-            os.kill(child.pid, signal.SIGABRT if name == 'abort' else signal.SIGKILL)
+            elif name == 'end':
+                child.kill_at = monotonic() + self.settings['graceful_timeout']
+            os.kill(child.pid, ENDINGS[name])
 
     def _note_signals(self):
         for number in os.read(self.wakeup, 512):
@@ -269,9 +275,15 @@ class Zygote:
     def _fork(self, slot):
         if self.stopping:
             return
-        report, report_end = os.pipe()
+        pipes = []
+        try:
+            pipes.extend(os.pipe())
+            pipes.extend(os.pipe())
+        except OSError as error:
+            self._forked_nothing(slot, pipes, error)
+            return
+        report, report_end, life_end, life = pipes
         os.set_blocking(report, False)
-        life_end, life = os.pipe()
         hooked = self.hooks.new_worker() if self.hooks is not None else None
         flush()
         # No signal may reach the child while it still has the zygote's handlers.
@@ -280,10 +292,7 @@ class Zygote:
             pid = os.fork()
         except OSError as error:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
-            for fd in (report, report_end, life, life_end):
-                os.close(fd)
-            message = 'cannot fork: %s' % error.strerror
-            self.control.send({'event': 'worker_failed', 'slot': slot, 'pid': 0, 'error': message, 'traceback': ''})
+            self._forked_nothing(slot, pipes, error)
             return
         if pid == 0:
             self._become_worker(slot, report, report_end, life, life_end, hooked)
@@ -296,6 +305,12 @@ class Zygote:
         child = Child(pid, slot, report, life)
         self.children[pid] = self.reports[report] = child
         self.poller.register(report, select.POLLIN)
+
+    def _forked_nothing(self, slot, pipes, error):
+        for fd in pipes:
+            os.close(fd)
+        message = 'cannot fork: %s' % error.strerror
+        self.control.send({'event': 'worker_failed', 'slot': slot, 'pid': 0, 'error': message, 'traceback': ''})
 
     def _become_worker(self, slot, report, report_end, life, life_end, hooked):
         signal.set_wakeup_fd(-1)
@@ -355,6 +370,7 @@ class Zygote:
             os.close(child.life)
             for path in child.paths:
                 unlink(path)
+                unlink(path + '.claims')  # one that was killed has left it
             event = {'event': 'exited', 'slot': child.slot, 'pid': pid, 'status': 0, 'signal': 0}
             if os.WIFSIGNALED(status):
                 event['signal'] = os.WTERMSIG(status)
@@ -382,7 +398,7 @@ class Zygote:
     def _until_deadline(self):
         """Milliseconds for poll, None when there is no deadline."""
         deadlines = [child.kill_at for child in self.children.values() if child.kill_at is not None]
-        return max(0, min(deadlines) - monotonic()) * 1000 + 1 if deadlines else None
+        return min(max(0, min(deadlines) - monotonic()) * 1000 + 1, POLL_MAX) if deadlines else None
 
     def _kill_late(self):
         now = monotonic()

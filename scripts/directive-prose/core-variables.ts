@@ -10,7 +10,7 @@ export const coreVariables: VariableTexts = {
   document_uri: 'The same as `$uri`.',
   request_uri: 'Path and arguments as the client has sent them.',
   request: 'The request’s first line.',
-  request_method: 'The method.',
+  request_method: 'The client’s method, in subrequests, too.',
   scheme: '`http` or `https`.',
   https: '`on` with TLS, else empty.',
   server_protocol: 'The version of HTTP, `HTTP/1.1` for instance.',

@@ -39,6 +39,9 @@ export const requests: Texts = {
     standard: 'client_body_temp',
     text: 'The folder for request bodies that are too long for memory. Levels are read and change nothing: files are put into the folder itself.',
   },
+  temp_file_log_level: {
+    text: 'The level at which it is logged that the body of a request or of an upstream’s or application’s response goes to a temporary file.',
+  },
   send_timeout: {
     text: 'How long a client may take nothing of a response; then the connection is closed.',
   },

@@ -60,7 +60,9 @@ export const servers: Texts = {
     text: 'Several slashes in a row count as one when a location is looked for.',
   },
   server_tokens: {
-    text: 'What responses and error pages call the server: `nginx/1.31.5` (`on`), `nginx` (`off`), or with Portico’s name and version behind it (`build`). Scripts that look for nginx find it.',
+    args: 'on | off | build [name=WORD]',
+    standard: 'on',
+    text: 'What responses and error pages call the server: `nginx/1.31.5` (`on`), `nginx` (`off`), or with Portico’s name and version behind it (`build`). Scripts that look for nginx find it. `name=` puts another name in its place, with Portico’s version: `portico serve` says `on name=portico`.',
   },
   types: {
     standard: '=html, gif and jpeg, as in nginx',

@@ -156,6 +156,7 @@ export const tls: Texts = {
   http2_body_preread_size: {
     text: 'How much of a request’s body may come before anybody has asked for it.',
   },
+  http2_streams_index_size: { args: 'NUMBER' },
   http2_chunk_size: { text: 'How much of a response goes into one frame, at most.' },
 }
 
@@ -216,6 +217,10 @@ export const tlsVariables: VariableTexts = {
   ssl_protocol: 'The version of TLS: `TLSv1.3`.',
   ssl_cipher: 'The cipher that was agreed on.',
   ssl_ciphers: 'The ciphers that the client offers.',
+  ssl_sigalg: 'The algorithm that we have signed the handshake with; empty where a session is resumed.',
+  ssl_client_sigalg: 'The algorithm that the client has signed the handshake with; empty without a certificate of its.',
+  ssl_ech_status: 'Empty: Encrypted Client Hello is not supported.',
+  ssl_ech_outer_server_name: 'Empty: Encrypted Client Hello is not supported.',
   ssl_curve: 'The curve of the key exchange.',
   ssl_curves: 'The curves that the client offers.',
   ssl_sigalgs: 'The signature algorithms that the client offers, as numbers.',

@@ -18,7 +18,7 @@ export const upstreams: Texts = {
   least_conn: { args: '', text: 'Chooses the server with the fewest requests for its weight.' },
   least_time: {
     args: 'header | last_byte [inflight]',
-    text: 'Chooses the server that is likely to be done first: by the average time to a response’s head or end, the requests it has, and its weight. `inflight` counts how long those take already.',
+    text: 'Chooses the server that is likely to be done first: by the average time to a response’s head or end, the requests it has, and its weight. In the stream block the time is that to the connection (`connect`), to its first byte (`first_byte`) or to its end (`last_byte`). `inflight` counts how long those take already.',
   },
   ip_hash: {
     args: '',
@@ -81,7 +81,8 @@ export const upstreamVariables: VariableTexts = {
   upstream_status: 'The statuses that servers answered with; `-` for none.',
   upstream_queue_time: 'Seconds the request has waited in the group’s `queue`.',
   upstream_connect_time: 'Seconds until servers were connected to; 0 for a connection that was there.',
-  upstream_header_time: 'Seconds until the heads of servers’ responses were there.',
+  upstream_header_time:
+    'Seconds until the heads of servers’ responses were there. Of an application behind `app_pass`, counted from when a worker had the request.',
   upstream_response_time:
     'Seconds until servers’ responses were complete. Of an application behind `app_pass`, how long a worker has had the request.',
   upstream_response_length: 'Bytes of the bodies of servers’ responses.',

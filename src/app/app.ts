@@ -68,7 +68,7 @@ export type AppNotice =
 export type AppRequest =
   /** The worker did not answer in time: stacks to the log, kill, replace. */
   | { readonly type: 'hung'; readonly app: string; readonly slot: number; readonly pid: number }
-  /** It has served max_requests (or broke the protocol): replace it. */
+  /** It has served max_requests, or leaves by itself, or has closed a connection: replace it. */
   | { readonly type: 'retire'; readonly app: string; readonly slot: number; readonly pid: number }
   /** A Node worker did not answer a request in time: does it hang? */
   | { readonly type: 'doubt'; readonly app: string; readonly slot: number; readonly pid: number }

@@ -106,7 +106,7 @@ export class Applications implements Companions {
   private async startPools(): Promise<void> {
     const { AppPool } = await import('../app/pool/pool.ts')
     if (this.ending !== null) {
-      this.settle('stopped')
+      this.settle('loading was broken off')
       return
     }
     const { user, threads } = this.plan
@@ -133,7 +133,11 @@ export class Applications implements Companions {
     for (const pool of this.pools) pool.start()
     const errors = await Promise.all(this.pools.map(pool => pool.loaded))
     const error = errors.find(one => one !== '') ?? ''
-    if (error !== '' && this.generation === 1 && this.ending === null) this.around.serve?.notLoaded(error)
+    if (error !== '' && this.generation === 1 && this.ending === null && this.around.serve !== null) {
+      this.around.serve.notLoaded(error)
+      // The whole program ends: nothing is tried again until the front has gone.
+      void this.stop('fast', true)
+    }
     this.settle(error)
   }
 
@@ -147,8 +151,11 @@ export class Applications implements Companions {
 
   private changed(pool: AppPool, file: string): void {
     if (!this.pools.includes(pool) || this.ending !== null || this.around.serve?.changed(file) === true) return
-    if (this.renewing.has(pool)) this.renewAgain = true
-    else void this.renew(pool)
+    if (this.renewing.has(pool)) {
+      this.renewAgain = true
+      // What is being loaded is out of date, and may load for ever.
+      for (const one of this.fresh) void one.stop(false, 0)
+    } else void this.renew(pool)
   }
 
   /** The application is loaded anew beside the one that serves, and takes its place: nothing else of the configuration has

@@ -65,7 +65,7 @@ export function compile(
   const http = compileHttp(scope, httpModules, options)
   const stream = compileStream(scope, httpModules, options)
   const mail = compileMail(scope, httpModules, options)
-  stream.blocks.push(http)
+  stream.blocks.push(http, mail)
   const addresses = [http, stream, mail].flatMap(block => block.listens.map(({ key }) => key))
   const twice = addresses.find((key, i) => addresses.indexOf(key) !== i)
   if (twice !== undefined) throw new ConfigError(`bind() to ${twice} failed (98: Address already in use)`)

@@ -17,6 +17,7 @@ export class AbsentClient extends BodyStage implements ClientStream {
   readonly connectionNumber = 1
   readonly requests = 1
   readonly localAddress: string
+  readonly serverAddress: string
   readonly localPort: number
   readonly connectedMs = Date.now()
   readonly pipelined = false
@@ -33,6 +34,7 @@ export class AbsentClient extends BodyStage implements ClientStream {
     this.tls = secured === null ? null : new ClientTls(helloFor(secured.name), secured, null, secured)
     if (this.tls !== null) this.tls.connection = handshaken
     this.localAddress = localAddress
+    this.serverAddress = localAddress
     this.localPort = localPort
   }
 

@@ -105,6 +105,8 @@ export const mainDirectives = {
     MAIN,
     '"ssl_engine" is not supported: Node\'s OpenSSL loads no engines, keys are read from files',
   ),
+  // Whose file has not changed holds what it held: a reload reads it again and finds the same.
+  ssl_object_cache_inheritable: accepted(flag(MAIN, true)),
   thread_pool: accepted(list(MAIN, [2, 3], args => args)),
   debug_points: accepted(oneOf(MAIN, ['stop', 'abort'], null)),
   load_module: accepted(list(MAIN, [1, 1], loadModule)),

@@ -36,11 +36,12 @@ const NO_APPLICATION =
 /** The name that messages give as the place of what is in no file. */
 export const PLACE = 'portico serve'
 
-/** @returns the exit code */
+/** @param onBegin signals are taken from now on @returns the exit code */
 export async function runComposition(
   first: Composition,
   again: () => Promise<Composition>,
   addresses: Addresses,
+  onBegin: () => void,
 ): Promise<number> {
   const { settings } = first.line
   const given = addresses.openSockets(first.around.folder)
@@ -49,7 +50,7 @@ export async function runComposition(
   addresses.remember()
   process.title = `${asGunicorn() ? 'gunicorn' : 'portico'}: master [${settings.proc_name ?? settings.wsgi_app}]`
   const { run } = await import('./run.ts')
-  const serving = new Serving(first, given)
+  const serving = new Serving(first, given, onBegin)
   let fresh: Composition | null = first
   return await run(
     invocationOf(first),
@@ -81,18 +82,21 @@ class Serving implements Manners {
   readonly stopSignals = 'gunicorn'
   composition: Composition
   private readonly given: ReadonlyMap<string, number>
+  private readonly onBegin: () => void
   private control: Control | null = null
   private statsd: Statsd | null = null
   /** The number of workers told last. */
   private serving = -1
 
-  constructor(composition: Composition, given: ReadonlyMap<string, number>) {
+  constructor(composition: Composition, given: ReadonlyMap<string, number>, onBegin: () => void) {
     this.composition = composition
     this.given = given
+    this.onBegin = onBegin
   }
 
   begin(control: Control): void {
     this.control = control
+    this.onBegin()
   }
 
   ready(): void {

@@ -1,9 +1,8 @@
 // `portico serve`: Gunicorn's command line in front of the same program. The options become a configuration, and that is run
 // as any other. What only a running system can tell (users, hosts' names, free ports) is found out here.
 
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { foreignClasses, readCommandLine } from '../app/settings/command-line.ts'
 import type { CommandLine } from '../app/settings/command-line.ts'
 import { within } from '../app/settings/configuration.ts'
@@ -11,8 +10,8 @@ import { learnWorkerClass } from '../app/settings/serving.ts'
 import { UsageError } from '../app/settings/setting.ts'
 import { PRODUCT, VERSION } from '../lib/product.ts'
 import { INHERITANCE } from '../process/given-sockets.ts'
-import { reason } from '../process/system-error.ts'
 import { print } from './master-log.ts'
+import { RunFolder } from './run-folder.ts'
 import { Addresses } from './serve-addresses.ts'
 import { compose } from './serve-composition.ts'
 import type { Composition } from './serve-composition.ts'
@@ -74,27 +73,23 @@ async function showHelp(name: string): Promise<number> {
 
 async function act(options: CommandLine, args: readonly string[], say: Say): Promise<number> {
   const addresses = new Addresses()
-  const runFolder = options.settings.print_config ? '' : makeRunFolder()
+  const runFolder = options.settings.print_config ? null : makeRunFolder()
   try {
-    // The front may run as somebody else: it enters, and its own folders in here are closed to others.
-    if (runFolder !== '') chmodSync(runFolder, 0o711)
-    const again = (): Promise<Composition> => compose(args, options, addresses, runFolder)
+    const again = (): Promise<Composition> => compose(args, options, addresses, runFolder?.path ?? '')
     const composition = await again()
     for (const warning of composition.line.warnings) say(warning)
-    return await perform(composition, again, addresses, say)
+    return await perform(composition, again, addresses, say, () => runFolder?.letGo())
   } finally {
-    if (runFolder !== '') rmSync(runFolder, { recursive: true, force: true })
+    runFolder?.letGo()
+    runFolder?.remove()
   }
 }
 
-function makeRunFolder(): string {
-  const place = tmpdir()
+function makeRunFolder(): RunFolder {
   try {
-    return mkdtempSync(join(place, 'portico-'))
+    return new RunFolder()
   } catch (error) {
-    throw new CannotStart(`no folder can be made in "${place}" (${reason(error)}); TMPDIR names another`, {
-      cause: error,
-    })
+    throw new CannotStart((error as Error).message, { cause: error })
   }
 }
 
@@ -103,6 +98,7 @@ async function perform(
   again: () => Promise<Composition>,
   addresses: Addresses,
   say: Say,
+  onBegin: () => void,
 ): Promise<number> {
   const { settings } = composition.line
   const { folder } = composition.around
@@ -121,7 +117,7 @@ async function perform(
     return 1
   }
   const { runComposition } = await import('./serve-run.ts')
-  return await runComposition(composition, again, addresses)
+  return await runComposition(composition, again, addresses, onBegin)
 }
 
 /** Text as it is kept here: one character per byte. */

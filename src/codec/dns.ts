@@ -9,11 +9,21 @@ export const PTR = 12
 export const AAAA = 28
 export const SRV = 33
 
+const DNAME = 39
+
 const IN = 1
 const HEADER = 12
+/** A record without its name and its data. */
+const RECORD = 10
 const RECURSION_DESIRED = 0x0100
+/** Of the flags, those that make it a response to a question as we ask them, and how they are then. */
+const KIND = 0xf870
 const RESPONSE = 0x8000
 const TRUNCATED = 0x0200
+
+// Some RCODEs (RFC 1035, 4.1.1).
+export const FORMAT_ERROR = 1
+export const REFUSED = 5
 const NAME_MAX = 255
 const LABEL_MAX = 63
 /** A name that points at names again and again. */
@@ -42,7 +52,20 @@ export interface DnsResponse {
   readonly names: readonly string[]
   /** Seconds that all of the answer is true for. */
   readonly ttl: number
+  readonly records: number
+  /** What is odd about it, for the log. */
+  readonly oddities: readonly string[]
 }
+
+/** Why parseResponse() has refused one, in nginx's words. */
+export const refusal = { reason: '' }
+
+function refuse(reason: string): null {
+  refusal.reason = reason
+  return null
+}
+
+const SHORT = 'short DNS response'
 
 /** Null: no name that a query could ask for. */
 export function makeQuery(id: number, name: string, type: number): Buffer | null {
@@ -62,37 +85,54 @@ export function makeQuery(id: number, name: string, type: number): Buffer | null
   return bytes
 }
 
-/** Null: it is no response to a question, or broken. */
-export function parseResponse(bytes: Buffer): DnsResponse | null {
-  if (bytes.length < HEADER) return null
+/** The errors that say nothing of a name: that we were not understood, or what no server should say. */
+export function isUnanswered(code: number): boolean {
+  return code === FORMAT_ERROR || code > REFUSED
+}
+
+/** Null: it is no response to a question, or broken; `refusal` tells why. */
+export function parseResponse(bytes: Buffer, tcp = false): DnsResponse | null {
+  if (bytes.length < HEADER) return refuse(SHORT)
+  const id = bytes.readUInt16BE(0)
   const flags = bytes.readUInt16BE(2)
-  if ((flags & RESPONSE) === 0 || bytes.readUInt16BE(4) !== 1) return null
-  const reader = new Reader(bytes, HEADER)
-  const name = reader.name()
-  const type = reader.uint16()
-  if (name === null || reader.uint16() !== IN || reader.failed) return null
-  const code = flags & 15
   const truncated = (flags & TRUNCATED) !== 0
+  if ((flags & KIND) !== RESPONSE || (truncated && tcp)) {
+    const hex = flags.toString(16).toUpperCase().padStart(4, '0')
+    return refuse(`invalid ${tcp ? 'TCP' : 'UDP'} DNS response ${id} fl:${hex}`)
+  }
+  const code = flags & 15
   const answer = new Answer()
+  if (isUnanswered(code)) return answer.as(id, code, truncated, '', 0)
+  if (bytes.readUInt16BE(4) !== 1) return refuse('invalid number of questions in DNS response')
+  const reader = new Reader(bytes, HEADER)
+  const name = questionIn(reader)
+  if (name === null) return null
+  const type = reader.uint16()
+  const kind = reader.uint16()
+  const count = bytes.readUInt16BE(6)
+  if (reader.failed || reader.at + count * (RECORD + 2) > bytes.length) return refuse(SHORT)
+  if (kind !== IN) return refuse(`unknown query class ${kind} in DNS response`)
+  if (!(type in NAMES)) return refuse(`unknown query type ${type} in DNS response`)
   // Of what was cut off nothing is used, and errors have no answer.
   if (!truncated && code === 0) {
-    for (let n = bytes.readUInt16BE(6); n > 0; n--) if (!answer.read(reader, type)) return null
+    for (let n = count; n > 0; n--) if (!answer.read(reader, type)) return null
+    // An answer, but to another question: somebody else may know better.
+    const { records, names, services, alias } = answer
+    const isOther = records > 0 && names.length === 0 && services.length === 0 && alias === ''
+    if (isOther && (type === PTR || type === SRV)) return refuse(`no ${NAMES[type]} type in DNS response`)
   }
-  const { addresses, alias, services, names, ttl } = answer
-  // An answer, but to another question: somebody else may know better.
-  if (type === PTR && answer.records > 0 && names.length === 0 && alias === '') return null
-  return {
-    id: bytes.readUInt16BE(0),
-    code,
-    truncated,
-    name,
-    type,
-    addresses,
-    alias,
-    services,
-    names,
-    ttl: Math.min(ttl, TTL_MAX),
-  }
+  return answer.as(id, code, truncated, name, type)
+}
+
+const NAMES: Readonly<Record<number, string>> = { [A]: 'A', [AAAA]: 'AAAA', [SRV]: 'SRV', [PTR]: 'PTR' }
+
+function questionIn(reader: Reader): string | null {
+  const { bytes, at } = reader
+  const first = bytes[at]
+  if (first === undefined) return refuse(SHORT)
+  if (first >= 0xc0) return refuse('unexpected compression pointer in DNS response')
+  if (first === 0) return refuse('zero-length domain name in DNS response')
+  return reader.name() ?? refuse(SHORT)
 }
 
 /** Longer than anybody means. */
@@ -102,51 +142,70 @@ class Answer {
   readonly addresses: string[] = []
   readonly services: Service[] = []
   readonly names: string[] = []
+  readonly oddities: string[] = []
   alias = ''
   ttl = TTL_MAX
   records = 0
 
+  as(id: number, code: number, truncated: boolean, name: string, type: number): DnsResponse {
+    const { addresses, alias, services, names, ttl, records, oddities } = this
+    return { id, code, truncated, name, type, addresses, alias, services, names, ttl, records, oddities }
+  }
+
   read(reader: Reader, wanted: number): boolean {
     this.records++
-    if (reader.name() === null) return false
+    const start = reader.at
+    if (reader.name() === null) return refused(SHORT)
+    if (reader.at - start < 2) return refused('invalid name in DNS response')
     const type = reader.uint16()
-    const isInternet = reader.uint16() === IN
+    const kind = reader.uint16()
     const ttl = reader.uint32()
     const length = reader.uint16()
     const end = reader.at + length
-    if (reader.failed || end > reader.bytes.length) return false
-    if (isInternet && (type === wanted || type === CNAME)) {
-      if (!this.take(reader, type, length)) return false
-      this.ttl = Math.min(this.ttl, ttl > TTL_MAX ? 0 : ttl)
-    }
+    if (reader.failed || end > reader.bytes.length) return refused(SHORT)
+    if (kind !== IN) return refused(`unexpected RR class ${kind} in DNS response`)
+    if (!this.take(reader, type, length, wanted)) return false
+    this.ttl = Math.min(this.ttl, ttl > TTL_MAX ? 0 : ttl)
     reader.at = end
     return true
   }
 
-  private take(reader: Reader, type: number, length: number): boolean {
-    const { bytes, at } = reader
-    if (type === A) {
-      if (length !== 4) return false
-      this.addresses.push(bytes.subarray(at, at + 4).join('.'))
-    } else if (type === AAAA) {
-      if (length !== 16) return false
-      this.addresses.push(formatIpv6(bytes.toString('latin1', at, at + 16)))
-    } else if (type === CNAME) {
+  private take(reader: Reader, type: number, length: number, wanted: number): boolean {
+    if (type === CNAME) {
       const alias = reader.name()
-      if (alias === null) return false
+      if (alias === null) return refused(OUTSIDE)
       this.alias = alias
-    } else if (type === PTR) {
+    } else if (type === DNAME) return true
+    else if ((type === A || type === AAAA) && (wanted === A || wanted === AAAA)) {
+      return this.takeAddress(reader, type, length, wanted)
+    } else if (type !== wanted) this.oddities.push(`unexpected RR type ${type} in DNS response`)
+    else if (type === PTR) {
       const name = length === 0 ? null : reader.name()
-      if (name === null) return false
+      if (name === null) return refused(OUTSIDE)
       this.names.push(name)
     } else if (type === SRV) {
       const [priority, weight, port] = [reader.uint16(), reader.uint16(), reader.uint16()]
       const name = reader.name()
-      if (name === null || reader.failed) return false
+      if (name === null || reader.failed) return refused(SHORT)
       this.services.push({ priority, weight, port, name })
     }
     return true
   }
+
+  private takeAddress({ bytes, at }: Reader, type: number, length: number, wanted: number): boolean {
+    if (type !== wanted) return refused(`unexpected ${NAMES[type]} record in DNS response`)
+    if (length !== (type === A ? 4 : 16)) return refused(`invalid ${NAMES[type]} record in DNS response`)
+    if (type === A) this.addresses.push(bytes.subarray(at, at + 4).join('.'))
+    else this.addresses.push(formatIpv6(bytes.toString('latin1', at, at + 16)))
+    return true
+  }
+}
+
+const OUTSIDE = 'name is out of DNS response'
+
+function refused(reason: string): false {
+  refusal.reason = reason
+  return false
 }
 
 class Reader {

@@ -88,6 +88,8 @@ const SIZE_MAX = 65536
 /** Each chunk that comes is read from the beginning: more pieces than this are made by nobody but who wants to keep us busy. */
 const RECORDS_MAX = 256
 const RECORD_HEAD = 5
+/** Of what is not encrypted (RFC 8446, 5.1). */
+const RECORD_MAX = 16384
 const CLIENT_HELLO = 1
 const SERVER_NAME = 0
 const SUPPORTED_GROUPS = 10
@@ -127,7 +129,7 @@ function handshakeMessage(bytes: Buffer, start: number, end: number): Buffer | n
     if (at < end && bytes[at] !== HANDSHAKE) return Buffer.alloc(0)
     if (end - at < RECORD_HEAD) return null
     const size = bytes.readUInt16BE(at + 3)
-    if (size === 0) return Buffer.alloc(0)
+    if (size === 0 || size > RECORD_MAX) return Buffer.alloc(0)
     if (end - at < RECORD_HEAD + size) return null
     fragments.push(bytes.subarray(at + RECORD_HEAD, at + RECORD_HEAD + size))
     have += size

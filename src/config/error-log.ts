@@ -2,7 +2,7 @@
 // an inner block without any inherits the outer one's.
 
 import { HTTP, LOCATION, MAIL, MAIL_SERVER, MAIN, SERVER, STREAM, STREAM_SERVER } from './directive.ts'
-import type { Directive } from './directive.ts'
+import type { Directive, Site } from './directive.ts'
 import { parseSyslog, type SyslogServer } from './syslog.ts'
 
 export interface ErrorLogTarget {
@@ -14,7 +14,10 @@ export interface ErrorLogTarget {
 }
 
 const LEVELS = ['emerg', 'alert', 'crit', 'error', 'warn', 'notice', 'info', 'debug']
+/** Parts of nginx that may be debugged alone. Here they are one. */
+const DEBUGGED = ['debug_core', 'debug_alloc', 'debug_mutex', 'debug_event', 'debug_http', 'debug_mail', 'debug_stream']
 const ERROR = 4
+const DEBUG = 8
 
 export const errorLog: Directive<readonly ErrorLogTarget[]> = {
   in: MAIN | HTTP | SERVER | LOCATION | STREAM | STREAM_SERVER | MAIL | MAIL_SERVER,
@@ -23,14 +26,26 @@ export const errorLog: Directive<readonly ErrorLogTarget[]> = {
   repeatable: true,
   parse([target, ...words], at, soFar = []) {
     if (target!.startsWith('memory:')) at.fail('nginx was built without debug support')
-    let level = 0
-    for (const word of words) {
-      if (level !== 0) at.fail(`invalid log level "${word}"`)
-      level = LEVELS.indexOf(word) + 1
-      if (level === 0) at.fail(`invalid log level "${word}"`, `it must be one of ${LEVELS.join(', ')}`)
-    }
-    if (level === 0) level = ERROR
+    const level = levelOf(words, at)
     if (target!.startsWith('syslog:')) return [...soFar, { path: null, syslog: parseSyslog(target!, at), level }]
     return [...soFar, { path: target === 'stderr' ? null : at.prefixPath(target!), level }]
   },
+}
+
+/** One level, or any number of parts (ngx_log_set_levels). */
+function levelOf(words: readonly string[], at: Site): number {
+  let level = 0
+  let parts = false
+  for (const word of words) {
+    const known = LEVELS.indexOf(word) + 1
+    if (known !== 0) {
+      if (level !== 0 || parts) at.fail(`duplicate log level "${word}"`)
+      level = known
+    } else if (!DEBUGGED.includes(word)) {
+      at.fail(`invalid log level "${word}"`, `it must be one of ${LEVELS.join(', ')}`)
+    } else if (level !== 0) at.fail(`invalid log level "${word}"`)
+    else parts = true
+  }
+  if (parts) return DEBUG
+  return level === 0 ? ERROR : level
 }

@@ -8,6 +8,10 @@ import type { HttpRequest } from './request.ts'
 export function reshape(r: HttpRequest): void {
   r.contentLength = -1
   dropField(r, 'accept-ranges')
+  weakenTag(r)
+}
+
+export function weakenTag(r: HttpRequest): void {
   if (r.etag.startsWith('"')) r.etag = `W/${r.etag}`
   else if (!r.etag.startsWith('W/')) r.etag = ''
 }

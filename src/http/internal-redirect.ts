@@ -2,12 +2,12 @@
 // open now (ngx_http_internal_redirect, ngx_http_named_location). For steps: `return internalRedirect(r, uri, r.args)`;
 // elsewhere: `resume(r, internalRedirect(…))`.
 
-import { unescapeUri } from '../codec/h1/uri.ts'
 import { ERR } from '../log/error-log.ts'
 import { locationFor } from './limit-except.ts'
 import { NEXT } from './module.ts'
 import { enter, resume } from './phases.ts'
 import type { HttpRequest } from './request.ts'
+import { parseUnsafeUri } from './unsafe-uri.ts'
 
 /**
  * The request begins again at its server's rewrite rules. Ten times; then it goes in circles.
@@ -84,19 +84,11 @@ export function accelRedirect(r: HttpRequest, to: string): void {
     resume(r, namedLocation(r, to))
     return
   }
-  const cut = to.indexOf('?')
-  const written = cut === -1 ? to : to.slice(0, cut)
-  const uri = written.includes('%') ? unescapeUri(written) : written
-  if (isUnsafe(uri)) {
-    r.log(ERR, `unsafe URI "${uri}" was detected`)
+  const target = parseUnsafeUri(r, to)
+  if (target === null) {
     resume(r, 404)
     return
   }
   if (r.method !== 'HEAD') r.method = 'GET'
-  resume(r, internalRedirect(r, uri, cut === -1 ? '' : to.slice(cut + 1), cut !== -1))
-}
-
-/** Might it lead out of the folders we serve? (ngx_http_parse_unsafe_uri) */
-export function isUnsafe(uri: string): boolean {
-  return uri === '' || uri.includes('\0') || /(?:^|\/)\.\.(?:\/|$)/.test(uri)
+  resume(r, internalRedirect(r, target.uri, target.args, to.includes('?')))
 }

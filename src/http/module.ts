@@ -32,6 +32,14 @@ export interface Variable {
   readonly get: (r: HttpRequest) => string | null
   /** May `set`, map and the like assign it? */
   readonly set?: (r: HttpRequest, value: string) => void
+  /** nginx has no such variable: what a configuration makes of that name takes its place. */
+  readonly yields?: true
+}
+
+/** Variables of ours that nginx does not have. */
+export function ours<const N extends string>(variables: Readonly<Record<N, Variable>>): Readonly<Record<N, Variable>> {
+  const entries = Object.entries<Variable>(variables).map(([name, variable]) => [name, { ...variable, yields: true }])
+  return Object.fromEntries(entries) as Record<N, Variable>
 }
 
 /** Text with variables, bound to getters: `constant` is the text when it has none. */

@@ -81,6 +81,7 @@ function runFilters(r: HttpRequest): boolean {
     if (status === 412) {
       // Nothing stays of the response that is not wanted (ngx_http_clean_header).
       r.outNames.length = r.outValues.length = 0
+      r.lastModified = r.etag = ''
       return answerInstead(r, 412)
     }
     if (status === 304) becomeNotModified(r)
@@ -100,6 +101,8 @@ function runFilters(r: HttpRequest): boolean {
   if (r.rangesMax === 0 || planRanges(r)) return true
   const { contentLength } = r
   undoFilters(r, fields)
+  // What an error page for this very answer is cut to may be no better.
+  dropField(r, 'content-range')
   r.addHeader('Content-Range', `bytes */${contentLength}`)
   return answerInstead(r, 416)
 }
@@ -200,8 +203,7 @@ export function respondSpecial(r: HttpRequest, status: number, bare = false): nu
     return DONE
   }
   if (ENDS_UNANSWERED.has(status)) {
-    r.status = status
-    r.stream.abort(r)
+    endConnection(r, status)
     return DONE
   }
   if (r.parent !== null && r.stream.insteadOfError!(r, status)) return DONE
@@ -213,10 +215,17 @@ export function respondSpecial(r: HttpRequest, status: number, bare = false): nu
     r.body.release()
     r.body = null
   }
-  if (isRedirect(status) && r.redirect.startsWith('/') && r.location.absoluteRedirect)
-    r.redirect = absolute(r) + r.redirect
-  if (!followErrorPage(r, status)) respondBuiltIn(r, status, bare)
+  const { redirect } = r
+  if (isRedirect(status) && redirect.startsWith('/') && r.location.absoluteRedirect) r.redirect = absolute(r) + redirect
+  if (!followErrorPage(r, status)) respondBuiltIn(r, status, bare, redirect)
   return DONE
+}
+
+/** A subrequest that has no answer ends the request that it is for (ngx_http_terminate_request). */
+function endConnection(r: HttpRequest, status: number): void {
+  if (!r.headSent) r.status = status
+  if (r.parent !== null) endConnection(r.parent, status)
+  r.stream.abort(r)
 }
 
 /** nginx has no answer for these: the connection just ends (ngx_http_finalize_request). */
@@ -234,7 +243,8 @@ function isRedirect(status: number): boolean {
   return status >= 301 && status <= 308 && status !== 304
 }
 
-function respondBuiltIn(r: HttpRequest, status: number, bare = false): number {
+/** @param asked where it redirects to as it was written, for pages that say so */
+function respondBuiltIn(r: HttpRequest, status: number, bare = false, asked = r.redirect): number {
   const { location } = r
   r.lastModified = ''
   r.etag = ''
@@ -242,7 +252,7 @@ function respondBuiltIn(r: HttpRequest, status: number, bare = false): number {
   // Behind an error page it is that of the redirect the page stands for.
   if (!isRedirect(status) && !r.internal) r.redirect = ''
   if (location.msieRefresh && (status === 301 || status === 302) && isMsie(r)) {
-    const page = refreshPage(r.redirect)
+    const page = refreshPage(asked)
     r.redirect = ''
     r.errorStatus = 200
     return respond(r, 200, CONTENT_TYPE_HTML, page)
@@ -257,7 +267,7 @@ function respondBuiltIn(r: HttpRequest, status: number, bare = false): number {
 /** `http://host:port` for redirects to this server (absolute_redirect and its relatives). */
 export function absolute(r: HttpRequest): string {
   const { portInRedirect, serverNameInRedirect } = r.location
-  const host = serverNameInRedirect ? r.server.name : r.host === '' ? r.stream.localAddress : r.host
+  const host = serverNameInRedirect ? r.server.name : r.host === '' ? r.stream.serverAddress : r.host
   const port = r.stream.localPort
   const [scheme, usual] = r.stream.tls === null ? ['http', 80] : ['https', 443]
   return portInRedirect && port !== usual && port !== 0 ? `${scheme}://${host}:${port}` : `${scheme}://${host}`

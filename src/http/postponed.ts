@@ -216,8 +216,13 @@ export class InsertedOutput extends SubrequestOutput {
   }
 
   override write(r: HttpRequest, bytes: Buffer, flags: number): boolean {
-    if ((flags & LAST) !== 0 && bytes.length === 0 && this.wasEmpty && !r.done && this.useStub(r)) return true
-    return super.write(r, bytes, flags)
+    if ((flags & LAST) === 0 || bytes.length > 0 || this.stub === null || !this.wasEmpty || r.done)
+      return super.write(r, bytes, flags)
+    // Filters have let a body pass that was to be empty, and see nothing of what comes instead.
+    if (r.contentLength !== 0) return this.useStub(r)
+    const { stub } = this
+    this.stub = null
+    return super.write(r, stub, flags)
   }
 
   /** The stub goes through the filters of the subrequest's location, as its own body would have gone. */

@@ -4,7 +4,7 @@
 // The session feeds it the bytes behind the head (body bytes only: framing is undone by the session's codec).
 
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
-import { CRIT, ERR, WARN } from '../log/error-log.ts'
+import { CRIT, ERR } from '../log/error-log.ts'
 import { DONE } from './module.ts'
 import { respondSpecial } from './output.ts'
 import type { HttpRequest } from './request.ts'
@@ -62,7 +62,7 @@ export class RequestBody {
   feed(r: HttpRequest, chunk: Buffer): boolean {
     const limit = r.location.clientMaxBodySize
     if (limit !== 0 && this.length + chunk.length > limit) {
-      r.log(ERR, `client intended to send too large chunked body: ${this.length}+${chunk.length} bytes`)
+      logTooLarge(r, this.length, chunk.length)
       this.length += chunk.length
       respondSpecial(r, 413)
       return false
@@ -147,7 +147,7 @@ export class RequestBody {
         this.descriptor = openSync(Buffer.from(this.path, 'latin1'), 'wx+', 0o600)
         this.keepsFile = r.location.clientBodyInFileOnly === 'on'
         if (r.location.clientBodyInFileOnly === 'off' && !this.inFile)
-          r.log(WARN, `a client request body is buffered to a temporary file ${this.path}`)
+          r.log(r.location.tempFileLogLevel, `a client request body is buffered to a temporary file ${this.path}`)
         if (this.memory !== null) writeFully(this.descriptor, this.memory.subarray(0, this.length))
         this.memory = null
       }
@@ -197,4 +197,10 @@ export function tempName(): string {
 export function writeFully(descriptor: number, bytes: Buffer): void {
   let done = 0
   while (done < bytes.length) done += writeSync(descriptor, bytes, done, bytes.length - done)
+}
+
+/** A body is larger than it may be, and has not said so before. HTTP/1 is told what has come before, and what with it. */
+export function logTooLarge(r: HttpRequest, before: number, more: number): void {
+  const size = r.version === 20 ? `${before + more}` : `${before}+${more}`
+  r.log(ERR, `client intended to send too large chunked body: ${size} bytes`)
 }

@@ -21,6 +21,8 @@ export interface ClientStream {
   readonly requests: number
   readonly localAddress: string
   readonly localPort: number
+  /** As nginx writes it: of a Unix socket `unix:` and its path. */
+  readonly serverAddress: string
   /** Date.now() when the connection was accepted. */
   readonly connectedMs: number
   /** Had the request been sent before the answer to the one before it? */

@@ -45,7 +45,9 @@ function parseResolver(args: readonly string[], at: Site): ResolverOptions | nul
     else servers.push(...serversOf(word, at))
   }
   if (!ipv4 && !ipv6) at.fail('"ipv4" and "ipv6" cannot both be "off"')
-  return { servers, validMs, ipv4, ipv6 }
+  if (servers.length === 0) at.fail('no name servers defined')
+  // 0 is as good as nothing.
+  return { servers, validMs: validMs || null, ipv4, ipv6 }
 }
 
 function serversOf(word: string, at: Site): DnsServer[] {
@@ -105,17 +107,19 @@ export function resolveGroup(
   { resolver, timeoutMs }: LocationResolver,
   done: (group: Group | null) => void,
 ): void {
+  let kept = true
   const waiter = resolver.resolve(url.host, timeoutMs, result => {
     if (r.done) return
     if (result.code !== 0) r.log(ERR, `${url.host} could not be resolved (${codeText(result.code)})`)
-    done(result.code === 0 ? groupFor(url, result) : null)
+    done(result.code === 0 ? groupFor(url, result, kept) : null)
   })
+  kept = false
   if (waiter !== null) r.onEnd(() => waiter.cancel())
 }
 
-/** Beginning anywhere, so that the first address does not get all the requests. */
-function groupFor(url: UpstreamUrl, { addresses }: Resolution): Group {
-  const first = Math.floor(Math.random() * addresses.length)
+/** In the answer's order; what was kept begins anywhere, so that the first address does not get all the requests. */
+function groupFor(url: UpstreamUrl, { addresses }: Resolution, kept: boolean): Group {
+  const first = kept ? Math.floor(Math.random() * addresses.length) : 0
   const peers = addresses.map((_, i) => {
     const host = addresses[(first + i) % addresses.length]!
     return new Peer(`${host.includes(':') ? `[${host}]` : host}:${url.port}`, { host, port: url.port })

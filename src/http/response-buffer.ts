@@ -10,7 +10,7 @@
 
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { keep } from '../net/read-buffer.ts'
-import { CRIT, WARN } from '../log/error-log.ts'
+import { CRIT } from '../log/error-log.ts'
 import { EMPTY, LAST, type Source } from './output.ts'
 import type { HttpRequest } from './request.ts'
 import { tempName } from './request-body.ts'
@@ -162,7 +162,10 @@ export class ResponseBuffer implements Source {
         // Nobody else needs the name; without it nothing can be left behind.
         unlinkSync(Buffer.from(path, 'latin1'))
         if (!this.told)
-          r.report(WARN, `an upstream response is buffered to a temporary file ${path} while reading upstream`)
+          r.report(
+            r.location.tempFileLogLevel,
+            `an upstream response is buffered to a temporary file ${path} while reading upstream`,
+          )
         this.told = true
       }
       // At its place: what a write that failed has left of itself is written over.

@@ -45,6 +45,8 @@ export interface LocationRuntime {
   /** Every body goes to a file, which stays after `on`. */
   readonly clientBodyInFileOnly: 'off' | 'on' | 'clean'
   readonly clientBodyTempPath: string
+  /** At which it is told that a body goes to a temporary file. */
+  readonly tempFileLogLevel: number
   readonly clientBodyTimeout: number
   readonly sendTimeout: number
   readonly keepaliveTimeout: number

@@ -64,7 +64,7 @@ export interface HttpSetup {
   /** Defines a variable that the configuration introduces (map, geo, set). */
   define(name: string, variable: Variable, at: Site): void
   value(template: Template): Value
-  /** The variable of that lower-case name, if there is one so far; families such as `http_` not counted. */
+  /** The variable of that lower-case name, if there is one so far; not counted families such as `http_`, nor what yields. */
   defined(name: string): Variable | null
   /** As that, with the families; for names that come up when requests are served, after everything is compiled. */
   find(name: string): Variable | null

@@ -34,6 +34,7 @@ export abstract class SubrequestOutput extends BodyStage implements ClientStream
   readonly requests: number
   readonly localAddress: string
   readonly localPort: number
+  readonly serverAddress: string
   readonly connectedMs: number
   readonly pipelined: boolean
   readonly proxyProtocol: ClientStream['proxyProtocol']
@@ -47,6 +48,7 @@ export abstract class SubrequestOutput extends BodyStage implements ClientStream
     this.requests = stream.requests
     this.localAddress = stream.localAddress
     this.localPort = stream.localPort
+    this.serverAddress = stream.serverAddress
     this.connectedMs = stream.connectedMs
     this.pipelined = stream.pipelined
     this.proxyProtocol = stream.proxyProtocol

@@ -4,9 +4,3 @@ export const VERSION = '0.1.0'
 /** The nginx whose behaviour and directives we follow; scripts read it from `-v` and `-V`. */
 export const NGINX_VERSION = '1.31.5'
 export const PRODUCT = 'portico'
-
-/** What responses call the server (`server_tokens`): clients, scripts and monitoring of an nginx see what they saw before. */
-export function serverProduct(tokens: 'on' | 'off' | 'build'): string {
-  if (tokens === 'off') return 'nginx'
-  return tokens === 'on' ? `nginx/${NGINX_VERSION}` : `nginx/${NGINX_VERSION} (${PRODUCT}/${VERSION})`
-}

@@ -155,8 +155,8 @@ export class Authentication implements PeerUser {
     session.password = fields.get('auth-pass') ?? session.password
     const status = fields.get('auth-status') ?? 'OK'
     const waitMs = /^\d{1,6}$/.test(field('auth-wait')) ? Number(field('auth-wait')) * 1000 : 0
-    if (status === 'WAIT') session.askAgain(waitMs === 0 ? WAIT_MS : waitMs)
-    else if (status !== 'OK') session.refuse(status, field('auth-error-code'), waitMs)
+    if (status === 'WAIT') session.admission.askAgain(waitMs === 0 ? WAIT_MS : waitMs)
+    else if (status !== 'OK') session.admission.refuse(status, field('auth-error-code'), waitMs)
     else this.pass(field('auth-server'), field('auth-port'))
   }
 
@@ -184,7 +184,7 @@ export function fieldsOf(head: string): Map<string, string> | null {
 }
 
 function requestOf(session: MailSession, conf: AuthHttp): string {
-  const { method, server, login, password, host, proxyProtocol, smtp } = session
+  const { method, server, login, password, host, proxyProtocol, smtp, admission } = session
   const lines = [
     `GET ${conf.uri} HTTP/1.0`,
     `Host: ${conf.host}`,
@@ -195,7 +195,7 @@ function requestOf(session: MailSession, conf: AuthHttp): string {
   if (method === 'apop' || method === 'cram-md5') lines.push(`Auth-Salt: ${session.saltText()}`)
   lines.push(
     `Auth-Protocol: ${server.protocol.name}`,
-    `Auth-Login-Attempt: ${session.attempts}`,
+    `Auth-Login-Attempt: ${admission.attempts}`,
     `Client-IP: ${session.clientAddress}`,
   )
   if (host !== '') lines.push(`Client-Host: ${host}`)

@@ -11,7 +11,7 @@ const anywhere = MAIL | MAIL_SERVER
 export const mailDirectives = {
   server: block(MAIL, [0, 0], MAIL_SERVER, (_args, at) => at.inner!),
   listen: listen(MAIL_SERVER, parseMailListen),
-  protocol: { ...oneOf(MAIL_SERVER, ['imap', 'pop3', 'smtp'], null), inheritedBy: 0 },
+  protocol: { ...oneOf(MAIL_SERVER, ['imap', 'pop3', 'smtp'], null), inheritedBy: 0, repeatable: true },
   server_name: str(anywhere, ''),
   timeout: time(anywhere, 60_000),
   max_errors: number(anywhere, 5),

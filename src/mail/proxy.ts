@@ -229,6 +229,6 @@ export class MailExchange implements PeerUser {
     const { session } = this
     session.action = ''
     session.log(INFO, 'proxied session done')
-    session.finalize()
+    session.closeNow()
   }
 }

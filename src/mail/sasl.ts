@@ -127,8 +127,8 @@ export class Sasl {
     if (text === null) return false
     const space = text.indexOf(' ')
     const hash = text.slice(space + 1)
+    this.session.login = space < 0 ? text : text.slice(0, space)
     if (space < 0 || hash.length !== MD5_LENGTH) return this.refuse('invalid CRAM-MD5 hash in AUTH CRAM-MD5 command')
-    this.session.login = text.slice(0, space)
     this.session.password = hash
     this.session.method = 'cram-md5'
     return null

@@ -1,30 +1,21 @@
-// A mail client's connection (ngx_mail_handler.c): what comes before the first word (entrance.ts), the dialogue until it is known
-// who the client is (conversation.ts), the question whether that is true and where it belongs (auth-http.ts), and from then on the
-// connection to that server (proxy.ts).
+// A mail client's connection (ngx_mail_handler.c): what comes before the first word (http/session/entrance.ts), the dialogue until
+// it is known who the client is (conversation.ts), the question whether that is true and where it belongs (admission.ts), and from
+// then on the connection to that server (proxy.ts).
 //
 //   OPENING ─▶ GREETING ─▶ COMMANDS ◀─▶ ASKING ─▶ PROXYING        CLOSING: the last words are on their way
 //      ▲ STARTTLS ───────────┘
 
-import type { ProxyProtocol } from '../codec/proxy-protocol.ts'
-import { freshSlots } from '../http/module.ts'
-import type { HttpRequest } from '../http/request.ts'
 import type { ListenRuntime } from '../http/runtime.ts'
-import { logTlsError, type OpeningOwner } from '../http/session/opening.ts'
-import type { Session, Sessions } from '../http/session/sessions.ts'
-import type { ClientTls } from '../http/ssl/client-tls.ts'
-import { errorText } from '../lib/errno.ts'
-import { Timer, timers } from '../lib/timer-wheel.ts'
+import { ConnectionSession } from '../http/session/connection-session.ts'
+import { Entrance } from '../http/session/entrance.ts'
+import type { Sessions } from '../http/session/sessions.ts'
+import { certificateProblem } from '../http/ssl/client-tls.ts'
 import { INFO } from '../log/error-log.ts'
-import { accepted, type Connection, type ConnectionHandler } from '../net/connection.ts'
-import { opensslText } from '../net/tls-errors.ts'
 import type { Peer } from '../upstream/peer.ts'
 import type { Waiter } from '../upstream/resolver.ts'
 import { peerName } from '../upstream/server.ts'
-import { countClosed } from '../zone/connection-counts.ts'
-import { Authentication } from './auth-http.ts'
+import { Admission } from './admission.ts'
 import { Conversation } from './conversation.ts'
-import { Entrance } from './entrance.ts'
-import type { MailListen } from './listen.ts'
 import { asRequest, type Dialogue, type MailServer, type StartTls } from './module.ts'
 import { MailExchange } from './proxy.ts'
 import { makeSalt, type Method } from './sasl.ts'
@@ -36,7 +27,6 @@ const COMMANDS = 2
 const ASKING = 3
 const PROXYING = 4
 const CLOSING = 5
-const OVER = 6
 
 /** How long a client may take to hear the last words, in ms. */
 const LINGER_MS = 5000
@@ -52,31 +42,14 @@ export interface Envelope {
   to: string
 }
 
-export class MailSession implements OpeningOwner, Session {
-  connection: Connection
-  readonly listen: ListenRuntime
-  readonly connectionNumber: number
-  readonly server: MailServer
-  readonly startMs = Date.now()
-  readonly idle = false
-  readonly kept = false
-  readonly slots: unknown[] = freshSlots()
+export class MailSession extends ConnectionSession<MailServer> {
   readonly dialogue: Dialogue
+  readonly admission: Admission
   private readonly conversation: Conversation
-  proxyProtocol: ProxyProtocol | null = null
-  tls: ClientTls | null = null
-  clientAddress: string
-  clientPort: number
-  readonly localAddress: string
-  readonly localPort: number
-  done = false
-  /** What lines of the error log say it was doing. */
-  action = 'sending client greeting line'
   login = ''
   /** null: nobody has told any. */
   password: string | null = null
   method: Method = 'plain'
-  attempts = 0
   /** The client's, as DNS knows it; '' where nobody asks. */
   host = ''
   readonly smtp: Envelope = { helo: '', extended: false, from: '', to: '' }
@@ -88,56 +61,33 @@ export class MailSession implements OpeningOwner, Session {
   waiter: Waiter | null = null
   private state = OPENING
   private readonly entrance: Entrance
+  /** What the client is told first, as long as it has to wait for it; '' otherwise. */
+  private greeting = ''
   private salt = ''
   private beginsTls = false
   /** Of connection.bytesIn. */
   private bytesMax = Infinity
-  private greeting = ''
-  private authentication: Authentication | null = null
   private exchange: MailExchange | null = null
-  private readonly sessions: Sessions
-  private readonly timer: Timer<MailSession>
 
   constructor(handle: unknown, listen: ListenRuntime, sessions: Sessions, number: number) {
-    this.listen = listen
-    this.sessions = sessions
-    this.connectionNumber = number
-    this.server = (listen as unknown as MailListen).defaultServer
-    this.timer = new Timer<MailSession>(this, timedOut)
+    super(handle, listen, sessions, number)
+    this.action = 'sending client greeting line'
     this.entrance = new Entrance(this)
     this.dialogue = this.server.protocol.dialogue(this)
     this.conversation = new Conversation(this, this.dialogue)
-    this.connection = accepted(handle, this)
+    this.admission = new Admission(this)
     this.connection.socket.setNoDelay(true)
-    const { address = 'unix:', port = 0 } = this.connection.peerName()
-    this.clientAddress = address
-    this.clientPort = port
-    this.localAddress = this.connection.localAddress
-    this.localPort = this.connection.localPort
   }
 
   opened(): void {
     const { listen } = this
-    this.tell(`client ${this.clientText} connected to ${listen.address}`)
+    this.tell(`client ${peerName(this.clientAddress, this.clientPort)} connected to ${listen.address}`)
     this.watch(this.server.timeout)
-    if (this.entrance.open) this.begin()
+    if (this.entrance.open) this.entered()
     else this.action = listen.proxyProtocol ? 'reading PROXY protocol' : 'SSL handshaking'
   }
 
-  private get clientText(): string {
-    const { clientAddress, clientPort } = this
-    return clientAddress === 'unix:' ? clientAddress : peerName(clientAddress, clientPort)
-  }
-
-  // ── what a request has ───────────────────────────────────────────────────────────────────────────────────────────
-
-  get stream(): this {
-    return this
-  }
-
-  header(): null {
-    return null
-  }
+  // ── the log ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   log(level: number, message: string): void {
     const { errorLog } = this.server
@@ -150,31 +100,36 @@ export class MailSession implements OpeningOwner, Session {
     errorLog.log(level, message + action + where, this.connectionNumber)
   }
 
-  /** As log(), of what speaks for itself. */
-  tell(message: string): void {
-    this.server.errorLog.log(INFO, message, this.connectionNumber)
-  }
-
   note(level: number, message: string): void {
     this.log(level, message.replace(/ while (?:SSL handshaking|reading (?:PROXY protocol|client request))$/, ''))
   }
 
-  blankRequest(): HttpRequest {
-    return asRequest(this)
-  }
-
   // ── what comes first ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  handshakeDone(): void {
-    if (this.state !== OPENING) return
-    const refusal = this.entrance.verdict()
-    if (refusal !== '') this.end(refusal)
-    else if (this.startedTls) this.listenOn()
-    else this.begin()
+  introduced(): boolean {
+    for (const { run, conf } of this.server.access) run(asRequest(this), conf)
+    if (this.listen.tls) this.action = 'SSL handshaking'
+    return true
   }
 
-  speaksHttp2(): ConnectionHandler {
-    return this
+  spokePlainly(): void {
+    this.log(INFO, 'client sent plain text where TLS was to begin')
+    this.close()
+  }
+
+  handshakeDone(): void {
+    if (!this.done && this.state === OPENING) this.entered()
+  }
+
+  entered(): void {
+    const { server, tls } = this
+    const problem = tls === null ? '' : certificateProblem(tls, server.tls.verify)
+    if (problem !== '') {
+      tls!.connection?.forgetSession()
+      this.log(INFO, problem)
+      this.end(tls!.certificate === null ? server.protocol.noCertificate : server.protocol.certificateError)
+    } else if (this.startedTls) this.listenOn()
+    else this.begin()
   }
 
   private begin(): void {
@@ -186,21 +141,24 @@ export class MailSession implements OpeningOwner, Session {
 
   /** @param delayMs in which the client must not say anything */
   greet(text: string, delayMs = 0): void {
-    if (this.state !== GREETING) return
-    this.action = 'sending client greeting line'
+    if (this.done || this.state !== GREETING) return
     this.greeting = text
-    if (delayMs > 0) {
+    if (delayMs === 0) this.sendGreeting()
+    else {
       this.action = 'in delay pipelining state'
       this.watch(delayMs)
       this.connection.resume()
       const early = this.entrance.take()
       if (early.length > 0) this.rejectEarly(early)
-    } else this.sendGreeting()
+    }
   }
 
   private sendGreeting(): void {
+    const { greeting } = this
+    this.greeting = ''
+    this.action = 'sending client greeting line'
     this.watch(this.server.timeout)
-    this.conversation.say(this.greeting)
+    this.conversation.say(greeting)
     this.listenOn()
   }
 
@@ -212,7 +170,7 @@ export class MailSession implements OpeningOwner, Session {
 
   /** Commands are read from now on. */
   private listenOn(): void {
-    if (this.state === CLOSING || this.state === OVER) return
+    if (this.done || this.state === CLOSING) return
     this.state = COMMANDS
     this.action = 'in auth state'
     this.conversation.hear(this.entrance.take().toString('latin1'))
@@ -263,46 +221,14 @@ export class MailSession implements OpeningOwner, Session {
 
   /** The client has said who it is. */
   authenticate(): void {
-    this.attempts++
     this.conversation.pause()
-    this.connection.pause()
     this.unwatch()
     this.state = ASKING
-    this.ask()
+    this.admission.begin()
   }
 
-  private ask(): void {
-    this.action = 'in http auth state'
-    this.authentication = new Authentication(this)
-    this.authentication.start()
-  }
-
-  /** The client is not let in. @param waitMs until it is told; 0: at once, and no more */
-  refuse(message: string, code: string, waitMs: number): void {
-    this.authentication = null
-    this.log(INFO, `client login failed: "${message}"`)
-    const text = this.server.protocol.refusal(this, message, code)
-    if (waitMs === 0) this.end(text)
-    else {
-      this.greeting = text
-      this.watch(waitMs)
-    }
-  }
-
-  /** Whoever was asked wants to be asked again. */
-  askAgain(waitMs: number): void {
-    this.authentication = null
-    this.greeting = ''
-    this.watch(waitMs)
-  }
-
-  private waited(): void {
-    if (this.greeting === '') {
-      this.ask()
-      return
-    }
-    const text = this.greeting
-    this.greeting = ''
+  /** The client may say again who it is. @param text what it is told */
+  refused(text: string): void {
     this.method = 'plain'
     this.dialogue.restart()
     this.watch(this.server.timeout)
@@ -311,15 +237,13 @@ export class MailSession implements OpeningOwner, Session {
   }
 
   connect(peer: Peer): void {
-    this.authentication = null
     this.action = 'connecting to upstream'
     const login = this.server.protocol.login(this)
-    if (login === null) {
-      this.fail()
-      return
+    if (login === null) this.fail()
+    else {
+      this.exchange = new MailExchange(this, peer, login)
+      this.exchange.start()
     }
-    this.exchange = new MailExchange(this, peer, login)
-    this.exchange.start()
   }
 
   /** The client is logged in. @param text what it is told @returns what it has said meanwhile */
@@ -341,9 +265,15 @@ export class MailSession implements OpeningOwner, Session {
     if (this.state === COMMANDS) this.conversation.hear(chunk.toString('latin1'))
     else if (this.state === OPENING) this.entrance.read(chunk)
     else if (this.state === PROXYING) this.exchange!.fromClient(chunk)
-    else if (this.state === GREETING && this.greeting !== '') this.rejectEarly(chunk)
-    else if (this.state < PROXYING) this.entrance.hold(chunk)
-    else if (this.connection.bytesIn > this.bytesMax) this.finalize()
+    else if (this.greeting !== '') this.rejectEarly(chunk)
+    else if (this.state < PROXYING) this.hold(chunk)
+    else if (this.connection.bytesIn > this.bytesMax) this.close()
+  }
+
+  /** It is too early. What comes goes on being read, for then it is known, too, when the client leaves: as far as there is room. */
+  private hold(chunk: Buffer): void {
+    this.entrance.hold(chunk)
+    if (this.entrance.held.length >= this.server.protocol.bufferSize) this.connection.pause()
   }
 
   onDrain(): void {
@@ -352,41 +282,33 @@ export class MailSession implements OpeningOwner, Session {
     else this.conversation.drained()
   }
 
-  onEnd(): void
-  onEnd(cleanup: () => void): void
   /** The client will send no more. */
-  onEnd(_cleanup?: () => void): void {
+  onEnd(): void {
     if (this.state === PROXYING) {
       this.exchange!.clientEnded()
       return
     }
     if (this.handshaking) this.log(INFO, 'peer closed connection in SSL handshake')
-    this.closeNow()
+    else if (this.state === ASKING) this.log(INFO, 'client prematurely closed connection')
+    this.close()
   }
 
   private get handshaking(): boolean {
-    return this.state === OPENING && this.entrance.handshaking
+    return this.state === OPENING && this.entrance.headed
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {
+    if (this.done) return
     if (this.state === PROXYING) this.exchange!.broken(error, 'client')
-    else if (error !== null && this.state < CLOSING) this.logBroken(error)
-    this.finalize()
-  }
-
-  private logBroken(error: NodeJS.ErrnoException): void {
-    if (opensslText(error) !== null) logTlsError(this, error)
-    else {
-      const call = `${error.syscall === 'write' ? 'send' : 'recv'}() failed`
-      this.log(INFO, `${this.handshaking ? 'peer closed connection in SSL handshake' : call} (${errorText(error)})`)
-    }
+    else if (error !== null && this.state !== CLOSING) this.logBroken(error, this.handshaking, '')
+    this.close()
   }
 
   // ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Says the last words and ends the session when they are heard. */
   end(text: string): void {
-    if (this.state >= CLOSING) return
+    if (this.done || this.state === CLOSING) return
     this.state = CLOSING
     this.conversation.pause()
     this.letGo()
@@ -399,50 +321,27 @@ export class MailSession implements OpeningOwner, Session {
   }
 
   closeNow(): void {
-    this.finalize()
+    this.close()
   }
 
-  finalize(): void {
-    if (this.state === OVER) return
-    this.state = OVER
-    this.done = true
-    timers.release(this.timer)
+  protected settle(): void {
     this.conversation.pause()
     this.letGo()
-    this.connection.destroy()
-    countClosed()
-    this.sessions.remove(this)
   }
 
   private letGo(): void {
     this.waiter?.cancel()
     this.waiter = null
-    this.authentication?.stop()
-    this.authentication = null
+    this.admission.stop()
     this.exchange?.stop()
   }
 
-  /** The thread retires: a session goes on until it ends, or worker_shutdown_timeout is over. */
-  retire(): void {}
-
-  watch(ms: number): void {
-    timers.arm(this.timer, ms)
-  }
-
-  unwatch(): void {
-    timers.disarm(this.timer)
-  }
-
   onTimeout(): void {
-    if (this.state === ASKING) this.waited()
-    else if (this.state === GREETING && this.greeting !== '') this.sendGreeting()
+    if (this.state === ASKING) this.admission.waited()
+    else if (this.greeting !== '') this.sendGreeting()
     else {
       if (this.state !== CLOSING) this.log(INFO, 'client timed out (110: Connection timed out)')
-      this.finalize()
+      this.close()
     }
   }
-}
-
-function timedOut(session: MailSession): void {
-  session.onTimeout()
 }

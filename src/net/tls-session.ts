@@ -15,11 +15,13 @@ import {
   cipherOf,
   curveOf,
   faultOf,
+  hasPssKey,
   ownCertificateOf,
   sessionIdOf,
   type OwnCertificate,
   type VerifyFault,
 } from './openssl/negotiated.ts'
+import { peerSignatureOf, signatureOf } from './openssl/signatures.ts'
 import { begun, freed, type OpenConnection } from './openssl/thread-end.ts'
 
 export abstract class TlsSession extends Connection implements OpenConnection {
@@ -49,6 +51,14 @@ export abstract class TlsSession extends Connection implements OpenConnection {
     this.ssl = 0n
   }
 
+  /** Nobody shall resume its session, as far as that is in our hands. */
+  forgetSession(): void {
+    if (this.ssl === 0n) return
+    const o = openssl()
+    const session = o.SSL_get_session(this.ssl)
+    if (session !== 0n) o.SSL_CTX_remove_session(o.SSL_get_SSL_CTX(this.ssl), session)
+  }
+
   get protocol(): string {
     return this.ssl === 0n ? '' : textAt(openssl().SSL_get_version(this.ssl))
   }
@@ -59,6 +69,16 @@ export abstract class TlsSession extends Connection implements OpenConnection {
 
   get curve(): string {
     return this.ssl === 0n ? '' : curveOf(this.ssl)
+  }
+
+  /** What we have signed the handshake with, and the peer; '' without a signature. */
+  get signature(): string {
+    return this.ssl === 0n ? '' : signatureOf(this.ssl, hasPssKey(this.ssl))
+  }
+
+  get peerSignature(): string {
+    if (this.ssl === 0n) return ''
+    return peerSignatureOf(this.ssl, this.peerCertificate?.publicKey.asymmetricKeyType === 'rsa-pss')
   }
 
   get alpnProtocol(): string {

@@ -12,6 +12,7 @@ import { errorText } from '../lib/errno.ts'
 import { formatIpv6, ipv4Text } from '../lib/networks.ts'
 import { socketAddress, type DatagramAddress } from '../log/datagram.ts'
 
+const AF_UNIX = 1
 const AF_INET = 2
 const SOCK_STREAM = 1
 const SOCK_DGRAM = 2
@@ -30,6 +31,8 @@ const IPV6_PKTINFO = 50
 
 const EAGAIN = 11
 const EMSGSIZE = 90
+/** EPIPE, ENETDOWN, ENETUNREACH, ENOTCONN, ETIMEDOUT, ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH */
+const UNREACHABLE = new Set([32, 100, 101, 107, 110, 111, 112, 113])
 const ENOBUFS = 105
 
 /** There is nothing to be read. @param error as everything here answers it: -errno */
@@ -41,6 +44,11 @@ export function isNothing(error: number): boolean {
  *  Nobody is to blame. */
 export function isLoss(error: number): boolean {
   return error === -EAGAIN || error === -ENOBUFS || error === -EMSGSIZE
+}
+
+/** The other end is gone, or the way there (ngx_connection_error). */
+export function isUnreachable(error: number): boolean {
+  return UNREACHABLE.has(-error)
 }
 
 /** `111: Connection refused`. @param error -errno, as everything here answers it */
@@ -58,6 +66,7 @@ interface Libc {
   recvmsg(this: void, fd: number, header: Buffer, flags: number): number
   sendmsg(this: void, fd: number, header: Buffer, flags: number): number
   setsockopt(this: void, fd: number, level: number, name: number, value: Buffer, length: number): number
+  getsockname(this: void, fd: number, address: Buffer, length: Buffer): number
   close(this: void, fd: number): number
   __errno_location(this: void): bigint
 }
@@ -79,6 +88,7 @@ function prepare(): void {
       recvmsg: { arguments: ['i32', 'buffer', 'i32'], return: 'i32' },
       sendmsg: { arguments: ['i32', 'buffer', 'i32'], return: 'i32' },
       setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },
+      getsockname: { arguments: ['i32', 'buffer', 'buffer'], return: 'i32' },
       close: { arguments: ['i32'], return: 'i32' },
       __errno_location: { arguments: [], return: 'pointer' },
     }) as unknown as { functions: Libc }
@@ -302,8 +312,19 @@ export function send(fd: number, bytes: Buffer): number {
   return libc.send(fd, bytes.length === 0 ? received : bytes, BigInt(bytes.length), MSG_NOSIGNAL) < 0 ? -errno() : 0
 }
 
+const NOWHERE = String.fromCharCode(AF_UNIX)
+
+/** Our end of a connected socket, as `arrival.from`. */
+export function nameOf(fd: number): string {
+  const name = Buffer.alloc(NAME_ROOM)
+  const size = Buffer.alloc(4)
+  size.writeUInt32LE(name.length)
+  return libc.getsockname(fd, name, size) === 0 ? name.toString('latin1', 0, size.readUInt32LE()) : NOWHERE
+}
+
 /** Address and port of `arrival.from`, as text. */
 export function addressOf(from: string): { readonly address: string; readonly port: number } {
+  if (from.charCodeAt(0) === AF_UNIX) return { address: 'unix:', port: 0 }
   const port = (from.charCodeAt(2) << 8) | from.charCodeAt(3)
   return { address: ipText(from.length <= 16 ? from.slice(4, 8) : from.slice(8, 24)), port }
 }

@@ -81,6 +81,8 @@ export class Master implements KeeperEvents {
   private numbers = 0
   private reloading = false
   private reloadAgain = false
+  /** Of the one a reload prepares, while they load. */
+  private loading: Companions | null = null
   private stopping: Ending | null = null
   /** After Gunicorn's manners the master before this one keeps its pid file as long as it lives. */
   private isSecond = false
@@ -265,6 +267,8 @@ export class Master implements KeeperEvents {
     }
     if (this.reloading) {
       this.reloadAgain = true
+      // It may load for ever, and is out of date.
+      if (this.loading !== null) void this.loading.stop('fast', false)
       return
     }
     this.reloading = true
@@ -288,7 +292,8 @@ export class Master implements KeeperEvents {
     }
     const error = this.stopping === null ? (provide(plan) ?? (await this.succeed(plan))) : INTERRUPTED
     if (error === null) return
-    if (this.stopping === null) this.program.log(ERR, `the old configuration stays: ${error}`)
+    if (this.stopping === null)
+      this.program.log(this.reloadAgain ? NOTICE : ERR, `the old configuration stays: ${error}`)
     this.closeUnused(opened)
   }
 
@@ -297,7 +302,10 @@ export class Master implements KeeperEvents {
     const fresh = this.make(plan)
     this.fresh = fresh
     fresh.companions.start()
-    const error = (await fresh.companions.loaded) || (await this.front.start(fresh))
+    this.loading = fresh.companions
+    const notLoaded = await fresh.companions.loaded
+    this.loading = null
+    const error = notLoaded || (await this.front.start(fresh))
     this.fresh = null
     if (error !== null || this.stopping !== null) {
       await fresh.companions.stop('fast', false)

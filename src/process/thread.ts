@@ -2,6 +2,7 @@
 // A thread ends by itself when its program has finished; an uncaught exception ends it too, and the front replaces it.
 
 import { parentPort } from 'node:worker_threads'
+import { delay } from '../lib/longest-delay.ts'
 import type { FromThread, ThreadOrder, ToThread } from './messages.ts'
 import type { TopicMessage } from './plan.ts'
 
@@ -46,7 +47,7 @@ export function runThread(program: ThreadProgram): void {
         break
       case 'retire':
         if (!started) leave()
-        if (message.timeout > 0) deadline = setTimeout(leave, message.timeout)
+        if (message.timeout > 0) deadline = setTimeout(leave, delay(message.timeout))
         program.retire(message.grace, leave)
         break
       case 'stop':

@@ -22,7 +22,7 @@ import { returnContent } from './return.ts'
 import { StreamSession } from './session.ts'
 import { assignments } from './set.ts'
 import { type UdpListener, udpListeners } from './udp/listener.ts'
-import { ALSO_OF_SESSIONS, streamVariables } from './variables.ts'
+import { familiesOfSessions, ofSessions, streamVariables } from './variables.ts'
 
 /** Compiles the stream block of a configuration (nothing where there is none). Throws ConfigError. */
 export function compileStream(main: Scope, modules: readonly HttpModule[], options: CompileOptions): CompiledStream {
@@ -46,9 +46,7 @@ export class CompiledStream extends ServerBlock<StreamListen> {
     super(scope, options, streamVariables, {})
     this.modules = modules.filter(module => module.inStream === true)
     for (const { variables = {}, prefixVariables = {} } of modules) {
-      const shared = Object.entries(variables).filter(([name]) => ALSO_OF_SESSIONS.test(name))
-      const families = Object.entries(prefixVariables).filter(([name]) => ALSO_OF_SESSIONS.test(name))
-      this.addVariables(Object.fromEntries(shared), Object.fromEntries(families))
+      this.addVariables(ofSessions(variables), familiesOfSessions(prefixVariables))
     }
   }
 
@@ -60,7 +58,7 @@ export class CompiledStream extends ServerBlock<StreamListen> {
       this.defineNameCaptures(scope, scope.conf(streamDirectives).server_name)
     }
     for (const scope of scopes) this.listen(scope, this.server(scope))
-    for (const { runtime, place } of this.listens) runtime.checkTls(place)
+    for (const { runtime } of this.listens) runtime.checkTls()
     this.settleAddresses()
     this.checkAwaited()
   }
@@ -91,6 +89,7 @@ export class CompiledStream extends ServerBlock<StreamListen> {
     for (const module of this.modules) module.connection?.(scope.conf(module.directives), builder, this)
     const server: StreamServer = {
       name: plainName(conf.server_name[0] ?? ''),
+      place: placeOf(scope),
       errorLog: null as unknown as ErrorLog,
       access: [...postAccept, ...assignments(conf.set, this), ...access],
       logs,
@@ -128,8 +127,7 @@ export class CompiledStream extends ServerBlock<StreamListen> {
   private listen(scope: Scope, server: StreamServer): void {
     const conf = scope.conf(streamDirectives)
     if (conf.listen.length === 0) {
-      const { file, line } = scope.statement!
-      throw new ConfigError(`no "listen" is defined for server in ${file}:${line}`)
+      throw new ConfigError(`no "listen" is defined for server in ${placeOf(scope)}`)
     }
     this.addressesOf(
       conf.listen,
@@ -166,4 +164,9 @@ export class CompiledStream extends ServerBlock<StreamListen> {
     for (const listener of this.datagrams) listener.stop()
     this.datagrams = []
   }
+}
+
+function placeOf(scope: Scope): string {
+  const { file, line } = scope.statement!
+  return `${file}:${line}`
 }

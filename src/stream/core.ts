@@ -12,7 +12,7 @@ import { set } from './set.ts'
 const anywhere = STREAM | STREAM_SERVER
 
 function parseStreamListen(args: readonly string[], at: Site): readonly ListenDeclaration[] {
-  for (const parameter of ['uwsgi', 'http2', 'quic'])
+  for (const parameter of ['uwsgi', 'http2', 'quic', 'default'])
     if (args.includes(parameter)) at.fail(`invalid parameter "${parameter}"`)
   return args.includes('udp', 1) ? parseUdpListen(args, at) : parseListen(args, at)
 }

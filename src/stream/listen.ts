@@ -7,8 +7,8 @@ import type { StreamServer } from './module.ts'
 
 export class StreamListen extends AddressServers<StreamServer> {
   /** Clients need a certificate of somebody's. */
-  checkTls(place: string): void {
-    const { tls } = this.defaultServer
+  checkTls(): void {
+    const { tls, place } = this.defaultServer
     if (!this.tls || tls.settings !== null || tls.rejects) return
     throw new ConfigError(`no "ssl_certificate" is defined for the "listen ... ssl" directive in ${place}`)
   }

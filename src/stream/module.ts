@@ -18,6 +18,8 @@ export interface Content {
 /** One server, as its sessions read it. Times in ms, sizes in bytes. */
 export interface StreamServer {
   readonly name: string
+  /** `FILE:LINE` of its block. */
+  readonly place: string
   errorLog: ErrorLog
   /** In their order: who the client is, `set`, limits, access rules. */
   readonly access: readonly { readonly run: (r: HttpRequest, conf: any) => number; readonly conf: unknown }[]

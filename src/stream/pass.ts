@@ -136,8 +136,9 @@ class Pass implements Content {
 }
 
 function takes(listen: Address<any>, { host, port, path }: Target): boolean {
+  if (listen.udp) return false
   if (path !== '') return listen.path === path
-  if (listen.path !== '' || listen.udp || listen.port !== port) return false
+  if (listen.path !== '' || listen.port !== port) return false
   if (listen.host === '0.0.0.0') return !host.includes(':')
   return listen.host === '::' ? host.includes(':') : canonicalAddress(listen.host) === host
 }

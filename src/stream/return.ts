@@ -11,6 +11,7 @@ const SEND_TIMEOUT = 60_000
 export function returnContent(text: Value): Content {
   return {
     begin(session) {
+      session.action = 'returning text'
       session.take(new Rest(session))
       session.watch(SEND_TIMEOUT)
       if (session.connection.writeText(text.get(asRequest(session)))) session.finalize(200)

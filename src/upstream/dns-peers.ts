@@ -1,6 +1,7 @@
 // `server NAME resolve`, and `service=`: names whose addresses are a group's peers, asked for again when an answer has ceased
 // to be true (ngx_http_upstream_zone_module). One thread does it for all; the answer goes into the shared table.
 
+import type { Service } from '../codec/dns.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
 import { ERR, type ErrorLog } from '../log/error-log.ts'
 import { SERVER, SERVICE, TEMPLATE, BACKUP } from './peer-slots.ts'
@@ -155,41 +156,50 @@ class Name {
     this.wait(this.host, this.service, result => {
       if (result.code !== 0) this.failed(result.code)
       else if (this.service === '')
-        this.found(addressesOf(result, this.server, this.port, this.backup), result.expiresMs)
+        this.found(addressesOf(result.addresses, this.server, this.port, this.backup), result.expiresMs)
       else this.askHosts(result)
     })
   }
 
   private askHosts({ services, expiresMs }: Resolution): void {
     const hosts = services.slice(0, SERVICES_MAX).toSorted((a, b) => a.priority - b.priority)
-    const first = hosts[0]?.priority ?? 0
-    const found: FoundAddress[] = []
+    const known = new Map<Service, readonly string[]>()
     let open = hosts.length
     let expires = expiresMs
     let code = 0
     if (open === 0) this.failed(NOT_FOUND)
-    for (const { name, port, weight, priority } of hosts) {
+    for (const host of hosts) {
+      const { name } = host
       this.wait(name, '', result => {
         if (result.code === 0) {
           expires = Math.min(expires, result.expiresMs)
-          const secondChoice = priority !== first
-          // What is second choice among the backups has nowhere to go.
-          if (!(secondChoice && this.backup)) {
-            const level = this.backup || secondChoice
-            for (const address of addressesOf(result, name, port, level)) {
-              found.push({ ...address, weight: Math.max(1, weight) })
-            }
-          }
+          known.set(host, result.addresses)
         } else {
-          if (code !== NOT_FOUND) code = result.code
+          if (code === 0 || result.code === NOT_FOUND) code = result.code
           const which = `while resolving service ${this.service} of ${this.host}`
           this.dns.complain(`${name} could not be resolved (${codeText(result.code)}) ${which}`)
         }
         if (--open > 0) return
-        if (found.length === 0) this.failed(code)
-        else this.found(found, expires)
+        if (known.size === 0) this.failed(code)
+        else this.found(this.ranked(hosts, known), expires)
       })
     }
+  }
+
+  /** First choice are the hosts of the least priority that has any addresses. */
+  private ranked(hosts: readonly Service[], known: ReadonlyMap<Service, readonly string[]>): FoundAddress[] {
+    const found: FoundAddress[] = []
+    const first = hosts.find(host => known.has(host))!.priority
+    for (const host of hosts) {
+      const { name, port, weight, priority } = host
+      const secondChoice = priority !== first
+      // What is second choice among the backups has nowhere to go.
+      if (secondChoice && this.backup) continue
+      for (const address of addressesOf(known.get(host) ?? [], name, port, this.backup || secondChoice)) {
+        found.push({ ...address, weight: Math.max(1, weight) })
+      }
+    }
+    return found
   }
 
   private failed(code: number): void {
@@ -210,6 +220,6 @@ class Name {
   }
 }
 
-function addressesOf(result: Resolution, server: string, port: number, backup: boolean): FoundAddress[] {
-  return result.addresses.map(host => ({ name: peerName(host, port), server, weight: 1, backup }))
+function addressesOf(addresses: readonly string[], server: string, port: number, backup: boolean): FoundAddress[] {
+  return addresses.map(host => ({ name: peerName(host, port), server, weight: 1, backup }))
 }

@@ -1,6 +1,7 @@
 // TLS towards a peer: what all connections of a location have in common, and the check of the certificate a peer shows.
 
 import type { X509Certificate } from 'node:crypto'
+import { isIPv4 } from 'node:net'
 import type { TlsContext } from '../net/openssl/context.ts'
 import { connectTls } from '../net/tls.ts'
 import type { TlsConnection } from '../net/tls.ts'
@@ -37,8 +38,8 @@ export function secure(
 ): TlsConnection {
   const { sessions } = settings
   const key = `${peer.name} ${name}`
-  // A port is no part of the name, and an address is none (RFC 6066, 3).
-  const host = name.replace(/:\d*$/, '')
+  // An address is no name (RFC 6066, 3).
+  const host = withoutPort(name)
   const sent = settings.sendsName && !isAddress(host) ? host : ''
   const { context, protocols = [] } = settings
   const connection = connectTls(plain, context, sent, sessions?.get(key) ?? null, handler, onSecure, protocols)
@@ -51,8 +52,14 @@ export function secure(
   return connection
 }
 
+/** A port is no part of a name, nor is anything else behind a colon. */
+function withoutPort(name: string): string {
+  const colon = name.indexOf(':', name.startsWith('[') ? Math.max(0, name.indexOf(']')) : 0)
+  return colon === -1 ? name : name.slice(0, colon)
+}
+
 function isAddress(host: string): boolean {
-  return /^[\d.]+$/.test(host) || host.startsWith('[') || host === ''
+  return isIPv4(host) || host.startsWith('[') || host === ''
 }
 
 /** What is wrong with the peer's certificate, in nginx's words; '' for nothing, or if nobody wants to know. */
@@ -62,7 +69,7 @@ export function faultOf(connection: TlsConnection, { settings, name }: PeerTls):
   if (fault !== null) return `upstream SSL certificate verify error: (${fault.code}:${fault.reason})`
   const certificate = connection.peerCertificate
   if (certificate === null) return 'upstream sent no SSL certificate'
-  const host = name.replace(/:\d*$/, '')
+  const host = withoutPort(name)
   if (names(certificate, host)) return ''
   return `upstream SSL certificate does not match "${host}"`
 }

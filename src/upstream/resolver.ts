@@ -7,17 +7,26 @@
 //                └─▶ addresses, or the alias is resolved in their place ─▶ everybody who waits
 
 import { randomInt } from 'node:crypto'
-import dgram from 'node:dgram'
 import net from 'node:net'
-import { A, AAAA, makeQuery, parseResponse, PTR, SRV, type DnsResponse, type Service } from '../codec/dns.ts'
+import {
+  A,
+  AAAA,
+  FORMAT_ERROR,
+  isUnanswered,
+  makeQuery,
+  parseResponse,
+  PTR,
+  refusal,
+  SRV,
+  type DnsResponse,
+  type Service,
+} from '../codec/dns.ts'
 import { reverseName } from '../lib/networks.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
 import { ERR, type ErrorLog } from '../log/error-log.ts'
+import { NameServer, type DnsServer } from './name-server.ts'
 
-export interface DnsServer {
-  readonly host: string
-  readonly port: number
-}
+export type { DnsServer }
 
 export interface ResolverOptions {
   readonly servers: readonly DnsServer[]
@@ -40,7 +49,6 @@ export interface Resolution {
 }
 
 export const TIMED_OUT = 110
-const FORMAT_ERROR = 1
 export const NOT_FOUND = 3
 
 const MEANINGS: Readonly<Record<number, string>> = {
@@ -94,13 +102,25 @@ export class Resolver {
   errorLog: ErrorLog | null = null
   private readonly kept = new Map<string, Resolution>()
   private readonly lookups = new Map<string, Lookup>()
-  /** Questions under way by their identifiers. */
-  private readonly questions = new Map<number, { lookup: Lookup; type: number }>()
-  private readonly sockets = new Map<string, dgram.Socket>()
+  /** Who asks, by the questions' identifiers. */
+  private readonly questions = new Map<number, Lookup>()
+  private readonly servers: readonly NameServer[]
   private turn = 0
 
   constructor(options: ResolverOptions) {
     this.options = options
+    this.servers = options.servers.map(
+      server =>
+        new NameServer(
+          server,
+          (bytes, { host, port }) => this.receive(bytes, host, port),
+          problem => this.log(problem),
+        ),
+    )
+  }
+
+  log(problem: string): void {
+    this.errorLog?.log(ERR, problem)
   }
 
   /** Calls `done` once: at once (and answers null) if it is known. 0 ms: no limit. */
@@ -158,6 +178,10 @@ export class Resolver {
     lookup.waiters.clear()
   }
 
+  lookupFor(name: string, types: readonly number[]): Lookup | undefined {
+    return this.lookups.get(keyOf(name, types))
+  }
+
   forget(lookup: Lookup): void {
     const key = keyOf(lookup.name, lookup.types)
     if (this.lookups.get(key) === lookup) this.lookups.delete(key)
@@ -172,10 +196,10 @@ export class Resolver {
   // ── questions ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** An identifier that nobody can guess and nobody uses. */
-  open(lookup: Lookup, type: number): number {
+  open(lookup: Lookup): number {
     let id = randomInt(65536)
     while (this.questions.has(id)) id = randomInt(65536)
-    this.questions.set(id, { lookup, type })
+    this.questions.set(id, lookup)
     return id
   }
 
@@ -183,43 +207,38 @@ export class Resolver {
     this.questions.delete(id)
   }
 
-  send(server: DnsServer, query: Buffer): void {
-    const socket = this.socketFor(server.host)
-    // A server that cannot be reached is one that does not answer.
-    socket.send(query, server.port, server.host, () => {})
-  }
-
-  private socketFor(host: string): dgram.Socket {
-    const kind = host.includes(':') ? 'udp6' : 'udp4'
-    let socket = this.sockets.get(kind)
-    if (socket === undefined) {
-      socket = dgram.createSocket(kind)
-      socket.on('message', (bytes, from) => this.receive(bytes, from.address, from.port))
-      socket.on('error', error => this.errorLog?.log(ERR, `resolver: ${error.message}`))
-      socket.unref()
-      this.sockets.set(kind, socket)
-    }
-    return socket
+  /** The server whose turn it is. */
+  serverAt(turn: number): NameServer {
+    return this.servers[turn % this.servers.length]!
   }
 
   /** @param host whom it is from, '' for a TCP connection that we have made */
   receive(bytes: Buffer, host: string, port: number): void {
-    const response = parseResponse(bytes)
-    if (response === null) {
-      this.errorLog?.log(ERR, 'invalid DNS response')
-      return
+    const response = parseResponse(bytes, host === '')
+    if (response === null) this.log(refusal.reason)
+    else if (isUnanswered(response.code)) this.logUnanswered(response)
+    else if (host !== '' && !this.servers.some(server => server.host === host && server.port === port)) {
+      this.log(`unexpected DNS response for ${response.name}`)
+    } else this.answer(response)
+  }
+
+  /** Somebody does not understand us, perhaps on somebody else's behalf: the next server is asked in time. */
+  private logUnanswered({ id, code }: DnsResponse): void {
+    const lookup = code === FORMAT_ERROR ? this.questions.get(id) : undefined
+    const whose = lookup === undefined ? '' : `, name:"${lookup.name}"`
+    this.log(`DNS error (${codeText(code)}), query id:${id}${whose}`)
+  }
+
+  private answer(response: DnsResponse): void {
+    const { id, name, type } = response
+    const lookup = this.lookups.get(keyOf(name, [type]))
+    const expected = lookup?.questionOf(type) ?? -1
+    if (lookup === undefined || expected === -1) this.log(`unexpected DNS response for ${name}`)
+    else if (id !== expected) this.log(`wrong ident ${id} in DNS response for ${name}, expect ${expected}`)
+    else {
+      for (const oddity of response.oddities) this.log(oddity)
+      lookup.answered(id, response)
     }
-    const question = this.questions.get(response.id)
-    if (question === undefined) {
-      this.errorLog?.log(ERR, `unexpected DNS response for ${response.name}`)
-      return
-    }
-    const { lookup, type } = question
-    if (lookup.name !== response.name || type !== response.type || (host !== '' && !lookup.asks(host, port))) {
-      this.errorLog?.log(ERR, `wrong DNS response for ${response.name}, expected ${lookup.name}`)
-      return
-    }
-    lookup.answered(response.id, response)
   }
 
   /** Ends everything; nobody is called any more. */
@@ -228,8 +247,7 @@ export class Resolver {
       for (const waiter of lookup.waiters) timers.disarm(waiter.timer)
       this.forget(lookup)
     }
-    for (const socket of this.sockets.values()) socket.close()
-    this.sockets.clear()
+    for (const server of this.servers) server.close()
   }
 }
 
@@ -267,21 +285,22 @@ class Lookup {
 
   start(turn: number): void {
     this.turn = turn
-    for (const type of this.types) this.open.set(this.resolver.open(this, type), type)
+    for (const type of this.types) this.open.set(this.resolver.open(this), type)
     this.ask()
   }
 
-  private get server(): DnsServer {
-    const { servers } = this.resolver.options
-    return servers[this.turn % servers.length]!
+  /** The identifier of what it asks in that type; -1: it does not. */
+  questionOf(type: number): number {
+    for (const [id, asked] of this.open) if (asked === type) return id
+    return -1
   }
 
-  asks(host: string, port: number): boolean {
-    return this.server.host === host && this.server.port === port
+  private get server(): NameServer {
+    return this.resolver.serverAt(this.turn)
   }
 
   private ask(): void {
-    for (const [id, type] of this.open) this.resolver.send(this.server, makeQuery(id, this.name, type)!)
+    for (const [id, type] of this.open) this.server.ask(makeQuery(id, this.name, type)!)
     timers.arm(this.timer, RESEND_MS)
   }
 
@@ -292,12 +311,6 @@ class Lookup {
   }
 
   answered(id: number, response: DnsResponse): void {
-    if (!this.open.has(id)) return
-    if (response.code === FORMAT_ERROR) {
-      // Somebody does not understand us, perhaps on somebody else's behalf: the next server is asked in time.
-      this.resolver.errorLog?.log(ERR, `DNS error (${codeText(response.code)}), query id:${id}, name:"${this.name}"`)
-      if (!response.truncated) return
-    }
     if (response.truncated) {
       if (this.tcp === null) this.askByTcp()
       return
@@ -312,6 +325,12 @@ class Lookup {
     timers.disarm(this.timer)
     this.closeTcp()
     const { resolver, answers } = this
+    // That one kind of addresses could not be told spoils the other: nobody knows what else is amiss there.
+    const code = answers.at(-1)!.code || answers[0]!.code
+    if (code !== 0) {
+      resolver.settle(this, failure(code))
+      return
+    }
     const byType = answers.toSorted((a, b) => a.type - b.type)
     const addresses = byType.flatMap(answer => answer.addresses)
     const services = byType.flatMap(answer => answer.services)
@@ -322,16 +341,27 @@ class Lookup {
       return
     }
     const alias = byType.find(answer => answer.alias !== '')?.alias
-    const code = byType.find(answer => answer.code !== 0)?.code ?? NOT_FOUND
-    if (alias === undefined) resolver.settle(this, failure(code))
-    else this.follow(alias, expiresMs)
+    if (alias === undefined) {
+      if (answers.at(-1)!.records > 0) resolver.log('no A or CNAME types in DNS response')
+      resolver.settle(this, failure(NOT_FOUND))
+    } else this.follow(alias, expiresMs)
   }
 
   private follow(alias: string, expiresMs: number): void {
+    if (this.isAwaitedBy(this.resolver.lookupFor(alias, this.types))) {
+      this.resolver.settle(this, failure(NOT_FOUND))
+      return
+    }
     this.following = this.resolver.find(alias, this.types, 0, this.depth + 1, result => {
       this.following = null
       this.resolver.settle(this, { ...result, expiresMs: Math.min(result.expiresMs, expiresMs) })
     })
+  }
+
+  /** Aliases may go in circles: does that one wait for what is found here? */
+  private isAwaitedBy(lookup: Lookup | undefined): boolean {
+    for (let one = lookup; one !== undefined; one = one.following?.lookup) if (one === this) return true
+    return false
   }
 
   // ── TCP ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -157,7 +157,9 @@ export function addressesOf(url: UpstreamUrl, at: Refusal): string[] {
   return addresses.map(host => peerName(host, url.port))
 }
 
+/** An address as nginx writes it; what has no port, a Unix socket, is `unix:` alone. */
 export function peerName(host: string, port: number): string {
+  if (host.startsWith('unix:')) return host
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 

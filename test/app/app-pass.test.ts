@@ -82,6 +82,26 @@ function meantForNginx(response: Message): (string | null)[] {
   return ['buffering', 'limit-rate', 'charset', 'expires'].map(name => response.header(`x-accel-${name}`))
 }
 
+test('app_pass: the times of an upstream are those of the worker', async t => {
+  const server = await serveThings(t, {
+    http: `log_format times '$uri $upstream_header_time $upstream_response_time';`,
+    server: 'access_log %%DIR%%/times.log times; location = /none { return 200 ok; }',
+  })
+  for (const path of ['/sleep?0.1', '/stream?20', '/none']) assert.equal((await get(server.port, path)).status, 200)
+  const lines = await eventually(() => {
+    const found = server.file('times.log').trimEnd().split('\n')
+    return found.length === 3 ? found : null
+  })
+  for (const line of lines!.slice(0, 2)) {
+    const [head, whole] = line.split(' ').slice(1)
+    assert.match(line, /^\/\w+ \d+\.\d{3} \d+\.\d{3}$/)
+    assert.ok(Number(head) <= Number(whole), line)
+  }
+  // The worker's clock may be a few milliseconds ahead.
+  assert.ok(Number(lines![0]!.split(' ')[1]) >= 0.09, lines![0]!)
+  assert.equal(lines![2], '/none - -')
+})
+
 test('app_pass: HEAD gets the head of GET and no body', async t => {
   const server = await serveThings(t, { app: 'workers 2;' })
   const response = await request({ address: server.port, method: 'HEAD', path: '/pid' })
@@ -174,6 +194,16 @@ test('app_pass: a worker that hangs costs a 504, and is replaced', async t => {
   assert.equal((await get(server.port, '/sleep?30')).status, 504)
   assert.notEqual(Number((await get(server.port, '/pid')).text), pid)
   await eventually(() => server.errorLog().includes(`worker process ${pid} exited on signal`))
+})
+
+test('app_pass: a worker that leaves by itself is replaced, though a thread of its own keeps it from ending', async t => {
+  const server = await serveThings(t, { app: 'workers 1; timeout 1s; graceful_timeout 1s;' })
+  const first = (await get(server.port, '/pid')).text
+  assert.equal((await get(server.port, '/exit')).status, 500)
+  const next = await get(server.port, '/pid')
+  assert.equal(next.status, 200)
+  assert.notEqual(next.text, first)
+  await eventually(() => server.errorLog().includes(`worker process ${first} exited on signal 9`))
 })
 
 test('app_pass: beyond the queue there is a 503 at once, and after the queue’s time', async t => {

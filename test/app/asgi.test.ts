@@ -277,6 +277,16 @@ test('asgi: what ends neither with its client nor in time is cut off, so that th
   await eventually(() => existsSync(join(server.dir, 'shutdown')))
 })
 
+test('asgi: what outlasts the retirement of its worker is cut off, so that the lifespan is shut down', async t => {
+  const server = await serveAsgi(t, { app: 'workers 1; timeout 1s; graceful_timeout 4s; max_requests 3;' })
+  const client = await raw(t, server.port)
+  await client.send('GET /events HTTP/1.1\r\nHost: x\r\n\r\n')
+  await busy(server, 1)
+  const pids = new Set<string>()
+  await eventually(async () => pids.add((await get(server.port, '/pid')).text).size > 1)
+  await eventually(() => existsSync(join(server.dir, 'shutdown')))
+})
+
 test('asgi: a 304 has no Content-Length of an empty body; a head that was refused leaves nothing behind', async t => {
   const server = await serveAsgi(t)
   const unchanged = await get(server.port, '/not-modified')

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 import type { AppNotice, AppSettings } from '../../src/app/app.ts'
 import { AppPool } from '../../src/app/pool/pool.ts'
-import { eventually } from '../helpers/eventually.ts'
+import { eventually, within } from '../helpers/eventually.ts'
 import { atEnd } from '../helpers/scope.ts'
 import { tempDir, writeFiles } from '../helpers/temp-dir.ts'
 
@@ -99,11 +99,14 @@ for (const [kind, module] of [
   })
 
   test(`pool (${kind}): a worker that is killed is replaced`, async t => {
-    const { pool, notices } = run(t, { kind, module })
+    const { pool, notices, dir } = run(t, { kind, module })
     const [first] = await serving(pool, 2)
     process.kill(first!, 'SIGKILL')
     await eventually(() => gone(notices, first!) && pool.pids().length === 2)
     assert.ok(!pool.pids().includes(first!))
+    // Nor does it leave anything: each has a socket, and where requests are sent ahead a pipe.
+    const folder = join(dir, readdirSync(dir)[0]!)
+    await eventually(() => readdirSync(folder).length === (kind === 'sync' ? 4 : 2))
   })
 
   test(`pool (${kind}): a worker that hangs is aborted, and another takes its place at once`, async t => {
@@ -124,6 +127,15 @@ for (const [kind, module] of [
     assert.equal(log.filter(line => line.includes('cannot load')).length, 1)
     await pool.stop(true, 1000)
   })
+
+  test(`pool (${kind}): what the system does not start is told, and tried again`, async t => {
+    // More than execve() takes: spawn() throws, as where there is no memory.
+    const environment = { MUCH: 'x'.repeat(200_000) }
+    const { pool, notices, log } = run(t, { kind, module, workers: 1, environment })
+    assert.match(await pool.loaded, /E2BIG/)
+    await eventually(() => notices.filter(one => one.type === 'failed').length >= 2)
+    assert.equal(log.filter(line => line.includes('E2BIG')).length, 1)
+  })
 }
 
 test('pool: an application that is repaired is loaded without a restart', async t => {
@@ -132,7 +144,6 @@ test('pool: an application that is repaired is loaded without a restart', async 
   const { pool, notices } = run(t, { directory: dir, module: 'broken:application', workers: 1 })
   assert.match(await pool.loaded, /not repaired yet/)
   writeFileSync(join(dir, 'repaired'), '')
-  pool.tryNow()
   await eventually(() => notices.some(one => one.type === 'worker'))
 })
 
@@ -186,6 +197,76 @@ test('pool: a zygote that dies takes its workers with it and is started again', 
   await eventually(() => before.every(pid => gone(notices, pid)))
   await eventually(() => pool.pids().length === 2)
   await eventually(() => !before.some(isAlive))
+})
+
+test('pool: a stop does not wait for an application that is being loaded', async t => {
+  const dir = tempDir(t)
+  writeFiles(dir, { 'endless.py': "import time\nopen('begun', 'w').close()\ntime.sleep(1000)\n" })
+  const { pool } = run(t, { directory: dir, module: 'endless:application', workers: 1 })
+  await eventually(() => existsSync(join(dir, 'begun')))
+  await within(pool.stop(true, 600_000), 20_000, () => 'the pool did not end')
+})
+
+test('pool (asgi): nor for the startup of its lifespan, which comes to its end', async t => {
+  const dir = tempDir(t)
+  writeFiles(dir, {
+    'slow.py': `import asyncio
+async def application(scope, receive, send):
+    open('begun', 'w').close()
+    try:
+        await asyncio.sleep(1000)
+    finally:
+        open('ended', 'w').close()
+`,
+  })
+  const { pool } = run(t, {
+    kind: 'asgi',
+    directory: dir,
+    module: 'slow:application',
+    workers: 1,
+    gracefulTimeout: 600_000,
+  })
+  await eventually(() => existsSync(join(dir, 'begun')))
+  await within(pool.stop(true, 600_000), 20_000, () => 'the pool did not end')
+  assert.ok(existsSync(join(dir, 'ended')))
+})
+
+test('pool: times beyond what timers take are as good as for ever', async t => {
+  const { pool, log } = run(t, { workers: 1, timeout: 1e10, gracefulTimeout: 1e10 })
+  const [first] = await serving(pool, 1)
+  await pool.stop(true, 1e10)
+  assert.ok(
+    log.some(line => line.includes(`worker process ${first} exited with code 0`)),
+    log.join('\n'),
+  )
+  assert.ok(!log.some(line => line.includes('in time')), log.join('\n'))
+})
+
+test('pool: workers come even when somebody has removed the folder of their sockets', async t => {
+  const { pool, dir } = run(t, { workers: 1 })
+  const [first] = await serving(pool, 1)
+  for (const name of readdirSync(dir)) rmSync(join(dir, name), { recursive: true })
+  process.kill(first!, 'SIGKILL')
+  await eventually(() => pool.pids().length === 1 && pool.pids()[0] !== first)
+  await pool.stop(true, 5000)
+  assert.deepEqual(readdirSync(dir), [])
+})
+
+test('pool: without descriptors for a worker the zygote says so, and lives on', async t => {
+  const dir = tempDir(t)
+  writeFiles(dir, {
+    // Two are left for the zygote itself, and one that is not enough for a pipe.
+    'few.py': `import os, resource
+def application(environ, start_response): pass
+used = {int(name) for name in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + name)}
+fourth = [number for number in range(256) if number not in used][3]
+resource.setrlimit(resource.RLIMIT_NOFILE, (fourth, fourth))
+`,
+  })
+  const { pool, log } = run(t, { directory: dir, module: 'few:application', workers: 1 })
+  assert.match(await pool.loaded, /cannot fork: Too many open files/)
+  await pool.stop(true, 5000)
+  assert.ok(!log.some(line => line.includes('the process that forks')), log.join('\n'))
 })
 
 test('pool: a worker of kind threads is told of once for each of its sockets', async t => {

@@ -85,7 +85,7 @@ test('through a link named nginx it speaks as nginx', t => {
 })
 
 test('-t says that a usable configuration is one, and -q makes it say nothing', t => {
-  const { dir, args } = folder(t, 'events {}')
+  const { dir, args } = folder(t, 'ssl_object_cache_inheritable on; events {}')
   assert.deepEqual(portico([...args, '-t']), {
     code: 0,
     out: '',

@@ -2,7 +2,7 @@
 // request lost, or not at all.
 
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { eventually, get, load, needs, PYTHON, serveApp } from '../helpers/index.ts'
@@ -111,3 +111,22 @@ test('HUP rolls the new code in without a request lost, and keeps the old where 
   const { lost, errors, statuses } = await working
   assert.deepEqual([lost, errors, Object.keys(statuses)], [0, {}, ['200']])
 })
+
+for (const [how, options] of [
+  ['HUP', []],
+  ['HUP, loaded once', ['--preload']],
+  ['--reload', ['--reload']],
+] as const) {
+  test(`${how}: code that is never done loading is given up for what comes after it`, async t => {
+    if (!needs(t, 'python3')) return
+    const server = await serveApp(t, [...options, 'app:app'], { files: { 'app.py': app('one') }, env })
+    await answers(server, 'one')
+    write(server, 'app.py', app('two', "import time\nopen('begun', 'w').close()\ntime.sleep(1000)"))
+    if (how !== '--reload') server.signal('SIGHUP')
+    await eventually(() => existsSync(join(server.dir, 'begun')))
+    assert.equal((await get(server.port)).text, 'one')
+    write(server, 'app.py', app('three'))
+    if (how !== '--reload') server.signal('SIGHUP')
+    await answers(server, 'three')
+  })
+}

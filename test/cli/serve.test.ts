@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
@@ -13,6 +14,7 @@ import {
   freePort,
   get,
   needs,
+  request,
   PORTICO,
   serveApp,
   signalTo,
@@ -34,9 +36,15 @@ def application(environ, start_response):
     start_response('200 OK', [])
     return [b'late']
 `
+const SIZES = `def application(environ, start_response):
+    start_response('200 OK', [])
+    return [b'%d' % len(environ['wsgi.input'].read())]
+`
 const files = {
   'hello.py': HELLO,
   'slow.py': SLOW,
+  'sizes.py': SIZES,
+  'unparsable.js': 'export default (',
   'broken.py': '\nimport nothing_like_it\n',
   'dies.py': 'import os\nos._exit(3)\n',
   'later.py': 'async def application(scope, receive, send):\n    pass\n',
@@ -49,7 +57,9 @@ function run(t: Scope, args: readonly string[], more: Readonly<Record<string, st
 test('hello: the greeting, an answer, and a quiet end that leaves nothing', async t => {
   if (!needs(t, 'python3')) return
   const server = await serveApp(t, ['-w', '2', '--env', 'COLOUR=light blue', 'hello'], { files, env })
-  assert.equal((await get(server.port, '/a%20b')).text, 'hello /a b light blue')
+  const answer = await get(server.port, '/a%20b')
+  assert.equal(answer.text, 'hello /a b light blue')
+  assert.equal(answer.header('server'), 'portico/0.1.0')
   await eventually(() => server.output !== '')
   assert.equal(await server.stop('SIGINT'), 0)
   assert.equal(
@@ -68,6 +78,24 @@ test('Ctrl-C, which reaches every process at once, ends it quietly', async t => 
   assert.match(server.output, /^portico 0\.1\.0 listening at [^\n]*\n$/)
 })
 
+test('a signal that comes while it is only starting leaves nothing either', async t => {
+  if (!needs(t, 'python3')) return
+  const dir = tempDir(t)
+  writeFiles(dir, { ...files, 'tmp/x': '' })
+  rmSync(join(dir, 'tmp', 'x'))
+  const child = spawn(PORTICO, ['serve', '-b', '127.0.0.1:0', 'hello'], {
+    cwd: dir,
+    env: { ...process.env, ...env, TMPDIR: join(dir, 'tmp') },
+    stdio: 'ignore',
+  })
+  const ended = once(child, 'exit')
+  atEnd(t, () => void child.kill('SIGKILL'))
+  await eventually(() => readdirSync(join(dir, 'tmp')).length > 0)
+  child.kill('SIGTERM')
+  await ended
+  assert.deepEqual(readdirSync(join(dir, 'tmp')), [])
+})
+
 test('the first answer comes soon after the start', async t => {
   if (!needs(t, 'python3')) return
   const dir = tempDir(t)
@@ -83,6 +111,16 @@ test('the first answer comes soon after the start', async t => {
   }
   t.diagnostic(`first answer after ${best} ms`)
   assert.ok(best < 10_000, `${best} ms`)
+})
+
+test('an upload that goes to a temporary file is not told of; the Server field need not tell the version', async t => {
+  if (!needs(t, 'python3')) return
+  const server = await serveApp(t, ['--server-tokens', 'off', 'sizes'], { files, env })
+  const answer = await request({ address: server.port, method: 'POST', path: '/', body: Buffer.alloc(300_000) })
+  assert.equal(answer.text, '300000')
+  assert.equal(answer.header('server'), 'portico')
+  assert.equal(await server.stop('SIGTERM'), 0)
+  assert.match(server.output, /^portico 0\.1\.0 listening at .*\n$/)
 })
 
 test('TERM lets a request finish', async t => {
@@ -281,6 +319,20 @@ test('--check-config tells how to find out where a file of Node cannot be parsed
     `portico serve: cannot load "outer.mjs": SyntaxError: Unexpected token ','; "node outer.mjs" tells where\n`,
   )
 })
+
+for (const [name, args] of [
+  ['Node', ['unparsable.js']],
+  ['Python', ['broken']],
+  ['Python, loaded once', ['--preload', 'broken']],
+] as const) {
+  test(`an application that cannot be loaded (${name}) is told of once, and nothing is tried again`, t => {
+    if (!needs(t, 'python3')) return
+    const ended = run(t, ['-b', '127.0.0.1:0', '--log-level', 'info', ...args])
+    assert.equal(ended.status, 3, ended.stderr)
+    assert.equal(ended.stderr.match(/cannot load "/g)?.length, 1, ended.stderr)
+    assert.ok((ended.stderr.match(/": worker process \d+ exited/g)?.length ?? 0) <= 1, ended.stderr)
+  })
+}
 
 test('where nothing can be started, one line says what to do about it', t => {
   const nowhere = run(t, ['hello'], { TMPDIR: '/nowhere' })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { A, AAAA, makeQuery, parseResponse, SRV } from '../../src/codec/dns.ts'
+import { A, AAAA, makeQuery, parseResponse, PTR, refusal, SRV } from '../../src/codec/dns.ts'
 import { answerTo, record } from '../helpers/dns.ts'
 import { Random, seed } from './h1/feeding.ts'
 
@@ -39,6 +39,38 @@ test('what is broken is refused', () => {
   assert.equal(parseResponse(answerTo(query, [record(A, 1, '')])), null)
   assert.equal(parseResponse(answerTo(query, [record(5, 1, '\xc0\x1c')])), null)
   assert.equal(parseResponse(Buffer.alloc(5)), null)
+})
+
+test('what is wrong with a response is told in nginx’s words', () => {
+  const query = makeQuery(7, 'x', A)!
+  const good = answerTo(query, [record(A, 1, '\x7f\0\0\x01')])
+  const altered = (at: number, byte: number): Buffer => {
+    const bytes = Buffer.from(good)
+    bytes[at] = byte
+    return bytes
+  }
+  const reasons: readonly (readonly [Buffer, string])[] = [
+    [query, 'invalid UDP DNS response 7 fl:0100'],
+    [answerTo(query, [], 0x81a0), 'invalid UDP DNS response 7 fl:81A0'],
+    [altered(5, 2), 'invalid number of questions in DNS response'],
+    [altered(12, 0), 'zero-length domain name in DNS response'],
+    [altered(12, 0xc0), 'unexpected compression pointer in DNS response'],
+    [altered(16, 16), 'unknown query type 16 in DNS response'],
+    [altered(18, 3), 'unknown query class 3 in DNS response'],
+    [altered(24, 3), 'unexpected RR class 3 in DNS response'],
+    [altered(22, AAAA), 'unexpected AAAA record in DNS response'],
+    [answerTo(query, [record(A, 1, '123')]), 'invalid A record in DNS response'],
+    [answerTo(makeQuery(7, 'x', PTR)!, [record(A, 1, '1234')]), 'no PTR type in DNS response'],
+    [good.subarray(0, -1), 'short DNS response'],
+  ]
+  for (const [bytes, reason] of reasons) {
+    assert.equal(parseResponse(bytes), null, reason)
+    assert.equal(refusal.reason, reason)
+  }
+  assert.equal(parseResponse(answerTo(query, [], 0x8380), true), null)
+  assert.equal(refusal.reason, 'invalid TCP DNS response 7 fl:8380')
+  const odd = parseResponse(answerTo(query, [record(16, 1, 'text')]))!
+  assert.deepEqual(odd.oddities, ['unexpected RR type 16 in DNS response'])
 })
 
 test(`fuzz: any message is read or refused (seed ${start})`, () => {

@@ -16,6 +16,7 @@ const server: HttpServer = await serveHttp(
   location /own/ { error_page 404 /404.html; }
   location /page/ { error_page 404 = /show?x=$uri; }
   location /ok/ { error_page 404 =200 /404.html; }
+  location /beyond/ { alias html/; error_page 416 =200 /404.html; }
   access_log status.log seen;
   location /first/ { error_page 404 500 /404.html; error_page 404 =200 /show; }
   location /named/ { error_page 404 = @named; }
@@ -30,6 +31,8 @@ const server: HttpServer = await serveHttp(
   location /circle/ { error_page 404 /circle/2; recursive_error_pages on; }
   location /large { client_max_body_size 10; error_page 413 /show; mirror /show; }
   location /padding { msie_padding off; return 404; }
+  location /unmatched { alias html/404.html; error_page 412 /show; }
+  location /refresh-here { msie_refresh on; return 301 /there; }
   location /refresh { msie_refresh on; return 301 "http://example.org/a b"; }
   location /https { error_page 497 https://$host$request_uri; return 497; }
   location /tokens { server_tokens off; return 404; }
@@ -124,6 +127,11 @@ test('conditions and ranges of the request are not about its error page', async 
   await eventually(() => /^\/ok\/x 200 2$/m.test(readFileSync(join(server.dir, 'status.log'), 'latin1')))
 })
 
+test('a range that the page for 416 does not have either is told of once', async () => {
+  const response = await ask('/beyond/404.html', { Range: 'bytes=900-' })
+  assert.deepEqual([response.status, response.header('content-range')], [416, 'bytes */4'])
+})
+
 test('497 is shown as 400, or leads to https', async () => {
   const response = await ask('/https?a=1')
   assert.equal(response.status, 302)
@@ -144,6 +152,7 @@ test('msie_refresh: a redirect is a page for the one browser', async () => {
   assert.equal(response.status, 200)
   assert.match(response.text, /URL=http:\/\/example\.org\/a%20b"/)
   assert.equal(response.header('location'), null)
+  assert.match((await ask('/refresh-here', { 'User-Agent': 'MSIE 6.0' })).text, /URL=\/there"/)
 })
 
 test('server_tokens: name and version, or the name alone', async () => {
@@ -183,4 +192,12 @@ test('a redirect whose page is shown still leads to this server', async () => {
   const response = await ask('/redirected')
   assert.equal(response.status, 301)
   assert.match(response.header('location')!, /^http:\/\/[^/]+\/there$/)
+})
+
+test('of a response whose precondition failed nothing is left on its error page', async () => {
+  assert.notEqual((await ask('/unmatched')).header('etag'), null)
+  const response = await ask('/unmatched', { 'If-Match': '"other"' })
+  assert.equal(response.status, 412)
+  assert.equal(response.header('etag'), null)
+  assert.equal(response.header('last-modified'), null)
 })

@@ -5,11 +5,10 @@ import { once } from 'node:events'
 import net from 'node:net'
 import test from 'node:test'
 import { eventually, fileScope, freePort, tempDir } from '../helpers/index.ts'
-import { answer, authServer, imapStore, pop3Store, say, serveMail, welcome } from './servers.ts'
+import { answer, authServer, imapStore, say, serveMail, welcome } from './servers.ts'
 
 const t = fileScope()
 const mails = await imapStore(t)
-const pop3 = await pop3Store(t)
 const auth = await authServer(t, () => welcome(mails.port))
 const nobody = await freePort()
 const dir = tempDir(t)
@@ -162,18 +161,24 @@ test('WAIT: it is asked again after a while, about what it was asked before', as
   assert.deepEqual(both[0], both[1])
 })
 
-test('a client that is gone meanwhile does no harm', async () => {
-  let question: net.Socket | undefined
+test('a client that leaves while somebody is asked ends the question', async () => {
+  const questions: net.Socket[] = []
   auth.script = (_, socket) => {
-    question = socket
+    questions.push(socket)
     return null
   }
   const client = await proxy.client(POP3)
-  await client.send('USER me\r\nPASS x\r\n')
-  const socket = (await eventually(() => question)) as net.Socket
-  client.reset()
-  socket.end(welcome(pop3.port))
-  await eventually(() => pop3.said.length > 0 && pop3.sockets.size === 0)
+  await client.send('USER me\r\nPASS x\r\nQUIT\r\n')
+  const asked = (await eventually(() => questions[0])) as net.Socket
+  client.end()
+  await once(asked.resume(), 'end')
+  const left = 'client prematurely closed connection while in http auth state, client: 127.0.0.1'
+  await eventually(() => proxy.errorLog().includes(left))
+  const other = await proxy.client(POP3)
+  await other.send('USER me\r\nPASS x\r\n')
+  const second = (await eventually(() => questions[1])) as net.Socket
+  other.reset()
+  await once(second.resume(), 'end')
   auth.script = () => welcome(mails.port)
   assert.equal(await login(), WELCOME)
 })

@@ -41,7 +41,7 @@ stream {
            proxy_ssl_name two.test; proxy_pass 127.0.0.1:%%PORT_1%%; }
   server { listen 127.0.0.1:%%PORT_6%% proxy_protocol; proxy_protocol_timeout 100ms; return x; }
   server { listen 127.0.0.1:%%PORT_7%% ssl; ssl_handshake_timeout 100ms; return x; }
-  server { listen 127.0.0.1:%%PORT_8%%; preread_timeout 100ms; ssl_preread on; return x; }
+  server { listen 127.0.0.1:%%PORT_8%%; preread_timeout 100ms; ssl_preread on; return "[$ssl_preread_protocol]"; }
   server { listen 127.0.0.1:%%PORT_9%% proxy_protocol; pass 127.0.0.1:%%PORT_10%%; }
   server { listen 127.0.0.1:%%PORT_10%% proxy_protocol; deny all; return x; }
   server { listen 127.0.0.1:%%PORT_11%% proxy_protocol=auto; deny all; return x; }
@@ -87,6 +87,10 @@ test('who leaves while being looked at has done no wrong, and who breaks off is 
   await says('preread buffer full while prereading client data, client: ')
   await client(8)
   await ends(8, [200])
+  // Of another protocol, though it begins as TLS.
+  await client(8, Buffer.from('1602010200', 'hex'))
+  await ends(8, [200, 200])
+  assert.doesNotMatch(server.errorLog(), /timed out .* prereading/)
 })
 
 test('a handshake that comes to nothing is an error', async () => {

@@ -45,6 +45,7 @@ stream {
            proxy_pass 127.0.0.1:${plain}; proxy_half_close on; }
   server { listen 127.0.0.1:%%PORT_3%%; ssl_preread on; set $target 127.0.0.1:%%PORT_2%%; proxy_pass $target; }
   server { listen 127.0.0.1:%%PORT_4%%; return "you are $remote_addr\\n"; }
+  server { listen [::1]:%%PORT_15%%; listen unix:%%DIR%%/own.sock; set $ssl_early_data mine; return $ssl_early_data; }
   server { listen 127.0.0.1:%%PORT_5%%; proxy_pass 127.0.0.1:%%PORT_2%%; proxy_ssl on; proxy_half_close on; }
   server { listen 127.0.0.1:%%PORT_6%%; proxy_pass 127.0.0.1:1; }
   server { listen 127.0.0.1:%%PORT_7%%; proxy_pass 127.0.0.1:%%PORT_8%%; proxy_protocol on; }
@@ -86,6 +87,7 @@ const plainTo = (i: number, localAddress = '127.0.0.1'): net.Socket =>
 
 test('bytes go both ways, however many, and each side may end first', async () => {
   assert.equal(await talk(plainTo(0), 'abc'), 'ABC|bye')
+  await eventually(() => log('error').includes('upstream disconnected, bytes from/to client:3/7, bytes from/to up'))
   const large = 'x'.repeat(5_000_000)
   const answer = await talk(plainTo(0), large)
   assert.equal(answer, `${large.toUpperCase()}|bye`)
@@ -150,6 +152,19 @@ test('TLS may end here, begin here, or pass through unread but for the name', as
   await eventually(() => line.test(log('access')))
 })
 
+test('the name in the hello is told as it is spelled, none as nothing', async () => {
+  for (const [options, told] of [
+    [{ servername: 'One.TEST' }, 'One.TEST first'],
+    [{}, ' other'],
+  ] as const) {
+    const socket = tls.connect({ port: port(3), host: '127.0.0.1', rejectUnauthorized: false, ...options })
+    socket.on('error', () => {})
+    await once(socket, 'secureConnect')
+    socket.destroy()
+    await eventually(() => log('access').includes(`:${port(2)} ${told}\n`))
+  }
+})
+
 test('plain text where a client’s hello is looked for passes on', async () => {
   // The TLS server behind refuses it, which is its own affair.
   const answer = await talk(plainTo(3), 'GET / HTTP/1.0\r\n\r\n')
@@ -160,6 +175,13 @@ test('a text may be all the answer', async () => {
   assert.equal(await talk(plainTo(4), '', false), 'you are 127.0.0.1\n')
 })
 
+test('clients are named in the log as they are elsewhere; variables that nginx has for requests alone may be set', async () => {
+  assert.equal(await talk(net.connect({ port: port(15), host: '::1', allowHalfOpen: true }), '', false), 'mine')
+  assert.equal(await talk(net.connect({ path: join(dir, 'own.sock'), allowHalfOpen: true }), '', false), 'mine')
+  assert.match(log('error'), new RegExp(`client \\[::1\\]:\\d+ connected to \\[::1\\]:${port(15)}\n`))
+  assert.match(log('error'), /client unix: connected to unix:.*own\.sock\n/)
+})
+
 test('the PROXY protocol is spoken and understood', async () => {
   assert.equal(await talk(plainTo(7), '', false), `127.0.0.1 ${port(7)}`)
   const socket = tls.connect({ port: port(11), host: '127.0.0.1', rejectUnauthorized: false, servername: 'one.test' })
@@ -167,6 +189,8 @@ test('the PROXY protocol is spoken and understood', async () => {
   assert.equal(told.toString(), '127.0.0.1 one.test TLSv1.3 1 RSA-SHA256 RSA2048')
   socket.destroy()
   assert.equal(await talk(plainTo(8), 'GARBAGE AND MORE\r\n', false), '')
+  // The header is none of what the client has sent.
+  await eventually(() => new RegExp(`^${port(8)} TCP 200 0/`, 'm').test(log('access')))
 })
 
 test('a session in which nothing happens is ended', async () => {
@@ -244,6 +268,23 @@ test('what cannot be served is refused when the configuration is read', async ()
     await refusal('server { listen 127.0.0.1:1; set $remote_addr x; return x; }'),
     /the duplicate "remote_addr" variable in /,
   )
+  assert.match(
+    await refusal('upstream u { server 127.0.0.1; } server { listen 127.0.0.1:1; proxy_pass u; }'),
+    /no port in upstream "127\.0\.0\.1" in /,
+  )
+  for (const own of ['drain', 'route=a']) {
+    assert.match(
+      await refusal(`upstream u { server 127.0.0.1:1 ${own}; } server { listen 127.0.0.1:1; proxy_pass u; }`),
+      new RegExp(`invalid parameter "${own}" in `),
+    )
+  }
+  assert.match(await refusal('upstream u { ip_hash; server 127.0.0.1:1; }'), /"ip_hash" directive is not allowed here/)
+  assert.match(
+    await refusal('upstream u { least_time header; server 127.0.0.1:1; } server { listen 127.0.0.1:1; proxy_pass u; }'),
+    /invalid value "header" in /,
+  )
+  assert.match(await refusal('log_format a x; log_format A y;'), /duplicate "log_format" name "A" in /)
+  assert.match(await refusal('access_log a.log; server { listen 127.0.0.1:1; }'), /log format is not specified in /)
   assert.match(await refusal('server { return x; }'), /no "listen" is defined for server in /)
   assert.match(
     await refusal('server { listen 127.0.0.1:1; return x; location / { } }'),

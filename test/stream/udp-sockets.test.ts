@@ -78,10 +78,15 @@ test('an upstream that is lost is left alone, and a session it has served ends',
   })
   const client = await datagramClient(t, server.port)
   assert.equal(await client.ask('x'), 'lost')
+  const met = new RegExp(`\\*1 udp proxy 127\\.0\\.0\\.1:\\d+ connected to 127\\.0\\.0\\.1:${lost.port}\n`)
+  assert.match(server.errorLog(), met)
   lost.close()
   client.send('y')
   await eventually(() => server.accessLog().includes(`502 127.0.0.1:${lost.port}\n`))
-  assert.match(server.errorLog(), /upstream server temporarily disabled, udp client: 127\.0\.0\.1/)
+  assert.match(
+    server.errorLog(),
+    /upstream server temporarily disabled while proxying and reading from upstream, udp client: 127/,
+  )
   // The client goes on with who is left.
   for (let i = 0; i < 4; i++) assert.equal(await client.ask('z'), 'other')
   for (let i = 0; i < 4; i++) assert.equal(await (await datagramClient(t, server.port)).ask('z'), 'other')

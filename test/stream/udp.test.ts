@@ -221,7 +221,7 @@ test('what is too much for the upload rate is lost', async t => {
 
 test('a rate that is none is told, and holds nobody', async t => {
   assert.equal(await (await datagramClient(t, port(16))).ask('rate'), 'RATE')
-  assert.match(log('error'), /invalid size "much", udp client: 127\.0\.0\.1/)
+  assert.match(log('error'), /invalid size "much" while connecting to upstream, udp client: 127\.0\.0\.1/)
 })
 
 test('without an address of ours to use, no upstream is to blame', async t => {

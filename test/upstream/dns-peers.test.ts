@@ -182,6 +182,7 @@ test('more addresses than there is room for: as many as fit, and a word of it', 
 test('a service: ports, weights and second choices from SRV records, and hosts that cannot be found are left out', async t => {
   const script: DnsScript = ({ name, type, bytes }) => {
     if (type === SRV) {
+      if (name === '_half._tcp.svc.example') return answerTo(bytes, [srv(1, 1, 8004, 'lost'), srv(2, 7, 8003, 'three')])
       return name === '_http._tcp.svc.example'
         ? answerTo(bytes, [
             srv(1, 5, 8001, 'one'),
@@ -206,6 +207,9 @@ test('a service: ports, weights and second choices from SRV records, and hosts t
   const written = await run(t, 'svc.example service=_http._tcp resolve weight=2', script)
   await eventually(() => written.names().length === 3)
   assert.ok(written.group.peers.every(peer => peer.weight === 2))
+  const half = await run(t, 'svc.example service=half resolve', script)
+  await eventually(() => half.names().length === 1)
+  assert.deepEqual(half.names(), ['10.0.0.3:8003'])
   const missing = await run(t, 'none.example service=http resolve', script)
   await eventually(() =>
     missing.complaints.includes('service http of none.example could not be resolved (3: Host not found)'),

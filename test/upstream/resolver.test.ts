@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { A, AAAA, CNAME, PTR, SRV } from '../../src/codec/dns.ts'
+import type { ErrorLog } from '../../src/log/error-log.ts'
 import { NOT_FOUND, Resolver, TIMED_OUT, type Resolution, type ResolverOptions } from '../../src/upstream/resolver.ts'
 import { answerTo, dnsServer, ipv4, record, type DnsScript } from '../helpers/dns.ts'
 import { atEnd, eventually, type Scope } from '../helpers/index.ts'
+import { freePort } from '../helpers/ports.ts'
 
 function resolverOf(t: Scope, ports: readonly number[], options: Partial<ResolverOptions> = {}): Resolver {
   const servers = ports.map(port => ({ host: '127.0.0.1', port }))
@@ -69,7 +71,8 @@ test('an alias is followed, in the answer or by asking again, but not in circles
   })
   const resolver = resolverOf(t, [server.port])
   assert.deepEqual((await ask(resolver, 'alias.example')).addresses, ['127.0.0.9'])
-  assert.notEqual((await ask(resolver, 'round.example', 500)).code, 0)
+  // Each waits for the other: that there is no end to it is found out at once.
+  assert.equal((await ask(resolver, 'round.example', 0)).code, NOT_FOUND)
 })
 
 test('what there is not, what fails and what cannot be a name', async t => {
@@ -81,6 +84,41 @@ test('what there is not, what fails and what cannot be a name', async t => {
     ['nx.example', 'fail.example', 'empty.example', 'a..b'].map(async name => (await ask(resolver, name)).code),
   )
   assert.deepEqual(codes, [3, 2, 3, 3])
+})
+
+test('an error for one kind of addresses is one for the name', async t => {
+  const server = await dnsServer(t, ({ name, type, bytes }) =>
+    type === (name.startsWith('a') ? A : AAAA)
+      ? answerTo(bytes, [], 0x8182)
+      : addresses({ name, type, bytes, tcp: false }),
+  )
+  const resolver = resolverOf(t, [server.port])
+  assert.equal((await ask(resolver, 'a.example')).code, 2)
+  assert.equal((await ask(resolver, 'b.example')).code, 2)
+})
+
+test('a server that does not understand us, or says what none should, has not answered', async t => {
+  const server = await dnsServer(t, ({ name, bytes }) => answerTo(bytes, [], name === 'form.example' ? 0x8181 : 0x8186))
+  const resolver = resolverOf(t, [server.port], { ipv6: false })
+  const lines: string[] = []
+  resolver.errorLog = { log: (_level: number, line: string) => void lines.push(line) } as unknown as ErrorLog
+  let answered = 0
+  for (const name of ['form.example', 'odd.example']) resolver.resolve(name, 0, () => answered++)
+  await eventually(() => lines.length === 2)
+  assert.match(lines.toSorted()[0]!, /^DNS error \(1: Format error\), query id:\d+, name:"form\.example"$/)
+  assert.match(lines.toSorted()[1]!, /^DNS error \(6: Unknown error\), query id:\d+$/)
+  assert.equal(answered, 0)
+})
+
+test('that nobody listens where a server should be is logged', async t => {
+  const port = await freePort()
+  const resolver = resolverOf(t, [port], { ipv6: false })
+  const lines: string[] = []
+  resolver.errorLog = { log: (_level: number, line: string) => void lines.push(line) } as unknown as ErrorLog
+  resolver.resolve('a.example', 0, () => {})
+  await eventually(() => lines.length > 0)
+  const where = `while resolving, resolver: 127.0.0.1:${port}`
+  assert.match(lines[0]!, new RegExp(`^(?:recv|send)\\(\\) failed \\(111: Connection refused\\) ${where}$`))
 })
 
 test('what does not fit into a datagram is asked for over TCP', async t => {

@@ -11,6 +11,7 @@ import { dirname } from 'node:path'
 import type { AppNotice, AppRequest, AppSettings } from '../app.ts'
 import { ERR } from '../../log/error-log.ts'
 import { monotonic } from '../../lib/clock.ts'
+import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { type Call, NOT_LOADED, QUEUE_FULL, QUEUE_TIMEOUT, WORKER_LOST, WORKER_TIMEOUT } from './call.ts'
 import { Elastic } from './elastic.ts'
 import { lifeOf } from './life.ts'
@@ -46,6 +47,8 @@ export interface DispatcherHost {
 
 /** Tries for a call whose workers went before they read it. */
 const ATTEMPTS_MAX = 3
+/** Until a worker that could not be connected to is tried again. */
+const RECONNECT_MS = 250
 
 export class Dispatcher implements LineUser {
   readonly settings: AppSettings
@@ -59,6 +62,9 @@ export class Dispatcher implements LineUser {
   private readonly line: Line
   /** Null where nothing is sent ahead. */
   readonly prefetch: Prefetch | null
+  /** Connections that did not come about, with workers that nobody says are gone. */
+  private unreached: DispatcherLink[] = []
+  private readonly reconnects = new Timer<Dispatcher>(this, reconnect)
   private failed = false
   private stopped = false
   private readonly load: Load
@@ -116,6 +122,7 @@ export class Dispatcher implements LineUser {
     this.line.stop()
     this.elastic?.stop()
     this.prefetch?.stop()
+    timers.disarm(this.reconnects)
     this.line.clear(QUEUE_TIMEOUT)
     for (const link of this.links.all) link.destroy()
   }
@@ -137,6 +144,8 @@ export class Dispatcher implements LineUser {
   }
 
   private dismiss(pid: number): void {
+    for (const link of this.unreached) if (link.pid === pid) this.seats.close(link.at, pid)
+    this.unreached = this.unreached.filter(link => link.pid !== pid)
     for (const link of this.links.all.filter(one => one.pid === pid)) {
       this.seats.close(link.at, pid)
       link.leave()
@@ -167,9 +176,14 @@ export class Dispatcher implements LineUser {
     call.onFailure(why, pid)
   }
 
-  /** For links: the worker takes no more requests. */
+  /** For links: the worker takes no more requests. It may take long to go, or be kept by threads of its own: it is replaced now. */
   linkLeaves(link: DispatcherLink): void {
     this.seats.close(link.at, link.pid)
+    this.replace(link)
+  }
+
+  private replace({ slot, pid }: DispatcherLink): void {
+    this.host.toMaster({ type: 'retire', app: this.settings.name, slot, pid })
   }
 
   /** For links: the worker has done with a call. It goes on with the oldest one at once if that is ours. */
@@ -187,8 +201,20 @@ export class Dispatcher implements LineUser {
   /** For links: the connection has ended, and the worker with it as far as we know. */
   linkClosed(link: DispatcherLink): void {
     for (let held = link.inFlight; held > 0; held--) this.linkDone(link)
-    this.seats.close(link.at, link.pid)
     this.links.remove(link)
+    if (!link.leaving && !link.greeted && !this.stopped) {
+      // Other threads may have come through. Where it is not the worker (there are no descriptors left) we will, too.
+      this.unreached.push(link)
+      timers.arm(this.reconnects, RECONNECT_MS)
+      return
+    }
+    this.seats.close(link.at, link.pid)
+    if (!link.leaving) this.replace(link)
+  }
+
+  /** For Timer. */
+  reconnect(): void {
+    for (const { slot, pid, path } of this.unreached.splice(0)) this.admit(slot, pid, path)
   }
 
   /** For links: the worker is of no use any more. */
@@ -293,6 +319,10 @@ export class Dispatcher implements LineUser {
     this.failed = true
     if (this.links.all.length === 0) this.line.clear(NOT_LOADED)
   }
+}
+
+function reconnect(dispatcher: Dispatcher): void {
+  dispatcher.reconnect()
 }
 
 /** Do its workers serve many requests on one connection? */

@@ -13,6 +13,8 @@ export interface DispatcherLink {
   readonly at: number
   /** It has said hello and may be claimed. */
   readonly ready: boolean
+  /** It has said hello, ever. */
+  readonly greeted: boolean
   /** It is to take no more requests. */
   readonly leaving: boolean
   /** It has been at one request for long: it is not counted among those at work. */

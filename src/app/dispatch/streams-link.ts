@@ -21,6 +21,7 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
   readonly connection: Connection
   readonly dispatcher: Dispatcher
   ready = false
+  greeted = false
   leaving = false
   readonly overdue = false
   closed = false
@@ -84,6 +85,7 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
 
   onHello(_hello: Hello): void {
     this.ready = true
+    this.greeted = true
     this.dispatcher.linkReady(this)
   }
 

@@ -3,9 +3,10 @@
 // that the master is gone.
 
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, rm } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
+import { delay } from '../../lib/longest-delay.ts'
 import type { AppSettings } from '../app.ts'
 import { WORKER_VARIABLE, type NodeWorkerStart } from '../node-start.ts'
 import type { Ids } from './socket-directory.ts'
@@ -54,22 +55,26 @@ export class NodeWorkers implements Spawner {
       directory: settings.directory,
       path: join(socketDir, `${settings.name}-${generation}-${++this.count}.sock`),
       umask: settings.umask,
-      gracefulTimeout: settings.gracefulTimeout,
+      gracefulTimeout: delay(settings.gracefulTimeout),
     }
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', workerFile()], {
-      cwd: settings.directory,
-      env: { ...process.env, ...settings.environment, [WORKER_VARIABLE]: JSON.stringify(start) },
-      stdio: ['ignore', output, output, 'ipc'],
-      // As the zygote: Ctrl-C in a terminal is for the master alone.
-      detached: true,
-      ...(owner === null ? {} : { uid: owner.uid, gid: owner.gid }),
-    })
-    const pid = child.pid
-    if (pid === undefined) {
-      child.once('error', error => {
-        this.events.workerFailed(slot, 0, `cannot start a Node worker: ${error.message}`, '')
-        this.events.exited(slot, 0, 1, 0)
+    let child: ChildProcess
+    try {
+      child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', workerFile()], {
+        cwd: settings.directory,
+        env: { ...process.env, ...settings.environment, [WORKER_VARIABLE]: JSON.stringify(start) },
+        stdio: ['ignore', output, output, 'ipc'],
+        // As the zygote: Ctrl-C in a terminal is for the master alone.
+        detached: true,
+        ...(owner === null ? {} : { uid: owner.uid, gid: owner.gid }),
       })
+    } catch (error) {
+      // Some reasons are thrown (ENOMEM, E2BIG), others come as an event.
+      setImmediate(() => this.notStarted(slot, error as Error))
+      return
+    }
+    const { pid } = child
+    if (pid === undefined) {
+      child.once('error', error => this.notStarted(slot, error))
       return
     }
     this.children.set(pid, child)
@@ -82,9 +87,17 @@ export class NodeWorkers implements Spawner {
     child.once('close', (code, signal) => {
       this.children.delete(pid)
       this.heard(pid)
+      // One that was killed has left it.
+      rm(start.path, { force: true }, () => {})
       this.events.exited(slot, pid, code ?? 0, signal === null ? 0 : constants.signals[signal])
       if (this.stopping && this.children.size === 0) this.events.ended('stopped')
     })
+  }
+
+  private notStarted(slot: number, error: Error): void {
+    const { directory } = this.options.settings
+    const why = existsSync(directory) ? error.message : `there is no directory "${directory}" any more`
+    this.events.workerFailed(slot, 0, `cannot start a Node worker: ${why}`, '')
   }
 
   abort(pid: number): void {
@@ -115,6 +128,11 @@ export class NodeWorkers implements Spawner {
   /** The front's threads have been told first: when the worker closes its idle connections, nobody must be about to use one. */
   leave(pid: number): void {
     setTimeout(() => this.children.get(pid)?.kill('SIGTERM'), NOTICE_MS)
+  }
+
+  /** leave() has told it: when it is not gone by itself after graceful_timeout, it never will be. */
+  end(pid: number): void {
+    setTimeout(() => this.kill(pid), delay(this.options.settings.gracefulTimeout)).unref()
   }
 
   stop(graceful: boolean): void {

@@ -10,6 +10,7 @@
 // what it finds out goes to `notify` (every front thread must be told) and `log`.
 
 import { type AppNotice, type AppRequest, type AppSettings, claimsPath } from '../app.ts'
+import { delay } from '../../lib/longest-delay.ts'
 import { ALERT, ERR, INFO, NOTICE, WARN } from '../../log/error-log.ts'
 import { Backoff } from './backoff.ts'
 import { Headcount } from './headcount.ts'
@@ -43,13 +44,17 @@ export class AppPool implements SpawnerEvents {
   private readonly headcount: Headcount
   private readonly reports: Reports
   private readonly deaths = new Backoff(FREE_DEATHS)
+  /** Loads of the application that failed: in the zygote, and in workers. */
   private readonly loads = new Backoff(0)
+  private readonly boots = new Backoff(0)
   private directory: SocketDirectory | null = null
   private spawner: Spawner | null = null
   private isReady = false
   private retry: NodeJS.Timeout | null = null
   private memoryClock: NodeJS.Timeout | null = null
   private startedMs = 0
+  /** When a worker could not load the application, the last time that was counted. */
+  private failedMs = 0
   private stopping = false
   private onEnded: () => void = () => {}
   private ending: Promise<void> | null = null
@@ -81,15 +86,6 @@ export class AppPool implements SpawnerEvents {
       this.failed((error as Error).message, '')
       this.later(this.loads.delay(), () => this.start())
     }
-  }
-
-  /** Tries at once what waits for its backoff: the user has asked for a reload. */
-  tryNow(): void {
-    if (this.retry === null) return
-    this.loads.succeed()
-    this.deaths.succeed()
-    if (this.spawner === null) this.start()
-    else this.fill()
   }
 
   /** What a front thread asks for. */
@@ -192,7 +188,7 @@ export class AppPool implements SpawnerEvents {
   stop(graceful: boolean, timeout: number, final = false): Promise<void> {
     this.stopping = true
     this.clearRetry()
-    this.reports.isLoaded('stopped')
+    this.reports.isLoaded('loading was broken off')
     for (const worker of this.roster.all) if (worker.deadline !== null) clearTimeout(worker.deadline)
     this.ending ??= new Promise<void>(resolve => {
       this.onEnded = resolve
@@ -200,6 +196,11 @@ export class AppPool implements SpawnerEvents {
     })
     const spawner = this.spawner
     if (spawner === null) return this.ending
+    // What is still loading serves nobody, and hears nothing before it has loaded.
+    if (!this.isReady) {
+      spawner.destroy()
+      return this.ending
+    }
     spawner.stop(graceful, final)
     if (graceful) this.later(timeout, () => this.stopNow(spawner, final))
     else this.later(LAST_WAIT_MS, () => spawner.destroy())
@@ -237,6 +238,7 @@ export class AppPool implements SpawnerEvents {
     worker.state = SERVING
     this.reports.lastError = ''
     this.loads.succeed()
+    this.boots.succeed()
     try {
       for (const path of paths) this.directory?.admitFront(path)
       if (this.settings.kind === 'sync') this.directory?.admitFrontIfThere(claimsPath(paths[0]!))
@@ -258,9 +260,15 @@ export class AppPool implements SpawnerEvents {
     if (worker === undefined) return
     worker.pid = pid
     worker.failed = true
-    this.deaths.fail()
     // A fork that failed is no process: no exit of it will be reported.
-    if (pid === 0) this.roster.remove(worker)
+    if (pid === 0) {
+      this.deaths.fail()
+      this.roster.remove(worker)
+    } else if (worker.startedMs >= this.failedMs) {
+      // Once for all that were started together. What cannot be loaded now cannot be loaded a moment later either.
+      this.boots.fail()
+      this.failedMs = Date.now()
+    }
     this.reports.failed(error, traceback, this.roster.serving)
     if (pid === 0) this.fill()
   }
@@ -314,16 +322,17 @@ export class AppPool implements SpawnerEvents {
   /** Forks what is missing. */
   private fill(): void {
     if (!this.isReady || this.stopping || this.spawner === null) return
-    const delay = this.deaths.delay()
-    if (delay > 0 && this.retry === null) {
-      this.later(delay, () => this.forkMissing())
+    const pause = Math.max(this.deaths.delay(), this.boots.delay())
+    if (pause > 0 && this.retry === null) {
+      this.later(pause, () => this.forkMissing())
       return
     }
-    if (delay === 0) this.forkMissing()
+    if (pause === 0) this.forkMissing()
   }
 
   private forkMissing(): void {
     if (!this.isReady || this.stopping) return
+    this.provideDirectory()
     for (let i = this.roster.present; i < this.headcount.wanted; i++) this.spawner?.fork(this.roster.add().slot)
   }
 
@@ -337,8 +346,7 @@ export class AppPool implements SpawnerEvents {
   private retire(worker: PoolWorker): void {
     this.dismiss(worker)
     this.spawner?.leave(worker.pid)
-    const patience = this.settings.timeout + this.settings.gracefulTimeout
-    worker.deadline = setTimeout(() => this.spawner?.kill(worker.pid), patience)
+    worker.deadline = setTimeout(() => this.spawner?.end(worker.pid), delay(this.settings.timeout))
   }
 
   private dismiss(worker: PoolWorker): void {
@@ -347,6 +355,14 @@ export class AppPool implements SpawnerEvents {
   }
 
   // ── what is started and ended ────────────────────────────────────────────────────────────────────────────────────
+
+  private provideDirectory(): void {
+    try {
+      this.directory?.restore()
+    } catch (error) {
+      this.log(ERR, `"${this.directory!.path}" could not be made again: ${(error as Error).message}`)
+    }
+  }
 
   private removeDirectory(): void {
     try {
@@ -369,7 +385,7 @@ export class AppPool implements SpawnerEvents {
     this.retry = setTimeout(() => {
       this.retry = null
       run()
-    }, ms)
+    }, delay(ms))
   }
 
   private clearRetry(): void {

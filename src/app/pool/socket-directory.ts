@@ -1,7 +1,7 @@
 // The folder an application's workers make their sockets in: nobody but the application's user and the front may enter it,
 // so a socket in it needs no password. The name is short, since a Unix socket's path has room for 107 bytes.
 
-import { chmodSync, chownSync, lchownSync, lstatSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, lchownSync, lstatSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { reason } from '../../process/system-error.ts'
@@ -13,6 +13,7 @@ export interface Ids {
 
 export class SocketDirectory {
   readonly path: string
+  private readonly owner: Ids | null
   private readonly front: Ids | null
 
   /**
@@ -22,10 +23,23 @@ export class SocketDirectory {
    */
   constructor(parent: string, owner: Ids | null, front: Ids | null) {
     this.path = makeFolder(parent === '' ? tmpdir() : parent)
+    this.owner = owner
     this.front = front
+    this.handOver()
+  }
+
+  private handOver(): void {
+    const { path, owner, front } = this
     if (owner === null) return
-    chownSync(this.path, owner.uid, front === null ? owner.gid : front.gid)
-    if (front !== null) chmodSync(this.path, 0o710)
+    chownSync(path, owner.uid, front === null ? owner.gid : front.gid)
+    if (front !== null) chmodSync(path, 0o710)
+  }
+
+  /** Somebody may have tidied up the temporary folder. What is made in its place is ours, or nothing is made. */
+  restore(): void {
+    if (lstatSync(this.path, { throwIfNoEntry: false }) !== undefined) return
+    mkdirSync(this.path, 0o700)
+    this.handOver()
   }
 
   /** Lets the front connect to a socket in here. The application owns the folder: a link it may have put there is not followed. */

@@ -32,6 +32,8 @@ export interface Spawner {
   kill(pid: number): void
   /** Asks a worker nobody is connected to any more to finish and go. */
   leave(pid: number): void
+  /** It has not gone, though no request may take so long: it has graceful_timeout to break off what lasts, and is then killed. */
+  end(pid: number): void
   /** What only hooks of a configuration file want to know. */
   tell?(command: object): void
   /** Ends all workers, after what they serve or at once; `ended` tells when. `final`: the whole server ends. */

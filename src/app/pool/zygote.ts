@@ -49,7 +49,6 @@ export class Zygote implements Spawner {
       // A group of its own: Ctrl-C in a terminal is for the master, who then stops everybody in order.
       detached: true,
     })
-    this.child = child
     let ended = false
     const end = (how: string): void => {
       if (ended) return
@@ -64,6 +63,9 @@ export class Zygote implements Spawner {
     })
     // 'close' comes when the control socket has been read to its end too, so no report is lost.
     child.once('close', (code, signal) => end(signal === null ? `exited with code ${code}` : `exited on ${signal}`))
+    // Without descriptors there are not even the pipes.
+    if (child.pid === undefined) return
+    this.child = child
     const control = child.stdio[3] as Socket
     control.setEncoding('utf8')
     control.on('data', (text: string) => this.onText(text))
@@ -83,6 +85,10 @@ export class Zygote implements Spawner {
 
   ask(_pid: number, _hangs: () => void): void {
     // The front's own timer has found out already.
+  }
+
+  end(pid: number): void {
+    this.send({ command: 'end', pid })
   }
 
   kill(pid: number): void {

@@ -6,6 +6,7 @@ import type { EscapedFormat } from './access-log-format.ts'
 import { addressUrl, listenAddress } from './bind.ts'
 import type { BindAddress } from './bind.ts'
 import type { CommandLine, Settings } from './command-line.ts'
+import { PRODUCT } from '../../lib/product.ts'
 import type { WorkerClass } from './serving.ts'
 import { logsInPython } from './python-side.ts'
 import { SettingError, UsageError } from './setting.ts'
@@ -178,6 +179,9 @@ function serverLines(settings: Settings, name: string, { addresses, folder, scri
     ...addresses.map(address => `listen ${listenWords(address, folder)}${listenOptions(settings)};`),
     ...tlsLines(settings, folder),
     'client_max_body_size 0;',
+    // Gunicorn says nothing of that.
+    'temp_file_log_level info;',
+    `server_tokens ${settings.server_tokens} name=${PRODUCT};`,
     // Paths are the application's: a URL may be a part of one.
     'merge_slashes off;',
     `keepalive_timeout ${settings.keepalive}s;`,

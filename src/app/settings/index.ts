@@ -83,6 +83,15 @@ export const ownSettings = {
     },
     countAbove(0),
   ),
+  server_tokens: single(
+    {
+      flags: ['--server-tokens'],
+      value: 'MODE',
+      default: 'on',
+      about: 'The Server field tells name and version (on), or the name alone (off).',
+    },
+    oneOf('on', 'off'),
+  ),
   help: toggle({ flags: ['-h', '--help'], about: 'Shows this.' }),
   version: toggle({ flags: ['-v', '--version'], about: 'Shows the version.' }),
 }

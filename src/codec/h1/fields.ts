@@ -52,7 +52,7 @@ export class FieldBlock {
   count = 0
   /** What is wrong with the head, worded as nginx's error log has it; empty if nothing is. */
   error = ''
-  /** The last line that ignore_invalid_headers left out, for the error log; empty if there was none. */
+  /** Lines that ignore_invalid_headers left out, for the error log, with LF between them; empty if there were none. */
   dropped = ''
   spans: number[] = []
   /** Bytes of the head that need not be looked at again: complete lines. 0 before the first. */
@@ -164,7 +164,8 @@ export function scanFields(
 
     const verdict = odd === PLAIN ? PASS : judge(block, odd, bytes, line, nameEnd, limits)
     if (verdict === REFUSE) return refuse(block, start, line, nameEnd)
-    if (verdict === DROP) block.dropped = latin1(bytes as Buffer, line, valueEnd)
+    if (verdict === DROP)
+      block.dropped += `${block.dropped === '' ? '' : '\n'}${latin1(bytes as Buffer, line, valueEnd)}`
     else {
       let valueStart = nameEnd + 1
       while (valueStart < valueEnd && isBlank(bytes[valueStart]!)) valueStart++

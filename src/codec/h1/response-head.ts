@@ -116,12 +116,15 @@ export function scanResponseFields(
 }
 
 const PREFIX = Buffer.from('HTTP/1.')
+const ONE = 49
 
 function scanStatusLine(head: ResponseHead, bytes: Buffer, start: number, end: number, limits: HeadLimits): number {
   const stop = Math.min(end, start + limits.lineMax)
   let i = start
   if (head.mark === 0) {
-    for (; i < stop && i < start + 7; i++) if (bytes[i] !== PREFIX[i - start]) return notHttp(head)
+    for (; i < stop && i < start + 7; i++) {
+      if (bytes[i] !== PREFIX[i - start] && !(i === start + 5 && isLaterMajor(bytes[i]!))) return notHttp(head)
+    }
     const minor = i
     let version = 0
     for (; i < stop && isDigit(bytes[i]!); i++) {
@@ -129,7 +132,7 @@ function scanStatusLine(head: ResponseHead, bytes: Buffer, start: number, end: n
       version = version * 10 + bytes[i]! - 48
     }
     if (i < stop && (i === minor || bytes[i] !== SP)) return notHttp(head)
-    head.version = version === 0 ? 10 : 11
+    head.version = version === 0 && bytes[start + 5] === ONE ? 10 : 11
     while (i < stop && bytes[i] === SP) i++
     const digits = i
     for (; i < stop && i < digits + 3; i++) if (!isDigit(bytes[i]!)) return notHttp(head)
@@ -155,6 +158,11 @@ function waitLine(head: ResponseHead, start: number, end: number, mark: number, 
   if (end - start >= limits.lineMax) return refuse(head, 'upstream sent too big header')
   head.mark = mark
   return 0
+}
+
+/** Some write `HTTP/2.0` where they speak HTTP/1.1. */
+function isLaterMajor(c: number): boolean {
+  return c > ONE && c <= 57
 }
 
 function isDigit(c: number): boolean {

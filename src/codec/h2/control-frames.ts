@@ -47,6 +47,7 @@ export function onControlFrame(
     case GOAWAY:
       return onGoaway(endpoint, id, bytes, start, end)
     default:
+      endpoint.owner.onUnknownFrame(type)
       return endpoint.tolerates(CHEAP)
   }
 }
@@ -58,24 +59,37 @@ function onWindowUpdate(endpoint: Endpoint, id: number, bytes: Buffer, start: nu
   if (id === 0) {
     if (increment === 0)
       return endpoint.fail(PROTOCOL_ERROR, 'sent WINDOW_UPDATE frame with incorrect window increment 0')
+    const { window } = endpoint.sender
     if (!endpoint.sender.grow(increment))
-      return endpoint.fail(FLOW_CONTROL_ERROR, 'violated flow control: window is too large')
+      return endpoint.fail(FLOW_CONTROL_ERROR, `violated connection flow control: ${tooMuch(increment, window)}`)
   } else if (stream === undefined) {
-    if (endpoint.isIdle(id)) return wrongStream(endpoint, 'WINDOW_UPDATE', id)
+    if (endpoint.isIdle(id)) return idleStream(endpoint, 'WINDOW_UPDATE', id)
     return endpoint.tolerates(CHEAP)
   } else if (increment === 0)
     return endpoint.streamError(stream, PROTOCOL_ERROR, 'sent WINDOW_UPDATE frame with incorrect window increment 0')
-  else if (!endpoint.sender.growStream(stream, increment))
-    return endpoint.streamError(stream, FLOW_CONTROL_ERROR, 'violated flow control: window is too large')
+  else {
+    const window = stream.sendWindow
+    if (!endpoint.sender.growStream(stream, increment))
+      return endpoint.streamError(
+        stream,
+        FLOW_CONTROL_ERROR,
+        `violated flow control for stream ${id}: ${tooMuch(increment, window)}`,
+      )
+  }
   return endpoint.tolerates(CHEAP)
 }
 
+function tooMuch(increment: number, window: number): string {
+  return `received WINDOW_UPDATE frame with window increment ${increment} not allowed for window ${window}`
+}
+
 function onSettings(endpoint: Endpoint, flags: number, id: number, bytes: Buffer, start: number, end: number): boolean {
-  if (id !== 0) return wrongStream(endpoint, 'SETTINGS', id)
+  if (id !== 0) return wrongStream(endpoint, 'SETTINGS')
   const length = end - start
   if ((flags & ACK) !== 0) {
     endpoint.settingsSeen = endpoint.settingsAcknowledged = true
-    return length === 0 ? endpoint.tolerates(CHEAP) : wrongLength(endpoint, 'SETTINGS', length)
+    if (length === 0) return endpoint.tolerates(CHEAP)
+    return endpoint.fail(FRAME_SIZE_ERROR, 'sent SETTINGS frame with the ACK flag and nonzero length')
   }
   if (length % 6 !== 0) return wrongLength(endpoint, 'SETTINGS', length)
   const { peer, sender } = endpoint
@@ -100,7 +114,7 @@ function onSettings(endpoint: Endpoint, flags: number, id: number, bytes: Buffer
 }
 
 function onPing(endpoint: Endpoint, flags: number, id: number, bytes: Buffer, start: number, end: number): boolean {
-  if (id !== 0) return wrongStream(endpoint, 'PING', id)
+  if (id !== 0) return wrongStream(endpoint, 'PING')
   if (end - start !== 8) return wrongLength(endpoint, 'PING', end - start)
   if ((flags & ACK) !== 0) {
     endpoint.owner.onPong()
@@ -113,7 +127,8 @@ function onPing(endpoint: Endpoint, flags: number, id: number, bytes: Buffer, st
 
 function onReset(endpoint: Endpoint, id: number, bytes: Buffer, start: number, end: number): boolean {
   if (end - start !== 4) return wrongLength(endpoint, 'RST_STREAM', end - start)
-  if (id === 0 || endpoint.isIdle(id)) return wrongStream(endpoint, 'RST_STREAM', id)
+  if (id === 0) return wrongStream(endpoint, 'RST_STREAM')
+  if (endpoint.isIdle(id)) return idleStream(endpoint, 'RST_STREAM', id)
   const stream = endpoint.streams.get(id)
   if (stream === undefined) return endpoint.tolerates(CHEAP)
   endpoint.close(stream)
@@ -122,7 +137,7 @@ function onReset(endpoint: Endpoint, id: number, bytes: Buffer, start: number, e
 }
 
 function onPriority(endpoint: Endpoint, id: number, bytes: Buffer, start: number, end: number): boolean {
-  if (id === 0) return wrongStream(endpoint, 'PRIORITY', id)
+  if (id === 0) return wrongStream(endpoint, 'PRIORITY')
   const stream = endpoint.streams.get(id)
   if (end - start !== 5) {
     if (stream === undefined) return wrongLength(endpoint, 'PRIORITY', end - start)
@@ -140,17 +155,17 @@ function onPriority(endpoint: Endpoint, id: number, bytes: Buffer, start: number
 }
 
 function onPriorityUpdate(endpoint: Endpoint, id: number, bytes: Buffer, start: number, end: number): boolean {
-  if (!endpoint.server || id !== 0) return wrongStream(endpoint, 'PRIORITY_UPDATE', id)
+  if (!endpoint.server || id !== 0) return wrongStream(endpoint, 'PRIORITY_UPDATE')
   if (end - start < 4) return wrongLength(endpoint, 'PRIORITY_UPDATE', end - start)
   const target = bytes.readUInt32BE(start) & 0x7fffffff
-  if (target === 0) return wrongStream(endpoint, 'PRIORITY_UPDATE', target)
+  if (target === 0) return wrongStream(endpoint, 'PRIORITY_UPDATE')
   const stream = endpoint.streams.get(target)
   if (stream !== undefined) endpoint.sender.list.hurry(stream, urgencyOf(latin1(bytes, start + 4, end)))
   return endpoint.tolerates(DEAR)
 }
 
 function onGoaway(endpoint: Endpoint, id: number, bytes: Buffer, start: number, end: number): boolean {
-  if (id !== 0) return wrongStream(endpoint, 'GOAWAY', id)
+  if (id !== 0) return wrongStream(endpoint, 'GOAWAY')
   if (end - start < 8) return wrongLength(endpoint, 'GOAWAY', end - start)
   const last = bytes.readUInt32BE(start) & 0x7fffffff
   const code = bytes.readUInt32BE(start + 4)
@@ -171,6 +186,10 @@ function wrongLength(endpoint: Endpoint, name: string, length: number): false {
   return endpoint.fail(FRAME_SIZE_ERROR, `sent ${name} frame with incorrect length ${length}`)
 }
 
-function wrongStream(endpoint: Endpoint, name: string, id: number): false {
-  return endpoint.fail(PROTOCOL_ERROR, `sent ${name} frame with incorrect identifier ${id}`)
+function wrongStream(endpoint: Endpoint, name: string): false {
+  return endpoint.fail(PROTOCOL_ERROR, `sent ${name} frame with incorrect identifier`)
+}
+
+function idleStream(endpoint: Endpoint, name: string, id: number): false {
+  return endpoint.fail(PROTOCOL_ERROR, `sent ${name} frame for idle stream ${id}`)
 }

@@ -32,6 +32,10 @@ export interface EndpointOwner {
   openStream(id: number, ended: boolean): Stream | null
   /** Something waits in `out`, or has become ready for fill(). */
   outputWaits(): void
+  /** The connection is over before a stream of the client's has begun, so many bytes of its header block apart. */
+  onLostHead(length: number): void
+  /** A frame of a type nobody knows has come, and is ignored. */
+  onUnknownFrame(type: number): void
   /** The connection is over, and the other side has been told why. The streams have not heard of it. */
   onConnectionError(code: number, message: string): void
   /** The other side takes no more streams behind `last`. */
@@ -210,11 +214,13 @@ export class Endpoint {
   /** Ends the connection: the other side hears why, the owner does the rest. Always false, for callers to pass on. */
   fail(code: number, message: string): false {
     if (this.failed) return false
+    const lost = this.receiver.loseHead()
     // Streams that were opened before keep their number in it, even after an orderly GOAWAY.
     writeGoaway(this.out, this.lastPeerStream, code)
     this.failed = true
     this.goingAway = true
     this.owner.outputWaits()
+    if (lost >= 0) this.owner.onLostHead(lost)
     this.owner.onConnectionError(code, message)
     return false
   }

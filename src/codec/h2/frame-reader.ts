@@ -15,9 +15,8 @@ export interface FrameSink {
   onDataFrameEnd(flags: number): boolean
   /** A frame is longer than was agreed on. */
   onTooLong(type: number, stream: number, length: number): void
-  /** A DATA frame says that it has more padding than bytes. */
-  /** @param empty there is no length of padding */
-  onBadPadding(empty: boolean): void
+  /** A DATA frame says that it has more padding than bytes; of none at all, it does not even say how much. */
+  onBadPadding(length: number, padding: number): void
 }
 
 const AT_HEADER = 0
@@ -51,6 +50,16 @@ export class FrameReader {
   /** The stream whose frame of that type has come in part, 0: none. */
   midway(type: number): number {
     return this.state === IN_FRAME && this.type === type ? this.stream : 0
+  }
+
+  /** Has a frame come in part? */
+  get partial(): boolean {
+    return this.state !== AT_HEADER || this.gathered > 0
+  }
+
+  /** The payload of the frame that has come in part, padding excluded. */
+  get length(): number {
+    return this.left
   }
 
   /** False: the sink wants no more. */
@@ -91,7 +100,7 @@ export class FrameReader {
           if (at === end) return true
           this.padding = bytes[at++]!
           if (this.padding >= this.left) {
-            this.sink.onBadPadding(false)
+            this.sink.onBadPadding(this.left, this.padding)
             return false
           }
           this.left -= this.padding + 1
@@ -143,7 +152,7 @@ export class FrameReader {
     if ((this.flags & PADDED) === 0) return true
     this.state = AT_PADDING_LENGTH
     if (length > 0) return true
-    this.sink.onBadPadding(true)
+    this.sink.onBadPadding(0, 0)
     return false
   }
 

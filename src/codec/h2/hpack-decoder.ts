@@ -19,6 +19,22 @@ export const NAME_INVALID = 4
 export const VALUE_INVALID = 8
 export const PSEUDO = 16
 
+// What is wrong with a block that cannot be decoded; `faultValue` tells which index, or which size.
+export const NO_FAULT = 0
+/** A string is longer than `stringMax`. */
+export const LONG_STRING = 1
+export const BAD_INDEX = 2
+export const BAD_SIZE_UPDATE = 3
+export const LATE_SIZE_UPDATE = 4
+/** Numbers that are beyond all sense. */
+export const LONG_INDEX = 5
+export const LONG_SIZE_UPDATE = 6
+export const LONG_LENGTH = 7
+/** The block ends within a number, or a string. */
+export const CUT_NUMBER = 8
+export const CUT_STRING = 9
+export const BAD_HUFFMAN = 10
+
 const NAME_FAULTS = new Uint8Array(256).fill(NAME_INVALID)
 for (let c = 33; c < 256; c++) NAME_FAULTS[c] = c === 127 || c === 58 || (c >= 65 && c <= 90) ? NAME_INVALID : NAME_ODD
 for (const c of '-0123456789abcdefghijklmnopqrstuvwxyz') NAME_FAULTS[c.charCodeAt(0)] = 0
@@ -77,9 +93,11 @@ export class HpackDecoder {
   readonly table: DynamicTable
   /** What we have told the other side (SETTINGS_HEADER_TABLE_SIZE); it may use less. */
   capacityMax: number
-  /** Bytes that a name or a value may have as it is sent. Beyond, decode() fails, and `tooLong` is set. */
+  /** Bytes that a name or a value may have as it is sent. Beyond, decode() fails. */
   stringMax = INTEGER_MAX
-  tooLong = false
+  /** Why decode() has failed. */
+  fault = NO_FAULT
+  faultValue = 0
   /** A field without a name has come. */
   nameless = false
   /** Bits of padding a Huffman-coded string may have. */
@@ -106,13 +124,15 @@ export class HpackDecoder {
       if (first >= 0x80) {
         const index = first & 0x7f
         if (index < 0x7f) at++
-        else if ((at = this.integer(bytes, at, end, 0x7f)) < 0) return false
+        else if ((at = this.integer(bytes, at, end, 0x7f, LONG_INDEX)) < 0) return false
         if (!this.indexed(index < 0x7f ? index : this.value, into)) return false
       } else if (first >= 0x40 || first < 0x20) {
         if ((at = this.literal(bytes, at, end, first, into)) < 0) return false
       } else {
         // A change of the table's size comes before everything else (4.2).
-        if (!updatable || (at = this.integer(bytes, at, end, 0x1f)) < 0 || this.value > this.capacityMax) return false
+        if (!updatable) return this.fail(LATE_SIZE_UPDATE) > 0
+        if ((at = this.integer(bytes, at, end, 0x1f, LONG_SIZE_UPDATE)) < 0) return false
+        if (this.value > this.capacityMax) return this.fail(BAD_SIZE_UPDATE, this.value) > 0
         this.table.resize(this.value)
         continue
       }
@@ -123,13 +143,13 @@ export class HpackDecoder {
 
   private indexed(index: number, into: FieldList): boolean {
     if (index <= STATIC_SIZE) {
-      if (index === 0) return false
+      if (index === 0) return this.fail(BAD_INDEX, index) > 0
       push(into, STATIC_NAMES[index]!, STATIC_VALUES[index]!, STATIC_IDS[index]!, index < 15 ? PSEUDO : 0)
       return true
     }
     const { table } = this
     const n = index - STATIC_SIZE - 1
-    if (n >= table.count) return false
+    if (n >= table.count) return this.fail(BAD_INDEX, index) > 0
     const i = table.at(n)
     push(into, table.names[i]!, table.values[i]!, table.ids[i]!, table.faults[i]!)
     return true
@@ -142,7 +162,7 @@ export class HpackDecoder {
     let index = first & mask
     let at = start + 1
     if (index === mask) {
-      if ((at = this.integer(bytes, start, end, mask)) < 0) return -1
+      if ((at = this.integer(bytes, start, end, mask, LONG_INDEX)) < 0) return -1
       index = this.value
     }
     if (index === 0) {
@@ -167,7 +187,7 @@ export class HpackDecoder {
     }
     const { table } = this
     const n = index - STATIC_SIZE - 1
-    if (n >= table.count) return false
+    if (n >= table.count) return this.fail(BAD_INDEX, index) > 0
     const i = table.at(n)
     this.text = table.names[i]!
     this.id = table.ids[i]!
@@ -182,20 +202,17 @@ export class HpackDecoder {
 
   /** Finds a string (5.2). @returns where the block goes on, -1: broken */
   private string(bytes: Buffer, start: number, end: number): number {
-    if (start >= end) return -1
+    if (start >= end) return this.fail(CUT_NUMBER)
     const first = bytes[start]!
     let length = first & 0x7f
     let at = start + 1
     if (length === 0x7f) {
-      if ((at = this.integer(bytes, start, end, 0x7f)) < 0) return -1
+      if ((at = this.integer(bytes, start, end, 0x7f, LONG_LENGTH)) < 0) return -1
       length = this.value
     }
     const stop = at + length
-    if (stop > end) return -1
-    if (length > this.stringMax) {
-      this.tooLong = true
-      return -1
-    }
+    if (stop > end) return this.fail(CUT_STRING)
+    if (length > this.stringMax) return this.fail(LONG_STRING, length)
     if (first < 0x80) {
       this.decoded = false
       this.stringStart = at
@@ -206,7 +223,7 @@ export class HpackDecoder {
     this.decoded = true
     this.stringStart = 0
     this.stringEnd = huffmanDecode(bytes, at, stop, scratch, this.paddingMax)
-    return this.stringEnd < 0 ? -1 : stop
+    return this.stringEnd < 0 ? this.fail(BAD_HUFFMAN) : stop
   }
 
   private takeName(block: Buffer): void {
@@ -233,18 +250,25 @@ export class HpackDecoder {
     return latin1(bytes, start, end)
   }
 
-  /** Reads a number (5.1) into `value`. @returns where the block goes on, -1: it ends within, or the number is absurd */
-  private integer(bytes: Buffer, start: number, end: number, mask: number): number {
+  private fail(fault: number, value = 0): -1 {
+    this.fault = fault
+    this.faultValue = value
+    return -1
+  }
+
+  /** Reads a number (5.1) into `value`. @returns where the block goes on, -1: it ends within, or is absurd (`long`) */
+  private integer(bytes: Buffer, start: number, end: number, mask: number, long: number): number {
     let value = bytes[start]! & mask
     let at = start + 1
     if (value === mask) {
       for (let shift = 0; ; shift += 7) {
-        if (at >= end || shift > 21) return -1
+        if (shift > 21) return this.fail(long)
+        if (at >= end) return this.fail(CUT_NUMBER)
         const byte = bytes[at++]!
         value += (byte & 0x7f) << shift
         if (byte < 0x80) break
       }
-      if (value > INTEGER_MAX) return -1
+      if (value > INTEGER_MAX) return this.fail(long)
     }
     this.value = value
     return at

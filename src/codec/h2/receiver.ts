@@ -30,7 +30,20 @@ import type { Endpoint } from './endpoint.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
 import { writeReset, writeWindowUpdate } from './frame-writer.ts'
 import { HeaderBlock } from './header-block.ts'
-import { FieldList, HpackDecoder } from './hpack-decoder.ts'
+import {
+  BAD_HUFFMAN,
+  BAD_INDEX,
+  BAD_SIZE_UPDATE,
+  CUT_STRING,
+  FieldList,
+  HpackDecoder,
+  LATE_SIZE_UPDATE,
+  LONG_INDEX,
+  LONG_LENGTH,
+  LONG_SIZE_UPDATE,
+  LONG_STRING,
+} from './hpack-decoder.ts'
+import { STATIC_SIZE } from './hpack-table.ts'
 import { CHEAP, DEAR } from './nuisance.ts'
 import type { Stream } from './stream.ts'
 
@@ -52,7 +65,7 @@ export class Receiver implements FrameSink {
   private window = DEFAULT_WINDOW
   /** A stream whose header block nobody waits for. */
   private abandoned = 0
-  /** Bytes of the last header block as it came. */
+  /** Bytes of the last header block as it came, as far as it has. */
   blockLength = 0
   /** The stream of the DATA frame being read; null: nobody's. */
   private target: Stream | null = null
@@ -74,7 +87,7 @@ export class Receiver implements FrameSink {
     let at = start
     for (; at < end && this.prefaceRead < PREFACE.length; at++)
       if (bytes[at] !== PREFACE[this.prefaceRead++])
-        return this.endpoint.fail(PROTOCOL_ERROR, 'sent invalid http2 preface')
+        return this.endpoint.fail(PROTOCOL_ERROR, 'invalid connection preface')
     return at === end || this.reader.feed(bytes, at, end)
   }
 
@@ -100,24 +113,34 @@ export class Receiver implements FrameSink {
 
   /** Has the other side opened a stream, or tried to? */
   get begun(): boolean {
-    return this.endpoint.lastPeerStream > 0 || this.abandoned > 0
+    return this.endpoint.lastPeerStream > 0
   }
 
-  /** Has the other side's preface come? */
-  get greeted(): boolean {
-    return this.prefaceRead === PREFACE.length
+  /** Is the other side in the midst of something, be it its hello? */
+  get incomplete(): boolean {
+    return !this.endpoint.settingsSeen || this.block.stream !== 0 || this.reader.partial
   }
 
-  /** Nobody waits for the rest of the header block any more: it will be read for the tables' sake only. False: that was said
-   *  before, or the block is not the first of its stream. */
-  abandon(): boolean {
+  /** The stream whose first header block is under way will not be, and counts as opened all the same.
+   *  @returns bytes of the block, -1: there is none */
+  loseHead(): number {
     const { endpoint } = this
     const id = this.midway
-    if (id === 0 || endpoint.streams.has(id)) return false
+    if (id % 2 === 0 || id <= endpoint.lastPeerStream || endpoint.goingAway || !endpoint.server) return -1
+    endpoint.lastPeerStream = id
     this.abandoned = id
-    writeReset(endpoint.out, id, PROTOCOL_ERROR)
+    return this.block.stream !== 0 ? this.blockLength : this.reader.length
+  }
+
+  /** Nobody waits for the rest of the header block any more: it will be read for the tables' sake only. @returns as loseHead() */
+  abandon(): number {
+    const { endpoint } = this
+    const length = this.loseHead()
+    if (length < 0) return -1
+    endpoint.recent.add(this.abandoned)
+    writeReset(endpoint.out, this.abandoned, PROTOCOL_ERROR)
     endpoint.owner.outputWaits()
-    return true
+    return length
   }
 
   // ── frames (FrameSink) ───────────────────────────────────────────────────────────────────────────────────────────
@@ -126,8 +149,10 @@ export class Receiver implements FrameSink {
     this.endpoint.fail(FRAME_SIZE_ERROR, `sent too large http2 frame of type ${type} for stream ${stream}: ${length}`)
   }
 
-  onBadPadding(empty: boolean): void {
-    this.endpoint.fail(empty ? FRAME_SIZE_ERROR : PROTOCOL_ERROR, 'sent padded DATA frame with incorrect length')
+  onBadPadding(length: number, padding: number): void {
+    const message = 'sent padded DATA frame with incorrect length'
+    if (length === 0) this.endpoint.fail(FRAME_SIZE_ERROR, `${message}: 0`)
+    else this.endpoint.fail(PROTOCOL_ERROR, `${message}: ${length}, padding: ${padding}`)
   }
 
   onDataFrame(flags: number, id: number, length: number): boolean {
@@ -144,12 +169,14 @@ export class Receiver implements FrameSink {
     this.replenish()
     const stream = endpoint.streams.get(id)
     if (stream === undefined) return this.onStray(DATA, id)
-    if (stream.remoteEnded) return endpoint.streamError(stream, STREAM_CLOSED, 'sent DATA frame for half-closed stream')
+    if (stream.remoteEnded)
+      return endpoint.streamError(stream, STREAM_CLOSED, `sent DATA frame for half-closed stream ${id}`)
     if (length > stream.receiveWindow)
       return endpoint.streamError(
         stream,
         FLOW_CONTROL_ERROR,
-        `violated flow control: received DATA frame length ${length}, available window ${stream.receiveWindow}`,
+        `violated flow control for stream ${id}: ` +
+          `received DATA frame length ${length}, available window ${stream.receiveWindow}`,
       )
     stream.receiveWindow -= length
     this.target = stream
@@ -192,16 +219,22 @@ export class Receiver implements FrameSink {
 
   private onHeadersFrame(flags: number, id: number, bytes: Buffer, start: number, end: number): boolean {
     const { endpoint } = this
-    if (id === 0) return endpoint.fail(PROTOCOL_ERROR, 'sent HEADERS frame with incorrect identifier')
+    if (id === 0) return this.wrongOpening(id)
     let from = start
     let to = end
     if ((flags & PADDED) !== 0) {
-      if (from === end) return endpoint.fail(FRAME_SIZE_ERROR, 'sent padded HEADERS frame with incorrect length')
-      to -= bytes[from++]!
-      if (to < from) return endpoint.fail(PROTOCOL_ERROR, 'sent padded HEADERS frame with incorrect length')
+      if (from === end) return endpoint.fail(FRAME_SIZE_ERROR, 'sent HEADERS frame with incorrect length 0')
+      const padding = bytes[from++]!
+      to -= padding
+      if (to < from)
+        return endpoint.fail(
+          PROTOCOL_ERROR,
+          `sent padded HEADERS frame with incorrect length: ${end - from}, padding: ${padding}`,
+        )
     }
     if ((flags & WITH_PRIORITY) !== 0) {
-      if (to - from < 5) return endpoint.fail(FRAME_SIZE_ERROR, 'sent HEADERS frame with incorrect length')
+      if (to - from < 5)
+        return endpoint.fail(FRAME_SIZE_ERROR, `sent HEADERS frame with incorrect length ${end - start}`)
       const dependency = bytes.readUInt32BE(from)
       if ((dependency & 0x7fffffff) === id)
         return endpoint.fail(PROTOCOL_ERROR, `sent HEADERS frame for stream ${id} with incorrect dependency`)
@@ -209,19 +242,21 @@ export class Receiver implements FrameSink {
       endpoint.sender.list.depend(id, dependency & 0x7fffffff, exclusive, bytes[from + 4]! + 1, endpoint.streams)
       from += 5
     }
+    const whole = (flags & END_HEADERS) !== 0
+    if (whole && from === to && endpoint.server && !endpoint.streams.has(id))
+      return endpoint.fail(FRAME_SIZE_ERROR, 'sent HEADERS frame with empty header block')
     this.block.begin(id, flags)
-    if ((flags & END_HEADERS) !== 0) {
-      if (from === to && endpoint.server && !endpoint.streams.has(id))
-        return endpoint.fail(FRAME_SIZE_ERROR, 'sent HEADERS frame with empty header block')
-      return this.onBlock(bytes, from, to)
-    }
+    this.blockLength = to - from
+    if (whole) return this.onBlock(bytes, from, to)
     this.block.keep(bytes, from, to)
     return true
   }
 
   private onContinuation(flags: number, id: number, bytes: Buffer, start: number, end: number): boolean {
     const { endpoint, block } = this
-    if (block.stream === 0 || block.stream !== id) return this.unexpected(CONTINUATION)
+    if (block.stream === 0) return this.unexpected(CONTINUATION)
+    if (block.stream !== id) return endpoint.fail(PROTOCOL_ERROR, 'sent CONTINUATION frame with incorrect identifier')
+    this.blockLength += end - start
     if (block.keep(bytes, start, end) > endpoint.settings.fieldsMax + BLOCK_SPARE)
       return endpoint.fail(ENHANCE_YOUR_CALM, 'sent too large header block')
     if (++block.continuations > CONTINUATIONS_FREE && end - start < 1024 && !endpoint.tolerates(DEAR)) return false
@@ -233,17 +268,17 @@ export class Receiver implements FrameSink {
   private onBlock(bytes: Buffer, start: number, end: number): boolean {
     const { endpoint } = this
     const { stream: id, flags } = this.block
-    this.blockLength = end - start
     fields.restart()
     fields.sizeMax = endpoint.settings.fieldsMax
     const sound = this.decoder.decode(bytes, start, end, fields)
+    if (!sound || fields.overflow || this.decoder.nameless) this.failBlock(sound)
     this.block.end()
-    if (!sound || fields.overflow || this.decoder.nameless) return this.failBlock(sound)
+    if (endpoint.failed) return false
     const ended = (flags & END_STREAM) !== 0
     const stream = endpoint.streams.get(id)
     if (stream === undefined) return endpoint.server ? this.onOpening(id, ended) : this.onStray(HEADERS, id)
     if (stream.remoteEnded)
-      return endpoint.streamError(stream, STREAM_CLOSED, 'sent HEADERS frame for half-closed stream')
+      return endpoint.streamError(stream, STREAM_CLOSED, `sent HEADERS frame for half-closed stream ${id}`)
     if (endpoint.server && !ended)
       return endpoint.streamError(stream, PROTOCOL_ERROR, 'sent trailers that do not end the stream')
     if (ended) this.remoteEnd(stream)
@@ -251,25 +286,23 @@ export class Receiver implements FrameSink {
     return !endpoint.failed
   }
 
-  private failBlock(sound: boolean): false {
+  private failBlock(sound: boolean): void {
     const { endpoint } = this
-    if (this.decoder.tooLong) return endpoint.fail(ENHANCE_YOUR_CALM, 'sent too large header field')
-    if (!sound) return endpoint.fail(COMPRESSION_ERROR, 'sent header block that cannot be decoded')
-    if (fields.overflow) return endpoint.fail(ENHANCE_YOUR_CALM, 'sent too large header')
-    return endpoint.fail(PROTOCOL_ERROR, 'sent zero header name length')
+    const { fault, faultValue } = this.decoder
+    if (fault === LONG_STRING) endpoint.fail(ENHANCE_YOUR_CALM, 'sent too large header field')
+    else if (!sound) endpoint.fail(COMPRESSION_ERROR, `sent ${problemOf(fault, faultValue)}`)
+    else if (fields.overflow) endpoint.fail(ENHANCE_YOUR_CALM, 'sent too large header')
+    else endpoint.fail(PROTOCOL_ERROR, 'sent zero header name length')
   }
 
   private onOpening(id: number, ended: boolean): boolean {
     const { endpoint } = this
-    if (id % 2 === 0) return endpoint.fail(PROTOCOL_ERROR, `sent HEADERS frame with incorrect identifier ${id}`)
+    if (id % 2 === 0) return this.wrongOpening(id)
+    if (this.abandoned === id) return endpoint.tolerates(DEAR)
     if (id <= endpoint.lastPeerStream) return this.onStray(HEADERS, id)
     // What comes behind a GOAWAY is not served, and not answered.
     if (endpoint.goingAway) return endpoint.tolerates(CHEAP)
     endpoint.lastPeerStream = id
-    if (this.abandoned === id) {
-      endpoint.recent.add(id)
-      return endpoint.tolerates(DEAR)
-    }
     const stream = endpoint.owner.openStream(id, ended)
     if (stream === null) {
       endpoint.recent.add(id)
@@ -295,8 +328,8 @@ export class Receiver implements FrameSink {
     // It may not know yet that we have closed the stream.
     if (endpoint.recent.has(id)) return endpoint.tolerates(CHEAP)
     // HEADERS would open it anew, which its number does not allow (RFC 9113, 5.1.1).
-    const code = endpoint.server && type === HEADERS ? PROTOCOL_ERROR : STREAM_CLOSED
-    return endpoint.fail(code, `sent frame of type ${type} for closed stream ${id}`)
+    if (endpoint.server && type === HEADERS) return this.wrongOpening(id)
+    return endpoint.fail(STREAM_CLOSED, `sent frame of type ${type} for closed stream ${id}`)
   }
 
   private remoteEnd(stream: Stream): void {
@@ -305,7 +338,21 @@ export class Receiver implements FrameSink {
   }
 
   private unexpected(type: number): false {
-    return this.endpoint.fail(PROTOCOL_ERROR, `sent unexpected http2 frame of type ${type}`)
+    const message =
+      this.block.stream !== 0
+        ? 'inappropriate frame while CONTINUATION was expected'
+        : type === CONTINUATION
+          ? 'unexpected CONTINUATION frame'
+          : `unexpected http2 frame of type ${type}`
+    return this.endpoint.fail(PROTOCOL_ERROR, `sent ${message}`)
+  }
+
+  private wrongOpening(id: number): false {
+    const { lastPeerStream } = this.endpoint
+    return this.endpoint.fail(
+      PROTOCOL_ERROR,
+      `sent HEADERS frame with incorrect identifier ${id}, the last was ${lastPeerStream}`,
+    )
   }
 
   /** What has been received on all streams may be sent again: each stream's own window is what holds a sender back. */
@@ -316,5 +363,29 @@ export class Receiver implements FrameSink {
     writeWindowUpdate(endpoint.out, 0, connectionWindow - this.window)
     this.window = connectionWindow
     endpoint.owner.outputWaits()
+  }
+}
+
+/** What is wrong with a header block, in nginx's words. */
+function problemOf(fault: number, value: number): string {
+  switch (fault) {
+    case BAD_INDEX:
+      return value === 0 ? 'invalid hpack table index 0' : `out of bound hpack table index: ${value - STATIC_SIZE - 1}`
+    case BAD_SIZE_UPDATE:
+      return `invalid table size update: ${value}`
+    case LATE_SIZE_UPDATE:
+      return 'table size update behind a field'
+    case LONG_INDEX:
+      return 'header block with too long header index value'
+    case LONG_SIZE_UPDATE:
+      return 'header block with too long size update value'
+    case LONG_LENGTH:
+      return 'header field with too long length value'
+    case CUT_STRING:
+      return 'header field with incorrect length'
+    case BAD_HUFFMAN:
+      return 'invalid encoded header field'
+    default:
+      return 'header block with incorrect length'
   }
 }

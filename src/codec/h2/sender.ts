@@ -125,8 +125,10 @@ export class Sender {
     putFrameHeader(out.bytes, start, size, DATA, 0, stream.id)
     if (stream.queued === 0 && size < most) this.refill(stream, start, most)
     if (stream.closed) return
-    if (stream.queued > 0) this.list.rotate(stream)
-    else {
+    if (stream.queued > 0) {
+      this.list.rotate(stream)
+      stream.onProgress()
+    } else {
       this.list.remove(stream)
       if (stream.ending) this.endFrame(stream, start)
       else this.ask(stream)

@@ -63,6 +63,8 @@ export abstract class Stream {
   abstract onError(code: number, message: string): void
   /** Nothing waits: all bytes that were given have been copied, and more may be given. */
   abstract onRoom(): void
+  /** A part of what waits has gone. */
+  abstract onProgress(): void
   /** The end of what we send has gone. */
   abstract onSent(): void
 

@@ -6,10 +6,11 @@
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import { oneOf, time } from '../../config/values.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
-import { INFO } from '../../log/error-log.ts'
+import { ERR, INFO } from '../../log/error-log.ts'
 import { NEXT, SKIP, WAIT, type Handler, type LocationBuilder } from '../module.ts'
 import { resume } from '../phases.ts'
 import type { HttpRequest } from '../request.ts'
+import { isProxyRequest } from './basic-credentials.ts'
 
 /** A check's consent. Not a step's answer. */
 export const ALLOWED = -1
@@ -53,8 +54,8 @@ export function settleAccess(r: HttpRequest, policy: AccessPolicy, answer: numbe
     dropChallenges(r)
     return SKIP
   }
-  if (answer !== 401 && answer !== 403) return answer
-  if (r.accessStatus !== 401) r.accessStatus = answer
+  if (answer !== 403 && !asksForPassword(answer)) return answer
+  if (!asksForPassword(r.accessStatus)) r.accessStatus = answer
   return NEXT
 }
 
@@ -62,14 +63,20 @@ export function settleAccess(r: HttpRequest, policy: AccessPolicy, answer: numbe
 export function concludeAccess(r: HttpRequest, policy: AccessPolicy): number {
   const status = r.accessStatus
   r.accessStatus = 0
+  if (status === 403) r.log(ERR, 'access forbidden by rule')
   return status === 0 ? NEXT : refuse(r, policy, status)
+}
+
+/** 407 is what 401 is called for CONNECT. */
+function asksForPassword(status: number): boolean {
+  return status === 401 || status === 407
 }
 
 /** auth_delay makes guessing slow, and answers equally slow whatever was wrong. */
 function refuse(r: HttpRequest, policy: AccessPolicy, status: number): number {
-  if (status !== 401 || policy.delayMs === 0) return status
+  if (!asksForPassword(status) || policy.delayMs === 0) return status
   r.log(INFO, 'delaying unauthorized request')
-  timers.arm(new Timer(r, delayed), policy.delayMs)
+  timers.arm(new Timer(r, status === 401 ? delayed : delayedProxy), policy.delayMs)
   return WAIT
 }
 
@@ -77,10 +84,15 @@ function delayed(r: HttpRequest): void {
   resume(r, 401)
 }
 
+function delayedProxy(r: HttpRequest): void {
+  resume(r, 407)
+}
+
 /** Nobody needs to authenticate any more. */
 function dropChallenges(r: HttpRequest): void {
+  const challenge = isProxyRequest(r) ? 'proxy-authenticate' : 'www-authenticate'
   for (let i = r.outNames.length - 1; i >= 0; i--) {
-    if (r.outNames[i]!.toLowerCase() !== 'www-authenticate') continue
+    if (r.outNames[i]!.toLowerCase() !== challenge) continue
     r.outNames.splice(i, 1)
     r.outValues.splice(i, 1)
   }

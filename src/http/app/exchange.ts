@@ -76,6 +76,8 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
   private bodySent = 0
   /** X-Accel-Redirect. */
   private redirect = ''
+  /** monotonic() when the head came; 0 before. */
+  private headedMs = 0
   appStatus = 0
   appFields: readonly string[] = NO_FIELDS
 
@@ -96,6 +98,10 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
 
   get waitedMs(): number {
     return (this.sentMs === 0 ? monotonic() : this.sentMs) - this.madeMs
+  }
+
+  get headMs(): number {
+    return this.headedMs === 0 ? -1 : this.headedMs - this.sentMs
   }
 
   get appMs(): number {
@@ -166,6 +172,7 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
   onHead(fields: string[], body: Buffer, bodySize: number, end: boolean): void {
     const { r } = this
     if (r.done) return
+    this.noteHead()
     if (end) this.closeBody()
     const status = fields[0]!
     if (end && fields.length === 1 && bodySize === 0 && status.startsWith('500')) {
@@ -185,6 +192,10 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
     if (r.contentLength < 0 && bodySize >= 0 && isOwnSize) r.contentLength = bodySize
     if (end) this.respondWhole(body)
     else this.begin(body)
+  }
+
+  protected noteHead(): void {
+    this.headedMs = monotonic()
   }
 
   onData(bytes: Buffer, end: boolean): void {

@@ -135,12 +135,17 @@ function ask(r: HttpRequest): void {
 const retries = new Slot<number>()
 const RETRIES_MAX = 3
 
+/** A request up to this size is written at once. */
+const ONE_PIECE = 16384
+
 class NodeExchange extends Exchange implements AppAnswer {
   private readonly pass: NodePass
   readonly appFields: readonly string[] = []
   worker = 0
   /** Nobody listens on the worker's socket. */
   private nobodyListens = false
+  /** The worker had closed its end before any of the request was written. */
+  private unheard = false
   readonly waitedMs: number
 
   constructor(r: HttpRequest, pass: NodePass) {
@@ -160,6 +165,10 @@ class NodeExchange extends Exchange implements AppAnswer {
 
   override onClose(error: NodeJS.ErrnoException | null): void {
     this.nobodyListens = error?.code === 'ECONNREFUSED' || error?.code === 'ENOENT'
+    if (error?.code === 'EPIPE') {
+      this.settleCounts()
+      this.unheard = this.attempt!.bytesSent <= ONE_PIECE
+    }
     super.onClose(error)
   }
 
@@ -168,7 +177,7 @@ class NodeExchange extends Exchange implements AppAnswer {
   override failed(why: number): void {
     const { r, pass } = this
     const tried = retries.get(r) ?? 0
-    const isAway = this.state === CONNECTING && this.nobodyListens && !this.wasAsked()
+    const isAway = this.state === CONNECTING && this.nobodyListens && (this.unheard || !this.wasAsked())
     if (!(isAway || why === NO_LIVE) || tried === RETRIES_MAX || !pass.app.mayCome || r.done) {
       super.failed(why)
       return
@@ -203,6 +212,10 @@ class NodeExchange extends Exchange implements AppAnswer {
 
   get appStatus(): number {
     return this.status
+  }
+
+  get headMs(): number {
+    return this.attempt === null ? -1 : this.attempt.headerMs
   }
 
   get appMs(): number {

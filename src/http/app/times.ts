@@ -1,6 +1,6 @@
 // $app_queue_time, $app_time and their relatives, and the Server-Timing field.
 
-import type { Variable } from '../module.ts'
+import { ours, type Variable } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 import { type AppAnswer, appAnswer } from '../upstream/app-answer.ts'
 
@@ -18,13 +18,13 @@ function variable(show: (times: AppAnswer) => string | null): Variable {
   }
 }
 
-export const appVariables: Readonly<Record<string, Variable>> = {
+export const appVariables = ours({
   app_name: variable(times => times.appName),
   app_worker: variable(times => (times.worker === 0 ? null : `${times.worker}`)),
   app_status: variable(times => (times.appStatus === 0 ? null : `${times.appStatus}`)),
   app_queue_time: variable(times => seconds(times.waitedMs)),
   app_time: variable(times => (times.appMs < 0 ? null : seconds(times.appMs))),
-}
+})
 
 /** Tells the client's developer tools, in ms (W3C Server Timing). With a streamed response `app` is the time until its head. */
 export function addServerTiming(r: HttpRequest, times: AppAnswer): void {

@@ -94,6 +94,7 @@ export class WebSocketExchange extends AppExchange implements ws.MessageSink {
 
   private accept(fields: string[]): void {
     const { r } = this
+    this.noteHead()
     r.status = 101
     r.contentLength = 0
     r.addHeader('Upgrade', 'websocket')

@@ -23,6 +23,9 @@ export class Freshness {
   errorSec = 0
   /** Names of the request's fields it depends on, '' for none. */
   vary = ''
+  // What may still be outdone by a later field.
+  forbidden = false
+  expired = false
 }
 
 /** @param names in lower case; @param ignored bits of proxy_ignore_headers; @param now seconds since 1970 */
@@ -33,9 +36,9 @@ export function freshnessOf(
   now: number,
 ): Freshness {
   const found = new Freshness()
-  let byAccel = false
-  let forbidden = false
-  let expired = false
+  // Of these two only the first is heard.
+  let hasExpires = false
+  let hasAccel = false
   for (let i = 0; i < names.length; i++) {
     const value = values[i]!
     switch (names[i]) {
@@ -45,70 +48,87 @@ export function freshnessOf(
       case 'vary':
         if ((ignored & IGNORE_VARY) === 0) addVary(found, value)
         break
-      case 'expires': {
-        if ((ignored & IGNORE_EXPIRES) !== 0 || found.validSec !== 0) break
-        const date = parseHttpDate(value)
-        if (date === NO_DATE || date < now) expired = true
-        else found.validSec = date
+      case 'expires':
+        if (!hasExpires && (ignored & IGNORE_EXPIRES) === 0) readExpires(found, value, now)
+        hasExpires = true
         break
-      }
-      case 'x-accel-expires': {
-        if ((ignored & IGNORE_ACCEL_EXPIRES) !== 0) break
-        const at = accelExpires(value, now)
-        if (at === 0) found.cacheable = false
-        if (at <= 0) break
-        byAccel = true
-        forbidden = expired = false
-        found.validSec = at
+      case 'x-accel-expires':
+        if (!hasAccel && (ignored & IGNORE_ACCEL_EXPIRES) === 0) readAccelExpires(found, value, now)
+        hasAccel = true
         break
-      }
       case 'cache-control':
-        if ((ignored & IGNORE_CACHE_CONTROL) !== 0 || byAccel) break
-        if (!readCacheControl(found, value.toLowerCase(), now)) forbidden = true
-        else if (MAX_AGE.test(value)) expired = false
+        if ((ignored & IGNORE_CACHE_CONTROL) !== 0) break
+        // As nginx has it: what X-Accel-Expires is there for, even in vain, is not for Cache-Control to say again.
+        readCacheControl(found, value.toLowerCase(), now, hasAccel && found.validSec !== 0)
     }
   }
-  if (forbidden || expired) found.cacheable = false
+  if (found.forbidden || found.expired) found.cacheable = false
   return found
 }
 
-/** Seconds since 1970; 0: it is not to be kept; -1: it says nothing. */
-function accelExpires(value: string, now: number): number {
+function readExpires(found: Freshness, value: string, now: number): void {
+  if (found.validSec !== 0) return
+  const date = parseHttpDate(value)
+  if (date === NO_DATE || date < now) found.expired = true
+  else found.validSec = date
+}
+
+/** `SECONDS`, or `@` and a time; the time 0 is none, but clears the way for what else says how long. */
+function readAccelExpires(found: Freshness, value: string, now: number): void {
   const digits = /^(@?)(\d{1,15})$/.exec(value)
-  if (digits === null) return -1
+  if (digits === null) return
   const number = Number(digits[2])
-  if (digits[1] === '@') return Math.max(1, number)
-  return number === 0 ? 0 : now + number
+  if (digits[1] === '' && number === 0) {
+    found.cacheable = false
+    return
+  }
+  found.validSec = digits[1] === '' ? now + number : number
+  found.forbidden = found.expired = false
 }
 
 const FORBIDDEN = /no-cache|no-store|private/
-const SHARED_AGE = /s-maxage=(\d*)(?=[;, ]|$)/
-const MAX_AGE = /(?:s-maxage|max-age)=/i
-const OWN_AGE = /max-age=(\d*)(?=[;, ]|$)/
 
-/** False: it must not be kept. */
-function readCacheControl(found: Freshness, value: string, now: number): boolean {
-  if (FORBIDDEN.test(value)) return false
-  const age = SHARED_AGE.exec(value) ?? (value.includes('s-maxage=') ? null : OWN_AGE.exec(value))
-  if (age === null && MAX_AGE.test(value)) {
-    // A number that is none.
-    found.cacheable = false
-    return true
+/** @param outdone how long is said already */
+function readCacheControl(found: Freshness, value: string, now: number, outdone: boolean): void {
+  if (!outdone) {
+    if (FORBIDDEN.test(value)) {
+      found.forbidden = true
+      return
+    }
+    const shared = secondsOf(value, 's-maxage=')
+    const age = shared === ABSENT ? secondsOf(value, 'max-age=') : shared
+    if (Number.isNaN(age)) {
+      found.cacheable = false
+      return
+    }
+    if (age === 0) {
+      found.forbidden = true
+      return
+    }
+    if (age !== ABSENT) {
+      found.validSec = now + age
+      found.expired = false
+    }
   }
-  if (age !== null) {
-    const seconds = Number(age[1])
-    if (seconds === 0) return false
-    found.validSec = now + seconds
-  }
-  const revalidate = /stale-while-revalidate=(\d+)/.exec(value)
-  if (revalidate !== null) found.updatingSec = found.errorSec = Number(revalidate[1])
-  const error = /stale-if-error=(\d+)/.exec(value)
-  if (error !== null) found.errorSec = Number(error[1])
-  return true
+  const revalidate = secondsOf(value, 'stale-while-revalidate=')
+  if (revalidate >= 0) found.updatingSec = found.errorSec = revalidate
+  const error = Number.isNaN(revalidate) ? ABSENT : secondsOf(value, 'stale-if-error=')
+  if (error >= 0) found.errorSec = error
+  if (Number.isNaN(revalidate) || Number.isNaN(error)) found.cacheable = false
+}
+
+const ABSENT = -1
+
+/** The number behind a name, NaN if it is none. */
+function secondsOf(value: string, name: string): number {
+  const at = value.indexOf(name)
+  if (at === -1) return ABSENT
+  const text = /^[^,; ]*/.exec(value.slice(at + name.length))![0]
+  return /^\d*$/.test(text) ? Number(text) : NaN
 }
 
 function addVary(found: Freshness, value: string): void {
-  const all = found.vary === '' ? value : `${found.vary},${value}`
-  if (value.includes('*') || all.length > VARY_MAX) found.cacheable = false
+  const all = found.vary === '' ? value : `${found.vary}, ${value}`
+  if (value.split(/[ ,]+/).includes('*') || all.length > VARY_MAX) found.cacheable = false
   else if (/[^ ,]/.test(all)) found.vary = all
 }

@@ -39,13 +39,27 @@ export function askCache(x: Exchange, conf: CacheSettings): boolean {
   }
   if (x.r.method === 'HEAD' && conf.convertHead) x.method = 'GET'
   const lookup = new CacheLookup(x, conf, zone)
+  if (isKeyTooLong(x, conf, lookup.key)) return false
   x.cache = lookup
-  if (isFarRange(x.r, conf.maxRangeOffset)) lookup.cacheable = false
   if (conf.bypass.some(value => isTrue(value.get(x.r)))) {
     lookup.status = 'BYPASS'
     return false
   }
+  if (isFarRange(x.r, conf.maxRangeOffset)) lookup.cacheable = false
   return lookup.run()
+}
+
+/** What nginx's files have in front of the key, and behind it for a small head. */
+const AROUND_KEY = 343 + 256
+
+/** nginx reads the beginning of a cached file into the buffer for a response's head: what is too long for that is not cached. */
+function isKeyTooLong({ r, settings }: Exchange, { prefix }: CacheSettings, key: string): boolean {
+  const { headMax } = settings.headLimits
+  const needed = key.length + AROUND_KEY
+  if (needed <= headMax) return false
+  const problem = `${prefix}_buffer_size ${headMax} is not enough for cache key`
+  r.log(ERR, `${problem}, it should be increased to at least ${Math.ceil(needed / 1024) * 1024}`)
+  return true
 }
 
 /** null: no cache is wanted; a string: the name of one there is not. */
@@ -60,10 +74,10 @@ function zoneOf(x: Exchange, conf: CacheSettings): CacheZone | string | null {
 function isFarRange(r: HttpRequest, max: number): boolean {
   if (max === Infinity) return false
   const range = r.header('range')
-  if (range === null || !/^bytes=/i.test(range)) return false
-  if (max === 0) return true
-  const start = /^bytes= *(\d{1,15}) *-/i.exec(range)
-  return start === null || Number(start[1]) >= max
+  if (range === null || max === 0) return range !== null
+  if (range.length < 7 || !/^bytes=/i.test(range)) return false
+  const [, start] = /^ *(-|\d*)/.exec(range.slice(6))!
+  return start === '-' || (start !== '' && Number(start) >= max)
 }
 
 function isTrue(value: string): boolean {
@@ -238,22 +252,23 @@ export class CacheLookup {
     const { x } = this
     this.freshness = freshnessOf(x.names, x.values, x.settings.ignoreHeaders, seconds())
     if (!this.freshness.cacheable) this.cacheable = false
-    return (x.status === 304 && this.revalidate(more)) || (why !== 0 && this.useStale(why))
+    return (x.status === 304 && this.revalidate(more)) || (why !== 0 && this.useStale(why, false))
   }
 
   /** No response could be had. True: the client gets the stale one. */
   failed(why: number): boolean {
-    if (this.useStale(why)) return true
+    if (this.useStale(why, true)) return true
     const status = statusOf(why)
     if (status === 502 || status === 504) this.rememberStatus(status)
     return false
   }
 
-  /** A failure of that kind, and the stale one may be used instead. */
-  private useStale(why: number): boolean {
+  /** A failure of that kind, and the stale one may be used instead. `isLost`: there is no response at all, for which
+   *  stale-if-error is there too. */
+  private useStale(why: number, isLost: boolean): boolean {
     const { entry, conf } = this
     if (entry === null || this.status !== 'EXPIRED') return false
-    const isWithin = entry.validSec + entry.errorSec >= seconds()
+    const isWithin = isLost && entry.validSec + entry.errorSec >= seconds()
     if ((conf.useStale & why) === 0 && !isWithin) return false
     this.entry = null
     return this.serve(entry, 'STALE')
@@ -286,7 +301,7 @@ export class CacheLookup {
 
   /** A status that an error page is going to stand for: remembered in place of a response. */
   rememberStatus(status: number): void {
-    if (!this.cacheable) return
+    if (!this.cacheable || this.status === 'BYPASS') return
     const now = seconds()
     const valid = validityOf(this.conf, status)
     const until = this.freshness.validSec !== 0 ? this.freshness.validSec : valid === 0 ? 0 : now + valid

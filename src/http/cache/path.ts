@@ -40,7 +40,7 @@ const PARAMETERS: Readonly<Record<string, (conf: Writable, value: string) => boo
     return value === 'on' || value === 'off'
   },
   keys_zone: (conf, value) => {
-    const colon = value.lastIndexOf(':')
+    const colon = value.indexOf(':')
     conf.zone = value.slice(0, colon)
     conf.bytes = parseSize(value.slice(colon + 1)) ?? 0
     return colon > 0 && conf.bytes >= ZONE_MIN

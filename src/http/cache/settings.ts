@@ -1,7 +1,7 @@
 // A location's cache directives, under the prefix of each kind of upstream (proxy_cache, fastcgi_cache …), and what they
 // come to.
 
-import type { Directive, Directives } from '../../config/directive.ts'
+import type { Directive, Directives, Scope } from '../../config/directive.ts'
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { parseSeconds } from '../../config/units.ts'
@@ -120,6 +120,16 @@ export function warnOfMissingKey(prefix: string, at: LocationBuilder, http: Http
   http.warn(`no "${prefix}_cache_key" for "${prefix}_cache"`)
 }
 
+/** Is there a cache of that name, wherever it is said, be there an upstream or not? */
+export function checkCacheName(prefix: string, at: LocationBuilder, http: HttpSetup): void {
+  const name = (at.scope.conf(declarations.get(prefix)!)[`${prefix}_cache`] as Template | null)?.constant ?? null
+  if (name === null || http.registry(CACHES).get(`${prefix} ${name}`) !== null) return
+  const problem = `"${prefix}_cache" zone "${name}" is unknown`
+  for (let scope: Scope | null = at.scope; scope !== null; scope = scope.parent) {
+    scope.site(`${prefix}_cache`)?.fail(problem)
+  }
+}
+
 /** Null: this location has no cache, or its kind of upstream has none. */
 function cacheSettings(prefix: string, at: LocationBuilder, http: HttpSetup): CacheSettings | null {
   const declared = declarations.get(prefix)
@@ -132,12 +142,6 @@ function cacheSettings(prefix: string, at: LocationBuilder, http: HttpSetup): Ca
   const caches = http.registry(CACHES)
   const name = at.value(cache)
   const fixed = name.constant === null ? null : caches.get(`${prefix} ${name.constant}`)
-  const fail = (problem: string): never => {
-    const site = at.site(`${prefix}_cache`)
-    if (site !== null) return site.fail(problem)
-    throw new Error(problem)
-  }
-  if (name.constant !== null && fixed === null) fail(`"${prefix}_cache" zone "${name.constant}" is unknown`)
   const key = get('cache_key')
   const stale = get('cache_use_stale')
   return {

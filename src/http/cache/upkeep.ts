@@ -2,6 +2,7 @@
 // more of them when there are too many; what a former process has left in the folder is made known.
 
 import { readdir, stat, statfsSync, unlink, type Dirent } from 'node:fs'
+import { NOTICE, type ErrorLog } from '../../log/error-log.ts'
 import type { CachePath } from './path.ts'
 import { BLOCK, type CacheZone } from './zone.ts'
 
@@ -14,13 +15,15 @@ const LEFT_OVER_MS = 3_600_000
 export class Upkeep {
   private readonly zone: CacheZone
   private readonly path: CachePath
+  private readonly errorLog: ErrorLog
   private managerTimer: NodeJS.Timeout | null = null
   private loaderTimer: NodeJS.Timeout | null = null
   private isStopped = false
 
-  constructor(zone: CacheZone) {
+  constructor(zone: CacheZone, errorLog: ErrorLog) {
     this.zone = zone
     this.path = zone.path
+    this.errorLog = errorLog
   }
 
   start(): void {
@@ -69,7 +72,18 @@ export class Upkeep {
   // ── the loader ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   private load(): void {
-    new Walk(this.zone, () => this.isStopped).run()
+    new Walk(
+      this.zone,
+      () => this.isStopped,
+      () => this.loaded(),
+    ).run()
+  }
+
+  private loaded(): void {
+    const { zone, path } = this
+    zone.warm()
+    const megabytes = ((zone.blocks * BLOCK) / (1024 * 1024)).toFixed(3)
+    this.errorLog.log(NOTICE, `http file cache: ${path.folder} ${megabytes}M, bsize: ${BLOCK}`)
   }
 }
 
@@ -86,6 +100,7 @@ function freeSpace(folder: string): number {
 class Walk {
   private readonly zone: CacheZone
   private readonly isStopped: () => boolean
+  private readonly ended: () => void
   private readonly folders: { path: string; depth: number }[]
   private names: string[] = []
   private folder = ''
@@ -93,9 +108,10 @@ class Walk {
   /** Of the files looked at since the last pause. */
   private begun = performance.now()
 
-  constructor(zone: CacheZone, isStopped: () => boolean) {
+  constructor(zone: CacheZone, isStopped: () => boolean, ended: () => void) {
     this.zone = zone
     this.isStopped = isStopped
+    this.ended = ended
     this.folders = [{ path: zone.path.folder, depth: 0 }]
   }
 
@@ -105,7 +121,7 @@ class Walk {
     if (name !== undefined) this.look(name)
     else {
       const next = this.folders.pop()
-      if (next === undefined) this.zone.warm()
+      if (next === undefined) this.ended()
       else this.list(next.path, next.depth)
     }
   }

@@ -23,16 +23,17 @@ export function variantOf(r: HttpRequest, id: string, vary: string): string {
   return digestOf(text)
 }
 
-/** All fields of that name as one list, without needless blanks and commas. */
+/** Of these only the items count, not what stands between them (ngx_http_file_cache_vary_header). */
+const LISTS = new Set(['accept-charset', 'accept-encoding', 'accept-language'])
+
+/** All fields of that name as one list. */
 function normalized(r: HttpRequest, name: string): string {
   const { names, values, count } = r.head
   const items: string[] = []
   for (let i = 0; i < count; i++) {
     if (names[i] !== name) continue
-    for (const item of values[i]!.split(',')) {
-      const trimmed = item.trim()
-      if (trimmed !== '') items.push(trimmed)
-    }
+    if (LISTS.has(name)) items.push(...values[i]!.split(/[ ,]+/).filter(item => item !== ''))
+    else items.push(values[i]!)
   }
   return items.join()
 }

@@ -129,7 +129,7 @@ export class CacheZone {
       table.touch(entry)
       const error = values[at + ERROR]!
       if (error !== 0 && values[at + VALID]! >>> 0 >= now) answer = error
-      else if (error !== 0) values[at + ERROR] = 0
+      else if (error !== 0) this.renew(values, at, id)
       else if (!isNew) {
         this.exists = (values[at + FLAGS]! & EXISTS) !== 0
         this.stamp = values[at + STAMP]!
@@ -139,6 +139,15 @@ export class CacheZone {
     table.unlock()
     this.unlinkDropped()
     return answer
+  }
+
+  /** A remembered status is no longer good; nor is the file that was too old when it came. */
+  private renew(values: Int32Array, at: number, id: string): void {
+    values[at + ERROR] = 0
+    if ((values[at + FLAGS]! & EXISTS) === 0) return
+    values[at + FLAGS]! &= ~EXISTS
+    this.resize(values, at, 0)
+    this.dropped.push(id)
   }
 
   /** Makes room if need be. 0: there is none. */

@@ -7,6 +7,7 @@ import {
   accepted,
   block,
   buffers,
+  choice,
   flag,
   number,
   offset,
@@ -18,6 +19,7 @@ import {
   time,
 } from '../../config/values.ts'
 import { Template } from '../../config/template.ts'
+import { ERR, INFO, NOTICE, WARN } from '../../log/error-log.ts'
 import type { Directive } from '../../config/directive.ts'
 import { errorLog } from '../../config/error-log.ts'
 import { errorPage } from '../error-page.ts'
@@ -27,6 +29,7 @@ import { listen } from './listen.ts'
 import { parseLocation } from './location-name.ts'
 import { defaultTypes, readTypes } from './mime-types.ts'
 import { serverName } from './server-names.ts'
+import { serverTokens } from './server-tokens.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
 
@@ -66,13 +69,13 @@ function fileRoot(contexts: number): Directive<Template | null> {
   })
 }
 
-/** A folder for temporary files; nginx's levels of subfolders are read, but files here need none. */
-const tempPath: Directive<string | null> = {
+/** A folder for temporary files. Their names do not collide: nginx's levels of subfolders are read, and have nothing to spread. */
+export const tempPath: Directive<string | null> = {
   in: everywhere,
   args: [1, 4],
   default: null,
   parse: ([folder, ...levels], at) => {
-    for (const level of levels) if (!/^[1-3]$/.test(level)) at.fail(`invalid value "${level}"`)
+    for (const level of levels) if (!/^0*[1-9]\d*$/.test(level)) at.fail(`"${at.name}" directive invalid value`)
     return at.prefixPath(folder!)
   },
 }
@@ -107,7 +110,7 @@ export const coreDirectives = {
     repeatable: true,
   } satisfies Directive<ReadonlyMap<string, string>>,
   default_type: str(everywhere, 'text/plain'),
-  server_tokens: oneOf(everywhere, ['on', 'off', 'build'], 'on'),
+  server_tokens: serverTokens,
   merge_slashes: flag(HTTP | SERVER, true),
   chunked_transfer_encoding: flag(HTTP | SERVER | LOCATION, true),
   absolute_redirect: flag(everywhere, true),
@@ -127,6 +130,7 @@ export const coreDirectives = {
   client_body_in_file_only: oneOf(everywhere, ['off', 'on', 'clean'], 'off'),
   client_body_timeout: time(everywhere, 60000),
   client_body_temp_path: tempPath,
+  temp_file_log_level: choice(everywhere, { info: INFO, notice: NOTICE, warn: WARN, error: ERR }, WARN),
   send_timeout: time(everywhere, 60000),
   keepalive_timeout: keepaliveTimeout,
   keepalive_time: time(everywhere, 3_600_000),

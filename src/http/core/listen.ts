@@ -28,6 +28,8 @@ export interface ListenDeclaration {
   readonly http2: boolean
   /** Datagrams come there, no connections; the key then ends with UDP. */
   readonly udp?: boolean
+  /** It says more of the socket than where it is: of all that share an address, one may. */
+  readonly set: boolean
   /** Each thread has a socket of its own (of UDP; connections need none). */
   readonly reuseport?: boolean
   readonly site: Site
@@ -45,6 +47,9 @@ export function addressText(key: string): string {
 export type ProxyVersions = 'v1' | 'v2' | 'auto'
 
 const BACKLOG = 511
+
+/** What is said of connections or servers, not of a socket. */
+const UNSET = /^(?:default_server|default|proxy_protocol(?:=.*)?|ssl|uwsgi|http2|quic|udp)$/
 
 /** `listen`, with what a block's servers cannot be asked for refused by `parse`. */
 export function listen(contexts: number, parse = parseListen): Directive<readonly ListenDeclaration[]> {
@@ -101,7 +106,20 @@ export function parseListen(args: readonly string[], at: Site): readonly ListenD
     at.warn(`"listen ${args[0]} quic" is ignored, HTTP/3 is not supported yet`)
     return []
   }
-  const common = { isDefault, backlog, ipv6only, options, proxyProtocol, proxyVersions, uwsgi, tls, http2, site: at }
+  const set = args.slice(1).some(option => !UNSET.test(option))
+  const common = {
+    set,
+    isDefault,
+    backlog,
+    ipv6only,
+    options,
+    proxyProtocol,
+    proxyVersions,
+    uwsgi,
+    tls,
+    http2,
+    site: at,
+  }
   return addresses.map(address => ({ ...address, ...common }))
 }
 

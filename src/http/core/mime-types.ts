@@ -16,7 +16,15 @@ export function readTypes(_args: readonly string[], at: Site, soFar: Types | und
   const types = new Map(soFar ?? [])
   for (const line of at.lines) {
     if (line.name === 'include') at.failAt(line, 'invalid number of arguments in "include" directive')
-    for (const { text } of line.words) types.set(text.toLowerCase(), line.name)
+    for (const { text } of line.words) {
+      const extension = text.toLowerCase()
+      const previous = types.get(extension)
+      if (previous !== undefined) {
+        const both = `content type: "${line.name}", previous content type: "${previous}"`
+        at.warn(`duplicate extension "${extension}", ${both}`, line)
+      }
+      types.set(extension, line.name)
+    }
   }
   return types
 }

@@ -27,7 +27,6 @@ export class ServerNames<S> {
       return
     }
     const lower = name.toLowerCase()
-    if (!isName(lower)) at.fail(`invalid server name or wildcard "${name}" on ${at.file}`)
     if (lower.startsWith('.')) {
       setFirst(this.exact, lower.slice(1), server)
       setFirst(this.suffixes, lower, server)
@@ -88,14 +87,22 @@ export function serverName(contexts: number): Directive<readonly string[]> {
     default: [],
     repeatable: true,
     inheritedBy: 0,
-    parse: (names, _at, soFar = []) => [...soFar, ...names],
+    parse(names, at, soFar = []) {
+      for (const name of names) {
+        if (/^(?:\*(?!\..)|\.$)/s.test(name)) at.fail(`server name "${name}" is invalid`)
+        if (name.includes('/')) at.warn(`server name "${name}" has suspicious symbols`)
+      }
+      return [...soFar, ...names]
+    },
   }
 }
 
 /** Wildcards stand only at one end, with a dot; `*` alone is no name. */
-function isName(name: string): boolean {
+export function isName(name: string): boolean {
+  if (name.startsWith('~')) return true
   const inner = name.replace(/^\*\./, '').replace(/\.\*$/, '')
-  return !inner.includes('*') && !name.includes('..') && (name === '' || inner !== '')
+  const both = name.startsWith('*.') && name.endsWith('.*')
+  return !both && !inner.includes('*') && !name.includes('..') && (name === '' || inner !== '')
 }
 
 function setFirst<S>(map: Map<string, S>, name: string, server: S): void {

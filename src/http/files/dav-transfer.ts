@@ -2,8 +2,7 @@
 // stand in whose place, and then the files. Answers are statuses.
 
 import type { Stats } from 'node:fs'
-import { lstat, mkdir, rename, rmdir, unlink } from 'node:fs/promises'
-import { unescapeUri } from '../../codec/h1/uri.ts'
+import { lstat, mkdir, rmdir, unlink } from 'node:fs/promises'
 import { errorText } from '../../lib/errno.ts'
 import { CRIT, ERR } from '../../log/error-log.ts'
 import { filePath } from './document-root.ts'
@@ -16,10 +15,11 @@ import {
   folderMode,
   permissions,
   placeFile,
+  renamed,
   type SystemError,
 } from './file-tree.ts'
-import { isUnsafe } from '../internal-redirect.ts'
 import type { HttpRequest } from '../request.ts'
+import { parseUnsafeUri } from '../unsafe-uri.ts'
 
 /** The Depth field. */
 export type Depth = 0 | 1 | 'infinity' | 'invalid'
@@ -68,8 +68,8 @@ export async function transfer(r: HttpRequest, access: number): Promise<number> 
     const target = await find(order.to)
     const refused = target === null ? 0 : refuseTarget(r, order, target)
     if (refused !== 0) return refused
-    call = order.from
-    const source = await lstat(bytesOf(order.from + (order.isFolder ? '/' : '')))
+    call = order.from + (order.isFolder ? '/' : '')
+    const source = await lstat(bytesOf(call))
     if (!source.isDirectory()) return await transferFile(r, order, source, access)
     if (order.isFolder) return await transferFolder(r, order, source, target)
     r.log(ERR, `"${r.uri}" is collection`)
@@ -122,9 +122,7 @@ function destinationPath(r: HttpRequest, destination: string): string {
     if (slash === -1) return refuseDestination(r, destination, '')
     path = destination.slice(slash)
   }
-  const query = path.indexOf('?')
-  path = unescapeUri(query === -1 ? path : path.slice(0, query))
-  return isUnsafe(path) ? refuseDestination(r, destination, '') : path
+  return parseUnsafeUri(r, path)?.uri ?? refuseDestination(r, destination, '')
 }
 
 function refuseDestination<T extends string | number = number>(r: HttpRequest, destination: string, answer?: T): T {
@@ -191,7 +189,8 @@ async function transferFolder(r: HttpRequest, order: Order, source: Stats, targe
     const answer = await deletePath(r, to, target.isDirectory())
     if (answer !== 204) return answer
   }
-  if (r.method === 'MOVE' && (await renamed(from, to))) return 201
+  // If it cannot be, it is another file system, or there is a reason that the following attempt will tell.
+  if (r.method === 'MOVE' && (await renamed(from, to)) === null) return 201
   try {
     await mkdir(bytesOf(to), permissions(source))
   } catch (error) {
@@ -201,16 +200,6 @@ async function transferFolder(r: HttpRequest, order: Order, source: Stats, targe
   if (r.method === 'COPY') return 201
   const answer = await deletePath(r, from, true)
   return answer === 204 ? 201 : answer
-}
-
-/** Another file system, or a reason that the following attempt will tell. */
-async function renamed(from: string, to: string): Promise<boolean> {
-  try {
-    await rename(bytesOf(from), bytesOf(to))
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** Deletes a file, or a folder with all that is in it: 204, or the status that tells why not. */

@@ -3,7 +3,7 @@
 // when it is complete, also when it had to be copied from another file system.
 
 import { constants, type Stats } from 'node:fs'
-import { chmod, copyFile, lstat, mkdir, readdir, rename, rmdir, unlink, utimes } from 'node:fs/promises'
+import { chmod, copyFile, lstat, mkdir, readdir, rename, rmdir, stat, unlink, utimes } from 'node:fs/promises'
 import { errorText } from '../../lib/errno.ts'
 import { ALERT, CRIT } from '../../log/error-log.ts'
 import { tempName } from '../request-body.ts'
@@ -55,23 +55,29 @@ export async function placeFile(r: HttpRequest, from: string, to: string, how: P
     r.log(CRIT, `${call} "${from}" failed (${errorText(error as SystemError)})`)
     return false
   }
-  try {
-    await renameInto(from, to, how.folderMode)
-    return true
-  } catch (error) {
-    if ((error as SystemError).code === 'EXDEV') return moveByCopying(r, from, to)
-    r.log(CRIT, `rename() "${from}" to "${to}" failed (${errorText(error as SystemError)})`)
-    return false
+  let error = await renamed(from, to)
+  if (error?.code === 'ENOENT' && how.folderMode !== 0) {
+    try {
+      await mkdir(bytesOf(to.slice(0, to.lastIndexOf('/'))), { recursive: true, mode: how.folderMode })
+    } catch (failure) {
+      r.log(CRIT, `mkdir() "${to}" failed (${errorText(failure as SystemError)})`)
+      return false
+    }
+    error = await renamed(from, to)
   }
+  if (error === null) return true
+  if (error.code === 'EXDEV') return moveByCopying(r, from, to)
+  r.log(CRIT, `rename() "${from}" to "${to}" failed (${errorText(error)})`)
+  return false
 }
 
-async function renameInto(from: string, to: string, mode: number): Promise<void> {
+/** null: it has that name now. */
+export async function renamed(from: string, to: string): Promise<SystemError | null> {
   try {
     await rename(bytesOf(from), bytesOf(to))
+    return null
   } catch (error) {
-    if (mode === 0 || (error as SystemError).code !== 'ENOENT') throw error
-    await mkdir(bytesOf(to.slice(0, to.lastIndexOf('/'))), { recursive: true, mode })
-    await rename(bytesOf(from), bytesOf(to))
+    return error as SystemError
   }
 }
 
@@ -90,14 +96,16 @@ async function moveByCopying(r: HttpRequest, from: string, to: string): Promise<
 /** Copies with permissions and time. The copy appears under its name when it is complete. */
 export async function copyWhole(r: HttpRequest, from: string, to: string, stats: Stats): Promise<boolean> {
   const unfinished = `${to}.${tempName()}`
+  let call = `open() "${to}"`
   try {
     await copyFile(bytesOf(from), bytesOf(unfinished), constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
+    call = `copying "${from}" to "${to}"`
     await chmod(bytesOf(unfinished), permissions(stats))
     await utimes(bytesOf(unfinished), stats.atimeMs / 1000, stats.mtimeMs / 1000)
     await rename(bytesOf(unfinished), bytesOf(to))
     return true
   } catch (error) {
-    r.log(CRIT, `copying "${from}" to "${to}" failed (${errorText(error as SystemError)})`)
+    r.log(CRIT, `${call} failed (${errorText(error as SystemError)})`)
     await unlink(bytesOf(unfinished)).catch(() => undefined)
     return false
   }
@@ -136,7 +144,7 @@ export async function emptyFolder(r: HttpRequest, folder: string): Promise<boole
   return true
 }
 
-/** Copies what a folder holds into another that is there. Links and other special files are passed over, as in nginx. */
+/** Copies what a folder holds into another that is there: what links lead to, too, but no special files. */
 export async function copyFolder(r: HttpRequest, from: string, to: string): Promise<boolean> {
   const names = await entries(r, from)
   if (names === null) return false
@@ -145,9 +153,9 @@ export async function copyFolder(r: HttpRequest, from: string, to: string): Prom
 }
 
 async function copyEntry(r: HttpRequest, from: string, to: string): Promise<boolean> {
-  let call = 'lstat()'
+  let call = 'stat()'
   try {
-    const stats = await lstat(bytesOf(from))
+    const stats = await stat(bytesOf(from))
     if (stats.isDirectory()) {
       call = 'mkdir()'
       await mkdir(bytesOf(to), folderMode(permissions(stats)))
@@ -158,7 +166,9 @@ async function copyEntry(r: HttpRequest, from: string, to: string): Promise<bool
     }
     return stats.isFile() ? await copyWhole(r, from, to, stats) : true
   } catch (error) {
-    r.log(call === 'utimes()' ? ALERT : CRIT, `${call} "${to}" failed (${errorText(error as SystemError)})`)
-    return false
+    const path = call === 'stat()' ? from : to
+    r.log(call === 'utimes()' ? ALERT : CRIT, `${call} "${path}" failed (${errorText(error as SystemError)})`)
+    // A link that leads nowhere.
+    return call === 'stat()'
   }
 }

@@ -54,8 +54,7 @@ function compress(r: HttpRequest, { offers, vary }: CompressionConf): BodyStage 
   if (!isCompressible(r)) return null
   const offer = bestOffer(r, offers)
   if (vary && (offer !== null || offers.some(offer => suits(r, offer)))) varyByEncoding(r)
-  // A part is one of the plain form, which its range was about.
-  if (offer === null || r.status === 206) return null
+  if (offer === null) return null
   const length = r.contentLength
   setCoding(r, offer.coding)
   reshape(r)
@@ -72,7 +71,7 @@ function willCompress(r: HttpRequest, { offers }: CompressionConf): boolean {
 
 function isCompressible(r: HttpRequest): boolean {
   const { status } = r
-  return (status === 200 || status === 206 || status === 403 || status === 404) && !isEncoded(r)
+  return (status === 200 || status === 403 || status === 404) && !isEncoded(r)
 }
 
 function bestOffer(r: HttpRequest, offers: readonly Offer[]): Offer | null {
@@ -89,7 +88,6 @@ function bestOffer(r: HttpRequest, offers: readonly Offer[]): Offer | null {
 }
 
 function suits(r: HttpRequest, { types, minLength }: Offer): boolean {
-  // A part's length says nothing of the whole's.
-  if (r.contentLength !== -1 && r.contentLength < minLength && r.status !== 206) return false
+  if (r.contentLength !== -1 && r.contentLength < minLength) return false
   return types === null || (r.contentType !== '' && isListed(types, r.contentType))
 }

@@ -18,7 +18,7 @@ export function typeList(contexts: number, defaults: readonly [string, ...string
       for (const arg of args) {
         if (arg === '*') return null
         const type = arg.toLowerCase()
-        if (types.has(type)) at.warn(`duplicate MIME type "${arg}"`)
+        if (types.has(type)) at.warn(`duplicate MIME type "${type}"`)
         types.add(type)
       }
       return types

@@ -7,7 +7,11 @@ import { LocationSlot } from '../module.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
 
-const prereadSize = limited(size(HTTP | SERVER, 65536), WINDOW_MAX, 'the maximum body preread size is 2147483647')
+const prereadSize = limited(
+  size(HTTP | SERVER, 65536),
+  WINDOW_MAX,
+  'the maximum body preread buffer size is 2147483647',
+)
 
 /** nginx takes 0 and too large ones for the next number that can be. */
 const chunkSize: Directive<number> = {

@@ -37,36 +37,52 @@ let authority: string | null = null
 let cookies = ''
 /** Well-known names that were there, as bits. */
 let seen = 0
+let teInvalid = false
 const hostName = new HostName()
+/** Whose limits hold: the connection's server's, until the request has named another. */
+let limits: HeadLimits
+let servers: NamedServers | null = null
+
+export interface NamedServers {
+  serverFor(host: string): { readonly limits: HeadLimits }
+}
 
 /**
  * Fills in the head.
  * @param ended is there no body?
+ * @param named where the limits of the server come from that the request names
  * @returns 0, or the status it is refused with, `head.error` saying why
  */
-export function takeHead(head: RequestHead, fields: FieldList, limits: HeadLimits, ended: boolean): number {
+export function takeHead(
+  head: RequestHead,
+  fields: FieldList,
+  limitsBefore: HeadLimits,
+  ended: boolean,
+  named: NamedServers | null = null,
+): number {
+  limits = limitsBefore
+  servers = named
   head.restart()
   forget(head)
   method = scheme = path = cookies = ''
   authority = null
   seen = 0
+  teInvalid = false
   head.text = head.method = head.target = head.path = ''
   head.lineStart = head.lineEnd = 0
   head.version = 20
   head.protocol = 'HTTP/2.0'
   head.keepAlive = true
   head.count = 0
-  const status = takeFields(head, fields, limits) || takeRest(head, ended)
+  const status = takeFields(head, fields) || takeRest(head, ended)
   head.names.length = head.values.length = head.count
-  if (head.text === '') {
-    const { error } = head
-    takeLine(head)
-    if (status !== 0) head.refuse(status, error)
-  }
+  // There is no request line before the first field that is none of the pseudo-headers.
+  head.method = method
+  head.target = head.path = path
   return status
 }
 
-function takeFields(head: RequestHead, fields: FieldList, limits: HeadLimits): number {
+function takeFields(head: RequestHead, fields: FieldList): number {
   let pseudo = true
   for (let i = 0; i < fields.count; i++) {
     const faults = fields.faults[i]!
@@ -92,7 +108,7 @@ function takeFields(head: RequestHead, fields: FieldList, limits: HeadLimits): n
       const status = takeLine(head)
       if (status !== 0) return status
     }
-    const status = takeField(head, fields.names[i]!, fields.values[i]!, fields.ids[i]!, limits.fieldsMax)
+    const status = takeField(head, fields.names[i]!, fields.values[i]!, fields.ids[i]!)
     if (status !== 0) return status
   }
   return pseudo ? takeLine(head) : 0
@@ -155,28 +171,27 @@ function isPath(value: string): boolean {
 function takeHost(head: RequestHead): void {
   head.host = hostName.name
   head.port = hostName.port
+  if (servers !== null) limits = servers.serverFor(hostName.name).limits
 }
 
 /** The pseudo-headers are through: the request line, as the logs have it. */
 function takeLine(head: RequestHead): number {
-  head.method = method
-  head.target = head.path = path
   // Of CONNECT too, which has but an authority (RFC 9113, 8.5): there are no tunnels over HTTP/2.
   if (method === '' || scheme === '' || path === '') {
     const missing = method === '' ? ':method' : scheme === '' ? ':scheme' : ':path'
     return head.refuse(400, `client sent no ${missing} header`)
   }
-  head.text = `${method} ${head.path} HTTP/2.0`
+  head.text = `${method} ${path} HTTP/2.0`
   head.lineEnd = head.text.length
   return 0
 }
 
-function takeField(head: RequestHead, name: string, value: string, id: number, fieldsMax: number): number {
+function takeField(head: RequestHead, name: string, value: string, id: number): number {
   if (id === COOKIE) {
     cookies = cookies === '' ? value : `${cookies}; ${value}`
     return 0
   }
-  if (head.count >= fieldsMax) return head.refuse(494, 'client sent too many header lines')
+  if (head.count >= limits.fieldsMax) return head.refuse(494, 'client sent too many header lines')
   if (id !== 0 && id <= MAX_FORWARDS) {
     const status = takeKnown(head, name, value, id)
     if (status !== 0) return status
@@ -190,7 +205,9 @@ function takeKnown(head: RequestHead, name: string, value: string, id: number): 
   if ((seen & bit) === 0) {
     seen |= bit
     note(head, id, head.count)
-  } else if ((UNIQUE & bit) !== 0 || id === TE) {
+  } else if (id === TE) {
+    teInvalid = true
+  } else if ((UNIQUE & bit) !== 0) {
     const before = head.values[head.find(name)]
     return head.refuse(
       400,
@@ -204,25 +221,27 @@ function takeKnown(head: RequestHead, name: string, value: string, id: number): 
       return 0
     case CONTENT_LENGTH:
       head.contentLength = parseRequestLength(value)
-      return head.contentLength === -1 ? head.refuse(400, 'client sent invalid "Content-Length" header') : 0
-    case CONNECTION:
-    case KEEP_ALIVE:
-    case PROXY_CONNECTION:
-    case TRANSFER_ENCODING:
-    case UPGRADE:
-      return head.refuse(400, `client sent "${SPELLED[id]}" header`)
+      break
     case TE:
-      return value.toLowerCase() === 'trailers' ? 0 : head.refuse(400, 'client sent invalid "TE" header')
+      if (value.toLowerCase() !== 'trailers') teInvalid = true
+      break
   }
   return 0
 }
 
-const SPELLED: Readonly<Record<number, string>> = {
-  [CONNECTION]: 'Connection',
-  [KEEP_ALIVE]: 'Keep-Alive',
-  [PROXY_CONNECTION]: 'Proxy-Connection',
-  [TRANSFER_ENCODING]: 'Transfer-Encoding',
-  [UPGRADE]: 'Upgrade',
+/** Fields that are about a connection, in the order they are looked for (RFC 9113, 8.2.2). */
+const CONNECTION_FIELDS: readonly (readonly [id: number, spelled: string])[] = [
+  [CONNECTION, 'Connection'],
+  [KEEP_ALIVE, 'Keep-Alive'],
+  [TRANSFER_ENCODING, 'Transfer-Encoding'],
+  [UPGRADE, 'Upgrade'],
+  [PROXY_CONNECTION, 'Proxy-Connection'],
+]
+const ANY_CONNECTION_FIELD = CONNECTION_FIELDS.reduce((bits, [id]) => bits | (1 << id), 0)
+
+function refuseConnectionField(head: RequestHead): number {
+  const found = CONNECTION_FIELDS.find(([id]) => (seen & (1 << id)) !== 0)!
+  return head.refuse(400, `client sent "${found[1]}" header`)
 }
 
 function add(head: RequestHead, name: string, value: string, id: number): void {
@@ -242,6 +261,8 @@ function takeRest(head: RequestHead, ended: boolean): number {
     note(head, COOKIE, head.count)
     add(head, NAMES[COOKIE]!, cookies, COOKIE)
   }
+  if ((seen & ANY_CONNECTION_FIELD) !== 0) return refuseConnectionField(head)
+  if (teInvalid) return head.refuse(400, 'client sent invalid "TE" header')
   if (head.host === null) return head.refuse(400, 'client sent neither ":authority" nor "Host" header')
   if (authority !== null) {
     if (head.hostIndex === -1) {
@@ -250,6 +271,8 @@ function takeRest(head: RequestHead, ended: boolean): number {
     } else if (head.values[head.hostIndex] !== authority)
       return head.refuse(400, 'client sent ":authority" and "Host" headers with different values')
   }
+  if (head.contentLengthIndex !== -1 && head.contentLength === -1)
+    return head.refuse(400, 'client sent invalid "Content-Length" header')
   if (head.contentLength > 0 && ended) return head.refuse(400, 'client prematurely closed stream')
   head.chunked = head.contentLengthIndex === -1 && !ended
   if (head.expectIndex !== -1) head.expectContinue = head.values[head.expectIndex]!.toLowerCase() === '100-continue'

@@ -25,13 +25,21 @@ import { countClosed, countMove, GONE, WAITING, WRITING } from '../../zone/conne
 import { ClientSession } from '../session/client-session.ts'
 import type { ServerRuntime } from '../runtime.ts'
 import type { Sessions } from '../session/sessions.ts'
-import { Http2Stream } from './stream.ts'
+import { GONE_EARLY, Http2Stream } from './stream.ts'
 
 /** Bytes waiting for a client that takes none. */
 const OUTPUT_MAX = 262144
 
 /** nginx takes long frames from everybody; we from clients that have no settings of their own. */
 const LAX_FRAME_MAX = 131072
+const TIMED_OUT = 'client timed out (110: Connection timed out)'
+
+// What the timer of a connection is about, besides the stream whose head is under way.
+const NOTHING = 0
+const BUSY = -1
+const OPENING = -2
+const IDLE = -3
+
 /** Bytes a connection may send before others have their turn. */
 const TURN = 1048576
 
@@ -55,6 +63,8 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   private receiving = false
   private scheduled = false
   private ending = false
+  /** It hears nothing more, as nginx sees it. */
+  private clientEnded = false
   private closed = false
   /** The connection has ended; requests that outlive it may still be under way. */
   private gone = false
@@ -62,6 +72,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   final = false
   private lingerUntil = 0
   private queuedBefore = 0
+  private awaited = OPENING
 
   /** @param opened the session that has opened the connection, and hands it over */
   constructor(opened: ClientSession, sessions: Sessions) {
@@ -102,7 +113,11 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   }
 
   onEnd(): void {
-    if (this.active > 0) this.streamsGone('client prematurely closed connection')
+    const { receiver } = this.endpoint
+    this.clientEnded = true
+    if (!this.endpoint.failed && (this.active > 0 || receiver.incomplete)) this.note(INFO, GONE_EARLY)
+    this.onLostHead(receiver.loseHead())
+    this.streamsGone(GONE_EARLY)
     this.hangUp()
   }
 
@@ -239,10 +254,30 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   onPong(): void {}
   onGoaway(): void {}
 
-  onConnectionError(code: number, message: string): void {
-    this.note(INFO, `client ${message}${code === NO_ERROR ? '' : `, error ${code}`} while processing HTTP/2 connection`)
-    this.streamsGone('client connection failed')
+  onUnknownFrame(type: number): void {
+    this.note(INFO, `client sent frame with unknown type ${type}`)
+  }
+
+  onConnectionError(_code: number, message: string): void {
+    // What it did begins with a verb.
+    this.note(INFO, /^(?:sent|violated) /.test(message) ? `client ${message}` : message)
+    this.streamsGone(GONE_EARLY)
     this.end()
+  }
+
+  onLostHead(length: number): void {
+    if (length >= 0) this.logLostHead(length, 0, '')
+  }
+
+  /** A request whose head has not come to its end is logged for all that. */
+  private logLostHead(length: number, status: number, message: string): void {
+    this.active++
+    this.requests++
+    new Http2Stream(this, this.endpoint.lastPeerStream, this.requests).begone(length, status, message)
+  }
+
+  override note(level: number, message: string): void {
+    super.note(level, `${message} while processing HTTP/2 connection`)
   }
 
   // ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -280,7 +315,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
 
   private hangUp(): void {
     if (this.closed) return
-    this.endpoint.goAway(NO_ERROR)
+    if (!this.clientEnded) this.endpoint.goAway(NO_ERROR)
     const { sender } = this.endpoint
     const last = sender.blocked ? null : sender.take()
     if (last !== null) this.connection.write(Buffer.from(last.bytes.subarray(0, last.length)))
@@ -294,17 +329,19 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
 
   // ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** What is the connection waiting for, and how long may it? */
+  /** What is the connection waiting for, and how long may it? What comes meanwhile gains no time, pings least of all. */
   private rearm(): void {
-    const { server } = this
-    if (this.endpoint.receiver.midway !== 0 || !this.endpoint.receiver.greeted)
-      timers.arm(this.timer, server.clientHeaderTimeout)
-    else if (this.active > 0) timers.disarm(this.timer)
-    else if (!this.endpoint.receiver.begun) timers.arm(this.timer, server.clientHeaderTimeout)
-    else timers.arm(this.timer, server.outside.keepaliveTimeout)
+    const { server, awaited } = this
+    const { receiver } = this.endpoint
+    this.awaited = receiver.midway || (this.active > 0 ? BUSY : receiver.begun ? IDLE : OPENING)
+    if (this.awaited === awaited) return
+    if (this.awaited === BUSY) timers.disarm(this.timer)
+    else if (this.awaited === IDLE) timers.arm(this.timer, server.outside.keepaliveTimeout)
+    else timers.arm(this.timer, server.clientHeaderTimeout)
   }
 
   private awaitClient(): void {
+    this.awaited = NOTHING
     this.queuedBefore = this.connection.queued
     timers.arm(this.timer, this.server.outside.sendTimeout)
   }
@@ -319,14 +356,16 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
       this.awaitClient()
       return
     }
-    if (connection.pending === 0 && this.endpoint.receiver.abandon()) {
-      this.note(INFO, 'client timed out (110: Connection timed out) while reading client request headers')
+    const { receiver } = this.endpoint
+    const lost = connection.pending === 0 ? receiver.abandon() : -1
+    if (lost >= 0) {
+      this.logLostHead(lost, 408, TIMED_OUT)
       this.flush()
       this.rearm()
-    } else if (connection.pending > 0 || this.endpoint.receiver.midway !== 0 || !this.endpoint.receiver.greeted) {
-      this.note(INFO, 'client timed out (110: Connection timed out)')
+    } else if (connection.pending > 0 || receiver.incomplete) {
+      this.note(INFO, TIMED_OUT)
       const reset = this.server.outside.resetTimedoutConnection
-      this.streamsGone('client timed out (110: Connection timed out)')
+      this.streamsGone(TIMED_OUT)
       if (reset) connection.reset()
       this.endpoint.goAway(PROTOCOL_ERROR)
       this.hangUp()

@@ -7,16 +7,8 @@
 // The request ends when the last byte of its answer is in a frame, or when either side has reset the stream.
 
 import { mayTrail } from '../../codec/h1/chunked.ts'
-import type { FieldList } from '../../codec/h2/hpack-decoder.ts'
-import { NAME_INVALID, NAME_ODD, PSEUDO, VALUE_INVALID } from '../../codec/h2/hpack-decoder.ts'
-import {
-  CANCEL,
-  FLOW_CONTROL_ERROR,
-  INTERNAL_ERROR,
-  NO_ERROR,
-  PROTOCOL_ERROR,
-  WINDOW_MAX,
-} from '../../codec/h2/constants.ts'
+import { FieldList, NAME_INVALID, NAME_ODD, PSEUDO, VALUE_INVALID } from '../../codec/h2/hpack-decoder.ts'
+import { CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR, WINDOW_MAX } from '../../codec/h2/constants.ts'
 import { Stream } from '../../codec/h2/stream.ts'
 import { urgencyOf } from '../../codec/h2/priority-field.ts'
 import { ByteWriter } from '../../codec/h2/byte-writer.ts'
@@ -41,6 +33,9 @@ import { Http2Writer } from './writer.ts'
 /** Header blocks are encoded here first. */
 const block = new ByteWriter(4096)
 const NONE: Buffer[] = []
+const NO_FIELDS = new FieldList()
+export const GONE_EARLY = 'client prematurely closed connection'
+const READING_HEAD = ' while reading client request headers'
 /** What a request that is answered makes up for (see codec/h2/nuisance.ts). */
 const ANSWERED = 8
 /** How long a client may take to end its side of a stream that is answered. */
@@ -69,7 +64,6 @@ export class Http2Stream extends Stream implements ClientStream {
   private timer: Timer<Http2Stream> | null = null
   /** Bytes of headers and of the body as they came, for the logs. */
   private received = 0
-  private queuedBefore = 0
   /** The client has gone, and the request is gone through with for all that. */
   private lost = false
 
@@ -85,6 +79,10 @@ export class Http2Stream extends Stream implements ClientStream {
   }
   get localAddress(): string {
     return this.session.localAddress
+  }
+
+  get serverAddress(): string {
+    return this.session.serverAddress
   }
   get localPort(): number {
     return this.session.localPort
@@ -115,7 +113,7 @@ export class Http2Stream extends Stream implements ClientStream {
     const { listen } = session
     countRequest()
     const head = takeHead()
-    const status = takeHttp2Head(head, fields, session.server.limits, ended)
+    const status = takeHttp2Head(head, fields, session.server.limits, ended, listen)
     const server = head.host !== null ? listen.serverFor(head.host) : session.server
     const r = new HttpRequest(this, head, server, session.clientAddress, session.clientPort)
     if (head.host !== null && listen.matchedName !== null) execute(r, listen.matchedName, head.host)
@@ -124,7 +122,8 @@ export class Http2Stream extends Stream implements ClientStream {
     this.declared = head.contentLength
     r.requestLength = this.received
     if (!ended) r.body = new RequestBody(head.contentLength)
-    if (head.dropped !== '') r.log(INFO, `client sent invalid header: "${head.dropped}"`)
+    r.host = head.host ?? ''
+    if (head.dropped !== '') r.log(INFO, `client sent invalid header: "${head.dropped}"${READING_HEAD}`)
     if (status !== 0) {
       this.malformed = status === 400
       refuseRequest(r, status)
@@ -134,11 +133,24 @@ export class Http2Stream extends Stream implements ClientStream {
     const priority = r.header('priority')
     if (priority !== null) this.endpoint.sender.list.hurry(this, urgencyOf(priority))
     if (!server.http2.enabled && !listen.http2) {
-      r.log(INFO, 'client attempted to request the server name for which the negotiated protocol is disabled')
+      const why = 'client attempted to request the server name for which the negotiated protocol is disabled'
+      r.log(INFO, why + READING_HEAD)
       r.uri = r.unparsedUri = head.path
-      r.host = head.host ?? ''
       respondSpecial(r, 421)
     } else startRequest(r, listen.tls, session.tls)
+  }
+
+  /** It never begins: its head has not come to its end. */
+  begone(length: number, status: number, message: string): void {
+    const { session } = this
+    countRequest()
+    const head = takeHead()
+    takeHttp2Head(head, NO_FIELDS, session.server.limits, true)
+    const r = new HttpRequest(this, head, session.server, session.clientAddress, session.clientPort)
+    this.received = length
+    r.status = status
+    if (message !== '') r.log(INFO, message + READING_HEAD)
+    this.endRequest(r)
   }
 
   onData(bytes: Buffer, start: number, end: number): void {
@@ -296,6 +308,10 @@ export class Http2Stream extends Stream implements ClientStream {
     this.writer.drain(r)
   }
 
+  onProgress(): void {
+    if (this.timer !== null && this.request !== null) timers.arm(this.timer, this.request.location.sendTimeout)
+  }
+
   onSent(): void {
     const r = this.request
     if (r === null) return
@@ -350,11 +366,13 @@ export class Http2Stream extends Stream implements ClientStream {
   // ── the stream's end ─────────────────────────────────────────────────────────────────────────────────────────────
 
   onReset(code: number): void {
-    this.clientGone(`client canceled stream ${this.id}${code === CANCEL ? '' : `, error ${code}`}`)
+    const { id } = this
+    const why = code === INTERNAL_ERROR ? 'due to internal error' : `with status ${code}`
+    this.clientGone(code === CANCEL ? `client canceled stream ${id}` : `client terminated stream ${id} ${why}`)
   }
 
-  onError(code: number, message: string): void {
-    this.clientGone(`client ${message}${code === FLOW_CONTROL_ERROR ? ` for stream ${this.id}` : ''}`)
+  onError(_code: number, message: string): void {
+    this.clientGone(`client ${message}`)
   }
 
   /** The client has gone, with the connection or without. */
@@ -368,7 +386,8 @@ export class Http2Stream extends Stream implements ClientStream {
       return
     }
     if (r.status === 0 || !r.headSent) r.status = 499
-    r.log(INFO, message)
+    const reading = r.body !== null && !r.body.complete
+    r.log(INFO, reading && message === GONE_EARLY ? 'client prematurely closed stream' : message)
     this.endRequest(r)
   }
 
@@ -420,7 +439,6 @@ export class Http2Stream extends Stream implements ClientStream {
   }
 
   private awaitClient(r: HttpRequest): void {
-    this.queuedBefore = this.queued
     this.arm(r.location.sendTimeout)
   }
 
@@ -429,10 +447,6 @@ export class Http2Stream extends Stream implements ClientStream {
     if (this.lingering) this.unlinger()
     if (r === null || r.done) return
     if (this.queued > 0) {
-      if (this.queued !== this.queuedBefore) {
-        this.awaitClient(r)
-        return
-      }
       r.log(INFO, 'client timed out (110: Connection timed out)')
       this.abortWith(r, PROTOCOL_ERROR)
     } else if (!this.bodyEnded && !r.headSent) {

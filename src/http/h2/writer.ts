@@ -38,7 +38,8 @@ export class Http2Writer extends BodyStage {
   }
 
   flushHead(r: HttpRequest): void {
-    if (!this.headWaits) return
+    // Where no body follows, the head is the end: it waits until all has been done.
+    if (!this.headWaits || r.bodiless) return
     this.headWaits = false
     this.stream.putHead(r, false)
   }
@@ -70,7 +71,7 @@ export class Http2Writer extends BodyStage {
     r.bodyBytesSent += bytes.length
     const trailers = last && r.trailers !== null ? r.trailers.fields(r) : null
     if (bytes.length === 0) {
-      if (last && trailers === null && this.headWaits) {
+      if (last && (trailers === null || r.bodiless) && this.headWaits) {
         this.headWaits = false
         stream.putHead(r, true)
         return true

@@ -117,9 +117,12 @@ export function writeToPath(r: HttpRequest, path: string, line: string, cache: L
 }
 
 function rootExists(r: HttpRequest): boolean {
-  const root = r.location.root.get(r)
+  const { root: folder, aliasLength } = r.location
+  const root = folder.get(r)
   try {
-    if (statSync(Buffer.from(root, 'latin1')).isDirectory()) return true
+    const stats = statSync(Buffer.from(root, 'latin1'))
+    // An alias may name a file (nginx has seen that it is there when it sent it).
+    if (stats.isDirectory() || (aliasLength >= 0 && stats.isFile())) return true
     r.log(ERR, `testing "${root}" existence failed (20: Not a directory)`)
   } catch (error) {
     r.log(ERR, `testing "${root}" existence failed (${errorText(error as NodeJS.ErrnoException)})`)

@@ -12,7 +12,7 @@ import {
   type Site,
 } from '../../config/directive.ts'
 import { NetworkRules } from '../../lib/cidr.ts'
-import { parseAddress, parseNetwork, type Network } from '../../lib/networks.ts'
+import { parseAddress, parseIpv6, parseNetwork, type Network } from '../../lib/networks.ts'
 import { ERR } from '../../log/error-log.ts'
 import { accessDirectives, addAccessCheck, ALLOWED } from '../access/access-phase.ts'
 import { httpModule, NEXT } from '../module.ts'
@@ -70,6 +70,7 @@ interface AccessRules {
   /** Which rule is for everybody, which the first for Unix sockets; Infinity for none. */
   readonly all: number
   readonly unix: number
+  readonly knowsIpv4: boolean
   readonly denies: readonly boolean[]
 }
 
@@ -100,7 +101,8 @@ function makeRules(list: readonly Rule[]): AccessRules {
     else if (who === 'unix:') unix = Math.min(unix, i)
     else networks.push([who, i])
   })
-  return { networks: new NetworkRules(networks), all, unix, denies: list.map(rule => rule.denies) }
+  const knowsIpv4 = all !== Infinity || networks.some(([{ base }]) => typeof base === 'number')
+  return { networks: new NetworkRules(networks), all, unix, knowsIpv4, denies: list.map(rule => rule.denies) }
 }
 
 function checkAddress(r: HttpRequest, { rules, logs }: AccessConf): number {
@@ -111,9 +113,10 @@ function checkAddress(r: HttpRequest, { rules, logs }: AccessConf): number {
   return 403
 }
 
-function specific(clientAddress: string, { networks, unix }: AccessRules): number {
+function specific(clientAddress: string, { networks, unix, knowsIpv4 }: AccessRules): number {
   if (clientAddress === 'unix:') return unix
-  const address = parseAddress(clientAddress)
+  // IPv4 in IPv6's clothes is IPv4, unless there is no rule for IPv4 (ngx_http_access_handler).
+  const address = knowsIpv4 ? parseAddress(clientAddress) : parseIpv6(clientAddress)
   const found = address === null ? -1 : networks.find(address)
   return found < 0 ? Infinity : found
 }

@@ -13,7 +13,7 @@ import { AcmeStore, STORE_BYTES } from '../acme/store.ts'
 import { trustedContext } from '../acme/trust.ts'
 import { TlsAlpn } from '../acme/tls-alpn.ts'
 import { coreDirectives } from '../core/core.ts'
-import { httpModule, LocationSlot, NEXT } from '../module.ts'
+import { httpModule, LocationSlot, NEXT, ours } from '../module.ts'
 import { respond } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
 import { resolverDirectives, resolverOf } from '../resolver.ts'
@@ -120,10 +120,10 @@ const certificates = new LocationSlot<{ readonly id: string; readonly store: Acm
 export const acme = httpModule({
   name: 'acme',
   directives,
-  variables: {
+  variables: ours({
     acme_certificate: { get: r => issuedFor(r, 'certificate') },
     acme_certificate_key: { get: r => issuedFor(r, 'key') },
-  },
+  }),
   setup(conf, http) {
     if (conf.acme_issuer.length === 0) return
     const issuers: Registry<Known> = http.registry(ISSUERS)

@@ -5,8 +5,10 @@ import { Template } from '../../config/template.ts'
 import { one, template } from '../../config/values.ts'
 import { errorText } from '../../lib/errno.ts'
 import { CRIT, ERR, INFO } from '../../log/error-log.ts'
+import { absoluteValue } from '../files/document-root.ts'
 import { addAccessCheck, ALLOWED, settleAccess, type AccessPolicy } from '../access/access-phase.ts'
 import { httpModule, NEXT, WAIT, type Value } from '../module.ts'
+import { basicCredentials, isProxyRequest } from '../access/basic-credentials.ts'
 import { readUsers, type Users } from '../access/password-file.ts'
 import { Passwords, PENDING, RIGHT, UNAVAILABLE, WRONG } from '../access/passwords.ts'
 import { resume } from '../phases.ts'
@@ -16,10 +18,17 @@ import { fieldValue } from '../field-value.ts'
 
 const contexts = HTTP | SERVER | LOCATION | LIMIT_EXCEPT
 
-/** Relative to the configuration's folder, unless a variable comes first. */
-const userFile: Directive<Template | null> = one<Template | null>(contexts, null, (word, at) =>
-  Template.parse(word.startsWith('$') ? word : at.confPath(word), at),
-)
+interface UserFile {
+  readonly name: Template
+  /** The configuration's. */
+  readonly folder: string
+}
+
+/** Relative to the configuration's folder; where a variable comes first, what it brings is. */
+const userFile: Directive<UserFile | null> = one<UserFile | null>(contexts, null, (word, at) => ({
+  name: Template.parse(word.startsWith('$') ? word : at.confPath(word), at),
+  folder: at.confPath(''),
+}))
 
 const directives = {
   auth_basic: template(contexts, null),
@@ -42,7 +51,7 @@ export const authBasic = httpModule({
     if (auth_basic === null || auth_basic_user_file === null || auth_basic.constant === 'off') return
     const own: AuthBasic = {
       realm: at.value(auth_basic),
-      file: at.value(auth_basic_user_file),
+      file: absoluteValue(at.value(auth_basic_user_file.name), auth_basic_user_file.folder),
       passwords: http.registry(verifier).get('')!,
       policy: null,
     }
@@ -88,7 +97,8 @@ function open(r: HttpRequest, file: string): Users | number {
     return readUsers(file)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    r.log(code === 'ENOENT' ? ERR : CRIT, `open() "${file}" failed (${errorText(error as NodeJS.ErrnoException)})`)
+    const call = code === 'EISDIR' ? 'pread' : 'open'
+    r.log(code === 'ENOENT' ? ERR : CRIT, `${call}() "${file}" failed (${errorText(error as NodeJS.ErrnoException)})`)
     return code === 'ENOENT' ? 403 : 500
   }
 }
@@ -108,16 +118,7 @@ function judge(r: HttpRequest, outcome: number, user: string, realm: string): nu
 }
 
 function challenge(r: HttpRequest, realm: string): number {
-  r.addHeader('WWW-Authenticate', `Basic realm="${fieldValue(realm)}"`)
-  return 401
-}
-
-/** `user:password`, null if the request has none. */
-function basicCredentials(r: HttpRequest): string | null {
-  const value = r.header('authorization')
-  if (value === null || value.slice(0, 6).toLowerCase() !== 'basic ') return null
-  const encoded = /^ *([A-Za-z0-9+/]+)(?:=.*)?$/.exec(value.slice(6))?.[1]
-  if (encoded === undefined || encoded.length % 4 === 1) return null
-  const text = Buffer.from(encoded, 'base64').toString('latin1')
-  return text.indexOf(':') < 1 ? null : text
+  const asksAsProxy = isProxyRequest(r)
+  r.addHeader(asksAsProxy ? 'Proxy-Authenticate' : 'WWW-Authenticate', `Basic realm="${fieldValue(realm)}"`)
+  return asksAsProxy ? 407 : 401
 }

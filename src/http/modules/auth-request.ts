@@ -81,7 +81,7 @@ function ask(r: HttpRequest, conf: AuthRequest): number {
   const sub = makeSubrequest(r, conf.uri, '', new DroppedOutput(r, answered))
   if (sub === null) return 500
   asked.set(sub, conf)
-  return startSubrequest(sub) ? judge(r, sub, conf) : WAIT
+  return startSubrequest(sub) && !r.done ? judge(r, sub, conf) : WAIT
 }
 
 function answered(sub: HttpRequest): void {

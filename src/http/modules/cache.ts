@@ -3,7 +3,7 @@
 
 import type { Directives } from '../../config/directive.ts'
 import type { CachePath } from '../cache/path.ts'
-import { cacheDirectives, CACHES, PREFIXES, type CacheSlot } from '../cache/settings.ts'
+import { cacheDirectives, CACHES, checkCacheName, PREFIXES, type CacheSlot } from '../cache/settings.ts'
 import { Upkeep } from '../cache/upkeep.ts'
 import { CacheZone } from '../cache/zone.ts'
 import { cacheVariables } from '../cache/variables.ts'
@@ -16,6 +16,9 @@ export const cache = httpModule({
   name: 'cache',
   directives,
   variables: cacheVariables,
+  compile(_conf, at, http) {
+    for (const prefix of PREFIXES) checkCacheName(prefix, at, http)
+  },
   setup(conf, http) {
     for (const prefix of PREFIXES) {
       for (const path of conf[`${prefix}_cache_path`] as readonly CachePath[]) declare(prefix, path, http)
@@ -50,7 +53,7 @@ function declare(prefix: string, path: CachePath, http: HttpSetup): void {
   http.onStart(services => {
     slot.zone = new CacheZone(path, services.shared(key), services.shared(`${key} numbers`))
     if (services.thread !== 0) return
-    upkeep = new Upkeep(slot.zone)
+    upkeep = new Upkeep(slot.zone, services.errorLog)
     upkeep.start()
   })
   http.onStop(() => upkeep?.stop())

@@ -6,7 +6,7 @@ import type { Conf, Directive, Scope, Site, Statement } from '../../config/direc
 import { Template } from '../../config/template.ts'
 import { block, flag } from '../../config/values.ts'
 import { ERR } from '../../log/error-log.ts'
-import { dropField, isEncoded } from '../altered-body.ts'
+import { isEncoded } from '../altered-body.ts'
 import { parseCharsetMap, type CharsetMap, type Recoder, type Recoding } from '../filters/charset-map.ts'
 import { forcedCharset } from '../filters/forced-charset.ts'
 import { httpModule, type LocationBuilder, type Value } from '../module.ts'
@@ -159,10 +159,7 @@ function setCharset(r: HttpRequest, conf: CharsetConf): BodyStage | null {
     return null
   }
   name(r, to)
-  if (!recoding.keepsLength) {
-    r.contentLength = -1
-    dropField(r, 'accept-ranges')
-  }
+  if (!recoding.keepsLength) r.contentLength = -1
   return r.bodiless ? null : new RecodingStage(recoding.open())
 }
 

@@ -6,7 +6,7 @@ import * as records from '../../codec/fastcgi.ts'
 import { latin1 } from '../../codec/h1/fields.ts'
 import { ResponseHead } from '../../codec/h1/response-head.ts'
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
-import { accepted, flag, list, one, size, str } from '../../config/values.ts'
+import { flag, list, one, str } from '../../config/values.ts'
 import { ERR, WARN } from '../../log/error-log.ts'
 import { warnOfMissingKey } from '../cache/settings.ts'
 import { httpModule, LocationSlot } from '../module.ts'
@@ -21,7 +21,7 @@ import type { Gateway, GatewayConf } from '../upstream/gateway.ts'
 import { paramDirective } from '../upstream/params.ts'
 import type { UpstreamProtocol } from '../upstream/protocol.ts'
 import { passFields } from '../upstream/response-fields.ts'
-import { upstreamDirectives } from '../upstream/settings.ts'
+import { lowat, upstreamDirectives } from '../upstream/settings.ts'
 
 const anywhere = HTTP | SERVER | LOCATION
 
@@ -39,7 +39,7 @@ const directives = {
   },
   fastcgi_keep_conn: flag(anywhere, false),
   fastcgi_catch_stderr: list(anywhere, [1, 1], ([text]) => text!),
-  fastcgi_send_lowat: accepted(size(anywhere, 0)),
+  fastcgi_send_lowat: lowat,
 }
 
 const gateway: Gateway = {

@@ -181,5 +181,10 @@ function authorityOf({ name }: Group): string {
 }
 
 function passHead(x: Exchange): void {
-  passFields(x, readerOf(x).response, (x.conf as GrpcConf).fieldActions)
+  const { response } = readerOf(x)
+  if (response.ends && x.contentLength < 0) {
+    x.contentLength = 0
+    x.chunked = false
+  }
+  passFields(x, response, (x.conf as GrpcConf).fieldActions)
 }

@@ -1,4 +1,4 @@
-// add_header, add_trailer and expires (ngx_http_headers_filter_module).
+// add_header, add_trailer and expires (ngx_http_headers_filter_module). They are for clients: subrequests' answers are left.
 
 import {
   HTTP,
@@ -145,6 +145,7 @@ function isOrdinary(status: number): boolean {
 }
 
 function addHeaders(r: HttpRequest, conf: readonly HeaderConf[]): BodyStage | null {
+  if (r.parent !== null) return null
   const ordinary = isOrdinary(r.status)
   for (let i = 0; i < conf.length; i++) {
     const { name, value, always, kind } = conf[i]!
@@ -180,7 +181,7 @@ class AddedTrailers implements Trailers {
 function addTrailers(r: HttpRequest, conf: readonly HeaderConf[]): BodyStage | null {
   const ordinary = isOrdinary(r.status)
   const wanted = conf.filter(({ always }) => always || ordinary)
-  if (wanted.length === 0 || r.version < 11 || r.bodiless) return null
+  if (wanted.length === 0 || r.version < 11 || r.bodiless || r.parent !== null) return null
   r.trailers = new AddedTrailers(wanted)
   return null
 }
@@ -199,7 +200,7 @@ interface ExpiresConf extends ExpiresDeclaration {
 }
 
 function setExpires(r: HttpRequest, conf: ExpiresConf): BodyStage | null {
-  if (!isOrdinary(r.status)) return null
+  if (!isOrdinary(r.status) || r.parent !== null) return null
   const expires = conf.fixed ?? parseExpires(conf.value.get(r), conf.fromModified)
   if (typeof expires === 'string' || expires.kind === 'off') return null
   if (expires.kind === 'epoch') replace(r, 'Thu, 01 Jan 1970 00:00:01 GMT', 'no-cache')

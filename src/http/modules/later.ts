@@ -5,8 +5,9 @@
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import type { Directive, Directives } from '../../config/directive.ts'
 import { accepted, flag, later, number, one, size, str, time } from '../../config/values.ts'
-import { httpModule } from '../module.ts'
+import { httpModule, ours } from '../module.ts'
 import type { Variable } from '../module.ts'
+import { lowat } from '../upstream/settings.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
 
@@ -15,7 +16,7 @@ const none: Variable = { get: () => null }
 export const laterModule = httpModule({
   name: 'later',
   directives: {
-    send_lowat: accepted(size(everywhere, 0)),
+    send_lowat: lowat,
     keepalive_min_timeout: later(time(everywhere, 0)),
     ...socketBuffersOf('proxy'),
     ...socketBuffersOf('fastcgi'),
@@ -42,7 +43,7 @@ export const laterModule = httpModule({
   },
   variables: {
     http3: none,
-    quic: none,
+    ...ours({ quic: none }),
   },
 })
 

@@ -19,6 +19,7 @@ import { addZone, limitLogLevel, LimitZone, parseZone } from '../access/limit-zo
 import { httpModule, NEXT, Slot } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 import { RegistryKey, type HttpSetup } from '../setup.ts'
+import { mainOf } from '../subrequest.ts'
 
 const inHttp = HTTP | SERVER | LOCATION
 const everywhere = inHttp | STREAM | STREAM_SERVER
@@ -55,13 +56,13 @@ const KIND = 'limit_conn_zone'
 const zonesKey = new RegistryKey<LimitZone>(KIND)
 const KEY_MAX = 255
 
-/** A subrequest passes with its parent. */
-const statuses = new Slot<string>('subrequests')
+/** Of clients' own requests: they and what they lead to are limited once. */
+const statuses = new Slot<string>()
 
 export const limitConnections = httpModule({
   name: 'limit-conn',
   directives,
-  variables: { limit_conn_status: { get: r => statuses.get(r) } },
+  variables: { limit_conn_status: { get: r => statuses.get(mainOf(r)) } },
   setup(conf, http) {
     const zones = http.registry(zonesKey)
     for (const declared of conf.limit_conn_zone) addZone(zones, new LimitZone(declared, http), KIND, declared, http)
@@ -107,7 +108,7 @@ class Counted {
 }
 
 function limit(r: HttpRequest, conf: Limits): number {
-  if (statuses.get(r) !== null) return NEXT
+  if (statuses.get(mainOf(r)) !== null) return NEXT
   let counted: Counted | null = null
   for (const { zone, max } of conf.limits) {
     const key = zone.key.get(r)
@@ -116,12 +117,14 @@ function limit(r: HttpRequest, conf: Limits): number {
       r.log(ERR, `the value of the "${zone.keyText}" key is more than 255 bytes: "${key}"`)
       continue
     }
-    statuses.set(r, 'PASSED')
+    statuses.set(mainOf(r), 'PASSED')
     const entered = enter(zone.table!, key, max)
     if (entered !== ENTERED) return reject(r, conf, zone, entered, counted)
     if (counted === null) {
       const own = (counted = new Counted())
-      r.onEnd(() => own.release())
+      const main = mainOf(r)
+      // One in the background may outlive it.
+      ;(main.done ? r : main).onEnd(() => own.release())
     }
     counted.tables.push(zone.table!)
     counted.keys.push(key)
@@ -134,7 +137,7 @@ function reject(r: HttpRequest, conf: Limits, zone: LimitZone, why: number, coun
     r.log(conf.level, `limiting connections${conf.dryRun ? ', dry run,' : ''} by zone "${zone.name}"`)
   }
   counted?.release()
-  statuses.set(r, conf.dryRun ? 'REJECTED_DRY_RUN' : 'REJECTED')
+  statuses.set(mainOf(r), conf.dryRun ? 'REJECTED_DRY_RUN' : 'REJECTED')
   return conf.dryRun ? NEXT : conf.status
 }
 

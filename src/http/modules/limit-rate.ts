@@ -41,8 +41,8 @@ export const limitRate = httpModule({
   directives,
   compile(conf, at, http) {
     const rate = conf.limit_rate === null ? null : at.value(conf.limit_rate)
-    if (rate?.constant === '0' || (rate === null && !mayBeSet(at.scope, http.scope))) return
     const after = conf.limit_rate_after === null ? null : at.value(conf.limit_rate_after)
+    if (rate?.constant === '0' || (rate === null && !mayBeSet(at.scope, http.scope))) return
     at.filter(limit, { rate, after } satisfies RateConf)
   },
 })

@@ -11,6 +11,7 @@ import { httpModule, NEXT, Slot, WAIT } from '../module.ts'
 import { resume } from '../phases.ts'
 import type { HttpRequest } from '../request.ts'
 import { RegistryKey, type HttpSetup } from '../setup.ts'
+import { mainOf } from '../subrequest.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
 
@@ -87,13 +88,13 @@ const KIND = 'limit_req_zone'
 const zonesKey = new RegistryKey<RateZone>(KIND)
 const KEY_MAX = 65535
 
-/** A subrequest passes with its parent. */
-const statuses = new Slot<string>('subrequests')
+/** Of clients' own requests: they and what they lead to are limited once. */
+const statuses = new Slot<string>()
 
 export const limitRequests = httpModule({
   name: 'limit-req',
   directives,
-  variables: { limit_req_status: { get: r => statuses.get(r) } },
+  variables: { limit_req_status: { get: r => statuses.get(mainOf(r)) } },
   setup(conf, http) {
     const zones = http.registry(zonesKey)
     for (const declared of conf.limit_req_zone) addZone(zones, new RateZone(declared, http), KIND, declared, http)
@@ -135,7 +136,7 @@ const keys: string[] = []
 
 /** The last limit counts the request at once; the others first look, and count it when none has refused. */
 function limit(r: HttpRequest, conf: Limits): number {
-  if (statuses.get(r) !== null) return NEXT
+  if (statuses.get(mainOf(r)) !== null) return NEXT
   const { limits } = conf
   const now = Date.now()
   const last = limits.length - 1
@@ -168,7 +169,7 @@ function reject(r: HttpRequest, conf: Limits, at: number, outcome: number): numb
     r.log(conf.level, `limiting requests${dry}, excess: ${thousandths(excess)} by zone "${zone.name}"`)
   } else r.log(ALERT, `could not allocate node in limit_req zone "${zone.name}"`)
   for (let i = 0; i < at; i++) if (keys[i] !== '') release(conf.limits[i]!.zone.table!, keys[i]!)
-  statuses.set(r, conf.dryRun ? 'REJECTED_DRY_RUN' : 'REJECTED')
+  statuses.set(mainOf(r), conf.dryRun ? 'REJECTED_DRY_RUN' : 'REJECTED')
   return conf.dryRun ? NEXT : conf.status
 }
 
@@ -189,12 +190,12 @@ function pass(r: HttpRequest, conf: Limits, counted: number, now: number): numbe
     worstZone = zone
   }
   if (worstZone === null) {
-    statuses.set(r, 'PASSED')
+    statuses.set(mainOf(r), 'PASSED')
     return NEXT
   }
   const dry = conf.dryRun ? ', dry run' : ''
   r.log(conf.delayLevel, `delaying request${dry}, excess: ${thousandths(worst)}, by zone "${worstZone.name}"`)
-  statuses.set(r, conf.dryRun ? 'DELAYED_DRY_RUN' : 'DELAYED')
+  statuses.set(mainOf(r), conf.dryRun ? 'DELAYED_DRY_RUN' : 'DELAYED')
   if (conf.dryRun) return NEXT
   // Finer than the timer wheel: at thousands of requests a second the delay is a millisecond.
   setTimeout(goOn, delay, r)

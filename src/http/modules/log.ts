@@ -122,6 +122,8 @@ function parseLog([path, format, ...parameters]: readonly string[], at: Site): L
       gzip = /^[1-9]$/.test(value) ? Number(value) : at.fail(`invalid compression level "${value}"`)
     else at.fail(`invalid parameter "${parameter}"`)
   }
+  // A stream block has no format of its own.
+  if (format === undefined && (at.context & (STREAM | STREAM_SERVER)) !== 0) at.fail('log format is not specified')
   if (gzip > 0 && size === 0) size = GZIP_BUFFER
   if (flushMs > 0 && size === 0) at.fail(`no buffer is defined for access_log "${path}"`)
   if (size > 0 && template !== null) at.fail('buffered logs cannot have variables in name')
@@ -148,6 +150,9 @@ export const log = httpModule({
     time_local: get(commonLogTime),
   },
   inStream: true,
+  setup(_conf, http) {
+    checkNames(http)
+  },
   connection(conf, at, stream) {
     const formats = logFormats(stream)
     for (const log of conf.access_log ?? []) addLog(log, conf.open_log_file_cache, formats, at, stream)
@@ -211,16 +216,24 @@ function logFormats(http: HttpSetup): Formats {
   const formats = http.registry(formatsKey)
   if (bound.has(formats)) return formats
   bound.add(formats)
-  // A stream block has no format of its own.
   if (http.scope.context === HTTP) formats.set('combined', new LogFormat(Template.builtIn(COMBINED), 'default', http))
   const { log_format } = http.scope.conf(directives)
   for (const { name, escape, template, site } of log_format) {
-    if (formats.get(name.toLowerCase()) !== null) site!.fail(`duplicate "log_format" name "${name}"`)
     const format = new LogFormat(template, escape, http)
     formats.set(name.toLowerCase(), format)
     if (site !== null) formatSites.set(format, site)
   }
   return formats
+}
+
+/** Also of formats that nobody uses. */
+function checkNames({ scope }: HttpSetup): void {
+  const names = new Set(scope.context === HTTP ? ['combined'] : [])
+  for (const { name, site } of scope.conf(directives).log_format) {
+    const lower = name.toLowerCase()
+    if (names.has(lower)) site!.fail(`duplicate "log_format" name "${name}"`)
+    names.add(lower)
+  }
 }
 
 const formatSites = new WeakMap<LogFormat, Site>()

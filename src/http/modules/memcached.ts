@@ -63,7 +63,8 @@ export const memcached = httpModule({
   compile(conf, at, http) {
     const pass = conf.memcached_pass
     if (at.kind !== 'location' || pass === null) return
-    if (pass.template !== null) pass.site.fail(`host not found in upstream "${pass.text}"`)
+    if (pass.template !== null)
+      pass.site.fail(`${/:\d+$/.test(pass.text) ? 'host not found' : 'no port'} in upstream "${pass.text}"`)
     const { memcached_buffer_size: bufferSize } = conf
     // Of one buffer's size, whatever that is: nothing is buffered.
     const sizes = { memcached_buffers: { number: 8, size: bufferSize }, memcached_max_temp_file_size: 0 }

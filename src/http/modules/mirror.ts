@@ -54,7 +54,7 @@ function startMirrors(r: HttpRequest, conf: Mirror): number {
     return WAIT
   }
   start(r, conf)
-  return NEXT
+  return r.done ? WAIT : NEXT
 }
 
 function start(r: HttpRequest, { uris, withBody }: Mirror): void {

@@ -40,9 +40,12 @@ function networksOf(word: string, at: Site): readonly (Network | null)[] {
   return [network]
 }
 
+/** Written like this all fields of that name count; of any other, and of `x-forwarded-for`, the first alone. */
+const FORWARDED_FOR = 'X-Forwarded-For'
+
 const directives = {
   set_real_ip_from: setRealIpFrom,
-  real_ip_header: one(everywhere, 'x-real-ip', word => (word === 'proxy_protocol' ? word : word.toLowerCase())),
+  real_ip_header: one(everywhere, 'x-real-ip', word => (word === FORWARDED_FOR ? word : word.toLowerCase())),
   real_ip_recursive: flag(everywhere, false),
 }
 
@@ -108,7 +111,7 @@ function takeAddress(r: HttpRequest, conf: RealIp): number {
 /** Leaves it in `forwarded`. */
 function findAddress(r: HttpRequest, { trusted, header, recursive }: RealIp): boolean {
   const from = r.clientAddress
-  if (header === 'x-forwarded-for') return forwardedFromFields(r, from, header, trusted, recursive)
+  if (header === FORWARDED_FOR) return forwardedFromFields(r, from, 'x-forwarded-for', trusted, recursive)
   if (header !== 'proxy_protocol') {
     const value = r.header(header)
     return value !== null && forwardedFrom(from, value, trusted, recursive)

@@ -92,11 +92,12 @@ function compileReferers(declared: Declared, scope: Scope): Referers {
   return { none, blocked, hosts, serverPatterns, patterns }
 }
 
-/** All of them, also those written below the valid_referers. */
+/** All of them, also those written below the valid_referers; a server without any is called "". */
 function serverNames(scope: Scope): readonly string[] {
   let server = scope
   while (server.context !== SERVER && server.parent !== null) server = server.parent
-  return server.conf(coreDirectives).server_name
+  const names = server.conf(coreDirectives).server_name
+  return names.length === 0 ? [''] : names
 }
 
 function addHost(hosts: HostTable<string>, host: string, uri: string, site: Site): void {

@@ -49,12 +49,16 @@ export const ssl = httpModule({
     ssl_ciphers: told(({ hello }) => hello.ciphers.map(cipherName).join(':')),
     ssl_curve: agreed(connection => connection.curve),
     ssl_curves: told(tls => (resumed(tls) && !lately(tls) ? '' : tls.hello.groups.map(groupName).join(':'))),
+    ssl_sigalg: agreed(connection => connection.signature),
     ssl_sigalgs: told(tls => (resumed(tls) ? '' : tls.hello.signatureAlgorithms.map(numberText).join(':'))),
     ssl_session_id: agreed(connection => connection.sessionId),
     ssl_session_reused: agreed(connection => (connection.sessionReused ? 'r' : '.')),
     ssl_early_data: agreed(connection => (connection.early ? '1' : '')),
     ssl_server_name: told(({ hello }) => hello.spelledName),
     ssl_alpn_protocol: agreed(connection => connection.alpnProtocol),
+    // Encrypted Client Hello needs an OpenSSL of version 4.
+    ssl_ech_status: agreed(() => ''),
+    ssl_ech_outer_server_name: agreed(() => ''),
     // A field's value may go on in the next line where that begins with white space: so the old form passes headers.
     ssl_client_cert: ofCertificate(certificate => pem(certificate).replaceAll('\n', '\n\t')),
     ssl_client_raw_cert: ofCertificate(certificate => `${pem(certificate)}\n`),
@@ -69,6 +73,7 @@ export const ssl = httpModule({
     ssl_client_v_start: ofCertificate(certificate => certificate.validFrom),
     ssl_client_v_end: ofCertificate(certificate => certificate.validTo),
     ssl_client_v_remain: ofCertificate(daysLeft),
+    ssl_client_sigalg: agreed(connection => connection.peerSignature),
   },
 })
 

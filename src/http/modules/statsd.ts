@@ -4,7 +4,7 @@
 import { HTTP, LOCATION, SERVER, type Site } from '../../config/directive.ts'
 import { one } from '../../config/values.ts'
 import { Statsd, type StatsdServer } from '../../log/statsd.ts'
-import { httpModule } from '../module.ts'
+import { httpModule, ours } from '../module.ts'
 import { unixMs } from '../../lib/clock.ts'
 import type { HttpRequest } from '../request.ts'
 import { RegistryKey, type HttpSetup } from '../setup.ts'
@@ -38,11 +38,11 @@ function parseStatsd([address, ...parameters]: readonly string[], at: Site): Sta
 export const statsd = httpModule({
   name: 'statsd',
   directives,
-  variables: {
+  variables: ours({
     request_time_s: { get: r => `${Math.trunc(elapsed(r) / 1000)}` },
     request_time_ms: { get: r => `${elapsed(r)}` },
     request_time_us: { get: r => `${elapsed(r) * 1000}` },
-  },
+  }),
   compile(conf, at, http) {
     if (conf.statsd === null) return
     at.log(tell, clientFor(conf.statsd, http))

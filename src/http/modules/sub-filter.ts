@@ -3,7 +3,7 @@
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { flag, list } from '../../config/values.ts'
-import { dropField, reshape } from '../altered-body.ts'
+import { weakenTag } from '../altered-body.ts'
 import { httpModule, type Value } from '../module.ts'
 import { BodyStage, EMPTY, FLUSH, LAST } from '../output.ts'
 import { Pattern, Replacer } from '../filters/replacer.ts'
@@ -64,9 +64,8 @@ function substitute(r: HttpRequest, conf: SubConf): BodyStage | null {
   const pattern = conf.pattern ?? new Pattern(conf.pairs.map(pair => pair.pattern.get(r)))
   if (pattern.isEmpty) return null
   if (r.parent === null) {
-    dropField(r, 'accept-ranges')
     r.contentLength = -1
-    if (conf.keepsDate) reshape(r)
+    if (conf.keepsDate) weakenTag(r)
     else {
       r.lastModified = ''
       r.etag = ''

@@ -12,7 +12,7 @@ import { askGateway, compileGateway, gatewayExplained } from '../upstream/gatewa
 import type { Gateway, GatewayConf, GatewayPass } from '../upstream/gateway.ts'
 import { bare } from '../upstream/protocol.ts'
 import type { UpstreamProtocol } from '../upstream/protocol.ts'
-import { ERROR, OFF, TIMEOUT, upstreamDirectives } from '../upstream/settings.ts'
+import { ERROR, lowat, OFF, TIMEOUT, upstreamDirectives } from '../upstream/settings.ts'
 
 const anywhere = HTTP | SERVER | LOCATION
 const common = upstreamDirectives('tunnel')
@@ -43,7 +43,7 @@ const directives = {
   tunnel_next_upstream: bitmask(anywhere, { error: ERROR, timeout: TIMEOUT, off: OFF }, ERROR | TIMEOUT),
   tunnel_next_upstream_tries: common.tunnel_next_upstream_tries,
   tunnel_next_upstream_timeout: common.tunnel_next_upstream_timeout,
-  tunnel_send_lowat: accepted(size(anywhere, 0)),
+  tunnel_send_lowat: lowat,
   tunnel_socket_rcvbuf: accepted(size(anywhere, 0)),
   tunnel_socket_sndbuf: accepted(size(anywhere, 0)),
 }
@@ -52,7 +52,14 @@ const directives = {
 const FIXED = { tunnel_buffering: false, tunnel_pass_request_headers: false, tunnel_pass_request_body: false }
 const defaults = Object.fromEntries(Object.entries(common).map(([name, directive]) => [name, directive.default]))
 
-const gateway: Gateway = { prefix: 'tunnel', scheme: '', encode: () => '', hidden: [], anyLength: false }
+const gateway: Gateway = {
+  prefix: 'tunnel',
+  scheme: '',
+  encode: () => '',
+  hidden: [],
+  anyLength: false,
+  asksAnything: true,
+}
 
 export const tunnel = httpModule({
   name: 'tunnel',

@@ -52,7 +52,7 @@ const inside = {
   state: path(either, null),
   least_conn: method([0, 0], () => ({ balancer: leastConn, key: null })),
   least_time: method([1, 2], readLeastTime),
-  ip_hash: method([0, 0], () => ({ balancer: ipHash, key: null })),
+  ip_hash: method([0, 0], () => ({ balancer: ipHash, key: null }), UPSTREAM),
   hash: method([1, 2], readHash),
   random: method([0, 2], readRandom),
   sticky: stickyDirective(),
@@ -106,6 +106,7 @@ export const upstream = httpModule({
     for (const declaration of conf.upstream) {
       const entries = entriesOf(declaration, http)
       const { name, site } = declaration
+      if (groups.get(name.toLowerCase()) !== null) site.fail(`duplicate upstream "${name}"`)
       if (entries.length > 0 && entries.every(entry => entry.declaration.backup)) {
         site.fail(`no servers in upstream "${name}"`)
       }
@@ -135,10 +136,11 @@ function entriesOf({ conf, scope, site }: Declaration, http: HttpSetup): readonl
 }
 
 function groupFrom({ name, conf, site }: Declaration, entries: readonly Entry[], http: HttpSetup): Group {
-  const { balancer, key } = methodOf(conf, site)
+  const { balancer, key, order } = methodOf(conf, site)
   const bound = key === null ? null : http.value(key)
   const group = new Group(name, peers(entries, false), peers(entries, true), balancer, poolOf(conf), bound)
-  if (conf.sticky !== null) group.sticky = conf.sticky(http, name)
+  // A method that is written behind it takes its place.
+  if (conf.sticky !== null && site.inner!.site('sticky')!.order > order) group.sticky = conf.sticky(http, name)
   if (conf.queue !== null) group.queue = queueFor(conf.queue, name, http)
   return group
 }
@@ -177,8 +179,8 @@ function share(
 
 const METHODS = ['least_conn', 'least_time', 'ip_hash', 'hash', 'random'] as const
 
-/** The one written last. */
-function methodOf(conf: Conf<typeof inside>, site: Site): Method {
+/** The one written last, and where. */
+function methodOf(conf: Conf<typeof inside>, site: Site): Method & { readonly order: number } {
   let chosen: Method = { balancer: roundRobin, key: null }
   let order = -1
   for (const name of METHODS) {
@@ -187,7 +189,7 @@ function methodOf(conf: Conf<typeof inside>, site: Site): Method {
     order = at.order
     chosen = conf[name]!
   }
-  return chosen
+  return { ...chosen, order }
 }
 
 function poolOf(conf: Conf<typeof inside>): KeepalivePool | null {
@@ -205,14 +207,15 @@ function poolOf(conf: Conf<typeof inside>): KeepalivePool | null {
 function method(
   args: readonly [number, number],
   read: (args: readonly string[], at: Site) => Method,
+  where = either,
 ): Directive<Method | null> {
   return {
-    in: either,
+    in: where,
     args,
     default: null,
     repeatable: true,
     parse(words, at) {
-      if (METHODS.some(other => at.scope.has(other))) at.warn('load balancing method redefined')
+      if ([...METHODS, 'sticky'].some(other => at.scope.has(other))) at.warn('load balancing method redefined')
       return read(words, at)
     },
   }
@@ -233,10 +236,12 @@ function readRandom([two, by]: readonly string[], at: Site): Method {
   return { balancer: randomTwoLeastTime(until), key: null }
 }
 
-const untils: readonly TimeUntil[] = ['header', 'last_byte']
+const OF_REQUESTS: readonly TimeUntil[] = ['header', 'last_byte']
+const OF_SESSIONS: readonly TimeUntil[] = ['connect', 'first_byte', 'last_byte']
 
 function readLeastTime([word, inflight]: readonly string[], at: Site): Method {
-  const until = untils.find(until => until === word) ?? at.fail(`invalid value "${word}"`)
+  const known = at.context === STREAM_UPSTREAM ? OF_SESSIONS : OF_REQUESTS
+  const until = known.find(until => until === word) ?? at.fail(`invalid value "${word}"`)
   if (inflight !== undefined && inflight !== 'inflight') at.fail(`invalid parameter "${inflight}"`)
   return { balancer: leastTime(until, inflight !== undefined), key: null }
 }
@@ -283,6 +288,13 @@ function keepalive(): Directive<KeepaliveSize> {
 /** Names are looked up now, unless that is for later. */
 function readEntry(words: readonly string[], at: Site): Entry {
   const declaration = readServer(words, unsupportedIn(at.scope), at)
+  const { unix, portText } = declaration.url
+  if (at.context === STREAM_UPSTREAM && !unix && portText === '' && declaration.service === '') {
+    at.fail(`no port in upstream "${words[0]}"`)
+  }
+  // Sessions have no cookies to be bound by.
+  const sticky = words.slice(1).find(word => word === 'drain' || word.startsWith('route='))
+  if (at.context === STREAM_UPSTREAM && sticky !== undefined) at.fail(`invalid parameter "${sticky}"`)
   return { declaration, names: declaration.resolve ? [] : addressesOf(declaration.url, at) }
 }
 

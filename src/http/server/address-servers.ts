@@ -4,7 +4,7 @@
 import type { Site } from '../../config/directive.ts'
 import { addressText, type ListenDeclaration, type ProxyVersions } from '../core/listen.ts'
 import type { Pattern } from '../regex.ts'
-import { ServerNames } from '../core/server-names.ts'
+import { isName, ServerNames } from '../core/server-names.ts'
 
 export class AddressServers<S> {
   readonly address: string
@@ -18,6 +18,8 @@ export class AddressServers<S> {
   protected readonly finder: ServerNames<S>
   private explicitDefault = false
   private readonly names = new Set<string>()
+  private serverCount = 0
+  private misnamed: { readonly name: string; readonly site: Site } | null = null
 
   /** @param server the first one is the default, unless another one says that it is */
   constructor(address: string, server: S) {
@@ -39,13 +41,20 @@ export class AddressServers<S> {
     }
     for (const name of names.length === 0 ? [''] : names) {
       const lower = name.toLowerCase()
-      // A server without either directive has no place to warn of.
-      if (this.names.has(lower))
-        site.warn?.(`conflicting server name "${name}" on ${addressText(declared.key)}, ignored`)
+      // Of two patterns the first one that matches counts. A server without either directive has no place to warn of.
+      if (this.names.has(lower) && !name.startsWith('~'))
+        site.warn?.(`conflicting server name "${lower}" on ${addressText(declared.key)}, ignored`)
       else {
         this.names.add(lower)
-        this.finder.add(name, server, site)
+        if (isName(lower)) this.finder.add(name, server, site)
+        else this.misnamed ??= { name, site }
       }
+    }
+    this.serverCount++
+    // With one server nobody looks at names.
+    if (this.serverCount > 1 && this.misnamed !== null) {
+      const { name, site } = this.misnamed
+      site.fail(`invalid server name or wildcard "${name}" on ${addressText(declared.key)}`)
     }
   }
 

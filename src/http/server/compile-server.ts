@@ -3,7 +3,6 @@
 import { plainName } from '../core/server-names.ts'
 import { SERVER, type Scope, type Site, type Statement } from '../../config/directive.ts'
 import type { Template } from '../../config/template.ts'
-import { serverProduct } from '../../lib/product.ts'
 import { ALERT, ERR } from '../../log/error-log.ts'
 import type { CompiledHttp } from './compile.ts'
 import { coreDirectives } from '../core/core.ts'
@@ -25,7 +24,6 @@ import {
 import { ANSWERS, RUNS, type Explained } from '../notes.ts'
 import { compileServerHttp2 } from '../h2/directives.ts'
 import { enter, LOCATION_PHASES, SERVER_PHASES, Step } from '../phases.ts'
-import { defineCaptures } from '../regex.ts'
 import type { HttpRequest } from '../request.ts'
 import type { RequestBody } from '../request-body.ts'
 import { compileServerTls } from '../ssl/server-tls.ts'
@@ -76,7 +74,6 @@ function compileLocations(scope: Scope, http: CompiledHttp): LocationEntry[] {
   const declared = scope.conf(coreDirectives).location
   checkDuplicates(declared)
   return declared.map(declaration => {
-    if (declaration.pattern !== null) defineCaptures(declaration.pattern, declaration.site, http)
     const builder = new Builder(declaration.scope, declaration, http)
     const runtime = builder.runtime(flatten(builder, LOCATION_PHASES, null), limitExceptOf(declaration, http))
     const inner = compileLocations(declaration.scope, http)
@@ -210,7 +207,7 @@ class Builder implements LocationBuilder {
     const keepalive = conf.keepalive_timeout
     const tempPath = conf.client_body_temp_path ?? `${prefix}client_body_temp`
     this.http.needsFolder(tempPath)
-    const product = serverProduct(conf.server_tokens)
+    const product = conf.server_tokens
     const runtime: LocationRuntime = {
       name: this.name,
       modifier: this.modifier,
@@ -226,6 +223,7 @@ class Builder implements LocationBuilder {
       clientBodyBufferSize: conf.client_body_buffer_size,
       clientBodyInFileOnly: conf.client_body_in_file_only,
       clientBodyTempPath: tempPath,
+      tempFileLogLevel: conf.temp_file_log_level,
       clientBodyTimeout: conf.client_body_timeout,
       sendTimeout: conf.send_timeout,
       keepaliveTimeout: keepalive.timeout,

@@ -11,7 +11,7 @@ import { defaultAddress, type ListenDeclaration } from '../core/listen.ts'
 import { compileServer } from './compile-server.ts'
 import type { CompileOptions } from './definitions.ts'
 import type { HttpModule } from '../module.ts'
-import type { Pattern } from '../regex.ts'
+import { defineCaptures, type Pattern } from '../regex.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from '../runtime.ts'
 import { ServerBlock } from './server-block.ts'
 import { Sessions } from '../session/sessions.ts'
@@ -39,12 +39,23 @@ export class CompiledHttp extends ServerBlock<HttpAddress> {
   compile(http: Scope): void {
     for (const module of this.modules) module.setup?.(http.conf(module.directives), this)
     const scopes = http.conf(coreDirectives).server
-    for (const scope of scopes) this.defineNameCaptures(scope, scope.conf(coreDirectives).server_name)
+    for (const scope of scopes) {
+      this.defineNameCaptures(scope, scope.conf(coreDirectives).server_name)
+      this.defineLocationCaptures(scope)
+    }
     const servers = scopes.map(scope => ({ scope, runtime: compileServer(scope, this) }))
     for (const { scope, runtime } of servers) this.listen(scope, runtime)
     for (const { runtime } of this.listens) runtime.checkTls()
     this.settleAddresses()
     this.checkAwaited()
+  }
+
+  /** Of all, before the first is compiled: a log that they share may name them. */
+  private defineLocationCaptures(outer: Scope): void {
+    for (const { pattern, site, scope } of outer.conf(coreDirectives).location) {
+      if (pattern !== null) defineCaptures(pattern, site, this)
+      this.defineLocationCaptures(scope)
+    }
   }
 
   /** A location whose log is opened when the thread starts. */
@@ -78,6 +89,7 @@ export class CompiledHttp extends ServerBlock<HttpAddress> {
     } as unknown as Site
     return {
       ...defaultAddress(this.options.asRoot),
+      set: false,
       isDefault: false,
       backlog: 511,
       ipv6only: true,

@@ -41,7 +41,7 @@ export class Definitions implements HttpSetup {
   /** Members of families that were asked for. */
   private readonly made = new Map<string, Variable>()
   private readonly prefixes: Map<string, (rest: string) => Variable>
-  private readonly awaited: { name: string; template: Template }[] = []
+  private readonly awaited: { name: string; place: Place }[] = []
 
   /** @param scope null: there is no such block */
   constructor(scope: Scope | null, options: CompileOptions, core: Variables, families: Families) {
@@ -61,8 +61,8 @@ export class Definitions implements HttpSetup {
 
   /** When all modules have spoken: was everything defined that somebody named? */
   protected checkAwaited(): void {
-    for (const { name, template } of this.awaited) {
-      if (this.lookup(name) === null) throw ConfigError.at(template.place, `unknown "${name}" variable`)
+    for (const { name, place } of this.awaited) {
+      if (this.lookup(name) === null) throw ConfigError.at(place, `unknown "${name}" variable`)
     }
   }
 
@@ -76,8 +76,8 @@ export class Definitions implements HttpSetup {
   }
 
   define(name: string, variable: Variable, at: Site): void {
-    const present = this.variables.get(name)
-    if (present !== undefined && this.core[name] !== undefined && present.set === undefined) {
+    const present = this.defined(name)
+    if (present !== null && this.core[name] !== undefined && present.set === undefined) {
       at.fail(`the duplicate "${name}" variable`)
     }
     this.variables.set(name, variable)
@@ -85,23 +85,23 @@ export class Definitions implements HttpSetup {
 
   value(template: Template): Value {
     return compileTemplate(template, name => {
-      const variable = this.lookup(name)
-      if (variable !== null) return r => variable.get(r) ?? ''
-      // A map or set further down may define it; checked when all modules have spoken.
-      this.awaited.push({ name, template })
-      let late: Variable | null = null
-      return r => (late ??= this.lookup(name))?.get(r) ?? ''
+      const variable = this.variable(name, template.place)
+      return r => variable.get(r) ?? ''
     })
   }
 
   variable(name: string, at: Place): Variable {
     const variable = this.lookup(name)
     if (variable !== null) return variable
-    throw ConfigError.at(at, `unknown "${name}" variable`)
+    // A map or set further down may define it; checked when all modules have spoken.
+    this.awaited.push({ name, place: at })
+    let late: Variable | null = null
+    return { get: r => (late ??= this.lookup(name))?.get(r) ?? null }
   }
 
   defined(name: string): Variable | null {
-    return this.variables.get(name) ?? null
+    const variable = this.variables.get(name) ?? null
+    return variable?.yields === true ? null : variable
   }
 
   find(name: string): Variable | null {

@@ -33,6 +33,8 @@ export interface ListenAddress {
 }
 
 export interface Address<A> extends ListenAddress {
+  /** Somebody has said how its socket is to be. */
+  readonly set: boolean
   readonly runtime: A
   /** Of a wildcard: what listens on its port on single addresses, which cannot be bound beside it. */
   readonly within: Map<string, A>
@@ -68,13 +70,19 @@ export abstract class ServerBlock<A extends AddressServers<any>> extends Definit
   }
 
   private addressFor(declared: ListenDeclaration, make: (key: string) => A): A {
-    const known = this.listens.find(address => address.key === declared.key)
-    if (known !== undefined) return known.runtime
-    const { key, host, port, path, backlog, ipv6only, options, udp = false, reuseport = false, site } = declared
+    const { key, host, port, path, backlog, ipv6only, options, udp = false, reuseport = false, set, site } = declared
+    const i = this.listens.findIndex(address => address.key === key)
+    const known = this.listens[i]
+    const socket = { backlog, ipv6only, options, reuseport, set }
+    if (known !== undefined) {
+      if (set && known.set) site.fail(`duplicate listen options for ${addressText(key)}`)
+      if (set) this.listens[i] = { ...known, ...socket }
+      return known.runtime
+    }
     const runtime = make(addressText(key))
     const place = `${site.file}:${site.line}`
     const within = new Map<string, A>()
-    this.listens.push({ key, host, port, path, backlog, ipv6only, options, udp, reuseport, place, runtime, within })
+    this.listens.push({ key, host, port, path, udp, ...socket, place, runtime, within })
     return runtime
   }
 

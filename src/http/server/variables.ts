@@ -6,12 +6,14 @@ import { realpathSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { addressBytes } from '../../lib/networks.ts'
 import { RCV_SPACE, RTT, RTTVAR, SND_CWND, tcpInfo } from '../../net/tcp-info.ts'
+import { basicUser } from '../access/basic-credentials.ts'
 import { rateOf, setRateText } from '../access/limit-rate.ts'
 import { captures } from '../regex.ts'
-import { Slot, type Variable } from '../module.ts'
+import { ours, Slot, type Variable } from '../module.ts'
 import { filePath } from '../files/document-root.ts'
 import { NO_SERVER } from '../request.ts'
 import type { HttpRequest } from '../request.ts'
+import { mainOf } from '../subrequest.ts'
 
 const get = (getter: (r: HttpRequest) => string | null): Variable => ({ get: getter })
 
@@ -22,21 +24,22 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   uri: get(uri),
   document_uri: get(uri),
   request_uri: get(r => known(r.unparsedUri)),
-  request: get(r => r.head.requestLine),
-  request_method: get(r => known(r.method)),
+  request: get(r => known(r.head.requestLine)),
+  // What is asked about it on its behalf, by auth_request for instance, is asked about the client's own.
+  request_method: get(r => (lineFailed(r) ? null : known(mainOf(r).method))),
   scheme: get(r => (r.stream.tls === null ? 'http' : 'https')),
   https: get(r => (r.stream.tls === null ? '' : 'on')),
   server_protocol: get(r => (r.version === 20 ? 'HTTP/2.0' : known(r.head.protocol))),
   host: get(r => (r.host === '' ? r.server.name : r.host)),
   hostname: get(() => hostname()),
   server_name: get(r => r.server.name),
-  server_addr: get(r => r.stream.localAddress),
+  server_addr: get(r => r.stream.serverAddress),
   server_port: get(r => portText(r.stream.localPort)),
   remote_addr: get(r => r.clientAddress),
   remote_port: get(r => portText(r.clientPort)),
   binary_remote_addr: get(r => addressBytes(r.clientAddress)),
   remote_user: get(basicUser),
-  content_type: get(r => r.header('content-type')),
+  content_type: get(r => joined(r, 'content-type', ', ')),
   content_length: get(r => contentLength(r)),
   document_root: get(r => r.location.root.get(r)),
   request_filename: get(filePath),
@@ -60,9 +63,11 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   sent_http_content_length: get(r => (r.contentLength < 0 ? null : `${r.contentLength}`)),
   sent_http_location: get(r => known(r.redirect) ?? sentHeader(r, 'location')),
   sent_http_last_modified: get(r => known(r.lastModified) ?? sentHeader(r, 'last-modified')),
-  sent_http_etag: get(r => known(r.etag) ?? sentHeader(r, 'etag')),
-  sent_http_server: get(r => known(r.serverHeader.replace(NO_SERVER, '')) ?? sentHeader(r, 'server')),
-  sent_http_date: get(r => known(r.dateHeader) ?? sentHeader(r, 'date')),
+  ...ours({
+    sent_http_etag: get(r => known(r.etag) ?? sentHeader(r, 'etag')),
+    sent_http_server: get(r => known(r.serverHeader.replace(NO_SERVER, '')) ?? sentHeader(r, 'server')),
+    sent_http_date: get(r => known(r.dateHeader) ?? sentHeader(r, 'date')),
+  }),
   sent_http_connection: get(r => (r.status === 101 ? 'upgrade' : r.keepAlive ? 'keep-alive' : 'close')),
   sent_http_keep_alive: get(keepAliveField),
   sent_http_transfer_encoding: get(r => (isChunked(r) ? 'chunked' : null)),
@@ -89,7 +94,11 @@ function setArgs(r: HttpRequest, value: string): void {
 
 /** A line that could not be read names none; of a target that could not, nothing is left. */
 function uri(r: HttpRequest): string | null {
-  return r.uri === '' && r.head.lineStop === 0 && r.version !== 20 ? null : r.uri
+  return r.uri === '' && lineFailed(r) ? null : r.uri
+}
+
+function lineFailed(r: HttpRequest): boolean {
+  return r.head.lineStop === 0 && r.version !== 20
 }
 
 /** Families: the getter for `$http_user_agent` is made from 'user_agent'. */
@@ -150,14 +159,6 @@ function cookie(r: HttpRequest, name: string): string | null {
     }
   }
   return null
-}
-
-function basicUser(r: HttpRequest): string | null {
-  const value = r.header('authorization')
-  if (value === null || value.slice(0, 6).toLowerCase() !== 'basic ') return null
-  const text = Buffer.from(value.slice(6).trim(), 'base64').toString('latin1')
-  const colon = text.indexOf(':')
-  return colon <= 0 ? null : text.slice(0, colon)
 }
 
 function contentLength(r: HttpRequest): string | null {

@@ -45,6 +45,11 @@ export abstract class ClientSession implements Session {
     return this.passed === null ? this.connection.localAddress : this.passed.localAddress
   }
 
+  get serverAddress(): string {
+    const { localAddress, listen } = this
+    return localAddress === '' && listen.address.startsWith('unix:') ? listen.address : localAddress
+  }
+
   get localPort(): number {
     return this.passed === null ? this.connection.localPort : this.passed.localPort
   }
@@ -60,15 +65,10 @@ export abstract class ClientSession implements Session {
     return head.status === 0 ? this.listen.serverFor('') : this.mainServer
   }
 
-  /** The client has closed a connection on which no request is under way. */
+  /** The client has closed a connection on which no request is under way any more. */
   protected noteLeft(): void {
-    if (this.requests === 0) this.note(INFO, 'client closed connection while waiting for request')
-    else
-      this.sessions.errorLog.log(
-        INFO,
-        `client ${this.clientAddress} closed keepalive connection`,
-        this.connectionNumber,
-      )
+    const { clientAddress, connectionNumber } = this
+    this.sessions.errorLog.log(INFO, `client ${clientAddress} closed keepalive connection`, connectionNumber)
   }
 
   /** Logs what is no request's. */

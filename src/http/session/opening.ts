@@ -9,6 +9,7 @@ import { BROKEN, header, mayBegin, ProxyProtocol, readProxyProtocol, SPOKE_TLS }
 import { HANDSHAKE, readClientHello, type ClientHello } from '../../codec/tls-client-hello.ts'
 import * as uwsgi from '../../codec/uwsgi.ts'
 import { ConfigError } from '../../config/errors.ts'
+import { errorText } from '../../lib/errno.ts'
 import { ERR, INFO } from '../../log/error-log.ts'
 import type { Connection, ConnectionHandler } from '../../net/connection.ts'
 import { acceptTls, type TlsSettings } from '../../net/tls.ts'
@@ -53,6 +54,9 @@ function speaksHttp2(listen: ListenRuntime, server: ServerRuntime): boolean {
   return listen.http2 || server.http2.enabled
 }
 
+const SHAKING = 'SSL handshaking'
+const WAITING = 'waiting for request'
+
 export class Opening {
   private readonly owner: OpeningOwner
   private awaitsProxyHeader: boolean
@@ -73,6 +77,12 @@ export class Opening {
 
   get done(): boolean {
     return !this.awaitsProxyHeader && !this.awaitsHello && !this.awaitsPreface && !this.awaitsPacket
+  }
+
+  /** In nginx's words. */
+  get doing(): string {
+    if (this.awaitsProxyHeader) return 'reading PROXY protocol'
+    return this.awaitsHello ? SHAKING : WAITING
   }
 
   /** No PROXY protocol header is awaited any more. */
@@ -167,7 +177,7 @@ export class Opening {
     const server = named ?? listen.defaultServer
     const negotiated = server.tls.settings === null ? listen.defaultServer : server
     if (server.tls.rejects || negotiated.tls.settings === null) {
-      owner.note(INFO, `handshake rejected while SSL handshaking, server name: "${spelledName}"`)
+      owner.note(INFO, `handshake rejected while ${SHAKING}`)
       return refuse(owner, UNRECOGNIZED_NAME)
     }
     owner.tls = new ClientTls(hello, server, named === null ? null : name, negotiated)
@@ -234,4 +244,30 @@ export function logTlsError(owner: OpeningOwner, error: NodeJS.ErrnoException): 
   const secured = owner.tls.connection?.secured === true
   const where = secured ? 'SSL_read() failed' : 'SSL_do_handshake() failed'
   owner.note(INFO, `${where} (SSL: ${text}) while ${secured ? 'reading client request' : 'SSL handshaking'}`)
+}
+
+/** What a connection is at before its first request. */
+export function stageOf({ tls }: OpeningOwner, opening: Opening | null): string {
+  if (opening !== null) return opening.doing
+  return tls !== null && tls.connection?.secured !== true ? SHAKING : WAITING
+}
+
+/** The client has closed a connection before its first request. @param began has it sent a part of what was awaited? */
+export function noteGone(owner: OpeningOwner, opening: Opening | null, began: boolean): void {
+  const stage = stageOf(owner, opening)
+  const shook = stage === SHAKING && (began || opening === null)
+  owner.note(INFO, `${shook ? 'peer closed connection in SSL handshake' : 'client closed connection'} while ${stage}`)
+}
+
+/** As noteGone(), when it did so with an error of the network's. */
+export function noteBroken(
+  owner: OpeningOwner,
+  opening: Opening | null,
+  began: boolean,
+  error: NodeJS.ErrnoException,
+): void {
+  const stage = stageOf(owner, opening)
+  const shook = stage === SHAKING && (began || opening === null)
+  const what = shook ? 'peer closed connection in SSL handshake' : 'recv() failed'
+  owner.note(INFO, `${what} (${errorText(error)}) while ${stage}`)
 }

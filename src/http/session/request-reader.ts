@@ -13,7 +13,7 @@ import { BodyFraming, BROKEN_BODY } from './body-framing.ts'
 import { ClientSession } from './client-session.ts'
 import { takeHead } from './head-pool.ts'
 import type { Opening } from './opening.ts'
-import { readTarget, refuseRequest, startRequest } from './request-start.ts'
+import { logDropped, readPart, readTarget, refuseRequest, startRequest } from './request-start.ts'
 import { ACTIVE, CLOSED, COUNTED_AS, HEAD, IDLE, LINGER } from './states.ts'
 
 /** Pipelined bytes kept while a request is served; beyond, the client is not read. */
@@ -113,8 +113,10 @@ export abstract class RequestReader extends ClientSession implements BodySink {
     this.enter(ACTIVE)
     timers.disarm(this.timer)
     const r = this.begin(head)
-    this.requestBytes = used < 0 ? head.scanned : used
+    // Empty lines before the request are none of it.
+    this.requestBytes = (used < 0 ? Math.max(head.scanned, head.lineStart) : used) - head.lineStart
     r.requestLength = this.requestBytes
+    if (head.dropped !== '') logDropped(r)
     if (used < 0) {
       refuseRequest(r, -used)
       return -1
@@ -211,10 +213,10 @@ export abstract class RequestReader extends ClientSession implements BodySink {
     giveUpRequestHead(head, status, this.input)
     this.input = NONE
     const r = this.begin(head)
-    this.requestBytes = head.lineStop === 0 ? 0 : head.scanned
+    this.requestBytes = head.lineStop === 0 ? 0 : head.scanned - head.lineStart
     readTarget(r)
     r.status = status
-    r.log(INFO, `${why} while reading client request ${head.lineStop === 0 ? 'line' : 'headers'}`)
+    r.log(INFO, `${why} while reading client ${readPart(r)}`)
     this.close(r)
   }
 }

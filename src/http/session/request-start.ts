@@ -21,13 +21,16 @@ export function startRequest(r: HttpRequest, expectsTls: boolean, tls: ClientTls
     // Nobody knows what comes behind it if it is not a tunnel.
     r.keepAlive = false
     if (!r.server.tunnels) {
-      r.log(INFO, 'client sent CONNECT method')
+      r.log(INFO, 'client sent CONNECT method while reading client request headers')
       respondSpecial(r, 405)
       return
     }
   }
   if (!parseUri(head.path, r.server.mergeSlashes, target)) {
-    r.log(INFO, 'client sent invalid request while reading client request line')
+    const part = head.version === 20 ? 'request headers' : requestLine(r)
+    // HTTP/2 makes one when its parts have been found good.
+    if (head.version === 20) head.text = ''
+    r.log(INFO, `client sent invalid request while reading client ${part}`)
     r.unparsedUri = ''
     r.keepAlive = false
     respondSpecial(r, 400)
@@ -45,9 +48,25 @@ export function startRequest(r: HttpRequest, expectsTls: boolean, tls: ClientTls
 export function refuseRequest(r: HttpRequest, status: number): void {
   const { head } = r
   r.keepAlive = false
-  const part = readTarget(r) ? 'headers' : 'line'
-  r.log(INFO, `${head.error} while reading client request ${part}`)
+  readTarget(r)
+  r.log(INFO, `${head.error} while reading client ${readPart(r)}`)
   respondSpecial(r, status)
+}
+
+/** What was being read of a head that goes no further. */
+export function readPart(r: HttpRequest): string {
+  return r.head.lineStop === 0 && r.head.version !== 20 ? requestLine(r) : 'request headers'
+}
+
+function requestLine(r: HttpRequest): string {
+  return r.stream.pipelined ? 'pipelined request line' : 'request line'
+}
+
+/** Fields that ignore_invalid_headers has left out: whoever misses them should find out why. */
+export function logDropped(r: HttpRequest): void {
+  for (const line of r.head.dropped.split('\n')) {
+    r.log(INFO, `client sent invalid header line: "${line}" while reading client request headers`)
+  }
 }
 
 /** Of a head that goes no further, for logs and error pages. False: its first line was not read to the end. */

@@ -10,6 +10,7 @@ import { RequestHead } from '../../codec/h1/request-head.ts'
 import { timers } from '../../lib/timer-wheel.ts'
 import { INFO } from '../../log/error-log.ts'
 import { accepted, type Connection, type ConnectionHandler } from '../../net/connection.ts'
+import { opensslText } from '../../net/tls-errors.ts'
 import { ClientWriter, type WriterOwner } from './client-writer.ts'
 import { returnHead } from './head-pool.ts'
 import { Http2Session } from '../h2/session.ts'
@@ -21,7 +22,7 @@ import { Tunnel } from './tunnel.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from '../runtime.ts'
 import { countClosed, countMove, countRequest, GONE, WAITING } from '../../zone/connection-counts.ts'
 import { ACTIVE, CLOSED, HEAD, IDLE, LINGER, TUNNEL } from './states.ts'
-import { awaitsOpening, logTlsError, Opening, type OpeningOwner } from './opening.ts'
+import { awaitsOpening, logTlsError, noteBroken, noteGone, Opening, stageOf, type OpeningOwner } from './opening.ts'
 import { PassedConnection } from './passed-connection.ts'
 import { LAST_REQUEST_GRACE, type Sessions } from './sessions.ts'
 
@@ -260,7 +261,8 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
     if (r === null || this.state !== ACTIVE) {
       if (this.state === HEAD) this.giveUpHead(400, 'client prematurely closed connection')
       else if (r === null) {
-        if (this.state === IDLE && this.opening === null) this.noteLeft()
+        if (this.state === IDLE && this.requests === 0) noteGone(this, this.opening, this.input.length > 0)
+        else if (this.state === IDLE) this.noteLeft()
         this.closeNow()
       }
       return
@@ -271,7 +273,7 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {
-    if (error !== null && this.tls !== null && this.state !== CLOSED) logTlsError(this, error)
+    if (error !== null && this.state !== CLOSED) this.noteError(error)
     const r = this.request
     if (r !== null) {
       if (this.goesOn(r) && this.connection.pending === 0) {
@@ -283,6 +285,13 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
     this.enter(CLOSED)
     timers.release(this.timer)
     this.leave()
+  }
+
+  private noteError(error: NodeJS.ErrnoException): void {
+    if (opensslText(error) !== null) logTlsError(this, error)
+    else if (this.state === IDLE && this.requests === 0) {
+      noteBroken(this, this.opening, this.input.length > 0, error)
+    }
   }
 
   private leave(): void {
@@ -311,7 +320,9 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
 
   private clientGone(r: HttpRequest): void {
     if (r.status === 0 || !r.headSent) r.status = !this.framing.complete ? 400 : 499
-    r.log(INFO, !this.framing.complete ? 'client prematurely closed connection' : 'client closed connection')
+    // Answered, it owes us a body that nobody wants. An exchange with an upstream tells by itself what becomes of that.
+    if (!this.responseDone && (r.asked === null || !this.framing.complete))
+      r.log(INFO, 'client prematurely closed connection')
     this.close(r)
   }
 
@@ -327,7 +338,12 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
       // Still sending: it gets its time, up to lingering_time in all.
       this.inputBefore = this.connection.bytesIn
       timers.arm(this.timer, this.mainServer.outside.lingeringTimeout)
-    } else this.closeNow()
+    } else {
+      if (this.state === IDLE && this.requests === 0) {
+        this.note(INFO, `client timed out (110: Connection timed out) while ${stageOf(this, this.opening)}`)
+      }
+      this.closeNow()
+    }
   }
 
   private requestTimedOut(r: HttpRequest): void {
@@ -339,10 +355,7 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
       }
       r.log(INFO, 'client timed out (110: Connection timed out)')
     } else if (this.framing.complete) return
-    else if (!r.headSent) {
-      r.log(INFO, 'client timed out (110: Connection timed out)')
-      r.status = 408
-    }
+    else if (!r.headSent) r.status = 408
     if (r.location.resetTimedoutConnection) connection.reset()
     this.close(r)
   }

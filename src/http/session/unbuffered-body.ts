@@ -1,9 +1,8 @@
 // A request body that is not collected first: what the client sends goes on as it comes, and the client is held back while
 // whoever takes it takes no more. It stands in for the request's own body.
 
-import { ERR } from '../../log/error-log.ts'
 import { respondSpecial } from '../output.ts'
-import { RequestBody } from '../request-body.ts'
+import { logTooLarge, RequestBody } from '../request-body.ts'
 import type { HttpRequest } from '../request.ts'
 
 /** Bytes held while nobody is there to take them; more than one read brings. */
@@ -25,7 +24,7 @@ export abstract class UnbufferedBody extends RequestBody {
   override feed(r: HttpRequest, chunk: Buffer): boolean {
     const limit = r.location.clientMaxBodySize
     if (limit !== 0 && this.length + chunk.length > limit) {
-      r.log(ERR, `client intended to send too large chunked body: ${this.length}+${chunk.length} bytes`)
+      logTooLarge(r, this.length, chunk.length)
       this.length += chunk.length
       this.abandon()
       respondSpecial(r, 413)

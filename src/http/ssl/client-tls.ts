@@ -67,9 +67,13 @@ export class ClientTls {
  *  UNABLE_TO_VERIFY_LEAF_SIGNATURE. */
 const WITHOUT_CA = new Set([18, 19, 20, 21])
 
-/** Is a client refused for what is wrong with its certificate? */
-export function isRefused(verify: ServerTls['verify'], fault: VerifyFault | null): fault is VerifyFault {
-  return fault !== null && verify !== 'off' && (verify !== 'optional_no_ca' || !WITHOUT_CA.has(fault.code))
+/** What is wrong with a client's certificate, for the log; '' where it will do, or none is asked for. */
+export function certificateProblem({ certificate, fault }: ClientTls, verify: ServerTls['verify']): string {
+  if (verify === 'off') return ''
+  if (fault !== null && (verify !== 'optional_no_ca' || !WITHOUT_CA.has(fault.code))) {
+    return `client SSL certificate verify error: ${fault.code === 0 ? fault.reason : `(${fault.code}:${fault.reason})`}`
+  }
+  return verify === 'on' && certificate === null ? 'client sent no required SSL certificate' : ''
 }
 
 /** The status that a request is refused with on a TLS port, 0 for none. `tls` null: it came in plain text. */
@@ -82,18 +86,22 @@ export function tlsRefusal(r: HttpRequest, tls: ClientTls | null): number {
   if (verify === 'off') return 0
   if (tls.name !== null && r.host !== tls.name) {
     const what = 'client attempted to request the server name different from the one that was negotiated'
+    answerAs(r, tls.server)
     r.log(INFO, `${what} while reading client request headers`)
     return 421
   }
-  const { fault } = tls
-  if (isRefused(verify, fault)) {
-    const why = fault.code === 0 ? fault.reason : `(${fault.code}:${fault.reason})`
-    r.log(INFO, `client SSL certificate verify error: ${why} while reading client request headers`)
-    return 495
-  }
-  if (verify === 'on' && tls.certificate === null) {
-    r.log(INFO, 'client sent no required SSL certificate while reading client request headers')
-    return 496
-  }
-  return 0
+  const problem = certificateProblem(tls, verify)
+  if (problem === '') return 0
+  tls.connection?.forgetSession()
+  r.log(INFO, `${problem} while reading client request headers`)
+  return tls.certificate === null ? 496 : 495
+}
+
+/** The server it was about to be given to has no part in it: it is the negotiated one's, as if no host had been named. */
+function answerAs(r: HttpRequest, server: ServerRuntime): void {
+  r.server = server
+  r.location = server.outside
+  r.steps = server.outside.steps
+  r.host = ''
+  r.keepAlive = false
 }

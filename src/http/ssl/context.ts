@@ -13,7 +13,7 @@ import { readChain } from '../../net/openssl/pem.ts'
 import { saveSessions } from '../../net/openssl/client-sessions.ts'
 import { TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3, type sslDirectives } from './directives.ts'
 import type { HttpSetup } from '../setup.ts'
-import { readFile, readPasswords, type Read } from './files.ts'
+import { readFile, readPasswords, type PasswordFile, type Read } from './files.ts'
 
 export type SslConf = Conf<typeof sslDirectives>
 export type ConfCommand = readonly [command: string, value: string]
@@ -86,7 +86,7 @@ export interface PeerTlsConf {
   readonly ciphers: string
   readonly certificate: string | null
   readonly certificateKey: string | null
-  readonly passwordFile: string | null
+  readonly passwordFile: PasswordFile | null
   readonly trustedCertificate: string | null
   readonly verifyDepth: number
   readonly crl: string | null
@@ -102,6 +102,7 @@ export function peerContext(conf: PeerTlsConf, read: Read): TlsContext {
     if (conf.certificate !== null) useCertificate(context, conf.certificate, conf.certificateKey!, passwords, read)
     context.setCiphers(conf.ciphers)
     trust(context, conf.trustedCertificate, false, read)
+    if (conf.trustedCertificate !== null) context.judgePeersLater()
     context.setVerifyDepth(conf.verifyDepth)
     setRevoked(context, conf.crl, read)
     if (conf.sessionReuse) saveSessions(context)

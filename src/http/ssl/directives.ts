@@ -16,6 +16,7 @@ import { parseSeconds, parseSize } from '../../config/units.ts'
 import { TlsContext } from '../../net/openssl/context.ts'
 import { bitmask, flag, list, number, one, oneOf, path, refused, seconds, size, str } from '../../config/values.ts'
 import { claimZone } from '../../config/zone-names.ts'
+import { passwordFile } from './files.ts'
 
 const contexts = HTTP | SERVER | STREAM | STREAM_SERVER
 /** In mail servers, too. */
@@ -167,7 +168,7 @@ export const sslDirectives = {
   ssl_certificate_cache: certificateCache(contexts),
   ssl_certificate_compression: flag(everywhere, false),
   ssl_ech_file: refused(contexts, 'Encrypted Client Hello needs OpenSSL 4, which Node does not have'),
-  ssl_password_file: path(everywhere, null, 'configuration'),
+  ssl_password_file: passwordFile(everywhere),
   ssl_dhparam: path(everywhere, null, 'configuration'),
   ssl_ecdh_curve: str(everywhere, 'auto'),
   ssl_protocols: bitmask(everywhere, protocols, TLS_1_2 | TLS_1_3),

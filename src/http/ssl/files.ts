@@ -1,7 +1,9 @@
 // Files that ssl_* directives name: texts of certificates and keys, passwords.
 
+import type { Directive, Site } from '../../config/directive.ts'
 import { ConfigError } from '../../config/errors.ts'
 import type { DataFile } from '../../config/source.ts'
+import { one } from '../../config/values.ts'
 
 export type Read = (path: string) => DataFile
 
@@ -16,11 +18,20 @@ export function readFile(path: string, read: Read, words: (problem: string) => s
   throw new ConfigError(words(`(SSL: error:${number}:system library::${error}:calling fopen(${path}, r)${missing})`))
 }
 
+export interface PasswordFile {
+  readonly path: string
+  readonly site: Site
+}
+
+export function passwordFile(contexts: number): Directive<PasswordFile | null> {
+  return one<PasswordFile | null>(contexts, null, (word, at) => ({ path: at.confPath(word), site: at }))
+}
+
 /** One password a line. */
-export function readPasswords(path: string | null, read: Read): string[] {
-  if (path === null) return []
-  const { text, error, errno } = read(path)
-  if (error !== '') throw new ConfigError(`open() "${path}" failed (${errno}: ${error})`)
+export function readPasswords(file: PasswordFile | null, read: Read): string[] {
+  if (file === null) return []
+  const { text, error, errno } = read(file.path)
+  if (error !== '') file.site.fail(`open() "${file.path}" failed (${errno}: ${error})`)
   return text
     .split('\n')
     .map(line => line.replace(/\r$/, ''))

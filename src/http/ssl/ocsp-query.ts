@@ -34,6 +34,10 @@ export async function askResponder(query: OcspQuery): Promise<OcspAnswer> {
   const path = url.path.endsWith('/') ? url.path : `${url.path}/`
   const request = `GET ${path}${question} HTTP/1.0\r\nHost: ${url.host}\r\n\r\n`
   const answer = await fetchOnce(target, Buffer.from(request, 'latin1'))
+  const type = answer.field('content-type')
+  if (type !== '' && type.toLowerCase() !== 'application/ocsp-response') {
+    throw new Error(`OCSP responder sent invalid "Content-Type" header: "${type}"`)
+  }
   if (answer.status !== 200) throw new Error(`OCSP responder answered ${answer.status} (${url.host}:${url.port})`)
   const { body: response } = answer
   return { ...readOcspResponse(response, context, certificate, issuer, chain, flags), response }

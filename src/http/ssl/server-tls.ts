@@ -15,6 +15,7 @@ import type { HttpSetup } from '../setup.ts'
 import { ClientOcsp } from './client-ocsp.ts'
 import { protocolsOf, serverContext, type ServerContext, type SslConf } from './context.ts'
 import { sslDirectives, type NamedFile } from './directives.ts'
+import { readPasswords } from './files.ts'
 import { Resumption } from './resumption.ts'
 import { stapleAll } from './stapling.ts'
 import { VariableSource } from './variable-source.ts'
@@ -56,6 +57,8 @@ export function compileServerTlsFor(protocol: string, scope: Scope, http: HttpSe
 }
 
 function serverTlsFor(conf: SslConf, scope: Scope, http: HttpSetup, protocols: readonly string[]): ServerTls {
+  // A missing file is told of, even where no key needs it.
+  readPasswords(conf.ssl_password_file, path => http.readData(path))
   return {
     verify: conf.ssl_verify_client,
     rejects: conf.ssl_reject_handshake,

@@ -13,6 +13,8 @@ export interface AppAnswer {
   readonly appFields: readonly string[]
   /** ms it waited for a worker. */
   readonly waitedMs: number
+  /** ms until the worker had answered with a head; -1 while it has not. */
+  readonly headMs: number
   /** ms the worker had it, until now if it still has it; -1 when none had. */
   readonly appMs: number
 }

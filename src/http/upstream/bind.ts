@@ -21,9 +21,9 @@ export const bindDirective: Directive<Template | null> = {
   default: null,
   parse([address, second], at) {
     if (second === undefined && address === 'off') return null
-    if (second !== undefined) at.fail(second === 'transparent' ? TRANSPARENT : `invalid parameter "${second}"`)
     const template = Template.parse(address!, at)
     if (template.constant !== null && parseLocal(template.constant) === null) at.fail(`invalid address "${address}"`)
+    if (second !== undefined) at.fail(second === 'transparent' ? TRANSPARENT : `invalid parameter "${second}"`)
     return template
   },
 }

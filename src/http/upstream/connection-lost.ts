@@ -9,10 +9,7 @@ import { ERROR } from './settings.ts'
 
 export function connectionLost(x: Exchange, error: NodeJS.ErrnoException): void {
   if (x.state === CONNECTING && x.link?.handshaking === true) {
-    const text = opensslText(error)
-    const why =
-      text !== null ? `SSL_do_handshake() failed (SSL: ${text})` : error.code === undefined ? error.message : ''
-    x.log(ERR, `${why === '' ? `recv() failed (${errorText(error)})` : why} while ${x.action()}`)
+    x.log(ERR, `${brokenHandshake(error)} while ${x.action()}`)
     x.failed(ERROR)
   } else if (ownCall(error) === 'socket') {
     x.unconnected(ALERT, `socket() failed (${errorText(error)})`)
@@ -25,13 +22,24 @@ export function connectionLost(x: Exchange, error: NodeJS.ErrnoException): void 
     x.log(level, `connect()${unix ? ` to ${name}` : ''} failed (${errorText(error)}) while ${x.action()}`)
     x.failed(ERROR)
   } else if (x.state === RELAYING) {
-    x.log(ERR, `recv() failed (${errorText(error)}) while ${x.action()}`)
-    x.cut()
+    x.log(ERR, `${brokenCall(x.buffering ? 'readv' : 'recv', error)} while ${x.action()}`)
+    x.cut(true)
   } else {
-    if (!x.stale()) {
-      const call = error.code === 'EPIPE' ? 'send' : 'recv'
-      x.log(ERR, `${call}() failed (${errorText(error)}) while ${x.action()}`)
-    }
+    const call = error.code === 'EPIPE' ? 'send' : 'recv'
+    x.log(ERR, `${brokenCall(call, error)} while ${x.action()}`)
     x.failed(ERROR)
   }
+}
+
+/** How a handshake with a server has failed. */
+function brokenHandshake(error: NodeJS.ErrnoException): string {
+  const text = opensslText(error)
+  if (text !== null) return `SSL_do_handshake() failed (SSL: ${text})`
+  // What has been found of its certificate speaks for itself.
+  return error.code === undefined ? error.message : `peer closed connection in SSL handshake (${errorText(error)})`
+}
+
+function brokenCall(call: string, error: NodeJS.ErrnoException): string {
+  const text = opensslText(error)
+  return text === null ? `${call}() failed (${errorText(error)})` : `SSL_read() failed (SSL: ${text})`
 }

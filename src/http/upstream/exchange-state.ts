@@ -83,6 +83,8 @@ export abstract class ExchangeState {
   reusable = false
   upgrade = false
   interims = 0
+  /** It is an X-Accel-Redirect: of its fields those count that go on with what is answered instead, hidden or not. */
+  leadsWithin = false
   /** Bytes of 103 heads so far. */
   hintsLength = 0
   /** Response bytes received while the head is not complete. */

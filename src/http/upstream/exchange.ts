@@ -43,6 +43,9 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
   /** In the group's queue; null where there is none. */
   private readonly stay: QueueStay | null
   private cacheAsked = false
+  /** From which address of ours, once that is known; null for any. */
+  private local: LocalAddress | null = null
+  private isBound = false
 
   constructor(r: HttpRequest, protocol: UpstreamProtocol, settings: UpstreamSettings, conf: unknown, group: Group) {
     super(r, protocol, settings, conf, group, upstreamSlot.get(r)?.attempts ?? [])
@@ -63,6 +66,8 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
       this.cacheAsked = true
       if (askCache(this, settings.cache)) return
     }
+    if (!this.isBound && settings.bind !== null) this.local = settings.bind.addressFor(this.r)
+    this.isBound = true
     this.r.action = 'connecting to upstream'
     if (stay !== null && !stay.admit()) return
     if (this.choose()) return
@@ -82,7 +87,7 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
     const idle =
       this.group.keepalive === null
         ? null
-        : this.group.keepalive.take(peer, this.conf, this.tls, this.local(), this.protocol)
+        : this.group.keepalive.take(peer, this.conf, this.tls, this.local, this.protocol)
     if (idle === null) this.open(peer)
     else {
       this.link = idle
@@ -115,6 +120,7 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
     this.partial = null
     this.cached = false
     this.interims = 0
+    this.hintsLength = 0
     this.status = 0
   }
 
@@ -125,15 +131,10 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
       this.unconnected(ALERT, refusal)
       return
     }
-    this.link = new PeerConnection(peer, this, this.tls, this.local())
+    this.link = new PeerConnection(peer, this, this.tls, this.local)
     this.link.spoken = this.protocol
     if (this.settings.socketKeepalive) this.link.connection.socket.setKeepAlive(true)
     this.link.watch(this.settings.connectTimeout)
-  }
-
-  /** From which address of ours; null for any. */
-  private local(): LocalAddress | null {
-    return this.settings.bind === null ? null : this.settings.bind.addressFor(this.r)
   }
 
   onConnect(): void {
@@ -161,9 +162,14 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
       if (this.readRate === null) endOfBody(this)
       else this.readRate.end()
     } else if (this.state === ASKING || this.state === CONNECTING) {
-      if (!this.stale()) this.log(ERR, `upstream prematurely closed connection while ${this.action()}`)
+      this.log(ERR, `${this.leftText} while ${this.action()}`)
       this.failed(ERROR)
     }
+  }
+
+  private get leftText(): string {
+    if (this.link?.handshaking === true) return 'peer closed connection in SSL handshake'
+    return 'upstream prematurely closed connection'
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {
@@ -179,7 +185,7 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
         return
       }
       this.log(ERR, `upstream timed out ${TIMED_OUT} while ${this.action()}`)
-      this.cut()
+      this.cut(true)
     } else this.failed(TIMEOUT)
   }
 
@@ -204,13 +210,9 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
 
   // ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** An idle connection that the peer was about to close: says nothing about the peer. */
-  stale(): boolean {
-    return this.cached && this.attempt!.bytesReceived === 0
-  }
-
   /** This attempt has failed before anything went to the client: the next one, or an error page. */
   failed(why: number): void {
+    // An idle connection that the peer was about to close: says nothing about the peer.
     const stale = why === ERROR && this.cached
     const action = this.action()
     this.closeLink()
@@ -222,7 +224,6 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
     }
     if (why === TIMEOUT) this.log(ERR, `upstream timed out ${TIMED_OUT} while ${action}`)
     if (!mayRetry(this, why, stale)) {
-      if (stale) this.log(ERR, `upstream prematurely closed connection while ${action}`)
       if (this.cache !== null && this.cache.failed(why)) return
       this.finalize(statusOf(why))
     } else if (stale) this.reconnect()
@@ -264,14 +265,16 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
     this.over(this.reusable && this.bodySent && !more)
   }
 
-  /** The response cannot be completed any more: its client must see that. */
-  cut(): void {
+  /** The response cannot be completed any more: its client must see that. `ends`: all that can come of it has come, and so
+   *  it counts as complete ($request_completion). */
+  cut(ends: boolean): void {
     const { r } = this
     // What there is of it goes on, be it only the head.
     const { buffer } = this
     if (this.state === RELAYING && !r.done && (buffer === null || buffer.isIdle)) r.out.write(r, EMPTY, FLUSH)
     this.over(false)
     if (r.done) return
+    r.complete = ends
     if (buffer !== null && !buffer.ended) buffer.breakOff(r)
     else r.stream.writer.breakOff(r)
   }
@@ -367,8 +370,9 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
       this.resumeProducing()
       return
     }
-    // Who was reading its body has told already.
-    if (this.state !== PREPARING && !this.r.complete && (this.streamed === null || this.bodySent)) {
+    // Who was reading its body has told already, and so has a stream of HTTP/2.
+    const told = (this.streamed !== null && !this.bodySent) || this.r.version === 20
+    if (this.state !== PREPARING && !this.r.complete && !told) {
       const isUnheard = this.state === ASKING && this.attempt!.bytesReceived === 0
       const action = isUnheard ? 'sending request to upstream' : this.action()
       const problem = 'client prematurely closed connection, so upstream connection is closed too'

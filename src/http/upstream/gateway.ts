@@ -4,7 +4,7 @@
 import { IF_IN_LOCATION, LIMIT_EXCEPT, LOCATION } from '../../config/directive.ts'
 import type { Directive, Site } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
-import { ERR } from '../../log/error-log.ts'
+import { ERR, INFO } from '../../log/error-log.ts'
 import { parseUpstreamUrl } from '../../upstream/address.ts'
 import type { UpstreamUrl } from '../../upstream/address.ts'
 import type { Group } from '../../upstream/group.ts'
@@ -46,6 +46,8 @@ export interface Gateway {
   readonly anyLength: boolean
   /** What asks for TLS instead (`suwsgi://`); absent: nothing does. */
   readonly tlsScheme?: string
+  /** Clients say what the address is: a wrong one is no error of ours. */
+  readonly asksAnything?: boolean
   /** What is offered by ALPN then. */
   readonly protocols?: readonly string[]
 }
@@ -243,7 +245,7 @@ function findGroup(r: HttpRequest, protocol: UpstreamProtocol, conf: GatewayConf
   if (known !== undefined) return known
   const url = parseUpstreamUrl(text, ANY_PORT, false)
   if (typeof url === 'string') {
-    r.log(ERR, `${url} in upstream "${text}"`)
+    r.log(conf.gateway.asksAnything === true ? INFO : ERR, `${url} in upstream "${text}"`)
     return 500
   }
   if (!url.unix && url.portText === '' && conf.groups.get(url.host.toLowerCase()) === null) {

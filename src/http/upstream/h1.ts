@@ -68,7 +68,12 @@ export const http1: Omit<UpstreamProtocol, 'requestHead' | 'passHead'> = {
     x.chunked = head.chunked
     x.reusable = head.keepAlive
     if (head.code < 200 && head.code !== 101) {
-      if (head.code === 103) passEarlyHints(x, head, head.text.length)
+      if (head.code !== 103) return taken
+      if (head.version < 11) {
+        x.problem = 'upstream sent HTTP/1.0 response with early hints'
+        return -1
+      }
+      passEarlyHints(x, head, head.text.length)
       return taken
     }
     x.names = head.names

@@ -94,6 +94,7 @@ function headComplete(x: Exchange, chunk: Buffer, at: number): void {
     if (x.group.sticky !== null) x.group.sticky.answered(r, peer)
   }
   const redirect = (x.settings.ignoreHeaders & IGNORE_ACCEL_REDIRECT) === 0 ? x.names.indexOf('x-accel-redirect') : -1
+  x.leadsWithin = redirect !== -1
   x.protocol.passHead(x)
   if (redirect !== -1) {
     leaveBody(x, at < chunk.length)
@@ -220,7 +221,7 @@ export function relayBody(x: Exchange, chunk: Buffer, start: number, end: number
   if (stop < 0) {
     x.log(ERR, `${x.problem} while ${x.action()}`)
     if (x.pieceEnd > x.pieceStart) continueBody(x, false)
-    x.cut()
+    x.cut(false)
   } else if (x.bodyDone) {
     overrun(x, chunk, stop)
     storeLast(x)
@@ -260,7 +261,7 @@ function hold(x: Exchange): void {
 export function endOfBody(x: Exchange): void {
   if (!x.protocol.endsAtClose(x)) {
     x.log(ERR, 'upstream prematurely closed connection while reading upstream')
-    x.cut()
+    x.cut(true)
     return
   }
   x.bodyDone = true

@@ -118,7 +118,8 @@ export function passFields(
   r.contentLength = x.chunked ? -1 : x.contentLength
   let seen = 0
   for (let i = 0; i < x.names.length; i++) {
-    const action = actions.get(x.names[i]!) ?? 0
+    const found = actions.get(x.names[i]!) ?? 0
+    const action = x.leadsWithin ? found & ~HIDDEN : found
     const value = x.values[i]!
     if (action === 0) r.addHeader(head.originalName(i), value)
     else {

@@ -1,13 +1,14 @@
 // The directives that every kind of upstream has under its own prefix (proxy_, fastcgi_, uwsgi_, scgi_), and what they
 // come to for one location.
 
-import type { Directive, Scope, Site } from '../../config/directive.ts'
+import type { Directive, Scope } from '../../config/directive.ts'
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import { parseSize } from '../../config/units.ts'
 import { accepted, bitmask, buffers, flag, list, number, one, size, time } from '../../config/values.ts'
 import type { Buffers } from '../../config/values.ts'
 import type { HeadLimits } from '../../codec/h1/head.ts'
+import { tempPath } from '../core/core.ts'
 import { fileSending } from '../files/send-file.ts'
 import type { LocationBuilder, Value } from '../module.ts'
 import type { BufferLimits } from '../response-buffer.ts'
@@ -82,6 +83,16 @@ const anywhere = HTTP | SERVER | LOCATION
 const PAGE = 4096
 const TEMP_FILE_MAX = 1024 * 1024 * 1024
 
+/** Where less than so much is not to be sent: nothing that Linux could be told. */
+export const lowat: Directive<number> = accepted({
+  ...size(anywhere, 0),
+  parse(args, at, soFar) {
+    const bytes = size(anywhere, 0).parse(args, at, soFar)
+    at.warn(`"${at.name}" is not supported, ignored`)
+    return bytes
+  },
+})
+
 /** The value is the text; compared in lower case. */
 const fieldNames = list(anywhere, [1, 1], ([name]) => name!.toLowerCase())
 
@@ -129,17 +140,6 @@ export function upstreamDirectives<const P extends string>(prefix: P): Prefixed<
   for (const [name, directive] of Object.entries(common)) all[`${prefix}_${name}`] = directive
   all[`${prefix}_next_upstream`] = bitmask(anywhere, nextUpstreamWords(prefix), ERROR | TIMEOUT)
   return all as unknown as Prefixed<P>
-}
-
-/** Files go into the folder itself: names do not collide, so nginx's levels of folders have nothing to spread. */
-const tempPath: Directive<string | null> = {
-  in: anywhere,
-  args: [1, 4],
-  default: null,
-  parse([path, ...levels], at: Site) {
-    for (const level of levels) if (!/^0*[1-9]\d*$/.test(level)) at.fail(`"${at.name}" directive invalid value`)
-    return at.prefixPath(path!)
-  },
 }
 
 /** One location's settings, as the exchange reads them. Sizes in bytes, times in ms. */
@@ -193,7 +193,7 @@ export function upstreamSettings(
   const hidden = new Set([...hiddenByDefault, ...get('hide_header')])
   for (const name of get('pass_header')) hidden.delete(name)
   const headMax = get('buffer_size')
-  const tempPath = (conf[`${prefix}_temp_path`] as string | null) ?? defaultTempPath
+  const folder = (conf[`${prefix}_temp_path`] as string | null) ?? defaultTempPath
   const [bind, limitRate, store] = [get('bind'), get('limit_rate'), get('store')]
   const next = get('next_upstream')
   return {
@@ -211,7 +211,9 @@ export function upstreamSettings(
     forceRanges: get('force_ranges'),
     maxRanges: fileSending(at).maxRanges,
     store:
-      store === 'off' ? null : { path: store === 'on' ? null : at.value(store), access: get('store_access'), tempPath },
+      store === 'off'
+        ? null
+        : { path: store === 'on' ? null : at.value(store), access: get('store_access'), tempPath: folder },
     passTrailers: conf[`${prefix}_pass_trailers`] === true,
     passRequestHeaders: get('pass_request_headers'),
     passRequestBody: get('pass_request_body'),
@@ -227,7 +229,7 @@ export function upstreamSettings(
       underscores: true,
       ignoreInvalid: true,
     },
-    bufferLimits: bufferLimits(prefix, get, at, tempPath),
+    bufferLimits: bufferLimits(prefix, get, at, folder),
     hidden,
   }
 }

@@ -147,7 +147,8 @@ export class StickyLearn implements Sticky {
     const session = created === '' ? firstOf(lookup, r) : created
     if (session === '' || this.table === null) return
     if (!touchSession(this.table, keyOf(session), peer.sid, created !== '', timeoutMs, Date.now())) {
-      r.log(WARN, `no room in sticky session zone "${zone}", its least recently used session is dropped`)
+      const what = `could not allocate node in sticky session zone "${zone}"`
+      r.log(WARN, `${what}, expiring least recently used session`)
     }
   }
 }

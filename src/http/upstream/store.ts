@@ -86,7 +86,7 @@ export class StoredResponse {
     }
     const { r, conf } = this
     const path = conf.path === null ? filePath(r) : conf.path.get(r)
-    if (path === '' || path.endsWith('/') || path.includes('\0')) {
+    if (path === '' || path.includes('\0')) {
       this.discard()
       return
     }

@@ -28,6 +28,7 @@ import {
   type CertificateCacheConf,
   type NamedFile,
 } from '../ssl/directives.ts'
+import { passwordFile } from '../ssl/files.ts'
 
 const anywhere = HTTP | SERVER | LOCATION
 
@@ -50,7 +51,7 @@ function common() {
     ssl_certificate: file(CERTIFICATE_SCHEMES),
     ssl_certificate_key: file(KEY_SCHEMES),
     ssl_certificate_cache: certificateCache(anywhere),
-    ssl_password_file: path(anywhere, null, 'configuration'),
+    ssl_password_file: passwordFile(anywhere),
     ssl_conf_command: confCommands(anywhere),
   }
 }
@@ -93,9 +94,10 @@ export function upstreamTls(
     certificate: null,
     certificateKey: null,
     passwordFile: get('ssl_password_file'),
-    trustedCertificate: trusted,
+    // Nobody looks at them otherwise, not even whether they are there.
+    trustedCertificate: get('ssl_verify') ? trusted : null,
     verifyDepth: get('ssl_verify_depth'),
-    crl: get('ssl_crl'),
+    crl: get('ssl_verify') ? get('ssl_crl') : null,
     sessionReuse: get('ssl_session_reuse'),
     commands: get('ssl_conf_command'),
   }
@@ -177,7 +179,7 @@ class VariablePeer {
       return settings
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error
-      r.log(ERR, error.message)
+      r.log(ERR, `${error.message} while connecting to upstream`)
       return null
     }
   }

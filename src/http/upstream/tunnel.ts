@@ -4,7 +4,8 @@
 //   client ──onData──▶ write ──▶ upstream          client ◀── write ◀──onData── upstream
 //          ◀──pause/resume── onDrain                      onDrain ──pause/resume──▶
 
-import { ERR } from '../../log/error-log.ts'
+import { errorText } from '../../lib/errno.ts'
+import { ERR, INFO } from '../../log/error-log.ts'
 import type { Connection, ConnectionHandler } from '../../net/connection.ts'
 import type { PeerConnection, PeerUser } from '../../upstream/peer-connection.ts'
 import { EMPTY, sendHead } from '../output.ts'
@@ -22,7 +23,7 @@ export function tunnel(x: Exchange, first: Buffer): void {
 export function openTunnel(x: Exchange): void {
   const { r } = x
   const attempt = x.attempt!
-  attempt.status = 200
+  // There is no answer, and so no status of one.
   attempt.headerMs = attempt.elapsed
   r.status = 200
   r.keepAlive = false
@@ -84,8 +85,8 @@ class Tunnel implements ConnectionHandler {
     else this.link.connection.resume()
   }
 
-  onClose(): void {
-    this.finish()
+  onClose(error: NodeJS.ErrnoException | null): void {
+    this.lost(error, INFO)
   }
 
   // From the upstream.
@@ -115,7 +116,14 @@ class Tunnel implements ConnectionHandler {
       this.alive()
       return
     }
-    this.x.log(ERR, `upstream timed out (110: Connection timed out) while ${this.x.action()}`)
+    this.x.log(INFO, `upstream timed out (110: Connection timed out) while ${this.x.action()}`)
+    this.finish()
+  }
+
+  /** One of the connections is no more. */
+  lost(error: NodeJS.ErrnoException | null, level: number): void {
+    if (this.over) return
+    if (error !== null) this.x.log(level, `recv() failed (${errorText(error)}) while ${this.x.action()}`)
     this.finish()
   }
 
@@ -156,7 +164,7 @@ class UpstreamEnd implements PeerUser {
   }
   onClose(error: NodeJS.ErrnoException | null): void {
     if (error === null) this.tunnel.upstreamEnd()
-    else this.tunnel.finish()
+    else this.tunnel.lost(error, ERR)
   }
   onTimeout(): void {
     this.tunnel.timedOut()

@@ -1,6 +1,6 @@
 // $upstream_*: what the attempts were, "a, b" for one after the other and "a : b" across an internal redirect.
 
-import type { Variable } from '../module.ts'
+import { ours, type Variable } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 import { type AppAnswer, appAnswer } from './app-answer.ts'
 import type { Attempt } from './attempt.ts'
@@ -15,12 +15,11 @@ export const upstreamVariables: Readonly<Record<string, Variable>> = {
     attempt => (attempt.status === 0 ? '-' : String(attempt.status)),
     answer => (answer.appStatus === 0 ? '-' : String(answer.appStatus)),
   ),
-  upstream_queue_time: each(
-    attempt => seconds(attempt.queueMs),
-    answer => seconds(answer.waitedMs),
-  ),
   upstream_connect_time: each(attempt => seconds(attempt.connectMs)),
-  upstream_header_time: each(attempt => seconds(attempt.headerMs)),
+  upstream_header_time: each(
+    attempt => seconds(attempt.headerMs),
+    answer => seconds(answer.headMs),
+  ),
   upstream_response_time: each(
     (attempt, r) => seconds(attempt.responseMs < 0 && r.done ? attempt.elapsed : attempt.responseMs),
     answer => seconds(answer.appMs),
@@ -32,7 +31,14 @@ export const upstreamVariables: Readonly<Record<string, Variable>> = {
     upstreamSlot.get(r)!.settleCounts()
     return String(attempt.bytesSent)
   }),
-  upstream_last_server_name: { get: r => upstreamSlot.get(r)?.choice.lastServer || null },
+  // These are of NGINX Plus.
+  ...ours({
+    upstream_queue_time: each(
+      attempt => seconds(attempt.queueMs),
+      answer => seconds(answer.waitedMs),
+    ),
+    upstream_last_server_name: { get: r => upstreamSlot.get(r)?.choice.lastServer || null },
+  }),
 }
 
 export const upstreamPrefixVariables: Readonly<Record<string, (rest: string) => Variable>> = {

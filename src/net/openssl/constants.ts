@@ -28,6 +28,7 @@ export const SSL_SESS_CACHE_NO_AUTO_CLEAR = 0x80n
 export const SSL_SESS_CACHE_NO_INTERNAL_STORE = 0x200n
 export const SSL_SESS_CACHE_NO_INTERNAL = 0x300n
 
+export const SSL_VERIFY_NONE = 0
 export const SSL_VERIFY_PEER = 1
 
 export const SSL_SENT_SHUTDOWN = 1
@@ -47,6 +48,7 @@ export const SSL_CTRL_SET_GROUPS_LIST = 92
 export const SSL_CTRL_GET_PEER_SIGNATURE_NID = 108
 export const SSL_CTRL_SET_MIN_PROTO_VERSION = 123
 export const SSL_CTRL_SET_MAX_PROTO_VERSION = 124
+export const SSL_CTRL_GET_SIGNATURE_NID = 132
 export const SSL_CTRL_GET_NEGOTIATED_GROUP = 134
 
 /** A group that OpenSSL has no object for: the rest of the number is its code point. */

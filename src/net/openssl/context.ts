@@ -122,6 +122,12 @@ export class TlsContext {
     openssl().SSL_CTX_set_verify(this.pointer, c.SSL_VERIFY_PEER, judgeLater)
   }
 
+  /** A peer's chain is looked at to its end, as a client's is: what was found last is what is told (ngx_ssl_verify_callback). */
+  judgePeersLater(): void {
+    if (judgeLater === 0n) judgeLater = callback(returns('i32', 'i32', 'pointer'), goOn, 0)
+    openssl().SSL_CTX_set_verify(this.pointer, c.SSL_VERIFY_NONE, judgeLater)
+  }
+
   setVerifyDepth(depth: number): void {
     openssl().SSL_CTX_set_verify_depth(this.pointer, depth)
   }

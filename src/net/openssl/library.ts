@@ -64,6 +64,8 @@ const signatures = {
   SSL_get_peer_cert_chain: returns(P, P),
   SSL_get_certificate: returns(P, P),
   SSL_get_SSL_CTX: returns(P, P),
+  SSL_get_signature_type_nid: returns(I, P, B),
+  SSL_get_peer_signature_type_nid: returns(I, P, B),
 
   // contexts
   TLS_method: returns(P),
@@ -83,6 +85,7 @@ const signatures = {
   SSL_CTX_set_session_id_context: returns(I, P, B, 'u32'),
   SSL_CTX_set_timeout: returns('i64', P, 'i64'),
   SSL_CTX_get_timeout: returns('i64', P),
+  SSL_CTX_remove_session: returns(I, P, P),
   SSL_CTX_sess_set_new_cb: returns('void', P, P),
   SSL_CTX_sess_set_get_cb: returns('void', P, P),
   SSL_CTX_sess_set_remove_cb: returns('void', P, P),

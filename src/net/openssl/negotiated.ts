@@ -75,6 +75,16 @@ export function ownCertificateOf(ssl: bigint): OwnCertificate {
   }
 }
 
+const RSA_PSS = 912
+
+/** Is the key of our certificate one for PSS signatures alone? */
+export function hasPssKey(ssl: bigint): boolean {
+  const o = openssl()
+  const certificate = o.SSL_get_certificate(ssl)
+  const key = certificate === 0n ? 0n : o.X509_get0_pubkey(certificate)
+  return key !== 0n && o.EVP_PKEY_get_base_id(key) === RSA_PSS
+}
+
 /** null: its certificate is good. */
 export function faultOf(ssl: bigint): VerifyFault | null {
   const o = openssl()

@@ -3,7 +3,7 @@
 
 /** A record of TLS: its head, and the most that OpenSSL lets it hold. */
 const RECORD_HEAD = 5
-const RECORD_MAX = RECORD_HEAD + 16384 + 2048
+const RECORD_MAX = RECORD_HEAD + 16384 + 320
 const NOTHING = Buffer.alloc(0)
 
 export interface RecordSink {

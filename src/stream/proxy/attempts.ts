@@ -102,11 +102,31 @@ export abstract class Attempts<S extends StreamSession | UdpSession = StreamSess
     return null
   }
 
-  /** The present upstream has failed. @param next whether another one may be asked, as far as the session is concerned */
-  protected failed(next: boolean): void {
+  /** The upstream is there. */
+  protected connected(): void {
+    this.attempt.connected()
+    this.reached('connect', this.attempt.connectMs)
+  }
+
+  /** It has sent something. @returns whether it is the first thing that has come */
+  protected answered(): boolean {
+    if (!this.attempt.answered()) return false
+    this.reached('first_byte', this.attempt.firstByteMs)
+    return true
+  }
+
+  private reached(moment: 'connect' | 'first_byte', ms: number): void {
+    if (this.choice.group.balancer.moment === moment) this.choice.headCame(ms)
+  }
+
+  /**
+   * The present upstream has failed.
+   * @param next whether another one may be asked, as far as the session is concerned @param doing for the log
+   */
+  protected failed(next: boolean, doing: string): void {
     this.settle()
     this.close()
-    this.release(FAILED)
+    this.release(FAILED, ` while ${doing}`)
     const { nextUpstream, nextUpstreamTimeout } = this.settings
     const late = nextUpstreamTimeout > 0 && performance.now() - this.startedAt >= nextUpstreamTimeout
     if (next && nextUpstream && this.choice.triesLeft > 0 && !late) this.connect()
@@ -130,14 +150,17 @@ export abstract class Attempts<S extends StreamSession | UdpSession = StreamSess
     this.attempts.at(-1)?.end(this.bytesSent, this.bytesReceived)
   }
 
-  protected release(outcome: number): void {
-    if (this.choice.release(outcome)) this.log(WARN, 'upstream server temporarily disabled')
+  protected release(outcome: number, doing = ''): void {
+    const { connectMs, firstByteMs, sessionMs, bytesSent, bytesReceived } = this.attempt
+    const headerMs = this.choice.group.balancer.moment === 'first_byte' ? firstByteMs : connectMs
+    const what = { status: 0, headerMs, responseMs: sessionMs, bytesSent, bytesReceived }
+    if (this.choice.release(outcome, what)) this.log(WARN, `upstream server temporarily disabled${doing}`)
   }
 
   protected get counts(): string {
-    const { bytesIn, bytesOut } = this.session.connection
+    const { bytesReceived, bytesSent } = this.session
     const upstream = `${this.bytesReceived}/${this.bytesSent}`
-    return `bytes from/to client:${bytesIn}/${bytesOut}, bytes from/to upstream:${upstream}`
+    return `bytes from/to client:${bytesReceived}/${bytesSent}, bytes from/to upstream:${upstream}`
   }
 
   protected log(level: number, message: string): void {
@@ -148,7 +171,7 @@ export abstract class Attempts<S extends StreamSession | UdpSession = StreamSess
   protected rate(declared: Value | null): number {
     const text = declared === null ? '0' : declared.get(asRequest(this.session))
     const bytes = parseSize(text)
-    if (bytes === null) this.session.log(ERR, `invalid size "${text}"`)
+    if (bytes === null) this.log(ERR, `invalid size "${text}" while connecting to upstream`)
     return bytes ?? 0
   }
 }

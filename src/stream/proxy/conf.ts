@@ -230,6 +230,11 @@ class Proxy implements Content {
     new StreamExchange(session, group, this.settings, peerTls).connect()
   }
 
+  private refuse(session: StreamSession | UdpSession, problem: string): void {
+    session.log(ERR, problem, `, bytes from/to client:${session.bytesReceived}/0, bytes from/to upstream:0/0`)
+    session.finalize(500)
+  }
+
   private offering(tls: PeerTlsSettings, session: StreamSession): PeerTlsSettings {
     const names = this.settings.alpn.map(name => name.get(asRequest(session)))
     const protocols = names.filter(name => name !== '' && name.length <= ALPN_NAME_MAX)
@@ -241,16 +246,13 @@ class Proxy implements Content {
     const text = this.address.get(asRequest(session))
     const url = parseUpstreamUrl(text, ANY_PORT, false)
     if (typeof url === 'string' || needsPort(url, this.groups)) {
-      session.log(ERR, `${typeof url === 'string' ? url : 'no port'} in upstream "${text}"`)
-      session.finalize(500)
+      this.refuse(session, `${typeof url === 'string' ? url : 'no port'} in upstream "${text}"`)
       return
     }
     const group = groupAtRunTime(url, this.groups)
     if (group !== null) this.connect(session, group, url.host)
-    else if (this.resolver === null) {
-      session.log(ERR, `no resolver defined to resolve ${url.host}`)
-      session.finalize(500)
-    } else {
+    else if (this.resolver === null) this.refuse(session, `no resolver defined to resolve ${url.host}`)
+    else {
       resolveGroup(asRequest(session), url, this.resolver, found => {
         if (found === null) session.finalize(502)
         else this.connect(session, found, url.host)

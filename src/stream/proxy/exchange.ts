@@ -25,6 +25,8 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
   private clientEnded = false
   private timedOut = false
   private upstreamEnded = false
+  /** Who has ended, the last of both. */
+  private leaver: 'client' | 'upstream' = 'client'
   private upload: Throttle | null = null
   private download: Throttle | null = null
 
@@ -47,7 +49,7 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
   onConnect(): void {
     const { session, settings } = this
     const { connection } = this.link!
-    this.attempt.connected()
+    this.connected()
     this.relaying = true
     if (session.server.errorLog.level >= INFO) this.tellConnected()
     // A session may last: that the server is there is known now.
@@ -64,7 +66,7 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
 
   private tellConnected(): void {
     const { localAddress, localPort } = this.link!.connection
-    const local = localAddress === '' ? 'unix:' : peerName(localAddress, localPort)
+    const local = peerName(localAddress === '' ? 'unix:' : localAddress, localPort)
     this.session.tell(`proxy ${local} connected to ${this.attempt.addr}`)
   }
 
@@ -75,7 +77,7 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
   }
 
   onData(chunk: Buffer): void {
-    this.attempt.answered()
+    this.answered()
     this.touch()
     if (!this.session.connection.writeVolatile(chunk)) this.link!.connection.pause()
     this.download?.read(chunk.length, () => this.resumeUpstream())
@@ -92,10 +94,11 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
         ? 'peer closed connection in SSL handshake'
         : 'upstream prematurely closed connection'
       this.log(ERR, `${what} while ${this.attempting}`)
-      this.failed(true)
+      this.failed(true, this.attempting)
       return
     }
     this.upstreamEnded = true
+    this.leaver = 'upstream'
     if (this.settings.halfClose && !this.clientEnded) this.session.connection.shutdown()
     else if (this.session.connection.pending === 0) this.finish()
   }
@@ -105,6 +108,7 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
     if (this.relaying) {
       if (error !== null) this.log(ERR, brokenText(error, 'upstream'))
       this.upstreamEnded = true
+      this.leaver = 'upstream'
       this.finish()
       return
     }
@@ -112,7 +116,7 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
     if (own !== '') return this.unopened(own, this.link!.local, errorText(error!))
     const why = error === null ? 'upstream closed the connection' : this.failureText(error)
     this.log(ERR, `${why} while ${this.attempting}`)
-    this.failed(true)
+    this.failed(true, this.attempting)
   }
 
   private get handshaking(): boolean {
@@ -139,7 +143,7 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
       return
     }
     this.log(ERR, `upstream timed out (110: Connection timed out) while ${this.attempting}`)
-    this.failed(true)
+    this.failed(true, this.attempting)
   }
 
   // ── the client's side ────────────────────────────────────────────────────────────────────────────────────────────
@@ -147,6 +151,7 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
   fromClient(chunk: Buffer, volatile: boolean): void {
     const { connection } = this.link!
     this.touch()
+    this.session.bytesReceived += chunk.length
     if (!(volatile ? connection.writeVolatile(chunk) : connection.write(chunk))) this.session.connection.pause()
     this.upload?.read(chunk.length, () => this.resumeClient())
   }
@@ -158,12 +163,14 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
 
   clientGone(): void {
     this.clientEnded = true
+    this.leaver = 'client'
     const { connection } = this.link!
     if (this.settings.halfClose && !this.upstreamEnded) connection.shutdown()
     else if (connection.pending === 0) this.finish()
   }
 
   clientBroken(error: NodeJS.ErrnoException): void {
+    this.leaver = 'client'
     this.log(INFO, brokenText(error, 'client'))
   }
 
@@ -193,10 +200,7 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
     this.upload?.stop()
     this.download?.stop()
     this.settle()
-    if (this.relaying && !this.timedOut) {
-      const who = this.upstreamEnded && !this.clientEnded ? 'upstream' : 'client'
-      this.session.tell(`${who} disconnected, ${this.counts}`)
-    }
+    if (this.relaying && !this.timedOut) this.session.tell(`${this.leaver} disconnected, ${this.counts}`)
     this.release(SUCCEEDED)
     this.close()
   }

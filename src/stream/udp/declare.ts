@@ -12,6 +12,7 @@ export function parseUdpListen(args: readonly string[], at: Site): readonly List
   const names = new Set(parameters.slice(1).map(word => word.split('=')[0]))
   const wrong = FOR_CONNECTIONS.find(name => names.has(name))
   if (wrong !== undefined) at.fail(`"listen" directive "${wrong}" parameter is incompatible with "udp"`)
+  // libuv passes them on to no other process, so the master could not give one to the front.
   if (declared.some(({ path }) => path !== '')) at.fail('"udp" is not supported for unix domain sockets')
   const reuseport = names.has('reuseport')
   return declared.map(address => ({ ...address, key: address.key + UDP, udp: true, reuseport }))

@@ -4,10 +4,22 @@
 import { introduction } from '../../http/session/introduction.ts'
 import type { DatagramAddress } from '../../log/datagram.ts'
 import { ERR, INFO } from '../../log/error-log.ts'
-import { connectUdp, failure, failureText, isLoss, isNothing, receive, send, UdpWatch } from '../../net/udp-socket.ts'
+import {
+  addressOf as addressAt,
+  connectUdp,
+  failure,
+  failureText,
+  isLoss,
+  isNothing,
+  nameOf,
+  receive,
+  send,
+  UdpWatch,
+} from '../../net/udp-socket.ts'
 import { peers } from '../../upstream/connection-limit.ts'
 import { FAILED, SUCCEEDED } from '../../upstream/group.ts'
 import type { Peer } from '../../upstream/peer.ts'
+import { peerName } from '../../upstream/server.ts'
 import { Attempts } from '../proxy/attempts.ts'
 import { asRequest } from '../module.ts'
 import { DatagramRate } from './rate.ts'
@@ -39,10 +51,11 @@ export class UdpExchange extends Attempts<UdpSession> implements DatagramTaker {
     const { session, settings } = this
     const [first, ...others] = session.take(this)
     this.first = settings.proxyProtocol === 'off' ? first! : introduced(session, settings.proxyProtocol, first!)
+    this.connect()
+    if (this.over) return
     const [up, down] = [this.rate(settings.uploadRate), this.rate(settings.downloadRate)]
     if (up > 0) this.upload = new DatagramRate(up, () => this.touch())
     if (down > 0) this.download = new DatagramRate(down, () => this.resumeUpstream())
-    this.connect()
     for (const bytes of others) if (!this.over) this.send(bytes)
     if (this.over) return
     if (this.choice.triesLeft <= 1 || !settings.nextUpstream) this.first = null
@@ -64,15 +77,23 @@ export class UdpExchange extends Attempts<UdpSession> implements DatagramTaker {
       const reason = failureText(fd)
       if (failure.call !== 'connect') return this.unopened(failure.call, local, reason)
       this.log(ERR, `connect() failed (${reason}) while connecting to upstream`)
-      this.failed(this.first !== null)
+      this.failed(this.first !== null, 'connecting to upstream')
       return
     }
     this.fd = fd
     this.watch = new UdpWatch(fd, () => this.read())
     peers.size++
     this.watch.resume()
-    this.attempt.connected()
+    this.tellConnected()
+    this.connected()
     this.send(this.first!)
+  }
+
+  private tellConnected(): void {
+    const { session } = this
+    if (session.server.errorLog.level < INFO) return
+    const { address, port } = addressAt(nameOf(this.fd))
+    session.tell(`udp proxy ${peerName(address, port)} connected to ${this.attempt.addr}`)
   }
 
   private send(bytes: Buffer): void {
@@ -102,7 +123,7 @@ export class UdpExchange extends Attempts<UdpSession> implements DatagramTaker {
   }
 
   private fromUpstream(bytes: Buffer): void {
-    if (this.attempt.answered()) {
+    if (this.answered()) {
       this.choice.peer?.succeeded()
       this.first = null
     }
@@ -118,7 +139,7 @@ export class UdpExchange extends Attempts<UdpSession> implements DatagramTaker {
   private broken(error: number, call: string, doing: string): void {
     this.log(ERR, `${call}() failed (${failureText(error)}) while proxying and ${doing}`)
     // Whoever has answered has taken something: it is not said again to another.
-    this.failed(this.first !== null)
+    this.failed(this.first !== null, `proxying and ${doing}`)
   }
 
   private resumeUpstream(): void {
@@ -130,7 +151,7 @@ export class UdpExchange extends Attempts<UdpSession> implements DatagramTaker {
   // ── the client's side ────────────────────────────────────────────────────────────────────────────────────────────
 
   admits(): boolean {
-    if (this.upload === null || this.upload.admits(this.session.bytesIn)) return true
+    if (this.upload === null || this.upload.admits(this.session.bytesReceived)) return true
     this.touch()
     return false
   }
@@ -146,14 +167,14 @@ export class UdpExchange extends Attempts<UdpSession> implements DatagramTaker {
   // ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Have all responses come that are expected? */
-  private get answered(): boolean {
+  private get complete(): boolean {
     const { responses } = this.settings
     return responses !== UNLIMITED && this.responses >= responses * this.session.requests
   }
 
   private endIfDone(): void {
     const { requests } = this.settings
-    if (this.over || !this.answered || this.session.requests < requests) return
+    if (this.over || !this.complete || this.session.requests < requests) return
     this.finish('udp done')
   }
 
@@ -162,7 +183,7 @@ export class UdpExchange extends Attempts<UdpSession> implements DatagramTaker {
     const { requests, server } = session
     if (server.errorLog.level >= INFO) {
       const packets = `packets from/to client:${requests}/${this.responses}`
-      server.errorLog.log(INFO, `${message}, ${packets}, ${this.counts}`, session.connectionNumber)
+      session.tell(`${message}, ${packets}, ${this.counts}`)
     }
     session.finalize(200)
   }
@@ -180,7 +201,7 @@ export class UdpExchange extends Attempts<UdpSession> implements DatagramTaker {
 
   onTimeout(): void {
     if (this.session.retiring && this.settings.responses === UNLIMITED) this.finish('disconnected on shutdown')
-    else if (this.settings.responses === UNLIMITED || this.answered) this.finish('udp timed out')
+    else if (this.settings.responses === UNLIMITED || this.complete) this.finish('udp timed out')
     else {
       this.log(ERR, 'upstream timed out (110: Connection timed out) while proxying connection')
       this.faulty = true
@@ -190,7 +211,7 @@ export class UdpExchange extends Attempts<UdpSession> implements DatagramTaker {
 
   /** Responses that are on their way are passed on: as many as are expected, or while they follow each other. */
   onRetire(): void {
-    if (this.answered) this.finish('disconnected on shutdown')
+    if (this.complete) this.finish('disconnected on shutdown')
     else this.touch()
   }
 

@@ -7,8 +7,9 @@ import type { ListenRuntime } from '../../http/runtime.ts'
 import { freshSlots } from '../../http/module.ts'
 import type { Session, Sessions } from '../../http/session/sessions.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
-import { ERR, INFO } from '../../log/error-log.ts'
-import { addressOf, failureText, ipText, isLoss } from '../../net/udp-socket.ts'
+import { ALERT, INFO } from '../../log/error-log.ts'
+import { addressOf, failureText, ipText, isLoss, isUnreachable } from '../../net/udp-socket.ts'
+import { peerName } from '../../upstream/server.ts'
 import { countClosed } from '../../zone/connection-counts.ts'
 import type { StreamListen } from '../listen.ts'
 import { asRequest, logSession, type StreamServer } from '../module.ts'
@@ -46,7 +47,7 @@ export class UdpSession implements Session {
   readonly localAddress: string
   readonly localPort: number
   /** As a connection counts them: from and to the client. */
-  bytesIn: number
+  bytesReceived: number
   bytesOut = 0
   /** Datagrams from the client, and to it. */
   requests = 1
@@ -54,6 +55,8 @@ export class UdpSession implements Session {
   /** 200, 400, 403, 500, 502, 503. */
   status = 0
   readonly slots: unknown[] = freshSlots()
+  /** As a request of a client's own. */
+  readonly parent = null
   cleanups: (() => void)[] | null = null
   done = false
   /** No more datagrams will come. */
@@ -97,17 +100,15 @@ export class UdpSession implements Session {
     const { address, port } = addressOf(from)
     this.clientAddress = address
     this.clientPort = port
-    this.bytesIn = first.length
+    this.bytesReceived = first.length
     this.waiting = [first]
     this.timer = new Timer<UdpSession>(this, timedOut)
   }
 
   opened(): void {
-    const { server, clientAddress } = this
+    const { server, clientAddress, clientPort } = this
     if (server.errorLog.level >= INFO) {
-      const client = clientAddress.includes(':') ? `[${clientAddress}]` : clientAddress
-      const met = `udp client ${client}:${this.clientPort} connected to ${this.listen.address}`
-      server.errorLog.log(INFO, met, this.connectionNumber)
+      this.tell(`udp client ${peerName(clientAddress, clientPort)} connected to ${this.listen.address}`)
     }
     this.action = 'initializing session'
     for (const { run, conf } of this.server.access) {
@@ -153,12 +154,17 @@ export class UdpSession implements Session {
     logSession(this, 'udp client', level, message, about)
   }
 
+  /** As log(), of what speaks for itself. */
+  tell(message: string): void {
+    this.server.errorLog.log(INFO, message, this.connectionNumber)
+  }
+
   // ── datagrams ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** @param waitingMax how many bytes may wait for somebody to take them, the first datagram aside */
   limit(requestsMax: number, waitingMax: number): void {
     this.requestsMax = requestsMax
-    this.waitingMax = this.bytesIn + waitingMax
+    this.waitingMax = this.bytesReceived + waitingMax
     this.settleRequests()
   }
 
@@ -172,14 +178,14 @@ export class UdpSession implements Session {
     const taken = taker === null ? this.mayWait(bytes) : taker.admits()
     if (!taken) return
     this.requests++
-    this.bytesIn += bytes.length
+    this.bytesReceived += bytes.length
     this.settleRequests()
     if (taker === null) this.waiting.push(Buffer.from(bytes))
     else taker.fromClient(bytes)
   }
 
   private mayWait(bytes: Buffer): boolean {
-    return this.waiting.length < WAITING_MAX && this.bytesIn + bytes.length <= this.waitingMax
+    return this.waiting.length < WAITING_MAX && this.bytesReceived + bytes.length <= this.waitingMax
   }
 
   /** From now on the taker hears of the client's datagrams. Answers those that have come. */
@@ -197,7 +203,7 @@ export class UdpSession implements Session {
     if (error === 0) this.bytesOut += bytes.length
     else if (!isLoss(error)) {
       this.action = action
-      this.log(ERR, `sendmsg() failed (${failureText(error)})`)
+      this.log(isUnreachable(error) ? INFO : ALERT, `sendmsg() failed (${failureText(error)})`)
       return false
     }
     return true

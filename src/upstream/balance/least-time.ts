@@ -13,13 +13,14 @@ import { gain } from './round-robin.ts'
 const TIME_MAX = 5000
 const STEP = 20
 
-/** What counts as a response's time. */
-export type TimeUntil = 'header' | 'last_byte'
+/** What counts as a response's time; `connect` and `first_byte` are of sessions of the stream block. */
+export type TimeUntil = 'header' | 'last_byte' | 'connect' | 'first_byte'
 
 export function leastTime(until: TimeUntil, inflight: boolean): Balancer {
   const plain: Balancer = {
     name: 'least_time',
     ranksBackups: true,
+    ...(until === 'connect' || until === 'first_byte' ? { moment: until } : {}),
     choose: (peers, choice, now) => choose(peers, choice, now, until),
   }
   if (!inflight) return plain
@@ -30,7 +31,7 @@ export function leastTime(until: TimeUntil, inflight: boolean): Balancer {
       choice.inflight = true
     },
     headCame(choice, peer, ms) {
-      if (until !== 'header') return
+      if (until === 'last_byte') return
       peer.addHeaderTime(ms)
       choice.headCounted = true
       end(choice, peer, ms)
@@ -87,7 +88,7 @@ export function faster(first: Peer, second: Peer, until: TimeUntil): Peer {
 
 /** Milliseconds until it were through with what it has and one more. */
 function expected(peer: Peer, until: TimeUntil): number {
-  let time = until === 'header' ? peer.headerTime : peer.responseTime
+  let time = until === 'last_byte' ? peer.responseTime : peer.headerTime
   const alone = seconds() - peer.checked
   if (alone > peer.failTimeout) time >>= Math.min(31, Math.trunc(alone / (peer.failTimeout + 1)))
   if (peer.inflight > 0) time = Math.max(time, peer.inflightTime)

@@ -64,6 +64,9 @@ def text(environ, path, query):
         return '\n'.join('%s=%s' % pair for pair in sorted(environ.items()) if isinstance(pair[1], str))
     elif path == '/wait':
         return 'news' if news.wait(float(query)) else 'nothing'
+    elif path == '/exit':
+        threading.Thread(target=news.wait).start()
+        sys.exit(0)
     elif path == '/argv':
         return str(sys.argv)
     elif path == '/tell':

@@ -43,7 +43,7 @@ test('response head: the connection is kept in HTTP/1.1 alone, unless closed', (
 for (const line of [
   'hello',
   'HTTP/2 200',
-  'HTTP/2.0 200 OK',
+  'HTTP/22 200 OK',
   'HTTP/1.1200 OK',
   'HTTP/1.1 20',
   'HTTP/1.1 2000',

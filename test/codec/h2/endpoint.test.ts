@@ -17,6 +17,7 @@ import { random } from './random.ts'
 
 /** Notes all that happens. */
 class Noting extends Stream {
+  onProgress(): void {}
   seen: string[] = []
   body = ''
   room = 0
@@ -81,6 +82,8 @@ class Side implements EndpointOwner {
   }
   onSettings(): void {}
   onPong(): void {}
+  onLostHead(): void {}
+  onUnknownFrame(): void {}
 
   request(pairs: readonly string[], ends: boolean): Noting {
     const stream = this.endpoint.open((endpoint, id) => new Noting(endpoint, id))

@@ -39,6 +39,25 @@ test('X-Accel-Expires is above both', () => {
   assert.equal(life({ 'x-accel-expires': `@${NOW + 9}`, expires: before }), 9)
   assert.equal(life({ 'x-accel-expires': '0', 'cache-control': 'max-age=9' }), -1)
   assert.equal(life({ 'x-accel-expires': 'soon', 'cache-control': 'max-age=9' }), 9)
+  // The time 0 undoes what was said before, and says nothing itself.
+  assert.equal(life({ expires: before, 'x-accel-expires': '@0' }), 0)
+  assert.equal(life({ 'x-accel-expires': '@0', 'cache-control': 'max-age=5' }), 5)
+  assert.equal(life({ 'x-accel-expires': 'soon', expires: later, 'cache-control': 'no-store' }), 60)
+})
+
+test('of X-Accel-Expires and Expires, which are not lists, the first one counts', () => {
+  const first = (name: string, ...values: string[]): number => {
+    const { cacheable, validSec } = freshnessOf(
+      values.fill(name, 0, 0).map(() => name),
+      values,
+      0,
+      NOW,
+    )
+    return cacheable ? validSec - NOW : -1
+  }
+  assert.equal(first('x-accel-expires', '5', '0'), 5)
+  assert.equal(first('x-accel-expires', '0', '5'), -1)
+  assert.equal(first('expires', before, later), -1)
 })
 
 test('stale-while-revalidate and stale-if-error are read', () => {
@@ -48,14 +67,18 @@ test('stale-while-revalidate and stale-if-error are read', () => {
   }
   assert.deepEqual(found('max-age=1, stale-while-revalidate=30'), [30, 30])
   assert.deepEqual(found('max-age=1, stale-while-revalidate=30, stale-if-error=90'), [30, 90])
+  assert.equal(life({ 'cache-control': 'max-age=5, stale-if-error=long' }), -1)
+  assert.equal(life({ 'cache-control': 's-maxage=x, s-maxage=5' }), -1)
 })
 
 test('cookies and Vary: * keep a response from being kept', () => {
   assert.equal(life({ 'set-cookie': 'a=b', 'cache-control': 'max-age=9' }), -1)
   assert.equal(life({ 'set-cookie': 'a=b', 'cache-control': 'max-age=9' }, IGNORE_SET_COOKIE), 9)
   assert.equal(life({ vary: '*', 'cache-control': 'max-age=9' }), -1)
+  assert.equal(life({ vary: 'a, *', 'cache-control': 'max-age=9' }), -1)
+  assert.equal(life({ vary: 'a*', 'cache-control': 'max-age=9' }), 9)
   assert.equal(life({ vary: '*', 'cache-control': 'max-age=9' }, IGNORE_VARY), 9)
-  assert.equal(freshnessOf(['vary', 'vary'], ['A', 'b, c'], 0, NOW).vary, 'A,b, c')
+  assert.equal(freshnessOf(['vary', 'vary'], ['A', 'b, c'], 0, NOW).vary, 'A, b, c')
 })
 
 test('whatever the fields say, the numbers are numbers, from a seed', () => {

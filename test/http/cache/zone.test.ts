@@ -56,6 +56,15 @@ test('a key is claimed by one, until it lets go or is too slow', t => {
   assert.ok(a.claim(id, 1000))
 })
 
+test('when a remembered status is no longer good, neither is the file that was too old before it', t => {
+  const [a] = zones(t)
+  const id = store(a, 'key')
+  a.failed(id, 502, 1)
+  assert.equal(a.enter(id, 1), UNKNOWN)
+  assert.equal(existsSync(a.fileOf(id)), false)
+  assert.deepEqual([a.enter(id, 1), a.exists, a.blocks], [KNOWN, false, 0])
+})
+
 test('a status is remembered for its time', t => {
   const [a] = zones(t)
   const id = digestOf('key')

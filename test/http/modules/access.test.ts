@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test, { after } from 'node:test'
 import { serveHttp, type HttpServer } from '../../helpers/http.ts'
-import { request } from '../../helpers/index.ts'
+import { request, serve } from '../../helpers/index.ts'
 
 const file = { after }
 const many = Array.from({ length: 10_000 }, (_, i) => `deny 10.${i >> 8}.${i & 255}.0/24;`).join('\n')
@@ -63,4 +63,26 @@ test('satisfy any: one consent is enough, and 401 comes before 403', async () =>
 
 test('satisfy all: the first refusal counts', async () => {
   assert.equal(await status('/all', joe), 403)
+})
+
+test('satisfy any tells of a refusal when all have had their say', async t => {
+  const denied = await serveHttp(t, 'satisfy any; deny all; location / { empty_gif; }')
+  assert.equal((await request({ address: denied.port })).status, 403)
+  assert.match(denied.errorLog(), /access forbidden by rule, client: 127\.0\.0\.1/)
+})
+
+test("IPv4 in IPv6's clothes is IPv4, unless all rules are about IPv6", async t => {
+  const server = await serve(
+    t,
+    `http { server {
+      listen [::]:%%PORT_0%% ipv6only=off;
+      location /both { deny ::/0; deny 10.0.0.0/8; empty_gif; }
+      location /only { deny ::ffff:0:0/96; empty_gif; }
+      location /other { deny ::1; empty_gif; }
+    } }`,
+  )
+  const status = async (path: string): Promise<number> => (await request({ address: server.port, path })).status
+  assert.equal(await status('/both'), 200)
+  assert.equal(await status('/only'), 403)
+  assert.equal(await status('/other'), 200)
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test, { after } from 'node:test'
 import { parseUsers } from '../../../src/http/access/password-file.ts'
 import { serveHttp, type HttpServer } from '../../helpers/http.ts'
-import { get, writeFiles, type Response } from '../../helpers/index.ts'
+import { get, request, writeFiles, type Response } from '../../helpers/index.ts'
 
 const users = `# people
 plain:{PLAIN}secret
@@ -19,6 +19,7 @@ const server: HttpServer = await serveHttp(
   `
   location /realm { auth_basic "for $arg_who"; auth_basic_user_file users; location /realm/free { auth_basic off; } }
   location /check { auth_basic x; auth_basic_user_file users; }
+  location /by-name { auth_basic x; auth_basic_user_file $arg_file; }
   location /nofile { auth_basic x; auth_basic_user_file nothing; }
   location /changes { auth_basic x; auth_basic_user_file changing; }
   location /delay { auth_basic x; auth_basic_user_file users; auth_delay 200ms; }
@@ -99,5 +100,39 @@ test('a name without a password opens nothing', async t => {
   for (const pair of ['open:', 'open:x']) {
     const { status } = await get(port, '/', { Authorization: `Basic ${btoa(pair)}` })
     assert.equal(status, 401, pair)
+  }
+})
+
+test('a file that a variable names is relative to the configuration, too', async () => {
+  assert.equal((await ask('/by-name?file=users', 'plain')).status, 404)
+  assert.equal((await ask('/by-name?file=html', 'plain')).status, 500)
+  assert.match(server.errorLog(), /pread\(\) ".*\/html" failed \(21: Is a directory\)/)
+})
+
+test('a proxy asks for a password in fields of its own, and with 407', async t => {
+  const body = 'auth_basic r; auth_basic_user_file users; satisfy any; deny all; auth_delay 1ms; tunnel_pass;'
+  const { port } = await serveHttp(t, body, '', { files: { users } })
+  const right = `Basic ${btoa('plain:secret')}`
+  const ask = async (headers: Record<string, string>): Promise<Response> =>
+    request({ address: port, method: 'CONNECT', path: '127.0.0.1:1', headers })
+  for (const headers of [{}, { Authorization: right }, { 'Proxy-Authorization': `Basic ${btoa('plain:x')}` }]) {
+    const response = await ask(headers)
+    assert.equal(response.status, 407)
+    assert.equal(response.header('proxy-authenticate'), 'Basic realm="r"')
+    assert.equal(response.header('www-authenticate'), null)
+    assert.match(response.text, /407 Proxy Authentication Required/)
+  }
+  const refused = await ask({ 'Proxy-Authorization': right })
+  assert.equal(refused.status, 502)
+  assert.equal(refused.header('proxy-authenticate'), null)
+  assert.equal((await get(port, '/', { 'Proxy-Authorization': right })).status, 401)
+})
+
+test('$remote_user is the one that the check knows', async t => {
+  const { port } = await serveHttp(t, 'return 200 "[$remote_user]";')
+  const user = async (value: string): Promise<string> => (await get(port, '/', { Authorization: value })).text
+  assert.equal(await user(`Basic ${btoa('joe:x')}`), '[joe]')
+  for (const value of ['Basic YTpi?', 'Basic YTp-', 'Basic YTpi= x y', 'Basic']) {
+    assert.equal(await user(value), value === 'Basic YTpi= x y' ? '[a]' : '[]', value)
   }
 })

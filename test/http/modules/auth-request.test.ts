@@ -19,10 +19,17 @@ const server: HttpServer = await serveHttp(
   location /both { auth_request /auth/204; auth_request_set $user $upstream_http_x_user; set $user before; add_header X-User $user; }
   location /paged { auth_request /auth/401; error_page 401 = /login; }
   location = /login { return 200 "log in for $request_uri"; }
+  location /quiet { auth_request /quiet-auth; }
+  location = /quiet-auth { add_header WWW-Authenticate own always; return 401; }
+  location /hangs-up { auth_request /nothing; }
+  location = /nothing { return 444; }
   location /itself { auth_request /itself; }
   location /slow { auth_request /wait; }
   location /wait { internal; proxy_pass http://unix:/nonexistent; }
   location /auth/ { internal; proxy_pass http://%PORT%/backend/; }
+  location /method { auth_request /ask; auth_request_set $asked $upstream_http_x_asked; add_header X-Asked $asked always; }
+  location = /ask { internal; proxy_pass http://%PORT%/backend/asked; proxy_set_header X-Method $request_method; }
+  location = /backend/asked { add_header X-Asked "$request_method about $http_x_method"; return 204; }
   location = /backend/204 { add_header X-User joe; return 204; }
   location = /backend/401 { add_header WWW-Authenticate 'Basic realm="b"' always; return 401; }
   location = /backend/403 { return 403 "no, and a body that nobody wants"; }
@@ -36,6 +43,11 @@ const ask = (path: string): Promise<Response> => get(server.port, path)
 test('2xx lets the request go on', async () => {
   assert.equal((await ask('/yes')).text, 'page')
   assert.equal((await ask('/local')).text, 'page')
+})
+
+test('the method that is asked about is the client’s', async () => {
+  const response = await request({ address: server.port, path: '/method', method: 'DELETE' })
+  assert.equal(response.header('x-asked'), 'GET about DELETE')
 })
 
 test('403 and 401 are the answer, the latter with its challenge', async () => {
@@ -79,4 +91,16 @@ test('a subrequest is not checked itself', async () => {
 test('what fails within the subrequest says so in the log', async () => {
   assert.equal((await request({ address: server.port, path: '/slow' })).status, 500)
   assert.match(server.errorLog(), /request: "GET \/slow HTTP\/1\.1", (?:subrequest: "\/wait", )?upstream/)
+})
+
+test('fields that add_header gives a subrequest are for nobody', async () => {
+  const response = await ask('/quiet')
+  assert.equal(response.status, 401)
+  assert.equal(response.header('www-authenticate'), null)
+})
+
+test('a subrequest that hangs up ends the connection', async () => {
+  const client = await raw(file, server.port)
+  await client.send('GET /hangs-up HTTP/1.1\r\nHost: x\r\n\r\n')
+  assert.equal(await client.closed(), '')
 })

@@ -134,11 +134,65 @@ test('what is asked for once is not kept where min_uses says so', async t => {
 })
 
 test('variants are kept beside each other', async t => {
-  const { see } = await cached(t, '', 'Cache-Control: max-age=9\r\nVary: Accept')
-  assert.equal(await see('/a', { Accept: 'a' }), 'MISS GET 1')
-  assert.equal(await see('/a', { Accept: 'b' }), 'MISS GET 2')
-  assert.equal(await see('/a', { Accept: ' a, ' }), 'HIT GET 1')
-  assert.equal(await see('/a', { Accept: 'b' }), 'HIT GET 2')
+  const { see } = await cached(t, '', 'Cache-Control: max-age=9\r\nVary: Accept-Language, X-Kind')
+  assert.equal(await see('/a', { 'Accept-Language': 'a b' }), 'MISS GET 1')
+  assert.equal(await see('/a', { 'Accept-Language': 'b' }), 'MISS GET 2')
+  assert.equal(await see('/a', { 'Accept-Language': ' a,, b' }), 'HIT GET 1')
+  assert.equal(await see('/a', { 'Accept-Language': 'b' }), 'HIT GET 2')
+  // What is no list of that kind counts as it stands.
+  assert.equal(await see('/a', { 'X-Kind': 'c,d' }), 'MISS GET 3')
+  assert.equal(await see('/a', { 'X-Kind': 'c, d' }), 'MISS GET 4')
+})
+
+test('a request past the cache leaves what is kept as it is, even when it fails', async t => {
+  const { get, see } = await cached(
+    t,
+    'proxy_cache_key $uri; proxy_cache_bypass $arg_b; proxy_cache_valid any 1m;',
+    (to, n) => (to.includes('?') ? 'HTTP/1.1 nonsense\r\n\r\n' : `X-Count: ${n}`),
+  )
+  assert.equal(await see('/a'), 'MISS GET 1')
+  assert.equal((await get('/a?b=1')).status, 502)
+  assert.equal(await see('/a'), 'HIT GET 1')
+})
+
+test('a far range is fetched by itself, unless the cache is passed by', async t => {
+  const { get, see, app } = await cached(t, 'proxy_cache_max_range_offset 3; proxy_cache_bypass $arg_b;')
+  const asked = async (path: string, range: string): Promise<string | null> => {
+    await get(path, { Range: range })
+    return app.requests.at(-1)!.header('range')
+  }
+  assert.equal(await asked('/a', 'bytes=2-3'), null)
+  assert.equal(await asked('/b', 'bytes=3-'), 'bytes=3-')
+  assert.equal(await asked('/c', 'bytes=-1'), 'bytes=-1')
+  assert.equal(await asked('/d', 'bytes=x'), null)
+  assert.equal(await asked('/e', 'bytes='), null)
+  assert.equal(await asked('/f?b=1', 'bytes=5-'), null)
+  const none = await cached(t, 'proxy_cache_max_range_offset 0;')
+  assert.equal(await none.see('/a', { Range: 'lines=1-2' }), 'MISS GET 1')
+  assert.equal(await none.see('/a'), 'MISS GET 2')
+  assert.equal(await see('/b'), 'MISS GET 7')
+})
+
+test('a key that nginx’s buffer would not hold is not cached under, and that is logged', async t => {
+  const server = await cached(t, 'proxy_cache_key $uri; proxy_buffer_size 1k;')
+  const { get } = server
+  assert.equal((await get(`/${'k'.repeat(424)}`)).header('x-cache'), 'MISS')
+  assert.equal((await get(`/${'k'.repeat(425)}`)).header('x-cache'), null)
+  const line = 'proxy_buffer_size 1024 is not enough for cache key, it should be increased to at least 2048'
+  assert.ok(server.errorLog().includes(line))
+})
+
+test('stale-if-error is for upstreams that do not answer, not for answers', async t => {
+  const { see, get } = await cached(t, '', (_, count) =>
+    count === 1
+      ? 'Cache-Control: max-age=1, stale-if-error=4000000000\r\nX-Accel-Expires: @1'
+      : count === 2
+        ? 'HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n'
+        : 'HTTP/1.1 nonsense\r\n\r\n',
+  )
+  await see('/a')
+  assert.equal((await get('/a')).status, 500)
+  assert.equal(await see('/a'), 'STALE GET 1')
 })
 
 test('of what is kept, ranges are ours to offer, and only of the whole', async t => {

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import test, { after } from 'node:test'
 import { eventually, raw, request, type Response } from '../../helpers/index.ts'
@@ -164,6 +173,31 @@ test('COPY and MOVE: folders', async () => {
   assert.equal((await ask('COPY', '/h/', { Destination: '/h/' })).status, 403)
 })
 
+test('COPY of a folder takes what links lead to', async () => {
+  mkdirSync(join(html, 'linking/inner'), { recursive: true })
+  writeFileSync(join(html, 'linking/inner/file'), 'content')
+  symlinkSync('inner/file', join(html, 'linking/link'))
+  symlinkSync('inner', join(html, 'linking/folder'))
+  symlinkSync('nowhere', join(html, 'linking/broken'))
+  assert.equal((await ask('COPY', '/linking/', { Destination: '/linked/' })).status, 201)
+  assert.deepEqual(readdirSync(join(html, 'linked')).sort(), ['folder', 'inner', 'link'])
+  assert.ok(lstatSync(join(html, 'linked/link')).isFile())
+  assert.equal(read('linked/folder/file'), 'content')
+  assert.match(server.errorLog(), /stat\(\) ".*\/linking\/broken" failed \(2: No such file or directory\)/)
+})
+
+test('what cannot be done is logged with the call that failed', async () => {
+  const said = (text: RegExp): void => assert.match(server.errorLog(), text)
+  writeFileSync(join(html, 'plain'), '')
+  assert.equal((await ask('COPY', '/plain', { Destination: '/no/such/file' })).status, 500)
+  said(/\[crit\] .* open\(\) ".*\/no\/such\/file" failed \(2: No such file or directory\)/)
+  assert.equal((await ask('COPY', '/gone/', { Destination: '/x/' })).status, 404)
+  said(/lstat\(\) ".*\/gone\/" failed/)
+  symlinkSync('nowhere', join(html, 'hole'))
+  assert.equal((await ask('MOVE', '/plain', { Destination: '/hole/in/file' })).status, 500)
+  said(/\[crit\] .* mkdir\(\) ".*\/hole\/in\/file" failed/)
+})
+
 test('a destination elsewhere, or that leads out, is refused', async () => {
   writeFileSync(join(html, 'source'), '')
   const to = async (destination: string): Promise<number> =>
@@ -182,6 +216,11 @@ test('a destination elsewhere, or that leads out, is refused', async () => {
   ]) {
     assert.equal(await to(bad), 400, bad)
   }
+  assert.match(server.errorLog(), /unsafe URI "\/a\/\.\.\/\.\.\/x" was detected/)
+  assert.match(server.errorLog(), /client sent invalid "Destination" header: "\/a\/%2e%2e\/%2e%2e\/x"/)
+  // A sign that is no encoding goes.
+  assert.deepEqual([await to('/odd%'), await to('/odd%zz')], [204, 204])
+  assert.deepEqual([existsSync(join(html, 'odd')), existsSync(join(html, 'oddzz'))], [true, true])
   assert.equal(await to('/x/'), 409)
   assert.equal((await ask('COPY', '/nothing', { Destination: '/q' })).status, 404)
   assert.equal((await ask('MOVE', '/source', { Destination: '/x', Depth: '0' })).status, 400)

@@ -56,6 +56,20 @@ test('what is short or of another type is left alone; parts are those of the pla
   assert.deepEqual([coding(head), head.header('content-length'), head.body.length], ['gzip', null, 0])
 })
 
+test("a part that an upstream gives is nobody's to compress, and does not vary", async t => {
+  const app = await origin(t, (_asked, socket) => {
+    socket.end(
+      'HTTP/1.1 206 Partial Content\r\nContent-Type: text/html\r\nContent-Range: bytes 0-2/90\r\nContent-Length: 3\r\n\r\nabc',
+    )
+  })
+  const { port } = await serveHttp(
+    t,
+    `gzip on; gzip_vary on; gzip_min_length 1; location / { proxy_pass http://127.0.0.1:${app.port}; }`,
+  )
+  const part = await ask(port, { path: '/' })
+  assert.deepEqual([part.status, coding(part), part.header('vary')], [206, null, null])
+})
+
 test('a big file is compressed piece by piece, for a reader of any speed', async t => {
   const { port } = await serveHttp(t, 'root html; gzip on; gzip_comp_level 9;', types, { files })
   assert.equal(gunzipSync((await ask(port, { path: '/big.html' })).body).toString(), BIG)

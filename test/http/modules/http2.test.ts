@@ -145,7 +145,14 @@ test('http2: what nginx refuses in its directives is refused', async t => {
     )
   }
   assert.match(await check('http2_chunk_size 0;'), /http2 chunk size cannot be zero/)
-  assert.match(await check('http2_body_preread_size 3000m;'), /maximum body preread size/)
+  assert.match(await check('http2_body_preread_size 3000m;'), /maximum body preread buffer size/)
+  assert.match(await check('http2_recv_buffer_size 16;'), /"http2_recv_buffer_size" directive value is too small/)
+  assert.match(await check('http2_pool_size 64;'), /the pool size must be no less than 112/)
+  assert.match(await check('http2_pool_size 1025;'), /the pool size must be a multiple of 16/)
+  assert.match(
+    await check('http2_streams_index_size 3;'),
+    /"http2_streams_index_size" directive must be a power of two/,
+  )
   assert.match(await check('server { listen 8080 http2; }'), /"listen \.\.\. http2" directive is deprecated/)
   assert.match(await check('http2_max_requests 10;'), /obsolete/)
 })

@@ -36,6 +36,16 @@ test('what does not exist yet is warned about once for each directive, and its v
   )
 })
 
+test('what Linux cannot do is warned about', t => {
+  const { status, said } = check(t, 'send_lowat 1k; proxy_send_lowat 1k; fastcgi_send_lowat 0; tunnel_send_lowat 1;')
+  assert.equal(status, 0)
+  const names = ['send_lowat', 'proxy_send_lowat', 'fastcgi_send_lowat', 'tunnel_send_lowat']
+  assert.deepEqual(
+    said,
+    names.map(name => `[warn] "${name}" is not supported, ignored`),
+  )
+})
+
 for (const [directive, problem] of [
   ['proxy_cache_path /c levels=1:2;', '"proxy_cache_path" must have "keys_zone" parameter'],
   ['proxy_cache_path /c keys_zone=a:1m colour=red;', 'invalid parameter "colour=red"'],

@@ -21,6 +21,10 @@ const server = await serve(
       add_header X-Status $limit_conn_status always;
       location / { limit_conn one 2; proxy_pass http://${slow.path}; }
       location /dry { limit_conn one 1; limit_conn_dry_run on; proxy_pass http://${slow.path}; }
+      location /page { ssi on; ssi_types *; default_type text/html; return 200 '<!--#include virtual="/part?k=s" --><!--#include virtual="/part?k=s" -->|'; }
+      location /part { limit_conn one 1; proxy_pass http://${slow.path}; }
+      location = /asked { set $args k=q; limit_conn one 1; proxy_pass http://${slow.path}; }
+      location /asks { auth_request /asked; add_header X-Status $limit_conn_status always; }
       location /own { limit_conn one 1; limit_conn_status 429; limit_conn_log_level notice; proxy_pass http://${slow.path}; }
     }
   }`,
@@ -51,4 +55,11 @@ test('limit_conn: as many as may be, whatever thread they are on, and again when
     /limiting connections, dry run, by zone "one"/,
   ])
     await eventually(() => told.test(server.errorLog()))
+})
+
+test('limit_conn: what a client’s request leads to counts once, and is told of by the request itself', async () => {
+  const page = await request({ address: server.port, path: '/page' })
+  assert.equal(page.text, 'okok|')
+  // There is no file of that name.
+  assert.deepEqual(await status('/asks'), [404, 'PASSED'])
 })

@@ -28,6 +28,7 @@ const server: Server = await serve(file, {
         location /gzip { access_log packed.log line gzip=9 flush=100ms; return 200; }
         location /path { access_log dir/by_$arg_n line; return 200; }
         location /cached { open_log_file_cache max=2 min_uses=2; access_log dir/kept_$arg_n line; return 200; }
+        location = /file { alias html/x; access_log dir/of_$arg_n line; }
         location /rootless { root missing; access_log dir/rootless_$arg_n line; return 200; }
         location /both { access_log both.log line; access_log both.log line buffer=1k flush=100ms; return 200; }
         location /level { limit_rate $arg_bad; error_log own.log error; return 200; }
@@ -57,6 +58,8 @@ test('access_log: a path with variables, but not for a document root that is not
   await ask('/rootless?n=a')
   await eventually(() => server.file('dir/by_a') === '/path a\n/path a\n')
   assert.equal(server.file('dir/rootless_a'), '')
+  await ask('/file?n=file')
+  await eventually(() => server.file('dir/of_file') === '/file file\n')
   await eventually(() =>
     /testing ".*missing" existence failed \(2: No such file or directory\)/.test(server.errorLog()),
   )

@@ -172,4 +172,25 @@ test('what cannot be is refused', async t => {
   assert.match(await problem('open_log_file_cache inactive=1s;'), /must have "max" parameter/)
   assert.match(await problem('open_log_file_cache max=x;'), /invalid "open_log_file_cache" parameter "max=x"/)
   assert.match(await problem('error_log memory:32m;'), /built without debug support/)
+  assert.match(await problem('error_log x warn info;'), /duplicate log level "info"/)
+  assert.match(await problem('error_log x debug_core info;'), /duplicate log level "info"/)
+  assert.match(await problem('error_log x info debug_core;'), /invalid log level "debug_core"/)
+  assert.equal(await problem('error_log x debug_http debug_core;'), '')
+})
+
+test('a log above all locations may name what they capture', async t => {
+  const parts = await serve(
+    t,
+    `http {
+       log_format parts "$part $gone";
+       access_log parts.log parts;
+       server {
+         listen 127.0.0.1:%%PORT_0%%;
+         location ~ ^/in/(?<part>.*)$ { return 200; }
+         location /gone { proxy_pass http://127.0.0.1:1; proxy_redirect ~(?<gone>x) y; }
+       }
+     }`,
+  )
+  await request({ address: parts.port, path: '/in/side' })
+  await eventually(() => parts.file('parts.log') === 'side -\n')
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { serveHttp } from '../../helpers/http.ts'
-import { eventually, get, origin, reply, request } from '../../helpers/index.ts'
+import { eventually, get, origin, raw, reply, request } from '../../helpers/index.ts'
 
 test('mirrored requests carry method, arguments and body, and what is answered to them is dropped', async t => {
   const copy = await origin(t, reply('mirrored'))
@@ -41,4 +41,13 @@ test('nobody waits for a mirror that does not answer', async t => {
   )
   for (let i = 0; i < 3; i++) assert.equal((await get(server.port, '/page')).text, 'page')
   await eventually(() => copy.requests.length === 3)
+})
+
+test('a mirror that hangs up ends the connection', async t => {
+  const body = 'location / { mirror /end; empty_gif; } location /end { internal; return 444; }'
+  const { port } = await serveHttp(t, body)
+  const client = await raw(t, port)
+  await client.send('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  assert.equal(await client.closed(), '')
+  assert.equal((await get(port, '/end')).status, 404)
 })

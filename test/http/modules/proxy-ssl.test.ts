@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
+import net from 'node:net'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { certificate } from '../../helpers/certificates.ts'
@@ -62,6 +63,30 @@ test('each server that is tried can be told its own name', async t => {
         location / { return 200 "$ssl_server_name"; } } }`,
   })
   for (let i = 0; i < 4; i++) assert.equal(await body(server, '/'), 'localhost')
+})
+
+test('a handshake that ends before its time is told, and what nobody looks at need not be there', async t => {
+  if (!needs(t, 'openssl')) return
+  const mute = net.createServer(socket => void socket.once('data', () => socket.end()))
+  await new Promise<void>(resolve => mute.listen(0, '127.0.0.1', resolve))
+  t.after(() => mute.close())
+  const server = await pair(
+    t,
+    `proxy_ssl_server_name on; proxy_ssl_trusted_certificate nobody.crt; proxy_ssl_crl nobody.crl;
+     location /mute { proxy_pass https://127.0.0.1:${(mute.address() as net.AddressInfo).port}; }
+     location /name { proxy_pass https://127.0.0.1:%%PORT_1%%; proxy_ssl_name $arg_name; }`,
+  )
+  assert.match(await body(server, '/mute'), /502 Bad Gateway/)
+  assert.match(server.errorLog(), /peer closed connection in SSL handshake while SSL handshaking to upstream/)
+  for (const [name, told] of [
+    ['a.b:443', 'a.b'],
+    ['a:b', 'a'],
+    ['1.2.3', '1.2.3'],
+    ['1.2.3.4', ''],
+    ['[::1]:443', ''],
+  ]) {
+    assert.match(await body(server, `/name?name=${name}`), new RegExp(`^${told!.replaceAll('.', '\\.')}\\|`))
+  }
 })
 
 test('an upstream’s certificate is checked, and ours shown', async t => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test, { after } from 'node:test'
+import { serveHttp } from '../../helpers/http.ts'
 import { eventually, raw, request, serve, type Server } from '../../helpers/index.ts'
 
 const file = { after }
@@ -80,4 +81,16 @@ test('realip: the PROXY protocol names the client, its port and the server', asy
 test('realip: a Unix socket can be trusted, and any field named', async () => {
   const { body } = await request({ address: `${server.dir}/trusted`, headers: { 'X-Mine': '192.0.2.1' } })
   assert.equal(body.toString(), '192.0.2.1 unix:')
+})
+
+test('realip: of a field not called X-Forwarded-For the first counts, however often it comes', async t => {
+  const body = (name: string): string => `set_real_ip_from 127.0.0.1; real_ip_header ${name}; return 200 $remote_addr;`
+  for (const [name, address] of [
+    ['X-Forwarded-For', '192.0.2.2'],
+    ['x-forwarded-for', '192.0.2.1'],
+    ['X-Mine', '192.0.2.1'],
+  ] as const) {
+    const { port } = await serveHttp(t, body(name))
+    assert.equal(await text(port, { [name]: ['192.0.2.1', '192.0.2.2'] }), address, name)
+  }
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test, { after } from 'node:test'
+import { serveHttp } from '../../helpers/http.ts'
 import { request, serve, type Server } from '../../helpers/index.ts'
 
 const file = { after }
@@ -41,4 +42,10 @@ test('valid_referers: hosts with wildcards and beginnings of paths, patterns, an
   assert.ok(await valid('/hosts', 'stripped by a firewall'))
   assert.ok(!(await valid('/hosts')))
   assert.ok(await valid('/unset', 'http://anywhere.at.all/'))
+})
+
+test('valid_referers: a server without a name has one that is empty', async t => {
+  const { port } = await serveHttp(t, 'valid_referers none server_names; return 200 "[$invalid_referer]";')
+  assert.equal((await request({ address: port })).text, '[]')
+  assert.equal((await request({ address: port, headers: { Referer: 'http://other.example/' } })).text, '[1]')
 })

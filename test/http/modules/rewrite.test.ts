@@ -11,6 +11,7 @@ const server: Server = await serve(
   file,
   `
     http {
+      map $arg_x $app_time { default mapped; }
       server {
         listen 127.0.0.1:%%PORT_0%%;
         set $from server;
@@ -32,6 +33,7 @@ const server: Server = await serve(
         location /typed { default_type text/css; return 200 x; }
         location /first { return 200 one; return 200 two; }
         location /dead { set $dead 1; return 200 $dead; set $dead 2; }
+        location /own { set $app_name own; set $sent_http_etag tag; return 200 "$app_name $app_time $sent_http_etag"; }
       }
       server {
         listen 127.0.0.1:%%PORT_1%%;
@@ -84,6 +86,8 @@ test('set: in the order written, also on variables that were there before', asyn
   assert.equal((await ask('/first')).text, 'one')
   assert.equal((await ask('/dead')).text, '1')
   assert.equal((await ask('/later')).text, 'now')
+  // Variables of ours that nginx does not know.
+  assert.equal((await ask('/own')).text, 'own mapped tag')
 })
 
 test('a variable that is set elsewhere is empty and warned about', async () => {

@@ -122,15 +122,38 @@ test('a stub stands in for an answer that is empty or an error', async t => {
     {
       'page.html':
         `<!--#block name="one" -->s<!--#echo var="arg_a" -->;<!--#endblock -->` +
-        ['/none', '/empty.html', '/full.html', '/dead']
+        ['/none', '/blank.html', '/full.html', '/dead', '/empty.html']
           .map(uri => `<!--#include virtual="${uri}?$args" stub="one" -->`)
           .join(''),
+      'blank.html': '<!--#if expr="$arg_none" -->x<!--#endif -->',
       'empty.html': '',
       'full.html': 'full;',
     },
     'location /dead { proxy_pass http://127.0.0.1:1; }',
   )
-  assert.equal((await ask(port, '/page.html?a=1')).text, 's1;s1;full;s1;')
+  // What is known to be empty is not looked at, nor what stands for it.
+  assert.equal((await ask(port, '/page.html?a=1')).text, 's1;s1;full;s1;s<!--#echo var="arg_a" -->;')
+})
+
+test('what is written wrong is told even where nothing is shown, and is not part of a block', async t => {
+  const error = '[an error occurred while processing the directive]'
+  const branch =
+    '<!--#if expr="$arg_none" -->a<!--#bad --><!--#echo -->b<!--#echo var=x -->c<!--#else -->d<!--#endif -->'
+  assert.equal(await show(t, branch), `${error}d`)
+  assert.equal(await show(t, '<!--#if expr="$arg_none" -->a<!--#elif expr="a b" -->b<!--#endif -->c'), `${error}c`)
+  const block = '<!--#block name="b" -->1<!--#bad -->2<!--#echo var=x -->3<!--#endblock -->|'
+  assert.equal(await show(t, `${block}<!--#include virtual="/none" stub="b" -->`), `${error}|123`)
+})
+
+test('the log tells what is wrong with a command, though it may have no end', async t => {
+  const server = await pages(t, {
+    'page.html': '<!--#set var="a" value="${" --><!--#include virtual="/%2e%2e/x" --><!--#echo var="a" - -> and so on',
+  })
+  await ask(server.port, '/page.html')
+  const log = server.errorLog()
+  assert.match(log, /invalid variable name in "\$\{"/)
+  assert.match(log, /unsafe URI "\/\.\.\/x" was detected/)
+  assert.match(log, /unexpected " " symbol in "echo" SSI command/)
 })
 
 test('an answer becomes the value of a variable', async t => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { execFile, execFileSync, spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import tls from 'node:tls'
@@ -102,10 +104,15 @@ test('a responder’s word is stapled once it is known, and one from a file at o
   const server = (port: number, more: string): string =>
     `server { listen %%PORT_${port}%% ssl; ssl_certificate server.crt; ssl_certificate_key server.key; ssl_stapling on; ${more} }`
   const trusted = 'ssl_trusted_certificate ca.crt;'
+  const page = createServer((_, response) => response.setHeader('Content-Type', 'text/html').end('hello'))
+  await new Promise<void>(resolve => page.listen(0, '127.0.0.1', resolve))
+  t.after(() => page.close())
+  const { port: pagePort } = page.address() as AddressInfo
   const running = await serve(t, {
     dir,
     conf: `http { ${server(0, `${trusted} ssl_stapling_verify on;`)} ${server(1, 'ssl_stapling_file answer;')}
-      ${server(2, `${trusted} ssl_stapling_responder http://127.0.0.1:1/;`)} ${server(3, '')} }`,
+      ${server(2, `${trusted} ssl_stapling_responder http://127.0.0.1:1/;`)} ${server(3, '')}
+      ${server(4, `${trusted} ssl_stapling_responder http://127.0.0.1:${pagePort}/;`)} }`,
   })
   const [asked, fromFile, wrong, unknown] = running.ports as [number, number, number, number]
   assert.deepEqual(await stapled(fromFile), readFileSync(join(dir, 'answer')))
@@ -113,6 +120,9 @@ test('a responder’s word is stapled once it is known, and one from a file at o
   await eventually(async () => (await stapled(asked)) !== null)
   assert.equal(await stapled(wrong), null)
   await eventually(() => /\[error\].*ECONNREFUSED.* while requesting certificate status/.test(running.errorLog()))
+  assert.equal(await stapled(running.ports[4]!), null)
+  const wrongType = 'OCSP responder sent invalid "Content-Type" header: "text/html" while requesting certificate status'
+  await eventually(() => running.errorLog().includes(wrongType))
   assert.equal(await stapled(unknown), null)
   assert.match(running.errorLog(), /\[warn\].*"ssl_stapling" ignored, issuer certificate not found for certificate/)
 })

@@ -89,6 +89,68 @@ test('a session is resumed by no server that would have judged the client’s ce
   }
 })
 
+test('a client that was refused for its certificate does not get its session back', async t => {
+  const dir = tempDir(t)
+  for (const name of ['a', 'other']) certificate(dir, name, { ec: true })
+  const { ports } = await serve(t, {
+    dir,
+    conf: `http { server { listen %%PORT_0%% ssl; ${pair} ssl_verify_client on; ssl_client_certificate a.crt;
+      ssl_protocols TLSv1.2; ssl_session_tickets off; ssl_session_cache shared:S:64k; return 200 ok; } }`,
+  })
+  const good = await visit(ports[0]!, 'a', pairOf(dir, 'a'))
+  assert.ok((await visit(ports[0]!, 'a', { ...pairOf(dir, 'a'), session: good.session! })).reused)
+  for (const client of [{}, pairOf(dir, 'other')]) {
+    const refused = await visit(ports[0]!, 'a', client)
+    assert.match(refused.answer, /400 Bad Request/)
+    const again = await visit(ports[0]!, 'a', { ...client, session: refused.session! })
+    assert.match(again.answer, /400 Bad Request/)
+    assert.ok(!again.reused)
+  }
+})
+
+test('a request for another name than was negotiated is the negotiated server’s to refuse', async t => {
+  const dir = tempDir(t)
+  certificate(dir, 'a', { ec: true })
+  const page = 'error_page 421 /421; location /421 { return 200 "$server_name $host"; }'
+  const server = await serve(t, {
+    dir,
+    conf: `error_log e.log info; http { ${pair}
+      server { listen %%PORT_0%% ssl; server_name first; ${page} }
+      server { listen %%PORT_0%% ssl; server_name second; ssl_verify_client optional; ssl_client_certificate a.crt; ${page} } }`,
+  })
+  const socket = tls.connect({
+    port: server.ports[0]!,
+    host: '127.0.0.1',
+    servername: 'first',
+    rejectUnauthorized: false,
+  })
+  let answer = ''
+  socket.on('data', bytes => (answer += bytes.toString()))
+  socket.write('GET / HTTP/1.1\r\nHost: second\r\n\r\n')
+  await new Promise(resolve => socket.on('close', resolve))
+  assert.match(answer, /^HTTP\/1\.1 421 [^]*Connection: close\r\n[^]*\r\nfirst first$/)
+})
+
+test('how both sides have signed is told', async t => {
+  const dir = tempDir(t)
+  certificate(dir, 'a', { ec: true })
+  certificate(dir, 'r')
+  const { ports } = await serve(t, {
+    dir,
+    conf: `http { server { listen %%PORT_0%% ssl; ${pair} ssl_verify_client optional; ssl_client_certificate r.crt;
+      ssl_session_tickets off; ssl_session_cache shared:S:64k;
+      return 200 "$ssl_sigalg|$ssl_client_sigalg|$ssl_ech_status$ssl_ech_outer_server_name"; } }`,
+  })
+  for (const maxVersion of versions) {
+    const bare = await visit(ports[0]!, 'a', { maxVersion })
+    assert.match(bare.answer, /\r\n\r\necdsa_secp256r1_sha256\|\|$/)
+    const shown = await visit(ports[0]!, 'a', { maxVersion, ...pairOf(dir, 'r') })
+    assert.match(shown.answer, /\|rsa_pss_rsae_sha256\|$/)
+    const resumed = await visit(ports[0]!, 'a', { maxVersion, session: bare.session! })
+    assert.match(resumed.answer, /\r\n\r\n\|\|$/)
+  }
+})
+
 test('a certificate that an authority of the same name has not signed is refused as one', async t => {
   const dir = tempDir(t)
   certificate(dir, 'a', { ec: true })

@@ -243,8 +243,22 @@ test('plain text on a TLS port is answered, nonsense is logged, silence is timed
   await eventually(() => nonsense.ended)
   const failed = /\[info\].* SSL_do_handshake\(\) failed \(SSL: error:.* while SSL handshaking, client: 127\.0\.0\.1/
   await eventually(() => failed.test(server.errorLog()))
+  const gone = net.connect(port, '127.0.0.1', () => gone.end())
+  const half = net.connect(port, '127.0.0.1', () => half.end(Buffer.from('1603010200010001', 'hex')))
+  const long = await raw(t, port)
+  await long.send(Buffer.from('160301ffff010000', 'hex'))
+  // A fatal alert, record_overflow.
+  await long.until('\x02\x16')
   const silent = net.connect(port, '127.0.0.1')
   await new Promise(resolve => silent.on('close', resolve))
+  const where = 'while SSL handshaking, client: 127.0.0.1, server: '
+  for (const what of [
+    'client closed connection',
+    'peer closed connection in SSL handshake',
+    'client timed out (110: Connection timed out)',
+  ]) {
+    await eventually(() => server.errorLog().includes(`${what} ${where}`))
+  }
 })
 
 test('keys are read by the master, passwords and all, and named when they are wrong', async t => {
@@ -294,6 +308,10 @@ test('keys are read by the master, passwords and all, and named when they are wr
     /^SSL_CTX_set1_curves_list\("foo"\) failed/,
   )
   assert.match(await refusal('ssl_session_cache foo;'), /^invalid session cache "foo" in /)
+  assert.match(
+    await refusal(`ssl_password_file none; ${pair('b.crt', 'b.key')}`),
+    /^open\(\) ".*\/none" failed \(2: No such file or directory\) in .*x\.conf:1$/,
+  )
   const { stdout } = await run(PORTICO, ['-T', '-p', dir, '-c', 'nginx.conf']).catch(
     (error: { stdout: string }) => error,
   )

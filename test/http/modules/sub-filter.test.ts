@@ -59,3 +59,12 @@ test('a text is found across the pieces of a body, and compressed after that', a
 test('an empty pattern is refused', async t => {
   await assert.rejects(serveHttp(t, 'sub_filter "" x;'), /empty search pattern/)
 })
+
+test("an upstream's word on ranges goes on", async t => {
+  const app = await origin(t, (_asked, socket) => {
+    socket.end('HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nAccept-Ranges: bytes\r\nContent-Length: 3\r\n\r\none')
+  })
+  const { port } = await serveHttp(t, `sub_filter one 1; location / { proxy_pass http://127.0.0.1:${app.port}; }`)
+  const replaced = await ask(port, '/')
+  assert.deepEqual([replaced.text, replaced.header('accept-ranges')], ['1', 'bytes'])
+})

@@ -116,6 +116,8 @@ test('what a group may not say is told in nginx’s words', async t => {
     /the size 32768 of shared memory zone "z" conflicts with already declared size 65536/,
   )
   await refused('server 127.0.0.1:1 weight=2147483648;', /invalid parameter "weight=2147483648"/)
+  await refused('server 127.0.0.1:1; } upstream U { server 127.0.0.1:1;', /duplicate upstream "U"/)
+  await refused('resolver valid=1s; server 127.0.0.1:1;', /no name servers defined/)
   await refused('queue 0; server 127.0.0.1:1;', /a queue for nobody/)
   await refused('queue 1 timeout=0; server 127.0.0.1:1;', /invalid parameter "timeout=0"/)
   await refused('state x;', /"state" requires the upstream to be in shared memory/)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { eventually, get } from '../../helpers/index.ts'
+import { eventually, get, raw, request, serve } from '../../helpers/index.ts'
 import { serveHttp } from '../../helpers/http.ts'
 
 test('$args is missing where nobody wrote any, and empty where nothing is left of them', async t => {
@@ -40,4 +40,25 @@ test('$args is missing where nobody wrote any, and empty where nothing is left o
     logged(),
     cases.map(([, args]) => `${args}|${args}`),
   )
+})
+
+test('$content_type joins the fields of a request that has several', async t => {
+  const { port } = await serveHttp(t, 'return 200 $content_type;')
+  assert.equal((await request({ address: port, headers: { 'Content-Type': ['a/b', 'c/d'] } })).text, 'a/b, c/d')
+})
+
+test('$server_addr of a Unix socket is its path, which is also the host nobody has named', async t => {
+  const server = await serve(
+    t,
+    `http { server {
+      listen unix:%%DIR%%/socket;
+      location / { return 200 "$server_addr|$server_port"; }
+      location /away { return 301 /there; }
+    } }`,
+  )
+  const address = `unix:${server.dir}/socket`
+  assert.equal((await request({ address: address.slice(5) })).text, `${address}|`)
+  const client = await raw(t, address.slice(5))
+  await client.send('GET /away HTTP/1.0\r\n\r\n')
+  assert.equal((await client.response()).header('location'), `http://${address}/there`)
 })

@@ -17,6 +17,13 @@ const server: Server = await serve(
       server { listen 127.0.0.1:%%PORT_0%%; server_name first; return 200 $server_name; }
       server { listen 127.0.0.1:%%PORT_0%%; server_name ""; return 200 nameless; }
       server { listen 127.0.0.1:%%PORT_0%%; server_name ~.; return 200 any; }
+      server {
+        listen 127.0.0.1:%%PORT_0%%;
+        server_name body;
+        client_body_timeout 100ms;
+        location / { proxy_pass http://127.0.0.1:1; }
+        location /unwanted { return 200 fine; }
+      }
     }`,
 )
 
@@ -31,7 +38,7 @@ async function logged(text: string, line: string, leaves = true): Promise<void> 
 const said = (text: string): Promise<unknown> => eventually(() => server.file('error.log').includes(text))
 
 test('a line that cannot be read leaves no method, protocol or URI', async () => {
-  await logged('GET /a b HTTP/1.1\r\nHost: x\r\n\r\n', '400|GET /a b HTTP/1.1|GET|-|-|-|-|0', false)
+  await logged('GET /a b HTTP/1.1\r\nHost: x\r\n\r\n', '400|GET /a b HTTP/1.1|-|-|-|-|-|0', false)
   await said('client sent invalid request while reading client request line, client: 127.0.0.1, server: first')
 })
 
@@ -54,6 +61,17 @@ test('a client that leaves within a head is logged with 400', async () => {
 test('a client that is too slow with its head is logged with 408', async () => {
   await logged('GET /slow HTTP/1.1\r\n', '408|GET /slow HTTP/1.1|GET|HTTP/1.1|/slow|/slow|-|20', false)
   await said('client timed out (110: Connection timed out) while reading client request headers')
+})
+
+test('of a client that is too slow with its body, or owes one that nobody wants, the error log has nothing', async () => {
+  const body = 'HTTP/1.1\r\nHost: body\r\nContent-Length: 9\r\n\r\nx'
+  await logged(`POST /wanted ${body}`, '408|POST /wanted HTTP/1.1|POST|HTTP/1.1|/wanted|/wanted|-|57', false)
+  const leaving = await raw(file, server.port)
+  await leaving.send(`POST /unwanted ${body}`)
+  await leaving.response()
+  leaving.socket.end()
+  await eventually(() => /^200\|POST \/unwanted/m.test(server.file('heads.log')))
+  assert.doesNotMatch(server.file('error.log'), /client (?:timed out|prematurely).* request: "POST/)
 })
 
 test('a client that leaves between requests is told of', async () => {
@@ -88,4 +106,26 @@ test('a pipelined request is no part of the length of the one before', async () 
       lines.includes('200|GET /22 HTTP/1.1|GET|HTTP/1.1|/22|/22|-|29')
     )
   })
+})
+
+test('fields that are left out for their names are told of, one by one', async () => {
+  const client = await raw(file, server.port)
+  await client.send('GET / HTTP/1.1\r\nHost: x\r\nA_B: 1\r\nC: 2\r\nD(: 3\r\n\r\n')
+  assert.equal((await client.response()).status, 200)
+  await said('client sent invalid header line: "A_B: 1" while reading client request headers, client: 127.0.0.1')
+  await said('client sent invalid header line: "D(: 3" while reading client request headers, client: 127.0.0.1')
+})
+
+test('empty lines before a request are no part of it', async () => {
+  await logged(
+    '\r\n\r\nGET /after HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+    '200|GET /after HTTP/1.1|GET|HTTP/1.1|/after|/after|-|51',
+    false,
+  )
+})
+
+test('a line that came behind a request is told to be pipelined', async () => {
+  const client = await raw(file, server.port)
+  await client.send('GET / HTTP/1.1\r\nHost: x\r\n\r\nnonsense\r\n\r\n')
+  await said('client sent invalid method while reading client pipelined request line')
 })

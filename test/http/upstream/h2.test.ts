@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { OPENING } from '../../../src/http/upstream/h2/frames.ts'
 import { serveHttp } from '../../helpers/http.ts'
+import { get as fieldsOf, headers, http2 as connectedTo, type Fields } from '../../helpers/http2.ts'
 import { certificate } from '../../helpers/certificates.ts'
 import { atEnd, eventually, fileScope, get, request, tempDir } from '../../helpers/index.ts'
 
@@ -100,8 +101,17 @@ const server = await serveHttp(
    location /set { proxy_pass http://127.0.0.1:${peerPort}; proxy_set_body "a body of $request_method"; }
    location /method { proxy_pass http://127.0.0.1:${peerPort}; proxy_method REPORT; }
    location /trailers { proxy_pass http://127.0.0.1:${peerPort}; proxy_pass_trailers on; }
+   location /cached { proxy_pass http://127.0.0.1:${peerPort}; proxy_cache z; proxy_cache_valid 1m; }
+   location /grpc { grpc_pass 127.0.0.1:${rawPort}; }
    location /raw { proxy_pass http://127.0.0.1:${rawPort}; proxy_read_timeout 2s; }`,
-  `upstream peers { server 127.0.0.1:${peerPort}; keepalive 4; }`,
+  `proxy_cache_path ${tempDir(scope)} keys_zone=z:1m use_temp_path=off; upstream peers { server 127.0.0.1:${peerPort}; keepalive 4; }`,
+)
+
+const front = await serveHttp(
+  scope,
+  `http2 on; proxy_http_version 2;
+   location /grpc { grpc_pass 127.0.0.1:${rawPort}; }
+   location /raw { proxy_pass http://127.0.0.1:${rawPort}; }`,
 )
 
 test('a request has its pseudo-fields, what is set, and the rest of the client’s, but nothing of the connection', async () => {
@@ -209,8 +219,11 @@ const faults: readonly (readonly [name: string, frames: string, problem: RegExp]
   ['another pseudo-field', frame(1, 5, 1, `${STATUS_200}82`), /invalid header ":method: GET"/],
   ['an upper-case name', frame(1, 5, 1, `${STATUS_200}0001410161`), /invalid header: "A: a"/],
   ['a line break in a value', frame(1, 5, 1, `${STATUS_200}000161030d0a61`), /invalid header/],
-  ['an index that does not exist', frame(1, 5, 1, `${STATUS_200}ff`), /invalid http2 header block/],
-  ['an entry of a table it may not have', frame(1, 5, 1, `${STATUS_200}be`), /invalid http2 header block/],
+  ['an index that does not exist', frame(1, 5, 1, `${STATUS_200}ff`), /truncated http2 header/],
+  ['an entry of a table it may not have', frame(1, 5, 1, `${STATUS_200}be`), /invalid http2 table index: 62/],
+  ['a larger table', frame(1, 5, 1, `3fe11f${STATUS_200}`), /invalid http2 dynamic table size update: 4096/],
+  ['a field without a name', frame(1, 5, 1, `${STATUS_200}00000161`), /zero http2 header name length/],
+  ['no Huffman code', frame(1, 5, 1, `${STATUS_200}0084ffffffff0161`), /sent invalid encoded header/],
   ['too much padding', frame(1, 13, 1, `05${STATUS_200}`), /too long padding: 5 in frame 1/],
   ['a length not kept', frame(1, 5, 1, `${STATUS_200}0f0d0135`), /prematurely closed stream/],
   ['data before the head', frame(0, 1, 1, '61'), /unexpected http2 frame: 0/],
@@ -233,6 +246,37 @@ const faults: readonly (readonly [name: string, frames: string, problem: RegExp]
   ['a frame larger than any may be', '004001000000000000', /too large http2 frame: 16385/],
   ['nothing but interim heads', frame(1, 5, 1, '0803313033'), /prematurely closed stream/],
 ]
+
+test('a response that came over HTTP/2 is cached', async () => {
+  const first = await get(server.port, '/cached')
+  const before = streams
+  const second = await get(server.port, '/cached')
+  assert.deepEqual([first.status, second.status, second.text], [200, 200, first.text])
+  assert.equal(streams, before)
+  assert.equal(second.header('x-kept'), first.header('x-kept'))
+})
+
+test('a head that is all of a response has a length from gRPC alone, as with nginx', async () => {
+  frames = frame(1, 5, 1, STATUS_200)
+  assert.equal((await get(server.port, '/raw')).header('content-length'), null)
+  assert.equal((await get(server.port, '/grpc')).header('content-length'), '0')
+})
+
+for (const location of ['/raw', '/grpc']) {
+  test(`the answer to a HEAD of HTTP/2 ends with its head: ${location}`, async t => {
+    frames = frame(1, 5, 1, `${STATUS_200}0f0d0135`)
+    const client = await connectedTo(t, front.port)
+    const head: Fields = [[':method', 'HEAD'], ...fieldsOf(location).slice(1)]
+    client.send(headers(1, head))
+    await client.response(1)
+    const own = client.frames.filter(({ stream, type }) => stream === 1 && type !== 'WINDOW_UPDATE')
+    assert.deepEqual(
+      own.map(({ type, flags }) => [type, flags & 1]),
+      [['HEADERS', 1]],
+    )
+    assert.equal(client.answer(1).fields.get('content-length'), '5')
+  })
+}
 
 for (const [name, answer, problem] of faults) {
   test(`what an upstream must not send before its answer: ${name}`, async () => {

@@ -2,9 +2,11 @@
 // gets of it, and whether the connection may carry another request.
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import net from 'node:net'
+import { join } from 'node:path'
 import test from 'node:test'
-import { eventually, origin, raw } from '../../helpers/index.ts'
+import { eventually, get, origin, raw } from '../../helpers/index.ts'
 import { serveHttp } from '../../helpers/http.ts'
 import { atEnd } from '../../helpers/scope.ts'
 
@@ -159,4 +161,66 @@ test('an answer that comes before the request has gone leaves no half request on
     assert.equal(connections, turn)
     client.destroy()
   }
+})
+
+test('a head of HTTP/1.0 may not be early hints; one of HTTP/2.0 is read as HTTP/1.1', async t => {
+  const back = await origin(t, ({ target }) =>
+    target === '/hints'
+      ? `HTTP/1.0 103 Early\r\n\r\n${OK}Content-Length: 0\r\n\r\n`
+      : 'HTTP/2.0 201 Made\r\nContent-Length: 0\r\n\r\n',
+  )
+  const server = await serveHttp(t, `location / { proxy_pass http://${back.path}; }`)
+  assert.equal((await get(server.port, '/hints')).status, 502)
+  assert.equal((await get(server.port, '/two')).status, 201)
+  const line = 'upstream sent HTTP/1.0 response with early hints while reading response header from upstream'
+  assert.ok(server.errorLog().includes(line))
+})
+
+test('what goes on with an X-Accel-Redirect does so though it is hidden', async t => {
+  const fields = 'X-Accel-Redirect: /there\r\nContent-Type: a/b\r\nSet-Cookie: a=b\r\nX-Other: c\r\n'
+  const back = await origin(t, `${OK}${fields}Content-Length: 0\r\n\r\n`)
+  const server = await serveHttp(
+    t,
+    `location / { proxy_pass http://${back.path}; proxy_hide_header Content-Type; proxy_hide_header Set-Cookie; }
+     location = /there { return 200 there; }`,
+  )
+  const response = await get(server.port)
+  const seen = ['content-type', 'set-cookie', 'x-other'].map(name => response.header(name))
+  assert.deepEqual([response.text, ...seen], ['there', 'a/b', 'a=b', null])
+})
+
+test('a response whose upstream has gone too soon counts as complete, a nonsensical one does not', async t => {
+  const back = await origin(t, ({ target }, socket) => {
+    socket.end(target === '/short' ? `${OK}Content-Length: 9\r\n\r\nshort` : `${OK}${CHUNKED}\r\n1\r\nx\r\nzz\r\n`)
+  })
+  const server = await serveHttp(
+    t,
+    `location / { proxy_pass http://${back.path}; access_log log/a.log ended; }`,
+    "log_format ended '$uri <$request_completion>';",
+    { files: { 'log/x': '' } },
+  )
+  for (const path of ['/short', '/bad']) {
+    const client = await raw(t, server.port)
+    await client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
+    await client.closed()
+  }
+  const logged = (): string => readFileSync(join(server.dir, 'log/a.log'), 'latin1')
+  await eventually(() => logged() === '/short <OK>\n/bad <>\n')
+})
+
+test('an address to come from that is none is told once, before there is an upstream', async t => {
+  const back = await origin(t, `${OK}Content-Length: 0\r\n\r\n`)
+  const server = await serveHttp(t, `location / { proxy_pass http://${back.path}; proxy_bind $arg_from; }`)
+  await get(server.port, '/?from=nowhere')
+  const lines = server
+    .errorLog()
+    .split('\n')
+    .filter(line => line.includes('invalid local address "nowhere"'))
+  assert.equal(lines.length, 1)
+  assert.doesNotMatch(lines[0]!, /upstream/)
+})
+
+test('a cache is known by its name wherever that is said', async t => {
+  await assert.rejects(serveHttp(t, 'proxy_cache none;'), /"proxy_cache" zone "none" is unknown/)
+  await assert.rejects(serveHttp(t, '', 'fastcgi_cache none;'), /"fastcgi_cache" zone "none" is unknown/)
 })

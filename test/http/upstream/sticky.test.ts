@@ -122,6 +122,20 @@ test('`header` learns before the body is through', async t => {
   assert.equal(slow.requests.length, 2)
 })
 
+test('a method that is written behind it takes its place', async t => {
+  const all = await origins(t)
+  const own = ['route=a', 'route=b']
+  const bound = await serveGroup(t, all, own, 'least_conn; sticky route $arg_a;')
+  const unbound = await serveGroup(t, all, own, 'sticky route $arg_a; least_conn;')
+  const answers = async ({ port }: HttpServer): Promise<string> => {
+    let texts = ''
+    for (let i = 0; i < 4; i++) texts += (await request({ address: port, path: '/?a=b' })).text
+    return texts
+  }
+  assert.equal(await answers(bound), 'bbbb')
+  assert.match(await answers(unbound), /^(?:ab|ba){2}$/)
+})
+
 test('what cannot be meant is refused in nginx words', async t => {
   const refused: Readonly<Record<string, RegExp>> = {
     'sticky cookie "";': /empty cookie name/,

@@ -3,8 +3,8 @@
 import { HTTP, IF_IN_LOCATION, LIMIT_EXCEPT, LOCATION, SERVER } from '../../../config/directive.ts'
 import type { Directive, Scope, Site } from '../../../config/directive.ts'
 import { Template } from '../../../config/template.ts'
-import { accepted, flag, list, number, oneOf, size, template } from '../../../config/values.ts'
-import { upstreamDirectives } from '../../upstream/settings.ts'
+import { accepted, flag, list, number, oneOf, template } from '../../../config/values.ts'
+import { lowat, upstreamDirectives } from '../../upstream/settings.ts'
 import { tlsDirectives } from '../../upstream/tls.ts'
 import { cookieFlagsDirective } from './cookies.ts'
 import { readRule } from './rewrites.ts'
@@ -44,7 +44,7 @@ export const proxyDirectives = {
   proxy_headers_hash_max_size: accepted(number(anywhere, 512)),
   proxy_headers_hash_bucket_size: accepted(number(anywhere, 64)),
   proxy_pass_trailers: flag(anywhere, false),
-  proxy_send_lowat: accepted(size(anywhere, 0)),
+  proxy_send_lowat: lowat,
 }
 
 function pass(): Directive<Pass | null> {

@@ -17,10 +17,14 @@ export interface RuleText {
   readonly site: Site
 }
 
-/** Reads `FROM TO`, where FROM may be `~pattern` or `~*pattern`; names of domains have no case either way. */
+/** Reads `FROM TO`, where FROM may be `~pattern` or `~*pattern`; names of domains have no case either
+ *  way, and their first dot is left to the cookie. */
 export function readRule(from: string, to: string, at: Site, isDomain = false): RuleText {
+  if (!from.startsWith('~')) {
+    const bare = (text: string): Template => Template.parse(isDomain ? text.replace(/^\./, '') : text, at)
+    return { prefix: bare(from), pattern: null, replacement: bare(to), site: at }
+  }
   const replacement = Template.parse(to, at)
-  if (!from.startsWith('~')) return { prefix: Template.parse(from, at), pattern: null, replacement, site: at }
   const caseless = from.startsWith('~*')
   return { prefix: null, pattern: regex(from.slice(caseless ? 2 : 1), caseless || isDomain, at), replacement, site: at }
 }

@@ -32,7 +32,7 @@ export function evaluate(r: HttpRequest, text: string, find: FindVariable): stri
     }
     const reference = REFERENCE.exec(text.slice(at))!
     const name = reference[1] ?? reference[2] ?? ''
-    if (reference[1] !== undefined && !reference[0].endsWith('}')) {
+    if (reference[1] !== undefined && !reference[0].endsWith('}') && at + 2 < text.length) {
       r.log(ERR, `the closing bracket in "${name}" variable is missing`)
       return null
     }

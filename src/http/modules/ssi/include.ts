@@ -1,16 +1,13 @@
 // `include`: what another location answers becomes part of the page, or the value of a variable (ngx_http_ssi_include).
 
 import { ERR } from '../../../log/error-log.ts'
-import { unescapeUri } from '../../../codec/h1/uri.ts'
-import { isUnsafe } from '../../internal-redirect.ts'
 import type { HttpRequest } from '../../request.ts'
+import { parseUnsafeUri, type TrustedUri } from '../../unsafe-uri.ts'
 import type { Parameters } from './commands.ts'
 import { evaluate, type FindVariable } from './expression.ts'
 import { pageOf } from './page.ts'
 
-export interface Include {
-  readonly uri: string
-  readonly args: string
+export interface Include extends TrustedUri {
   /** Nothing of the page is looked at before this is here. */
   readonly waits: boolean
   /** The variable that takes it, '' when it goes into the page. */
@@ -42,16 +39,12 @@ export function readInclude(r: HttpRequest, given: Parameters, find: FindVariabl
   const text = evaluate(r, written, find)
   if (text === null) return null
   if (text === '' && written !== '') return refuse('unsafe URI "" was detected')
-  const target = inFolderOf(r, text)
-  const cut = target.indexOf('?')
-  const path = cut === -1 ? target : target.slice(0, cut)
-  const uri = path.includes('%') ? unescapeUri(path) : path
-  if (isUnsafe(path) || isUnsafe(uri)) return refuse(`unsafe URI "${target}" was detected`)
+  const target = parseUnsafeUri(r, inFolderOf(r, text))
+  if (target === null) return null
   const block = stub === undefined ? null : pageOf(r).block(stub)
   if (stub !== undefined && block === null) return refuse(`"stub"="${stub}" for "include" not found`)
   return {
-    uri,
-    args: cut === -1 ? '' : target.slice(cut + 1),
+    ...target,
     waits: wait === 'yes' || file !== undefined || set !== undefined,
     set: set ?? '',
     stub: block === null ? null : Buffer.from(block, 'latin1'),

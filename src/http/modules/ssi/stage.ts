@@ -18,7 +18,7 @@ import type { Encoding, Parameters } from './commands.ts'
 import { evaluate, FALSE, INVALID, test, TRUE, type FindVariable } from './expression.ts'
 import { readInclude } from './include.ts'
 import { BUFFER_SIZE, bufferSizes, pageOf, setDateFormat, type SsiPage } from './page.ts'
-import { BROKEN, COMMAND, MORE, SsiParser, TEXT } from './parser.ts'
+import { BROKEN, COMMAND, SsiParser, TEXT } from './parser.ts'
 
 export interface SsiConf {
   readonly valueMax: number
@@ -128,12 +128,14 @@ export class SsiStage extends BodyStage implements PartsOwner {
     while (this.inputAt < bytes.length && !this.mustWait()) {
       const kind = parser.read(bytes, this.inputAt, bytes.length)
       this.inputAt = parser.at
+      if (parser.problem !== '') {
+        r.log(ERR, parser.problem)
+        parser.problem = ''
+      }
       if (kind === TEXT) this.take(bytes)
       else if (kind === COMMAND) this.carryOut(r)
-      else if (kind === BROKEN) {
-        r.log(ERR, parser.problem)
-        this.complain()
-      } else if (kind === MORE) break
+      else if (kind === BROKEN) this.complain()
+      else break
     }
     const flags = this.inputFlags
     if (this.inputAt < bytes.length) {
@@ -168,8 +170,9 @@ export class SsiStage extends BodyStage implements PartsOwner {
     this.body.write(made.length === 0 ? EMPTY : made.length === 1 ? made[0]! : Buffer.concat(made), flags)
   }
 
+  /** Told even where nothing is shown: who wrote the page must find out. */
   private complain(): void {
-    if (this.isShown && !this.conf.silent) this.putText(this.errorMessage)
+    if (!this.conf.silent && this.errorMessage !== '') this.made.push(Buffer.from(this.errorMessage, 'latin1'))
   }
 
   // ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -179,7 +182,7 @@ export class SsiStage extends BodyStage implements PartsOwner {
     const command = COMMANDS.get(parser.command)
     if (this.inBlock) {
       if (parser.command === 'endblock') this.inBlock = false
-      else this.page.addToBlock(commandText(parser))
+      else if (command !== undefined) this.page.addToBlock(commandText(parser))
       return
     }
     if (!this.isShown && !CONDITIONALS.has(parser.command)) return
@@ -244,8 +247,6 @@ export class SsiStage extends BodyStage implements PartsOwner {
     const branch = this.branches.at(-1)
     if (branch === undefined || (branch.hasElse && name !== 'endif')) {
       r.log(ERR, `invalid context of SSI command: "${name}"`)
-      // Told even where nothing is shown: who wrote the page must find out.
-      if (!this.isShown && !this.conf.silent) this.made.push(Buffer.from(this.errorMessage, 'latin1'))
       return false
     }
     if (name === 'endif') {

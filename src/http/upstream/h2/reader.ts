@@ -25,7 +25,20 @@ import {
   WINDOW_UPDATE,
   WITH_PRIORITY,
 } from '../../../codec/h2/constants.ts'
-import { FieldList, HpackDecoder, NAME_INVALID, NAME_ODD, VALUE_INVALID } from '../../../codec/h2/hpack-decoder.ts'
+import {
+  BAD_HUFFMAN,
+  BAD_INDEX,
+  BAD_SIZE_UPDATE,
+  CUT_NUMBER,
+  CUT_STRING,
+  FieldList,
+  HpackDecoder,
+  LONG_INDEX,
+  LONG_LENGTH,
+  NAME_INVALID,
+  NAME_ODD,
+  VALUE_INVALID,
+} from '../../../codec/h2/hpack-decoder.ts'
 import type { Attempt } from '../attempt.ts'
 import { OVER } from '../exchange-state.ts'
 import type { Exchange } from '../exchange.ts'
@@ -289,12 +302,15 @@ export class H2Reader {
     const whole = block.length === 0 ? piece : Buffer.concat([...block, piece])
     list.restart()
     list.sizeMax = x.settings.headLimits.headMax
-    if (!this.decoder.decode(whole, 0, whole.length, list)) return 'upstream sent invalid http2 header block'
+    if (!this.decoder.decode(whole, 0, whole.length, list)) {
+      return `upstream sent ${problemOf(this.decoder.fault, this.decoder.faultValue)}`
+    }
+    if (this.decoder.nameless) return 'upstream sent zero http2 header name length'
     if (list.overflow) return 'upstream sent too large http2 header'
-    return this.phase === NO_HEAD ? this.head() : this.trailer(x)
+    return this.phase === NO_HEAD ? this.takeHead() : this.trailer(x)
   }
 
-  private head(): string {
+  private takeHead(): string {
     const fault = faultIn(list, 'header')
     if (fault !== '') return fault
     this.phase = IN_HEAD
@@ -392,6 +408,27 @@ function fail(x: Exchange, problem: string): -1 {
 
 function tooMuchPadding(padding: number, size: number): string {
   return `upstream sent http2 frame with too long padding: ${padding} in frame ${size}`
+}
+
+/** What is wrong with a header block, in nginx's words. */
+function problemOf(fault: number, value: number): string {
+  switch (fault) {
+    case BAD_INDEX:
+      return `invalid http2 table index: ${value}`
+    case BAD_SIZE_UPDATE:
+      return `invalid http2 dynamic table size update: ${value}`
+    case LONG_INDEX:
+      return 'http2 table index with continuation flag'
+    case LONG_LENGTH:
+      return 'too large http2 header value length'
+    case CUT_NUMBER:
+    case CUT_STRING:
+      return 'truncated http2 header'
+    case BAD_HUFFMAN:
+      return 'invalid encoded header'
+    default:
+      return 'invalid http2 header block'
+  }
 }
 
 function faultIn(fields: FieldList, what: string): string {

@@ -31,7 +31,6 @@ export class H2Response {
     }
     if (this.status === 0) return 'upstream sent no :status header'
     if (ends && this.status < 200) return 'upstream prematurely closed stream'
-    if (ends && this.contentLength < 0) this.contentLength = 0
     return ''
   }
 

@@ -31,6 +31,12 @@ test('domain and path are rewritten besides', async t => {
   assert.equal(await rewritten(t, rules, cookie), 'a=b=c; Domain=.example.org; Path=/x; Secure')
 })
 
+test('a dot in front of either domain is left to the cookie', async t => {
+  const rules = 'proxy_cookie_domain .in.example .example.org;'
+  assert.equal(await rewritten(t, rules, 'a=1; Domain=.In.example'), 'a=1; Domain=.example.org')
+  assert.equal(await rewritten(t, rules, 'a=1; Domain=in.example'), 'a=1; Domain=example.org')
+})
+
 test('a pattern for domains has no case', async t => {
   const rules = 'proxy_cookie_domain ~\\.in\\.(\\w+)$ $1.org;'
   assert.equal(await rewritten(t, rules, 'a=1; Domain=.IN.Example'), 'a=1; Domain=Example.org')

@@ -197,7 +197,7 @@ test('proxy_store: what is not whole is not stored; a client that leaves is no r
   await client.send('GET /left HTTP/1.1\r\nHost: h\r\n\r\n')
   await client.until('some')
   client.destroy()
-  await eventually(() => server.errorLog().includes('client closed connection') || !client.socket.writable)
+  await eventually(() => server.errorLog().includes('client prematurely closed connection') || !client.socket.writable)
   finish()
   await eventually(() => existsSync(join(server.dir, 'kept/left')))
   assert.equal(readFileSync(join(server.dir, 'kept/left'), 'latin1'), 'somemore')

@@ -1,0 +1,44 @@
+// The folder of one run of `portico serve`: what is in it goes with it. Until the master takes signals, one that ends the program
+// would leave it behind.
+
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { reason } from '../process/system-error.ts'
+
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const
+
+export class RunFolder {
+  path = ''
+  private readonly end = (signal: NodeJS.Signals): void => {
+    this.letGo()
+    if (this.path !== '') this.remove()
+    process.kill(process.pid, signal)
+  }
+
+  /** Throws an Error worded for the user. */
+  constructor() {
+    for (const signal of SIGNALS) process.on(signal, this.end)
+    this.path = make()
+    // The front may run as somebody else: it enters, and its own folders in here are closed to others.
+    chmodSync(this.path, 0o711)
+  }
+
+  /** Somebody else takes signals, and ends in order. */
+  letGo(): void {
+    for (const signal of SIGNALS) process.off(signal, this.end)
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true })
+  }
+}
+
+function make(): string {
+  const place = tmpdir()
+  try {
+    return mkdtempSync(join(place, 'portico-'))
+  } catch (error) {
+    throw new Error(`no folder can be made in "${place}" (${reason(error)}); TMPDIR names another`, { cause: error })
+  }
+}

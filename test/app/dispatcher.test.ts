@@ -1,0 +1,164 @@
+// A front thread's dispatcher and workers that behave as the test wants: what it does about those it cannot reach, or loses.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net from 'node:net'
+import { join } from 'node:path'
+import test from 'node:test'
+import type { TestContext } from 'node:test'
+import type { AppRequest, AppSettings } from '../../src/app/app.ts'
+import { Call, type Carrier, WORKER_LOST } from '../../src/app/dispatch/call.ts'
+import { Dispatcher } from '../../src/app/dispatch/dispatcher.ts'
+import { SeatTable } from '../../src/app/dispatch/seats.ts'
+import { DATA, encodeFrame, encodeRequest, END, HEAD, HELLO } from '../../src/codec/frames.ts'
+import { atEnd, eventually, tempDir } from '../helpers/index.ts'
+
+const PID = 4_000_000
+const hello = encodeFrame(
+  HELLO,
+  0,
+  0,
+  Buffer.from(JSON.stringify({ pid: PID, slot: 0, thread: 0, kind: 'sync', generation: 1, claims: 0 })),
+)
+const head = (stream: number, flags: number): Buffer =>
+  encodeFrame(HEAD, stream, flags, Buffer.from('\x06\0\0\x00200 OK', 'latin1'))
+
+class Request extends Call {
+  /** What became of it. */
+  outcome = ''
+  send(link: Carrier): void {
+    link.write(encodeRequest(link.stream, ['REQUEST_METHOD', 'GET'], null))
+  }
+  onHead(): void {
+    this.outcome = 'answered'
+  }
+  onData(): void {}
+  onFile(): void {}
+  onLog(): void {}
+  onWritable(): void {}
+  onFailure(reason: number): void {
+    this.outcome = `failed ${reason}`
+  }
+}
+
+/** With a body in frames of its own, of which the socket takes a part. */
+class Upload extends Request {
+  override send(link: Carrier): void {
+    super.send(link)
+    for (let i = 0; i < 64; i++) link.write(Buffer.alloc(65536))
+  }
+}
+
+interface Setting {
+  readonly dispatcher: Dispatcher
+  /** What the master was asked for. */
+  readonly asked: AppRequest[]
+  readonly path: string
+}
+
+function start(t: TestContext, kind: AppSettings['kind']): Setting {
+  const asked: AppRequest[] = []
+  const settings = {
+    name: 'test',
+    kind,
+    workers: 1,
+    workersMax: 1,
+    workerConnections: 10,
+    timeout: 60_000,
+    queue: 10,
+    queueTimeout: 60_000,
+    maxRequests: 0,
+    prefetch: 0,
+  } as AppSettings
+  const dispatcher = new Dispatcher(settings, {
+    memory: new SharedArrayBuffer(SeatTable.bytes(4)),
+    owner: 0,
+    toMaster: request => void asked.push(request),
+    log() {},
+  })
+  atEnd(t, () => dispatcher.stop())
+  const path = join(tempDir(t), 'worker.sock')
+  return { dispatcher, asked, path }
+}
+
+/** A worker that greets, and does `act` when something is sent to it. */
+async function listen(t: TestContext, path: string, act: (socket: net.Socket) => void): Promise<net.Server> {
+  const worker = net.createServer(socket => {
+    socket.on('error', () => {})
+    socket.write(hello)
+    socket.on('data', () => act(socket))
+  })
+  worker.listen(path)
+  await once(worker, 'listening')
+  atEnd(t, () => void worker.close())
+  return worker
+}
+
+const retires = (asked: readonly AppRequest[]): boolean => asked.some(one => one.type === 'retire' && one.pid === PID)
+
+for (const kind of ['sync', 'asgi'] as const) {
+  test(`dispatcher (${kind}): a worker that could not be connected to is tried again`, async t => {
+    const { dispatcher, path } = start(t, kind)
+    dispatcher.notice({ type: 'worker', app: 'test', slot: 0, pid: PID, path })
+    await eventually(() => dispatcher.snapshot().workers.length === 0)
+    const request = new Request()
+    dispatcher.dispatch(request)
+    await listen(t, path, socket => socket.write(head(1, END)))
+    await eventually(() => request.outcome === 'answered')
+  })
+
+  test(`dispatcher (${kind}): one that is gone is tried no more`, async t => {
+    const { dispatcher, path } = start(t, kind)
+    dispatcher.notice({ type: 'worker', app: 'test', slot: 0, pid: PID, path })
+    await eventually(() => dispatcher.snapshot().workers.length === 0)
+    dispatcher.notice({ type: 'gone', app: 'test', slot: 0, pid: PID })
+    let connected = false
+    const worker = await listen(t, path, () => {})
+    worker.on('connection', () => (connected = true))
+    // Another one is connected to later than this one would have been.
+    const other = join(tempDir(t), 'other.sock')
+    dispatcher.notice({ type: 'worker', app: 'test', slot: 0, pid: PID + 1, path: other })
+    await eventually(() => dispatcher.snapshot().workers.length === 0)
+    const request = new Request()
+    dispatcher.dispatch(request)
+    await listen(t, other, socket => socket.write(head(1, END)))
+    await eventually(() => request.outcome === 'answered')
+    assert.ok(!connected)
+  })
+
+  test(`dispatcher (${kind}): a worker that closes a connection is replaced`, async t => {
+    const { dispatcher, path, asked } = start(t, kind)
+    await listen(t, path, socket => socket.destroy())
+    dispatcher.notice({ type: 'worker', app: 'test', slot: 0, pid: PID, path })
+    dispatcher.dispatch(new Request())
+    await eventually(() => retires(asked))
+  })
+}
+
+test('dispatcher: a request whose body a worker was reading when it died is given to no other', async t => {
+  const { dispatcher, path, asked } = start(t, 'sync')
+  await listen(t, path, socket => {
+    if (socket.bytesRead > 1_000_000) socket.destroy()
+  })
+  dispatcher.notice({ type: 'worker', app: 'test', slot: 0, pid: PID, path })
+  const request = new Upload()
+  dispatcher.dispatch(request)
+  await eventually(() => retires(asked))
+  assert.deepEqual([request.outcome, request.attempts], [`failed ${WORKER_LOST}`, 1])
+})
+
+test('dispatcher: a worker that is gone when it is to be connected to again is given up', async t => {
+  const { dispatcher, path, asked } = start(t, 'sync')
+  const worker = await listen(t, path, socket => {
+    socket.write(head(1, 0))
+    // More than is dropped of what nobody wants: the connection is cut.
+    for (let i = 0; i < 64; i++) socket.write(encodeFrame(DATA, 1, 0, Buffer.alloc(65536)))
+  })
+  dispatcher.notice({ type: 'worker', app: 'test', slot: 0, pid: PID, path })
+  const request = new Request()
+  dispatcher.dispatch(request)
+  await eventually(() => request.outcome === 'answered')
+  worker.close()
+  dispatcher.forget(request)
+  await eventually(() => retires(asked) && dispatcher.snapshot().workers.length === 0)
+})
