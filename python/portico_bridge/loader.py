@@ -20,8 +20,11 @@ class LoadError(Exception):
         self.files = files
 
 
-def load(spec, kind):
-    """`kind` of the workers it is for: an application of the other interface is told of here, not at each request."""
+def load(spec, kind, note):
+    """`kind` of the workers it is for: an application of the other interface is told of here, not at each request.
+
+    `note` hears of what is no reason not to begin: Gunicorn would.
+    """
     module_name, _, expression = spec.partition(':')
     expression = expression.strip() or 'application'
     module = _import(spec, module_name.strip())
@@ -35,7 +38,7 @@ def load(spec, kind):
     if kind != 'asgi' and _is_coroutine_function(found):
         raise LoadError('cannot load "%s": it is an ASGI application, say "kind asgi" (-k asgi)' % spec)
     if kind == 'asgi' and _takes_only_two(found):
-        raise LoadError('cannot load "%s": it is a WSGI application, say another kind than "asgi", as "sync" (-k sync)' % spec)
+        note('"%s" takes two arguments, as a WSGI application does, and workers of kind asgi give it three (-k sync?)' % spec)
     return found
 
 

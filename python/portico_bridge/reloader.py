@@ -94,10 +94,10 @@ def python_files(folder):
             return
 
 
-def watch(settings, patterns, changed, complain):
+def watch(settings, patterns, changed, complain, note):
     """Loads the application, or one that explains why it cannot be loaded, and begins to look at its files."""
     try:
-        application = load(settings['module'], settings['kind'])
+        application = load(settings['module'], settings['kind'], note)
     except LoadError as error:
         complain(str(error), error.details)
         folders = [settings['directory'], *settings['python_path']]

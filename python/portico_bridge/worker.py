@@ -31,6 +31,7 @@ class Worker:
         self.life = life
         self.seats = []
         self.problem = None  # the application cannot be loaded, and another one says so
+        self.notice = None  # it is odd, and will be served all the same
 
     def run(self):
         """Does not return."""
@@ -65,6 +66,8 @@ class Worker:
         report = {'path': self.seats[0].path, 'paths': [seat.path for seat in self.seats]}
         if self.problem is not None:
             report['problem'] = self.problem
+        if self.notice is not None:
+            report['notice'] = self.notice
         self._tell(report)
         KINDS[self.settings['kind']](self)
         if hooked is not None:
@@ -82,17 +85,20 @@ class Worker:
 
     def _load(self):
         if self.changes < 0:
-            self.application = load(self.settings['module'], self.settings['kind'])
+            self.application = load(self.settings['module'], self.settings['kind'], self._note)
             return
         from .reloader import watch
 
-        self.application = watch(self.settings, self.hooked.hooks.extra_files, self._changed, self._complain)
+        self.application = watch(self.settings, self.hooked.hooks.extra_files, self._changed, self._complain, self._note)
 
     def _changed(self, path):
         os.write(self.changes, path.encode('utf-8', 'surrogateescape') + b'\n')
 
     def _complain(self, error, details):
         self.problem = {'error': error, 'traceback': details}
+
+    def _note(self, notice):
+        self.notice = notice
 
     def _fail(self, error, details):
         self._tell({'error': error, 'traceback': details})

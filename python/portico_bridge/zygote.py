@@ -88,7 +88,7 @@ def prepare(control, settings):
             names = read(settings['gunicorn'])
         warning = privileges.drop(settings['user'], settings['group'])
         if warning is not None:
-            control.send({'event': 'log', 'level': 'warn', 'message': warning})
+            control.warn(warning)
         if settings['umask'] is not None:
             os.umask(settings['umask'])
         os.environ.update(settings['env'])
@@ -107,7 +107,7 @@ def prepare(control, settings):
             hooks = Hooks(settings, settings['gunicorn'], names)
             if hooks.reload:
                 settings['preload'] = False  # each worker looks at the files of what it has loaded
-        application = load(settings['module'], settings['kind']) if settings['preload'] else None
+        application = load(settings['module'], settings['kind'], control.warn) if settings['preload'] else None
         if hooks is not None:
             hooks.loaded(application)
     except (LoadError, privileges.PrivilegeError) as error:
@@ -138,8 +138,7 @@ def warn_of_threads(control):
     if threading is None or threading.active_count() == 1:
         return
     names = ', '.join(thread.name for thread in threading.enumerate()[1:])
-    message = 'the application started threads while it was preloaded, workers will not have them: %s' % names
-    control.send({'event': 'log', 'level': 'warn', 'message': message})
+    control.warn('the application started threads while it was preloaded, workers will not have them: %s' % names)
 
 
 class Control:
@@ -172,6 +171,9 @@ class Control:
         except OSError:
             raise Stop from None
 
+    def warn(self, message):
+        self.send({'event': 'log', 'level': 'warn', 'message': message})
+
 
 class Zygote:
     def __init__(self, control, settings, application, hooks=None):
@@ -182,6 +184,7 @@ class Zygote:
         self.application = application
         self.children = {}
         self.reports = {}  # children by the descriptor of their report
+        self.notice = None  # what was told last about the application
         self.stopping = False
         self.final = False  # the whole server ends
         self.worker = None  # in the process that was forked: what it is to be
@@ -352,6 +355,10 @@ class Zygote:
             if problem is not None:
                 message = '%s\n%s' % (problem['error'], problem['traceback'].rstrip())
                 self.control.send({'event': 'log', 'level': 'error', 'message': message.rstrip()})
+            notice = said.pop('notice', None)
+            if notice is not None and notice != self.notice:
+                self.notice = notice  # the other workers find the same
+                self.control.warn(notice)
             self.control.send(dict(said, event=event, slot=child.slot, pid=child.pid))
 
     def _tell_change(self):

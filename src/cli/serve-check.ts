@@ -30,7 +30,7 @@ export async function checkComposition(composition: Composition, say: Say): Prom
     return 1
   }
   const [settings] = configuration.http.apps
-  const error = await load(settings!, configuration.main.user, composition)
+  const error = await load(settings!, configuration.main.user, composition, say)
   say(error === '' ? `"${settings!.module}" is loaded, the configuration is ok` : error)
   return error === '' ? 0 : 1
 }
@@ -40,6 +40,7 @@ async function load(
   settings: AppSettings,
   user: Configuration['main']['user'],
   { python }: Composition,
+  say: Say,
 ): Promise<string> {
   const { promise: died, resolve: die } = Promise.withResolvers<string>()
   const pool = new AppPool({
@@ -51,7 +52,9 @@ async function load(
     front: user === null ? null : { user: user.name, group: `${user.gid}` },
     log(level, message) {
       // A process that ended by itself: the pool would try again.
-      if (level <= ALERT) die(Buffer.from(message, 'latin1').toString('utf8'))
+      const text = Buffer.from(message, 'latin1').toString('utf8')
+      if (level <= ALERT) die(text)
+      else if (level === WARN) say(`warning: ${text}`)
     },
     notify() {},
     // Hooks are for a server, and files are not written to by a check: what is loaded is the application.

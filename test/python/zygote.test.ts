@@ -97,12 +97,28 @@ for (const [module, error, traceback] of FAILURES) {
 for (const [what, kind, module, error] of [
   ['an ASGI application', 'sync', 'basic:asynchronous', /it is an ASGI application, say "kind asgi" \(-k asgi\)$/],
   ['an object that is one', 'threads', 'basic:Asynchronous()', /it is an ASGI application/],
-  ['a WSGI application', 'asgi', 'basic:application', /it is a WSGI application, say another kind than "asgi"/],
 ] as const) {
   test(`loader: ${what} is no application for workers of kind ${kind}`, async t => {
     const zygote = new Zygote(t, { module, kind })
     assert.match((await zygote.next('failed')).error, error)
     assert.deepEqual(await zygote.exited, [4, null])
+  })
+}
+
+for (const preload of [true, false]) {
+  test(`loader: a WSGI application for workers of kind asgi is told of once (preload ${preload})`, async t => {
+    const zygote = new Zygote(t, { module: 'basic:application', kind: 'asgi', preload })
+    const noted = async (): Promise<void> =>
+      assert.match(
+        (await zygote.next('log')).message,
+        /^"basic:application" takes two arguments, as a WSGI application does/,
+      )
+    if (preload) await noted()
+    await zygote.next('ready')
+    zygote.send({ command: 'fork', slot: 0 })
+    if (!preload) await noted()
+    await zygote.next('worker')
+    await zygote.fork(1)
   })
 }
 
