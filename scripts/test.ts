@@ -11,7 +11,7 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { isMissing, PEERS } from '../test/helpers/needs.ts'
+import { hasIpv6, isMissing, PEERS } from '../test/helpers/needs.ts'
 import type { Peer } from '../test/helpers/needs.ts'
 import { killAll, processTree, signalTo } from '../test/helpers/processes.ts'
 import type { Process } from '../test/helpers/processes.ts'
@@ -67,6 +67,7 @@ function provide(): void {
   if (canInstall) install(Object.values(PEERS).map(peer => peer.package))
   const missing = (Object.keys(PEERS) as Peer[]).filter(isMissing)
   process.env['PORTICO_MISSING'] = missing.join(',')
+  if (!hasIpv6) say('MISSING: IPv6 (the address ::1). Tests of it are SKIPPED.')
   if (missing.length === 0) return
   const packages = missing.map(peer => PEERS[peer].package).join(' ')
   say('')

@@ -23,6 +23,7 @@ import {
   tempDir,
   within,
   writeFiles,
+  needsIpv6,
 } from '../helpers/index.ts'
 import type { Scope } from '../helpers/index.ts'
 
@@ -131,7 +132,7 @@ test('fd://N is a socket that is open already; one that is none is told', async 
 })
 
 test('several addresses at once, and the mode of a Unix socket', async t => {
-  if (!needs(t, 'python3')) return
+  if (!needs(t, 'python3') || !needsIpv6(t)) return
   const args = [
     '-b',
     '127.0.0.1:%%PORT_0%%',

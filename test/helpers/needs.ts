@@ -3,6 +3,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
 import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
 
@@ -52,6 +53,19 @@ export function isMissing(peer: Peer): boolean {
   const declared = (process.env['PORTICO_MISSING'] ?? '').split(',')
   return declared.includes(peer) || !PEERS[peer].present()
 }
+
+/** Containers often have no IPv6. */
+export const hasIpv6 = Object.values(networkInterfaces()).some(all => all?.some(({ address }) => address === '::1'))
+
+/** As needs(). */
+export function needsIpv6(t: Pick<TestContext, 'skip'>): boolean {
+  if (!hasIpv6) t.skip('IPv6 missing: this machine has no address ::1')
+  return hasIpv6
+}
+
+/** Where a test listens that shares its server with others: theirs must start without IPv6. */
+export const LOOPBACK6 = hasIpv6 ? '::1' : '127.0.0.1'
+export const LISTEN6 = hasIpv6 ? '[::1]' : '127.0.0.1'
 
 /** Debian's own Python, which its packages of Django and Flask are for; another python3 may come first on the path. */
 export const PYTHON = isExecutable('/usr/bin/python3') ? '/usr/bin/python3' : (findCommand('python3') ?? 'python3')

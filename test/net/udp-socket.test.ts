@@ -16,7 +16,7 @@ import {
   tellDestinations,
   UdpWatch,
 } from '../../src/net/udp-socket.ts'
-import { atEnd, freePort, type Scope } from '../helpers/index.ts'
+import { atEnd, freePort, needsIpv6, type Scope } from '../helpers/index.ts'
 
 interface Watched {
   readonly fd: number
@@ -41,11 +41,12 @@ function watched(t: Scope, fd: number): Watched {
   return { fd, watch, ready }
 }
 
-test('a datagram tells who has sent it and to which address, and is answered from there', async t => {
-  for (const [any, host] of [
-    ['0.0.0.0', '127.0.0.5'],
-    ['::', '::1'],
-  ] as const) {
+for (const [any, host] of [
+  ['0.0.0.0', '127.0.0.5'],
+  ['::', '::1'],
+] as const) {
+  test(`a datagram tells who has sent it and to which address, and is answered from there (${host})`, async t => {
+    if (host === '::1' && !needsIpv6(t)) return
     const port = await freePort()
     const server = watched(t, bindUdp(any, port, true, false))
     tellDestinations(server.fd, any === '::')
@@ -65,8 +66,8 @@ test('a datagram tells who has sent it and to which address, and is answered fro
     assert.equal(sendFrom(server.fd, Buffer.alloc(0), from, to), 0)
     await client.ready()
     assert.equal((receive(client.fd) as Buffer).length, 0)
-  }
-})
+  })
+}
 
 test('nobody there is told by what is read next', async t => {
   const client = watched(t, connectUdp({ ip: '127.0.0.1', port: await freePort() }, { ip: '127.0.0.7', port: 0 }))
