@@ -56,6 +56,8 @@ function commandAgain(launcher: string): Command {
 /** What another command line than nginx's has of its own. */
 export interface Manners {
   readonly stopSignals: StopSignals
+  /** What a service manager shows of a program that is well. */
+  readonly status: string
   /** Before anything starts. */
   begin(control: Control): void
   /** Everything accepts. */
@@ -64,7 +66,7 @@ export interface Manners {
   serveSide(): ServeSide | null
 }
 
-const nginxManners: Manners = { stopSignals: 'nginx', begin() {}, ready() {}, serveSide: () => null }
+const nginxManners: Manners = { stopSignals: 'nginx', status: 'serving', begin() {}, ready() {}, serveSide: () => null }
 
 /** Runs until stopped. @returns the exit code */
 export async function run(
@@ -113,6 +115,7 @@ function frontStderr(daemon: boolean): FrontStderr {
 
 class Server implements Program {
   readonly frontEntry = frontEntry
+  readonly status: string
   readonly again = again
   private readonly invocation: Invocation
   private readonly output: MasterLog
@@ -129,6 +132,7 @@ class Server implements Program {
     this.open = open
     this.daemon = daemon
     this.manners = manners
+    this.status = manners.status
   }
 
   async load(): Promise<Plan | null> {

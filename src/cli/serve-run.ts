@@ -10,7 +10,6 @@ import { ConfigError } from '../config/errors.ts'
 import { FileSource } from '../config/source.ts'
 import type { Bundle, DataFile, Source } from '../config/source.ts'
 import { PRODUCT, VERSION } from '../lib/product.ts'
-import { DatagramSocket } from '../log/datagram.ts'
 import { Statsd } from '../log/statsd.ts'
 import { takeSockets } from '../process/given-sockets.ts'
 import type { ServeSide } from './applications.ts'
@@ -80,6 +79,7 @@ async function recompose(again: () => Promise<Composition>): Promise<Composition
 
 class Serving implements Manners {
   readonly stopSignals = 'gunicorn'
+  readonly status = 'Gunicorn arbiter booted'
   composition: Composition
   private readonly given: ReadonlyMap<string, number>
   private readonly onBegin: () => void
@@ -102,7 +102,6 @@ class Serving implements Manners {
   ready(): void {
     const { line, around } = this.composition
     ownSockets(line, around, this.given)
-    notifySystemd('READY=1\nSTATUS=Gunicorn arbiter booted')
     if (!line.settings.daemon) {
       print(2, latin1(`${asGunicorn() ? gunicornGreeting(this.composition) : ownGreeting(this.composition)}\n`))
     }
@@ -181,15 +180,6 @@ function gunicornTime(): string {
 
 function latin1(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1')
-}
-
-/** sd_notify(3). A service manager that does not listen is no concern of ours. */
-function notifySystemd(state: string): void {
-  const path = process.env['NOTIFY_SOCKET'] ?? ''
-  if (path === '') return
-  const socket = new DatagramSocket({ path: latin1(path.replace(/^@/, '\0')) })
-  socket.send(Buffer.from(state))
-  socket.close()
 }
 
 /** The configuration's text, under the name that messages give as its place. */

@@ -45,6 +45,7 @@ export class FrontKeeper implements FrontEvents {
   /** After WINCH nothing accepts until a reload. */
   private halted = false
   private onExit: (() => void) | null = null
+  private onAnswer: (() => void) | null = null
 
   /** @param front one that was started before there was an order */
   constructor(master: KeeperEvents, front: FrontHandle) {
@@ -77,6 +78,16 @@ export class FrontKeeper implements FrontEvents {
 
   reopen(): void {
     this.front?.send({ type: 'reopen' })
+  }
+
+  /** Calls back when all threads have answered: at once where none is wanted, and never where they do not. */
+  ask(answered: () => void): void {
+    if (this.halted) {
+      answered()
+      return
+    }
+    this.onAnswer = answered
+    this.front?.send({ type: 'ping' })
   }
 
   halt(): void {
@@ -125,6 +136,10 @@ export class FrontKeeper implements FrontEvents {
         break
       case 'retired':
         this.master.retired(message.generation)
+        break
+      case 'pong':
+        this.onAnswer?.()
+        this.onAnswer = null
         break
       case 'topic':
         this.master.topic(message.generation, message.content)

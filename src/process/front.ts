@@ -66,6 +66,9 @@ class Front implements Surroundings {
       case 'reopen':
         this.reopen()
         break
+      case 'ping':
+        this.ping()
+        break
       case 'topic':
         this.generations.get(message.generation)?.broadcast(message.content)
         break
@@ -164,6 +167,12 @@ class Front implements Surroundings {
     // A front that was started since has never had it.
     if (generation === undefined) this.tell({ type: 'retired', generation: number })
     else generation.retire(true)
+  }
+
+  /** Threads that only finish what they have are not asked. */
+  private ping(): void {
+    const serving = [...this.generations.values()].findLast(({ retiring }) => !retiring)
+    serving?.ping()
   }
 
   private close(key: string): void {

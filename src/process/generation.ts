@@ -35,6 +35,8 @@ export class Generation implements ThreadEvents {
   private readonly around: Surroundings
   private readonly threads = new Set<ThreadHandle>()
   private readonly replacements = new Set<NodeJS.Timeout>()
+  /** Those that have not yet answered the last question. */
+  private readonly asked = new Set<ThreadHandle>()
   private listeningThreads = 0
   private state: 'starting' | 'listening' | 'failed' = 'starting'
 
@@ -61,6 +63,19 @@ export class Generation implements ThreadEvents {
 
   reopen(): void {
     for (const thread of this.threads) thread.send({ type: 'reopen' })
+  }
+
+  /** `pong` is told when all have answered. One that does not is asked but once. */
+  ping(): void {
+    if (this.asked.size > 0) return
+    for (const thread of this.threads) {
+      this.asked.add(thread)
+      thread.send({ type: 'ping' })
+    }
+  }
+
+  answered(thread: ThreadHandle): void {
+    if (this.asked.delete(thread) && this.asked.size === 0) this.around.tell({ type: 'pong' })
   }
 
   broadcast(content: TopicMessage): void {
@@ -94,6 +109,7 @@ export class Generation implements ThreadEvents {
 
   exited(thread: ThreadHandle, cause: string | null): void {
     this.threads.delete(thread)
+    this.answered(thread)
     if (cause === null) this.around.log(NOTICE, `worker process ${thread.id} exited with code 0`)
     else this.around.log(ALERT, `front thread ${thread.id} exited ${cause}`)
     if (this.retiring || this.state === 'failed') {

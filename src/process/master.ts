@@ -14,6 +14,7 @@ import { inherited } from './inheritance.ts'
 import { MasterPidFile } from './master-pid-file.ts'
 import { rest } from './rest.ts'
 import { provideFolder, provideLogFile } from './privileges.ts'
+import { ServiceManager } from './service-manager.ts'
 import { Signals } from './signals.ts'
 import type { StopSignals, Word } from './signals.ts'
 import { ListeningSockets } from './sockets.ts'
@@ -43,6 +44,8 @@ export interface Companions {
 /** What the master runs. */
 export interface Program {
   readonly frontEntry: string
+  /** That all is well, in words for a service manager. */
+  readonly status: string
   /** How the program is started again. */
   readonly again: Command
   /** Reads and checks the configuration. Null: it is wrong, and that has been logged. */
@@ -73,6 +76,7 @@ export class Master implements KeeperEvents {
   private readonly daemon: boolean
   private readonly manners: StopSignals
   private readonly pidFile: MasterPidFile
+  private readonly serviceManager = new ServiceManager(inherited?.master ?? 0)
   private generation: Generation | null = null
   /** The one a reload prepares. */
   private fresh: Generation | null = null
@@ -169,8 +173,10 @@ export class Master implements KeeperEvents {
     // nginx's users take it for the word that everything accepts, Gunicorn's have it before the first answer.
     const unwritten = this.manners === 'nginx' ? this.writePidFile(plan) : null
     if (unwritten !== null) return unwritten
-    if (this.isSecond) this.awaitPromotion()
+    if (this.sockets.predecessorLives) this.awaitPromotion()
+    else this.watch()
     this.program.ready()
+    this.serviceManager.ready(this.program.status)
     rest()
     return null
   }
@@ -186,16 +192,22 @@ export class Master implements KeeperEvents {
     }
   }
 
-  /** Gunicorn's second master takes the name of the first when that has gone. */
+  /** The program is this one's alone when the master before it has gone. Gunicorn's takes its name then. */
   private awaitPromotion(): void {
     const timer = setInterval(() => {
       if (this.sockets.predecessorLives) return
       clearInterval(timer)
       if (this.stopping !== null || this.generation === null) return
+      this.watch()
+      if (!this.isSecond) return
       this.program.log(NOTICE, 'the master before this one has gone')
       this.pidFile.promote(this.generation.plan.pidFile)
     }, PROMOTION_MS)
     timer.unref()
+  }
+
+  private watch(): void {
+    this.serviceManager.watch(answered => this.front.ask(answered))
   }
 
   /** A signal that ends the program also ends waiting for its start; what others ask for is done afterwards. */
@@ -273,8 +285,10 @@ export class Master implements KeeperEvents {
     }
     this.reloading = true
     this.program.log(NOTICE, 'reconfiguring')
+    this.serviceManager.reloading()
     void this.reconfigure().then(() => {
       this.reloading = false
+      if (this.stopping === null) this.serviceManager.ready(this.program.status)
       rest()
       if (!this.reloadAgain || this.stopping !== null) return
       this.reloadAgain = false
@@ -378,6 +392,8 @@ export class Master implements KeeperEvents {
   }
 
   private async finish(ending: Ending): Promise<number> {
+    if (this.successor === null) this.serviceManager.stopping()
+    else this.serviceManager.succeededBy(this.successor.pid)
     await this.end(ending)
     this.program.log(NOTICE, 'exit')
     this.program.flushLogs()

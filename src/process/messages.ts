@@ -21,6 +21,8 @@ export type ToFront =
   | { readonly type: 'close'; readonly key: string }
   | { readonly type: 'stop'; readonly ending: Ending }
   | { readonly type: 'reopen' }
+  /** Do all threads that serve still answer? */
+  | { readonly type: 'ping' }
   | { readonly type: 'topic'; readonly generation: number; readonly content: TopicMessage }
   /** What a thread that has just started must know of what was said before. */
   | {
@@ -39,6 +41,8 @@ export type FromFront =
   | { readonly type: 'failed'; readonly generation: number; readonly error: string }
   /** No thread of it is left. */
   | { readonly type: 'retired'; readonly generation: number }
+  /** All have answered. */
+  | { readonly type: 'pong' }
   | { readonly type: 'topic'; readonly generation: number; readonly content: TopicMessage }
 
 /** What a thread is started with. */
@@ -60,10 +64,12 @@ export type ToThread =
   | { readonly type: 'retire'; readonly grace: boolean; readonly timeout: number }
   | { readonly type: 'stop' }
   | { readonly type: 'reopen' }
+  | { readonly type: 'ping' }
   | { readonly type: 'topic'; readonly content: TopicMessage }
 
 /** Thread → front. */
 export type FromThread =
   | { readonly type: 'listening' }
   | { readonly type: 'failed'; readonly error: string }
+  | { readonly type: 'pong' }
   | { readonly type: 'topic'; readonly content: TopicMessage }

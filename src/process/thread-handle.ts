@@ -8,6 +8,7 @@ import type { TopicMessage } from './plan.ts'
 export interface ThreadEvents {
   listening(thread: ThreadHandle): void
   failed(thread: ThreadHandle, error: string): void
+  answered(thread: ThreadHandle): void
   topic(thread: ThreadHandle, content: TopicMessage): void
   /** Once, last. `cause` is null for an orderly end. */
   exited(thread: ThreadHandle, cause: string | null): void
@@ -65,6 +66,7 @@ export class ThreadHandle {
   private receive(message: FromThread): void {
     if (message.type === 'listening') this.events?.listening(this)
     else if (message.type === 'failed') this.events?.failed(this, message.error)
+    else if (message.type === 'pong') this.events?.answered(this)
     else this.events?.topic(this, message.content)
   }
 

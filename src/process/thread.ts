@@ -56,6 +56,9 @@ export function runThread(program: ThreadProgram): void {
       case 'reopen':
         if (started) program.reopen()
         break
+      case 'ping':
+        tell({ type: 'pong' })
+        break
       case 'topic':
         program.receive(message.content)
         break

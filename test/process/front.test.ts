@@ -63,7 +63,9 @@ class Stage {
   }
 
   async heard(type: FromFront['type'], generation: number): Promise<FromFront> {
-    return (await eventually(() => this.messages.find(one => one.type === type && one.generation === generation)))!
+    return (await eventually(() =>
+      this.messages.find(one => one.type === type && 'generation' in one && one.generation === generation),
+    ))!
   }
 
   ask(): Promise<Answer> {
