@@ -103,7 +103,15 @@ function siteOf(name: string, args: readonly string[]): Site {
   const fail = (problem: string, hint = ''): never => {
     throw new Refusal(`${problem}\n${hint}`)
   }
-  const scope = { has: () => false, site: () => null, conf: () => ({}), parent: null, children: [], args: [] }
+  const scope = {
+    has: () => false,
+    site: () => null,
+    conf: () => ({}),
+    parent: null,
+    children: [],
+    checks: [],
+    args: [],
+  }
   const place = { file: 'manual', line: 1, order: 0 }
   return {
     ...place,

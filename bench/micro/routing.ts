@@ -116,7 +116,7 @@ function route({ http, host, uri }: Case): { compileMs: number; us: number } {
   const listen = compileText(`events {} http { ${http} }`)
   const { user, system } = process.cpuUsage(start)
   const compileMs = (user + system) / 1000
-  const head = headOf('GET', uri, host, [], listen.defaultServer.limits)
+  const head = headOf('GET', uri, host, [], listen)
   const r = new HttpRequest(new AbsentClient('127.0.0.1', 8080, null), head, listen.defaultServer, '127.0.0.1', 1)
   r.uri = uri
   let best = Infinity

@@ -19,7 +19,7 @@ from .asgi_http import HttpStream
 from .asgi_lifespan import Lifespan
 from .asgi_websocket import WebSocketStream
 from .frames import ABORT, BODY, BYE, CLOSE, END, ENVIRON_MAX, ERROR, FROM_FILE, HEADER, HELLO, JOIN_MAX, LOG, LOG_MAX
-from .frames import MESSAGE, REQUEST, REQUEST_MAX, SHUTDOWN, WEBSOCKET, WINDOW, ProtocolError
+from .frames import MESSAGE, REQUEST, REQUEST_MAX, SHUTDOWN, WEBSOCKET, WINDOW, ProtocolError, is_foreign
 from .seat import listen
 
 BYE_SECONDS = 0.05
@@ -47,6 +47,7 @@ class AsgiSeat:
         self.server = None
         self.listener = listen(path)
         self.root_path = options.get('root_path') or ''
+        self.grace = grace_of(options)
         self.loop = new_loop(options.get('asgi_loop', 'auto'))
         asyncio.set_event_loop(self.loop)
         self.left = self.loop.create_future()
@@ -156,6 +157,7 @@ class FrontConnection(asyncio.Protocol):
     def __init__(self, seat):
         self.seat = seat
         self.transport = None
+        self.foreign = False
         self.streams = {}
         self.last = 0  # the stream that was begun last
         self.parts = []
@@ -169,6 +171,7 @@ class FrontConnection(asyncio.Protocol):
 
     def connection_made(self, transport):
         self.transport = transport
+        self.foreign = is_foreign(transport.get_extra_info('socket'))
         self.seat.connections.add(self)
         self.write_frame(HELLO, 0, json.dumps(self.seat.hello).encode())
         if self.seat.leaving:
@@ -318,6 +321,11 @@ class FrontConnection(asyncio.Protocol):
     def _close_soon(self):
         # What the front sent before it heard of BYE is read first, so that closing does not reset the connection.
         self.seat.loop.call_later(BYE_SECONDS, self.transport.close)
+
+
+def grace_of(options):
+    """Seconds that Gunicorn lets an application run on when its client has left; None: no end, as with uvicorn."""
+    return None if 'uvicorn' in options.get('worker_class', '') else options.get('asgi_disconnect_grace_period')
 
 
 def new_loop(kind):

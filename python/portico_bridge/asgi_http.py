@@ -6,204 +6,21 @@ is slower than the application.
 """
 
 import asyncio
+import json
 import os
-import traceback
 from collections import deque
 
-from .frames import DATA, END, ERROR, FAIL, HEAD, HEADED, HEADER, WARN, WINDOW
-from .frames import BodyMissing, open_body_file
-from .head import CONTROLS, HOP_BY_HOP, HeadError, classify
-
-# Bytes of a response (or of websocket messages) that may be on their way to the client, and of a request to the application.
-SEND_WINDOW = 256 * 1024
-PIECE = 65536
-
-ASGI = {'version': '3.0', 'spec_version': '2.4'}
-# The scope's pairs that come before the request's own fields; docs/bridge.md has them.
-FIXED = 9
+from .asgi_stream import FIXED, PIECE, ClientGone, Stream, is_client_gone
+from .frames import DATA, END, ERROR, FAIL, FILE, HEADER, TRAILERS, WARN, WHILE_WANTED, WINDOW
+from .frames import BodyMissing, anybody_may_read, open_body_file
+from .head import CONTENT_LENGTH, CONTROLS, HOP_BY_HOP, HeadError, classify
+from .interim import early_hint, encode_interim
 
 FIELD_KINDS = {}
 REMEMBERED_MAX = 2048
 
-AWAITS_START, AWAITS_BODY, STREAMING, COMPLETE = range(4)
-
-
-class ClientGone(OSError):
-    """The client has left: nothing that is sent arrives any more."""
-
-
-class Stream:
-    """What all kinds of requests have in common: a task, credit for sending, and an end."""
-
-    COMPLAINT = 'Error in ASGI application'
-
-    def __init__(self, connection, number, pairs):
-        self.connection = connection
-        self.number = number
-        self.pairs = pairs
-        self.task = None
-        self.credit = SEND_WINDOW
-        self.ended = False  # END or FAIL was sent: the front has let go of it
-        self.gone = False  # the client has left, or the front
-        self.cancelled = False
-        self.changed = None
-
-    async def run(self):
-        seat = self.connection.seat
-        try:
-            await seat.application(self.scope(), self.receive, self.send)
-        except asyncio.CancelledError as error:
-            if not self.cancelled:
-                self.failed(error)
-        except BaseException as error:  # a task that let SystemExit out would end the loop
-            self.failed(error)
-            if isinstance(error, (SystemExit, KeyboardInterrupt)):
-                seat.leave_worker()
-        else:
-            self.returned()
-        finally:  # also when a logger of the user's own fails
-            if not self.ended:
-                self.end(FAIL)
-            self.let_go()
-            seat.tasks.discard(self.task)
-
-    def let_go(self):
-        """The task is over."""
-
-    def base_scope(self, kind, scheme):
-        values = self.pairs[1 : 2 * FIXED : 2]
-        _, raw_path, query, version, _, server, port, client, client_port = values
-        path = self.pairs[-1]
-        fields = iter(self.pairs[2 * FIXED : -2])
-        return {
-            'type': kind,
-            'asgi': ASGI.copy(),
-            'http_version': version.decode('latin-1'),
-            'scheme': scheme,
-            'path': path.decode('utf-8', 'replace'),
-            'raw_path': raw_path,
-            'query_string': query,
-            'root_path': self.connection.seat.root_path,
-            'headers': list(zip(fields, fields)),
-            'client': address(client, client_port),
-            'server': address(server, port),
-            'state': self.connection.seat.lifespan.state_for_request(),
-            'extensions': {},
-        }
-
-    # What the front says
-
-    def abort(self):
-        self.gone = True
-        self.notify()
-
-    def cancel(self):
-        """It has taken too long: the front is told at once that it is done with, the task may see to its `finally`."""
-        self.gone = True
-        self.cancelled = True
-        if not self.ended:
-            self.end(FAIL)
-        self.task.add_done_callback(self.connection.seat.tasks.discard)  # it may never have begun
-        self.task.cancel()
-
-    def grant(self, size):
-        self.credit += size
-        self.notify()
-
-    def feed(self, content, last, from_file):
-        pass
-
-    def leave(self):
-        pass
-
-    # Waiting
-
-    def notify(self):
-        changed, self.changed = self.changed, None
-        if changed is not None:
-            changed.set_result(None)
-
-    async def change(self):
-        """Until something has happened; several may wait at a time, and any of them may be cancelled."""
-        if self.changed is None:
-            self.changed = self.connection.seat.loop.create_future()
-        await asyncio.shield(self.changed)
-
-    async def room(self):
-        connection = self.connection
-        while (self.credit <= 0 or not connection.writable) and not self.gone:
-            await self.change()
-        if self.gone:
-            raise ClientGone('the client closed the connection')
-
-    # Sending
-
-    async def send_bytes(self, data, flags=0):
-        """DATA frames, in pieces as the credit allows."""
-        size = len(data)
-        at = 0
-        write = self.connection.write
-        while True:
-            piece = data if size <= PIECE else data[at : at + PIECE]
-            at += len(piece)
-            self.credit -= len(piece)
-            write(HEADER.pack(len(piece), self.number, DATA, flags if at >= size else 0, 0) + piece)
-            if at >= size:
-                break
-            await self.room()
-
-    def end(self, kind=DATA):
-        if self.ended:
-            return
-        self.ended = True
-        self.connection.write_frame(kind, self.number, b'', END if kind == DATA else 0)
-        self.connection.finished(self)
-        self.notify()
-
-    def send_head(self, head, count, body=b'', flags=0):
-        content = HEADED.pack(4 + len(head) + len(body), self.number, HEAD, flags, count, len(head))
-        self.connection.write(content + head + body)
-
-    def send_error(self):
-        self.send_head(b'500 Internal Server Error', 0, b'', END)
-        self.ended = True
-        self.connection.finished(self)
-        self.notify()
-
-    # Telling
-
-    def log(self, level, text):
-        log = self.connection.seat.own_log
-        if log is None:
-            self.connection.log(self.number, level, text)
-        elif level == ERROR:
-            log.error(text)
-        else:
-            log.warning(text)
-
-    def line(self):
-        method, raw_path, query = self.pairs[1:6:2]
-        target = raw_path + b'?' + query if query else raw_path
-        return 'request "%s %s"' % (method.decode('latin-1'), target.decode('latin-1'))
-
-    def log_exception(self, error):
-        """While it is being handled. A logger of the user's own hears of it as from Gunicorn."""
-        seat = self.connection.seat
-        if seat.own_log is not None:
-            seat.own_log.exception(self.COMPLAINT)
-            return
-        if seat.count_failure is not None:
-            seat.count_failure()
-        own = os.path.dirname(__file__)
-        trace = error.__traceback__
-        while trace is not None and os.path.dirname(trace.tb_frame.f_code.co_filename) == own and trace.tb_next is not None:
-            trace = trace.tb_next
-        lines = ''.join(traceback.format_exception(type(error), error, trace)).rstrip()
-        places = [frame for frame in traceback.extract_tb(trace) if os.path.dirname(frame.filename) != own]
-        place = ' (%s:%s)' % (places[-1].filename, places[-1].lineno) if places else ''
-        message = ' '.join(str(error).split())
-        cause = '%s: %s' % (type(error).__name__, message) if message else type(error).__name__
-        self.log(ERROR, 'error in %s: %s%s, %s\n%s' % (seat.name, cause, place, self.line(), lines))
+AWAITS_START, AWAITS_BODY, STREAMING, AWAITS_TRAILERS, COMPLETE = range(5)
+EXTENSIONS = ('http.response.early_hint', 'http.response.pathsend', 'http.response.trailers')
 
 
 class HttpStream(Stream):
@@ -222,10 +39,14 @@ class HttpStream(Stream):
         self.bodiless = pairs[1] == b'HEAD'
         self.is_head = self.bodiless
         self.no_length = False
+        self.trails = False  # the application has announced trailers
+        self.trailing = None  # those it has sent, where the client takes them
+        self.opened = False  # the front has the file that it was told of
 
     def scope(self):
         scope = self.base_scope('http', self.pairs[9].decode('latin-1'))
         scope['method'] = self.pairs[1].decode('latin-1').upper()
+        scope['extensions'] = {name: {} for name in EXTENSIONS}
         return scope
 
     def feed(self, content, last, from_file):
@@ -233,7 +54,7 @@ class HttpStream(Stream):
             try:
                 self.file = open_body_file(content)
             except BodyMissing as error:
-                self.log(ERROR, str(error))
+                self.connection.log(self.number, ERROR | WHILE_WANTED, str(error))
                 self.cancel()
                 return
         else:
@@ -276,15 +97,38 @@ class HttpStream(Stream):
         elif kind == 'http.response.body':
             body = message.get('body', b'')
             more = bool(message.get('more_body', False))
-            if more or not self._send_whole(body):
+            if self.trailing is not None:
+                await self._body(body, True)
+                if not more:
+                    self.phase = AWAITS_TRAILERS
+            elif more or not self._send_whole(body):
                 await self._body(body, more)
+        elif kind == 'http.response.pathsend':
+            await self._send_path(message['path'])
+        elif kind == 'http.response.trailers':
+            self._trail(message)
+        elif kind in ('http.response.informational', 'http.response.early_hint'):
+            await self._hint(*early_hint(message))
         else:
             raise ValueError('unknown message "%s"' % kind)
+
+    async def _hint(self, status, headers):
+        """Too late when the head has left, and nothing for a client that has."""
+        if status is not None and self.phase in (AWAITS_START, AWAITS_BODY) and not self.gone:
+            self.connection.write(encode_interim(self.number, status, headers))
+            await self.room()
 
     def _start(self, message):
         if self.phase != AWAITS_START:
             raise RuntimeError('"http.response.start" was sent already')
+        self.trails = bool(message.get('trailers'))
+        self.trailing = None
+        if self.trails and not self.is_head and message['status'] not in (204, 304) and takes_trailers(self.pairs):
+            self.trailing = []
         self._encode(message['status'], message.get('headers') or ())
+        if self.trailing is not None:
+            self.head += b'\0trailer\0'  # tells the front, and nobody else
+            self.count += 1
         self.phase = AWAITS_BODY
         if self.gone:
             raise ClientGone('the client closed the connection')
@@ -297,12 +141,17 @@ class HttpStream(Stream):
         for name, value in headers:
             kind = FIELD_KINDS.get(name)
             if kind is None:
+                name = text_as_bytes(name)
                 kind = classify_bytes(name)
-            if not isinstance(value, bytes):
-                value = as_bytes(value, name)
+            if type(value) is not bytes:
+                value = as_bytes(text_as_bytes(value), name)
             if kind:
-                if kind == HOP_BY_HOP or status == 204:
-                    continue  # the framing is the server's; RFC 9110, section 8.6
+                if kind == HOP_BY_HOP and (self.trailing is None or name.lower() != b'trailer'):
+                    continue  # the framing is the server's
+                if kind == CONTENT_LENGTH and status == 204:
+                    continue  # RFC 9110, section 8.6
+            if kind == CONTENT_LENGTH:
+                value = value.strip(b' \t')
                 if not value.isdigit() or 0 <= left != int(value):
                     raise HeadError('Content-Length %r is not one number' % value)
                 if left >= 0:
@@ -335,7 +184,7 @@ class HttpStream(Stream):
             raise RuntimeError('"http.response.body" was sent before "http.response.start"')
         if self.gone:
             raise ClientGone('the client closed the connection')
-        if self.phase == COMPLETE:
+        if self.phase in (AWAITS_TRAILERS, COMPLETE):
             raise RuntimeError('"http.response.body" was sent after the last one')
         if not isinstance(body, bytes):
             body = as_bytes(body, b'body')
@@ -395,6 +244,70 @@ class HttpStream(Stream):
             self.connection.finished(self)
         self.notify()
 
+    # By extensions of the specification
+
+    async def _send_path(self, path):
+        """The whole of a file is the body. send() returns when the front has opened it: it may be deleted then."""
+        if self.phase != AWAITS_BODY or self.trailing is not None:
+            raise RuntimeError('"http.response.pathsend" was sent out of its turn')
+        size = os.stat(path).st_size
+        if self.bodiless:
+            await self._body_of_none(size, False)
+            return
+        if self.left < 0:
+            self.head += b'\0content-length\0%d' % size
+            self.count += 1
+            self.left = size
+        path = os.path.abspath(path)
+        if size == 0 or size < self.left or self.connection.foreign and not anybody_may_read(os.path.realpath(path)):
+            await self._read_path(path)
+            return
+        await self.room()
+        self.phase = STREAMING
+        self.send_head(self.head, self.count)
+        where = {'path': path, 'offset': 0, 'length': self.left}
+        self.connection.write_frame(FILE, self.number, json.dumps(where).encode())
+        while not self.opened and not self.gone:
+            await self.change()
+        if self.gone:
+            raise ClientGone('the client closed the connection')
+        self.end()
+        self.phase = COMPLETE
+
+    async def _read_path(self, path):
+        in_thread = self.connection.seat.loop.run_in_executor
+        with await in_thread(None, open, path, 'rb') as file:
+            while True:
+                part = await in_thread(None, file.read, PIECE) if self.left > 0 else b''
+                await self._body(part[: self.left], bool(part))
+                if not part:
+                    break
+
+    def grant(self, size):
+        self.opened = self.opened or size == 0
+        super().grant(size)
+
+    def _trail(self, message):
+        if not self.trails or self.phase != (COMPLETE if self.trailing is None else AWAITS_TRAILERS):
+            raise RuntimeError('"http.response.trailers" was sent out of its turn')
+        if self.trailing is None:
+            return  # the client has not asked for any
+        if self.gone:
+            raise ClientGone('the client closed the connection')
+        for name, value in message.get('headers') or ():
+            name = text_as_bytes(name)
+            if not classify_bytes(name):
+                self.trailing += name, as_bytes(text_as_bytes(value), name)
+        if message.get('more_trailers'):
+            return
+        content = b'\0'.join((b'', *self.trailing))
+        if len(content.translate(None, CONTROLS)) != len(content) or content.count(0) != len(self.trailing):
+            raise HeadError('a trailer holds a control character: %r' % (self.trailing,))
+        head = HEADER.pack(len(content), self.number, TRAILERS, 0, len(self.trailing) >> 1)
+        self.connection.write(head + content)
+        self.end(FAIL if self.left > 0 else DATA)
+        self.phase = COMPLETE
+
     # The end
 
     def returned(self):
@@ -420,11 +333,6 @@ class HttpStream(Stream):
             self.end(FAIL)
 
 
-def address(host, port):
-    """None for the ends of a Unix socket."""
-    return (host.decode('latin-1'), int(port)) if port else None
-
-
 def classify_bytes(name):
     """The kind of a field; what was found is remembered."""
     if not isinstance(name, bytes):
@@ -435,21 +343,16 @@ def classify_bytes(name):
     return kind
 
 
+def takes_trailers(pairs):
+    return any(b'trailers' in pairs[i + 1].lower() for i in range(2 * FIXED, len(pairs) - 2, 2) if pairs[i] == b'te')
+
+
+def text_as_bytes(value):
+    """Names and values that are str are a mistake Gunicorn forgives."""
+    return value.encode('latin-1') if isinstance(value, str) else value
+
+
 def as_bytes(value, name):
-    if isinstance(value, (bytearray, memoryview)):
+    if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     raise TypeError('%s is %s instead of bytes' % (name.decode('latin-1'), type(value).__name__))
-
-
-def is_client_gone(error):
-    """Also when frameworks have wrapped it."""
-    seen = set()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, ClientGone):
-            return True
-        seen.add(id(error))
-        parts = getattr(error, 'exceptions', None)
-        if parts and any(is_client_gone(part) for part in parts):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -8,7 +8,8 @@ crosses the bridge are whole messages.
 import asyncio
 from collections import deque
 
-from .asgi_http import COMPLETE, ClientGone, HttpStream, is_client_gone
+from .asgi_http import COMPLETE, HttpStream
+from .asgi_stream import ClientGone, is_client_gone
 from .frames import CLOSE, END, ERROR, HEADER, MESSAGE, MESSAGE_COST, TEXT, WINDOW
 from .head import HeadError
 
@@ -30,6 +31,8 @@ class WebSocketStream(HttpStream):
         self.asked = False  # the application has received websocket.connect
         self.messages = deque()
         self.owed = 0  # taken, and not yet granted again
+        self.turns = None  # whose it is to send, once one has had to wait
+        self.waiting = 0
         self.disconnect = None
 
     def scope(self):
@@ -150,11 +153,25 @@ class WebSocketStream(HttpStream):
             raise ValueError('"websocket.send" needs either "text" or "bytes"')
         if text is not None and not isinstance(text, str):
             raise TypeError('"text" is %s instead of str' % type(text).__name__)
+        if self.waiting or self.credit <= 0 or not self.connection.writable or self.gone:
+            await self._turn()
         content = text.encode('utf-8') if text is not None else bytes(data)
-        await self.room()
         self.credit -= len(content) + MESSAGE_COST
         flags = TEXT if text is not None else 0
         self.connection.write(HEADER.pack(len(content), self.number, MESSAGE, flags, 0) + content)
+
+    async def _turn(self):
+        """Messages leave in the order in which they were sent, though each by a task of its own; who waits has encoded nothing."""
+        if self.turns is None:
+            self.turns = asyncio.Lock()
+        self.waiting += 1
+        try:
+            async with self.turns:
+                await self.room()
+        finally:
+            self.waiting -= 1
+        if self.state == CLOSED:
+            raise ClientGone('the websocket is closed')
 
     def _close_by_application(self, message):
         if self.state == CONNECTING:

@@ -1,6 +1,6 @@
 """The configuration file: a program in Python, run here because nothing else can run it.
 
-    python3 -m portico_bridge.config LOCATION    descriptor 3 gets its settings as JSON, for `portico serve`
+    python3 -m portico_bridge.config LOCATION    descriptor 3 gets its settings as JSON, for `portico serve`, 4 is a life pipe
     run(LOCATION)                                its names, in the process that needs its functions
 
 LOCATION is `PATH`, `file:PATH` or `python:MODULE`; `class:MODULE.NAME` asks for a worker class instead. Functions cannot
@@ -17,6 +17,8 @@ import os
 import sys
 
 RESULT = 3
+# Ends with whoever wants the settings: a file may take for ever, and nobody is left to wait for it.
+LIFE = 4
 
 # Hooks, and how many arguments each is called with.
 HOOKS = {
@@ -36,8 +38,14 @@ HOOKS = {
     'nworkers_changed': 3,
     'on_exit': 1,
     'ssl_context': 2,
+    'on_dirty_starting': 1,
+    'dirty_post_fork': 2,
+    'dirty_worker_init': 1,
+    'dirty_worker_exit': 2,
 }
 CLASSES = ('worker_class', 'logger_class')
+# Whatever can be gone through is a list there.
+LISTS = ('bind', 'raw_env', 'reload_extra_files', 'raw_paste_global_conf', 'dirty_apps')
 
 
 class ConfigError(Exception):
@@ -63,21 +71,33 @@ def run(location):
 def settings_of(names):
     """What of it can be a setting, as JSON has it."""
     return {
-        name: plain_class(value) if name in CLASSES else plain_hook(name, value) if name in HOOKS else plain(value)
+        name: plain_setting(name, value)
         for name, value in names.items()
         if name.islower() and not name.startswith('_') and not inspect.ismodule(value)
     }
 
 
-def plain(value):
-    if value is None or isinstance(value, (bool, int, float, str)):
+def plain_setting(name, value):
+    if name in CLASSES:
+        return plain_class(value)
+    if name in HOOKS:
+        return plain_hook(name, value)
+    if name in LISTS and value and not isinstance(value, (str, bytes, list, tuple)):
+        try:
+            value = list(value)
+        except TypeError:
+            pass
+    return plain(value)
+
+
+def plain(value, depth=4):
+    """As JSON has it; what is not, and what lies deeper than any setting, is told by the name of its type."""
+    if value is None or isinstance(value, (bool, int, str)):
         return value
-    if isinstance(value, bytes):
-        return value.decode('utf-8', 'surrogateescape')
-    if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
-    if isinstance(value, dict):
-        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)) and depth > 0:
+        return [plain(one, depth - 1) for one in value]
+    if isinstance(value, dict) and depth > 0:
+        return {str(name): plain(one, depth - 1) for name, one in value.items()}
     return {'python': type(value).__name__}
 
 
@@ -88,7 +108,9 @@ def plain_class(value):
         value = named_class(value) or value
     if inspect.isclass(value):
         return ['%s.%s' % (one.__module__, one.__qualname__) for one in value.__mro__ if one is not object]
-    return plain(value)
+    if value is not None and not isinstance(value, str):
+        raise ConfigError('a class is needed, or its name, not %r' % (value,))
+    return value and value.strip()
 
 
 def named_class(path):
@@ -104,8 +126,6 @@ def named_class(path):
 
 
 def plain_hook(name, value):
-    if value is None:
-        return None
     function(name, value)
     return True
 
@@ -139,14 +159,19 @@ def arity(value):
 
 def main():
     from .__main__ import leave_no_trace
-    from .stand_in import provide_gunicorn
+    from .stand_in import offer_dirty, provide_gunicorn
+    from .worker import die_with
 
     leave_no_trace()
+    os.set_inheritable(RESULT, False)
+    os.set_inheritable(LIFE, False)
+    die_with(LIFE)
     location = sys.argv[1]
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     sys.argv[:] = ['gunicorn', *sys.argv[2:]]
     provide_gunicorn()
+    offer_dirty()
     try:
         if location.startswith('class:'):
             result = {'worker_class': plain_class(location[len('class:') :])}
@@ -154,6 +179,8 @@ def main():
             result = settings_of(run(location))
     except ConfigError as error:
         sys.exit('\nError: %s' % error)
+    except SystemExit:
+        raise  # the file itself ends it, with a code of its own
     except BaseException as error:
         import traceback
 

@@ -7,10 +7,11 @@ copy of its own; `_accept` deals with what comes in pieces, joined or broken.
 import io
 import json
 import os
+import socket
 import stat
 from struct import Struct
 
-HELLO, REQUEST, BODY, ABORT, HEAD, DATA, FILE, LOG, FAIL, SHUTDOWN, BYE, WINDOW, MESSAGE, CLOSE = range(1, 15)
+HELLO, REQUEST, BODY, ABORT, HEAD, DATA, FILE, LOG, FAIL, SHUTDOWN, BYE, WINDOW, MESSAGE, CLOSE, INTERIM, TRAILERS = range(1, 17)
 END = 1
 FROM_FILE = 4
 # Of REQUEST: it asks for a websocket. Of MESSAGE: it is text.
@@ -22,10 +23,14 @@ CLAIM = 16
 MESSAGE_COST = 16
 
 ERROR, WARN, INFO = 3, 4, 6
+# With a level: it is of interest only while somebody waits for the response.
+WHILE_WANTED = 16
 
 HEADER = Struct('<IIBBH')
 # A frame's header and the u32 its content begins with, in REQUEST and HEAD.
 HEADED = Struct('<IIBBHI')
+# Whom a Unix socket leads to: process, user, group.
+PEER = Struct('=iii')
 
 READ_SIZE = 65536
 # Below this, joining header and content costs less than a second write.
@@ -75,7 +80,7 @@ class Connection:
     """One front thread. `sock` needs recv, recv_into, sendall, shutdown and close; `quick`, if there is one, is a socket on
     the same descriptor whose send() does not wait."""
 
-    __slots__ = ('sock', 'quick', 'recv', 'pending', 'body', 'gone', 'shutdown', 'claims', 'link')
+    __slots__ = ('sock', 'quick', 'recv', 'pending', 'body', 'gone', 'shutdown', 'claims', 'link', 'foreign')
 
     def __init__(self, sock, quick=None, claims=None):
         self.sock = sock
@@ -87,6 +92,7 @@ class Connection:
         self.shutdown = False  # the front asked the worker to leave
         self.claims = claims
         self.link = 0 if claims is None else claims.open_link()
+        self.foreign = is_foreign(sock)
 
     # Reading
 
@@ -377,18 +383,38 @@ def open_body_file(content):
     return io.BufferedReader(file if size == length else PartOfFile(file, length), READ_SIZE)
 
 
-def regular_file_path(file):
-    """The absolute path under which the front finds this very file, or None."""
-    name = file.name
-    if type(name) is not str:
-        return None
+def is_foreign(sock):
+    """Is the other end another user, who may not be let in to files that we can read?"""
     try:
+        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size)
+    except (AttributeError, OSError):
+        return False  # not Linux
+    return PEER.unpack(credentials)[1] not in (0, os.geteuid())
+
+
+def anybody_may_read(path):
+    if not os.stat(path).st_mode & stat.S_IROTH:
+        return False
+    folder = os.path.dirname(path)
+    while os.stat(folder).st_mode & stat.S_IXOTH:
+        if folder == '/':
+            return True
+        folder = os.path.dirname(folder)
+    return False
+
+
+def regular_file_path(file, foreign):
+    """The absolute path under which the front finds this very file, or None."""
+    try:
+        name = file.name
+        if type(name) is not str:
+            return None
         path = os.path.abspath(name)
         ours = os.fstat(file.fileno())
         named = os.stat(path)
         path.encode('utf-8')
-    except (OSError, ValueError):
+    except (AttributeError, OSError, ValueError):
         return None
     if not stat.S_ISREG(ours.st_mode) or (ours.st_dev, ours.st_ino) != (named.st_dev, named.st_ino):
         return None
-    return path
+    return None if foreign and not anybody_may_read(os.path.realpath(path)) else path

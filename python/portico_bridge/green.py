@@ -12,8 +12,9 @@ from _thread import get_ident
 from collections import deque
 
 from .frames import ABORT, BODY, BYE, DATA, END, ENVIRON_MAX, ERROR, FAIL, FROM_FILE, HEADER, HELLO, READ_SIZE, REQUEST
-from .frames import REQUEST_MAX, SHUTDOWN, WINDOW
+from .frames import REQUEST_MAX, SHUTDOWN, WHILE_WANTED, WINDOW
 from .frames import BodyMissing, ClientGone, Connection, FrontGone, ProtocolError, Request, open_body_file
+from .interim import EarlyHints
 from .loader import LoadError
 from .seat import ErrorStream, listen
 from .wsgi import base_environ, respond
@@ -49,7 +50,7 @@ class GreenSeat:
         self.forked = False
         self.leaving = Event()
         self.empty = Event()
-        self.base = base_environ(None, True)
+        self.base = base_environ(None, None, True)
         self.warned = set()
         self.slow_close = 0  # responses that are to leave before close()
         self.listener = listen(path)
@@ -60,7 +61,7 @@ class GreenSeat:
 
         gevent.signal_handler(signal.SIGTERM, self.leave_worker)
         for number in (signal.SIGINT, signal.SIGQUIT):
-            gevent.signal_handler(number, os._exit, 0)
+            gevent.signal_handler(number, self.quit)
         accepting = gevent.spawn(self._accept)
         self.leaving.wait()
         accepting.kill()
@@ -73,6 +74,9 @@ class GreenSeat:
 
     def leave(self):
         self.leaving.set()
+
+    def quit(self):
+        os._exit(0)
 
     def disown(self):
         self.forked = True
@@ -129,9 +133,9 @@ class GreenConnection(Connection):
         with self.lock:
             super().send(data)
 
-    def log(self, text):
+    def log(self, text, number=0, level=ERROR):
         try:
-            self.send_log(0, ERROR, text)
+            self.send_log(number, level, text)
         except FrontGone:
             sys.stderr.write(text + '\n')
 
@@ -199,6 +203,7 @@ class GreenStream:
         self.greenlet = None
         self.gone = False
         self.credit = SEND_WINDOW
+        self.foreign = connection.foreign
         self.changed = Event()
         self.parts = deque()
         self.file = None
@@ -213,9 +218,11 @@ class GreenStream:
         self.forked = False
         self.thread = get_ident()
         self.busy = self
+        self.stream = number
         self.errors = ErrorStream(self)
         self.base = seat.base.copy()
         self.base['wsgi.errors'] = self.errors
+        self.base['wsgi.early_hints'] = EarlyHints(self)
 
     def run(self, request):
         connection = self.connection
@@ -268,7 +275,7 @@ class GreenStream:
         try:
             self.file = open_body_file(content)
         except BodyMissing as error:
-            self.connection.log(str(error))
+            self.connection.log(str(error), self.number, ERROR | WHILE_WANTED)
             self.gone = True
 
     def change(self):

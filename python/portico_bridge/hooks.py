@@ -12,6 +12,7 @@ from datetime import timedelta
 from time import monotonic
 
 from .frames import ClientGone, FrontGone
+from .interim import text_of
 from .loader import LoadError
 from .stand_in import GUNICORN_VERSION, Application, Config, Request, Response, Server, Worker, provide_gunicorn
 from .wsgi import TOLD, FileWrapper
@@ -42,12 +43,15 @@ class Hooks:
         values.update((name, names[name]) for name in given['in_python'])
         if given.get('checking'):
             values.update(CHECKED)
+        values['chdir'] = settings['directory']
         cfg = Config(values)
         application = Application(cfg, settings['module'])
         log = make_logger(values['logger_class'], cfg)
         self.server = Server(cfg, log, application, given['workers'], given['master'])
         self.again = given['again']
         self.before = given.get('workers_before')  # None at the start
+        self.halt = None  # in the zygote: what is called when a hook calls sys.exit()
+        self.halted = False
 
     def _function(self, name, value):
         from . import config
@@ -66,6 +70,11 @@ class Hooks:
             return
         try:
             function(*arguments)
+        except SystemExit as error:
+            if self.halt is None:
+                raise  # a worker may leave
+            self.halted = True
+            self.halt(name, error)
         except Exception as error:
             if name in VITAL:
                 raise failure(name, error) from None
@@ -78,21 +87,25 @@ class Hooks:
         server = self.server
         server.app.callable = application
         self.call('nworkers_changed', server, server.num_workers, self.before)
-        if self.again:
-            self.call('on_reload', server)
-            return
-        self.call('on_starting', server)
-        self.call('when_ready', server)
+        for name in ('on_reload',) if self.again else ('on_starting', 'when_ready'):
+            if not self.halted:
+                self.call(name, server)
 
-    def new_worker(self):
-        self.server.worker_age += 1
-        worker = Worker(self.server, self.server.worker_age)
+    def new_worker(self, age):
+        self.server.worker_age = age
+        worker = Worker(self.server, age)
         self.call('pre_fork', self.server, worker)
         return WorkerHooks(self, worker)
 
     def forked(self, hooked, pid):
         hooked.worker.pid = pid
         self.server.WORKERS[pid] = hooked.worker
+
+    def going(self, pids):
+        """They still are, and others take their places: whoever counts those that are alive shall not count them."""
+        for pid in pids:
+            if pid in self.server.WORKERS:
+                self.server.WORKERS[pid]._alive = False
 
     def exited(self, pid):
         worker = self.server.WORKERS.pop(pid, None)
@@ -118,6 +131,7 @@ class WorkerHooks:
 
     def forked(self):
         self.worker.pid = os.getpid()
+        self.hooks.halt = None
         set_title('worker [%s]' % (self.worker.cfg.values['proc_name'] or self.hooks.module))
         self.hooks.call('post_fork', self.hooks.server, self.worker)
 
@@ -142,7 +156,6 @@ class WorkerHooks:
     def interrupted(self):
         self.worker._alive = False
         self.hooks.call('worker_int', self.worker)
-        self.exiting()
 
     def aborted(self):
         self.worker._alive = False
@@ -151,7 +164,8 @@ class WorkerHooks:
         self.exiting()
 
     def exiting(self):
-        if not self.ended:
+        # Not in a process that the application has forked.
+        if not self.ended and self.worker.pid == os.getpid():
             self.ended = True
             self.worker._alive = False
             self.hooks.call('worker_exit', self.hooks.server, self.worker)
@@ -252,10 +266,12 @@ class Watched:
 
         async def count(message):
             if message['type'] == 'http.response.start':
-                headers = [(name.decode('latin-1'), value.decode('latin-1')) for name, value in message.get('headers', ())]
+                headers = [(text_of(name), text_of(value)) for name, value in message.get('headers') or ()]
                 response.begin(str(message['status']), headers)
             elif message['type'] == 'http.response.body':
                 response.count(message.get('body', b''))
+            elif message['type'] == 'http.response.pathsend' and not response.bodiless:
+                response.sent += os.path.getsize(message['path'])
             await send(message)
 
         try:

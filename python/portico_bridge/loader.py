@@ -3,11 +3,14 @@
     module                    the name is `application`
     module:name               a dotted name inside the module
     module:factory('a', k=1)  the result of a call with literal arguments
+    config:/FILE[#NAME]       what PasteDeploy makes of that ini file
 """
 
 import importlib
 import sys
 
+# An absolute path, which no expression in a module of that name begins with.
+PASTE = 'config:/'
 CO_COROUTINE = 0x80  # inspect's, which costs a start some milliseconds
 
 
@@ -20,11 +23,20 @@ class LoadError(Exception):
         self.files = files
 
 
-def load(spec, kind, note):
+def load(spec, kind, note, paste_global=()):
     """`kind` of the workers it is for: an application of the other interface is told of here, not at each request.
 
-    `note` hears of what is no reason not to begin: Gunicorn would.
+    `note` hears of what is no reason not to begin: Gunicorn would. `paste_global`: names and values for an ini file.
     """
+    found = _from_ini(spec, dict(paste_global)) if spec.startswith(PASTE) else _from_module(spec)
+    if kind != 'asgi' and _is_coroutine_function(found):
+        raise LoadError('cannot load "%s": it is an ASGI application, say "kind asgi" (-k asgi)' % spec)
+    if kind == 'asgi' and _takes_only_two(found):
+        note('"%s" takes two arguments, as a WSGI application does, and workers of kind asgi give it three (-k sync?)' % spec)
+    return found
+
+
+def _from_module(spec):
     module_name, _, expression = spec.partition(':')
     expression = expression.strip() or 'application'
     module = _import(spec, module_name.strip())
@@ -35,11 +47,28 @@ def load(spec, kind, note):
     if not callable(found):
         what = 'what %s returns' % expression if arguments is not None else '"%s" in %s' % (name, _place(module))
         raise LoadError('cannot load "%s": %s is not callable: %s' % (spec, what, _short(found)))
-    if kind != 'asgi' and _is_coroutine_function(found):
-        raise LoadError('cannot load "%s": it is an ASGI application, say "kind asgi" (-k asgi)' % spec)
-    if kind == 'asgi' and _takes_only_two(found):
-        note('"%s" takes two arguments, as a WSGI application does, and workers of kind asgi give it three (-k sync?)' % spec)
     return found
+
+
+def _from_ini(spec, variables):
+    import os
+
+    path = spec[len(PASTE) - 1 :].partition('#')[0]
+    if not os.path.exists(path):
+        raise LoadError('cannot load "%s": there is no file "%s"' % (spec, path))
+    try:
+        from paste.deploy import loadapp
+    except ImportError:
+        there = 'cannot load "%s": %s has no package PasteDeploy, which reads such files: "pip install PasteDeploy"'
+        raise LoadError(there % (spec, sys.executable)) from None
+    try:
+        return loadapp(spec, global_conf=variables)
+    except LookupError as error:
+        if 'paste' in error.__traceback__.tb_next.tb_frame.f_globals['__name__'] and str(error).startswith('No '):
+            raise LoadError('cannot load "%s": %s' % (spec, ' '.join(str(error).split()))) from None
+        raise _failure(spec, 'PasteDeploy cannot make it', error) from None
+    except BaseException as error:
+        raise _failure(spec, 'PasteDeploy cannot make it', error) from None
 
 
 def _is_coroutine_function(application):

@@ -6,6 +6,7 @@ to have them do they pass through here, at that request's cost.
 import logging
 import os
 import sys
+import threading
 import time
 import traceback
 
@@ -78,10 +79,15 @@ class Logger:
         self.error_log = logging.getLogger('gunicorn.error')
         self.access_log = logging.getLogger('gunicorn.access')
         self.error_log.propagate = self.access_log.propagate = False
+        self.error_handlers = []
+        self.access_handlers = []
+        self.logfile = None
+        self.lock = threading.Lock()
         self.cfg = cfg
         self.setup(cfg)
 
     def setup(self, cfg):
+        self.cfg = cfg
         self.loglevel = self.LOG_LEVELS.get((cfg.loglevel or 'info').lower(), logging.INFO)
         self.error_log.setLevel(self.loglevel)
         self.access_log.setLevel(logging.INFO)
@@ -89,9 +95,9 @@ class Logger:
         if cfg.access_in_python and cfg.accesslog is not None:
             self._set_handler(self.access_log, cfg.accesslog, logging.Formatter(self.access_fmt), sys.stdout)
         if cfg.syslog:
-            self._set_syslog(self.error_log, 'error')
+            self._set_syslog_handler(self.error_log, cfg, self.syslog_fmt, 'error')
             if cfg.access_in_python and not cfg.disable_redirect_access_to_syslog:
-                self._set_syslog(self.access_log, 'access')
+                self._set_syslog_handler(self.access_log, cfg, self.syslog_fmt, 'access')
         self._configure(cfg)
 
     def _configure(self, cfg):
@@ -117,26 +123,30 @@ class Logger:
             places = {'__file__': cfg.logconfig, 'here': os.path.dirname(cfg.logconfig)}
             fileConfig(cfg.logconfig, defaults=places, disable_existing_loggers=False)
 
-    def _set_handler(self, log, output, formatter, stream=None):
+    # Names and parameters of these are Gunicorn's: loggers that are derived from its own call and replace them.
+
+    def _get_gunicorn_handler(self, log):
+        return next((one for one in log.handlers if getattr(one, '_gunicorn', False)), None)
+
+    def _set_handler(self, log, output, fmt, stream=None):
         for handler in [one for one in log.handlers if getattr(one, '_gunicorn', False)]:
             log.removeHandler(handler)
         if output is None:
             return
         handler = logging.StreamHandler(stream) if output == '-' else ReopenedFile(output)
-        handler.setFormatter(formatter)
+        handler.setFormatter(fmt)
         handler._gunicorn = True
         log.addHandler(handler)
 
-    def _set_syslog(self, log, name):
+    def _set_syslog_handler(self, log, cfg, fmt, name):
         from logging.handlers import SysLogHandler
 
-        cfg = self.cfg
         prefix = 'gunicorn.%s.%s' % (cfg.syslog_prefix or cfg.proc_name.replace(':', '.'), name)
         kind, _, place = cfg.syslog_addr.partition('://')
         host, _, port = place.partition(':')
         address = place.partition('#')[0] if kind == 'unix' else (host or 'localhost', int(port or 514))
         handler = SysLogHandler(address=address, facility=cfg.syslog_facility.lower())
-        handler.setFormatter(logging.Formatter('%s: %s' % (prefix, self.syslog_fmt)))
+        handler.setFormatter(logging.Formatter('%s: %s' % (prefix, fmt)))
         log.addHandler(handler)
 
     def critical(self, msg, *args, **kwargs):
@@ -192,6 +202,12 @@ class Logger:
         for kind, pairs in (('i', req.headers), ('o', resp.headers), ('e', environ.items())):
             atoms.update(('{%s}%s' % (name.lower(), kind), value) for name, value in pairs)
         return atoms
+
+    @property
+    def access_log_enabled(self):
+        cfg = self.cfg
+        own = cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json
+        return bool(own or cfg.accesslog or (cfg.syslog and not cfg.disable_redirect_access_to_syslog))
 
     def access(self, resp, req, environ, request_time):
         try:

@@ -56,6 +56,7 @@ def _lookup(user, group):
     import pwd
 
     uid = gid = name = None
+    user, group = _number(user), _number(group)
     if user is not None:
         try:
             entry = pwd.getpwuid(int(user)) if _is_number(user) else pwd.getpwnam(user)
@@ -72,6 +73,11 @@ def _lookup(user, group):
         except KeyError:
             raise PrivilegeError('group "%s" does not exist' % group) from None
     return uid, gid, name
+
+
+def _number(name):
+    """`#1001`: what has no name has a number."""
+    return name[1:] if isinstance(name, str) and name.startswith('#') else name
 
 
 def _is_number(name):

@@ -97,7 +97,7 @@ def python_files(folder):
 def watch(settings, patterns, changed, complain, note):
     """Loads the application, or one that explains why it cannot be loaded, and begins to look at its files."""
     try:
-        application = load(settings['module'], settings['kind'], note)
+        application = load(settings['module'], settings['kind'], note, settings['paste_global'])
     except LoadError as error:
         complain(str(error), error.details)
         folders = [settings['directory'], *settings['python_path']]

@@ -7,6 +7,7 @@ Leaving needs no flag that a blocked call would have to look at: reading is shut
 still served, and then every wait ends by itself.
 """
 
+import io
 import os
 import select
 import socket
@@ -14,7 +15,8 @@ import sys
 from _thread import get_ident
 
 from .claims import open_claims
-from .frames import BYE, ERROR, HELLO, PASSED, BodyMissing, Connection, FrontGone, ProtocolError
+from .frames import BYE, ERROR, HELLO, PASSED, WHILE_WANTED, BodyMissing, Connection, FrontGone, ProtocolError
+from .interim import EarlyHints
 from .wsgi import base_environ, respond, send_error
 
 BACKLOG = 128
@@ -36,9 +38,10 @@ class Seat:
         self.alone = front_threads == 1
         self.leave_worker = leave
         self.errors = ErrorStream(self)
-        self.base = base_environ(self.errors, multithread)
+        self.base = base_environ(self.errors, EarlyHints(self), multithread)
         self.connections = {}
         self.busy = None  # the connection whose request is being served
+        self.stream = 0  # that request's number
         self.leaving = False
         self.forked = False  # this is a process the application forked: the sockets are not its own
         self.slow_close = 0  # responses that are to leave before close()
@@ -112,6 +115,7 @@ class Seat:
                     break
                 if request is not PASSED:
                     self.busy = connection
+                    self.stream = request.stream
                     respond(self, connection, request)
                     self.busy = None
                     if connection.gone:
@@ -135,7 +139,7 @@ class Seat:
 
     def _answer_missing(self, connection, error):
         try:
-            connection.send_log(error.stream, ERROR, str(error))
+            connection.send_log(error.stream, ERROR | WHILE_WANTED, str(error))
             send_error(connection, error.stream)
         except FrontGone:
             self._drop(connection)
@@ -190,7 +194,10 @@ def both_ways(sock):
 
 
 class ErrorStream:
-    """`wsgi.errors`: whole lines become entries of the front's error log."""
+    """`wsgi.errors`: whole lines become entries of the front's error log. More of a file than PEP 3333 asks for is here for
+    those who look before they write."""
+
+    closed = False
 
     def __init__(self, seat):
         self.seat = seat
@@ -217,6 +224,24 @@ class ErrorStream:
     def writelines(self, lines):
         for line in lines:
             self.write(line)
+
+    def isatty(self):
+        return False
+
+    def fileno(self):
+        raise io.UnsupportedOperation('fileno')
+
+    def writable(self):
+        return True
+
+    def readable(self):
+        return False
+
+    def seekable(self):
+        return False
+
+    def close(self):
+        self.flush()
 
     def flush(self):
         if self.partial and get_ident() == self.seat.thread:

@@ -14,8 +14,14 @@ def provide_gunicorn():
     """A module `gunicorn` for logger classes that build on its own, where the package is not installed."""
     import importlib.util
 
-    if 'gunicorn' in sys.modules or importlib.util.find_spec('gunicorn') is not None:
+    if 'gunicorn' in sys.modules:
         return
+    found = importlib.util.find_spec('gunicorn')
+    if found is None or isinstance(found.loader, StandInLoader):
+        sys.modules['gunicorn'], sys.modules['gunicorn.glogging'] = gunicorn_modules()
+
+
+def gunicorn_modules():
     from . import logger
 
     package = types.ModuleType('gunicorn', 'A stand-in for the package, which is not installed.')
@@ -28,8 +34,83 @@ def provide_gunicorn():
     glogging.CONFIG_DEFAULTS = logger.CONFIG_DEFAULTS
     glogging.SafeAtoms = logger.SafeAtoms
     package.glogging = glogging
-    sys.modules['gunicorn'] = package
-    sys.modules['gunicorn.glogging'] = glogging
+    return package, glogging
+
+
+def offer_dirty():
+    """`import gunicorn.dirty` finds ours wherever it would find nothing: no package, or one before it had that."""
+    if not any(isinstance(one, DirtyFinder) for one in sys.meta_path):
+        sys.meta_path.append(DirtyFinder())
+
+
+class StandInLoader:
+    """Loads `gunicorn` itself."""
+
+    def create_module(self, spec):
+        package, glogging = gunicorn_modules()
+        sys.modules['gunicorn.glogging'] = glogging
+        return package
+
+    def exec_module(self, module):
+        pass
+
+
+# Where those names are in the package that files import for their annotations, and for what they derive from them.
+NAMED = {
+    'gunicorn.arbiter': {'Arbiter': 'Server'},
+    'gunicorn.config': {'Config': 'Config'},
+    'gunicorn.http': {'Request': 'Request'},
+    'gunicorn.http.message': {'Request': 'Request'},
+    'gunicorn.http.wsgi': {'Response': 'Response'},
+    'gunicorn.instrument': {},
+    'gunicorn.instrument.statsd': {'Statsd': 'StatsdLogger'},
+    'gunicorn.workers': {},
+    'gunicorn.workers.base': {'Worker': 'Worker'},
+}
+
+
+class NamedLoader:
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        for name, ours in NAMED[module.__name__].items():
+            if ours in globals():
+                setattr(module, name, globals()[ours])
+            else:
+                from .statsd_logger import StatsdLogger
+
+                setattr(module, name, StatsdLogger)
+
+
+class DirtyFinder:
+    """The last one to be asked."""
+
+    def find_spec(self, name, path=None, target=None):
+        from importlib.machinery import ModuleSpec
+        from importlib.util import spec_from_file_location
+
+        if name == 'gunicorn':
+            return ModuleSpec(name, StandInLoader(), is_package=True)
+        if name in NAMED:
+            return ModuleSpec(name, NamedLoader(), is_package=True)
+        if name != 'gunicorn.dirty' and not name.startswith('gunicorn.dirty.'):
+            return None
+        folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'dirty', 'api')
+        if name == 'gunicorn.dirty':
+            return spec_from_file_location(name, os.path.join(folder, '__init__.py'), submodule_search_locations=[folder])
+        return None
+
+
+class Setting:
+    """One of `cfg.settings`."""
+
+    def __init__(self, name, value):
+        self.name = name
+        self.value = value
+
+    def get(self):
+        return self.value
 
 
 class Config:
@@ -55,7 +136,7 @@ class Config:
 
     @property
     def settings(self):
-        return {name: types.SimpleNamespace(name=name, value=value) for name, value in self.values.items()}
+        return {name: Setting(name, value) for name, value in self.values.items()}
 
     @property
     def env(self):
@@ -85,6 +166,10 @@ class Config:
     def gid(self):
         return os.getegid()
 
+    # Numbers, however they were named.
+    user = uid
+    group = gid
+
 
 def parse_address(text):
     """Gunicorn's form of it: a path, a descriptor's number, or host and port."""
@@ -110,14 +195,36 @@ class Application:
     load = wsgi
 
 
+class Listener:
+    """One of `server.LISTENERS`, by its name: the front has the socket itself."""
+
+    def __init__(self, address, scheme):
+        self.cfg_addr = address
+        self.scheme = scheme
+
+    def getsockname(self):
+        return self.cfg_addr
+
+    def __str__(self):
+        if isinstance(self.cfg_addr, str):
+            return 'unix:' + self.cfg_addr
+        host, port = self.cfg_addr
+        return '%s://%s:%d' % (self.scheme, '[%s]' % host if ':' in host else host, port)
+
+
 class Server:
     """The arbiter. Its process is the master, which signals find; what hooks do happens in the zygote."""
+
+    # By these a worker's exit code ends the server.
+    WORKER_BOOT_ERROR = 3
+    APP_LOAD_ERROR = 4
 
     def __init__(self, cfg, log, app, workers, master):
         self.cfg = cfg
         self.log = log
         self.app = app
         self.pid = master
+        self.process = os.getpid()  # where the hooks of the arbiter are called
         self.address = cfg.address
         self.num_workers = workers
         self.timeout = cfg.timeout
@@ -129,7 +236,8 @@ class Server:
         self.master_name = 'Master'
         self.systemd = False
         self.pidfile = None
-        self.LISTENERS = []
+        scheme = 'https' if cfg.is_ssl else 'http'
+        self.LISTENERS = [Listener(address, scheme) for address in cfg.address if not isinstance(address, int)]
         self.WORKERS = {}
         self.START_CTX = {'args': list(sys.argv), 'cwd': os.getcwd(), 0: sys.executable}
 
@@ -141,7 +249,9 @@ class Server:
 
     def halt(self, reason=None, exit_status=0):
         if reason is not None:
-            self.log.info('Reason: %s', reason)
+            (self.log.error if exit_status else self.log.info)('Reason: %s', reason)
+        if self.process == os.getpid():
+            raise SystemExit(exit_status)
         self.stop()
 
     def kill_worker(self, pid, number):
@@ -177,7 +287,7 @@ class Worker:
         self.age = age
         self.pid = '[booting]'
         self.ppid = server.pid
-        self.sockets = []
+        self.sockets = server.LISTENERS
         self.app = server.app
         self.cfg = server.cfg
         self.log = server.log

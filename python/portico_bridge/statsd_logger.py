@@ -54,7 +54,7 @@ class StatsdLogger(Logger):
     def log(self, lvl, msg, *args, **kwargs):
         extra = kwargs.get('extra') or {}
         if extra.get('metric') and extra.get('value') is not None:
-            send = {'gauge': self.gauge, 'counter': self.increment, 'histogram': self.histogram, 'timer': self.histogram}
+            send = {'gauge': self.gauge, 'counter': self.increment, 'histogram': self.histogram, 'timer': self.timer}
             if extra.get('mtype') in send:
                 send[extra['mtype']](extra['metric'], extra['value'])
         if msg:
@@ -69,8 +69,11 @@ class StatsdLogger(Logger):
     def decrement(self, name, value, sampling_rate=1.0):
         self._send('%s%s:-%s|c|@%s' % (self.prefix, name, value, sampling_rate))
 
-    def histogram(self, name, value):
+    def timer(self, name, value):
         self._send('%s%s:%s|ms' % (self.prefix, name, value))
+
+    def histogram(self, name, value):
+        self._send('%s%s:%s|h' % (self.prefix, name, value))
 
     def _send(self, text):
         if self.dogstatsd_tags:

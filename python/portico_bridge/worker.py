@@ -35,6 +35,13 @@ class Worker:
 
     def run(self):
         """Does not return."""
+        try:
+            self._run()
+        finally:
+            if self.hooked is not None:
+                self.hooked.exiting()
+
+    def _run(self):
         die_with(self.life)
         give_way()
         gc.enable()
@@ -57,6 +64,7 @@ class Worker:
                 for seat in self.seats:
                     seat.count_failure = hooked.failure_counter()
                     seat.own_log = hooked.own_log()
+                    seat.quit = self._on_quit
         except (OSError, ValueError) as error:
             self._fail(str(error.args[-1] if error.args else error), '')
         self._take_signals()
@@ -71,7 +79,7 @@ class Worker:
         self._tell(report)
         KINDS[self.settings['kind']](self)
         if hooked is not None:
-            hooked.exiting()
+            hooked.exiting()  # while its socket is there
         for seat in self.seats:
             unlink(seat.path)
             if getattr(seat, 'claims', None) is not None:
@@ -85,7 +93,7 @@ class Worker:
 
     def _load(self):
         if self.changes < 0:
-            self.application = load(self.settings['module'], self.settings['kind'], self._note)
+            self.application = load(self.settings['module'], self.settings['kind'], self._note, self.settings['paste_global'])
             return
         from .reloader import watch
 
@@ -101,6 +109,8 @@ class Worker:
         self.notice = notice
 
     def _fail(self, error, details):
+        if self.hooked is not None:
+            self.hooked.exiting()  # whoever hears of the failure may end everything at once
         self._tell({'error': error, 'traceback': details})
         flush()
         os._exit(CANNOT_LOAD)
@@ -151,7 +161,7 @@ class Worker:
             self._fail(error, seat.lifespan.details)
         if self.hooked is not None:
             for number in (signal.SIGINT, signal.SIGQUIT):
-                seat.loop.add_signal_handler(number, self._on_quit, number, None)
+                seat.loop.add_signal_handler(number, self._on_quit)
 
     def _take_signals(self):
         if self.hooked is not None and ('worker_abort' in self.hooked or 'worker_exit' in self.hooked):
@@ -168,9 +178,11 @@ class Worker:
     def _on_term(self, _number, _frame):
         self.leave()
 
-    def _on_quit(self, number, frame):
+    def _on_quit(self, _number=None, _frame=None):
+        """As if the application had called sys.exit(): `finally`, `atexit` and hooks have their turn."""
         self.hooked.interrupted()
-        quit_at_once(number, frame)
+        self.leave()
+        sys.exit(0)
 
     def _on_abort(self, _number, _frame):
         self.hooked.aborted()

@@ -57,7 +57,7 @@ class FileWrapper:
         return part
 
 
-def base_environ(errors, multithread):
+def base_environ(errors, early_hints, multithread):
     """What is the same for every request."""
     return {
         'wsgi.version': (1, 0),
@@ -68,6 +68,7 @@ def base_environ(errors, multithread):
         'wsgi.run_once': False,
         'wsgi.input_terminated': True,
         'wsgi.file_wrapper': FileWrapper,
+        'wsgi.early_hints': early_hints,
         'SERVER_SOFTWARE': 'portico/' + VERSION,
     }
 
@@ -137,7 +138,7 @@ class Exchange:
             finally:
                 exc_info = None
         elif self.head is not None:
-            raise HeadError('start_response() was called a second time without exc_info')
+            raise AssertionError('start_response() was called a second time without exc_info')  # as wsgiref and Gunicorn
         length = -1
         flat = [status]
         try:
@@ -291,12 +292,15 @@ class Exchange:
         file = wrapper.filelike
         if self.sent or self.bodiless or self.head is None or type(file) not in FILE_TYPES:
             return False
-        path = regular_file_path(file)
+        path = regular_file_path(file, self.connection.foreign)
         if path is None:
             return False
-        offset = file.tell()
-        size = file.seek(0, 2) - offset
-        file.seek(offset)
+        try:
+            offset = file.tell()
+            size = file.seek(0, 2) - offset
+            file.seek(offset)
+        except OSError:
+            return False  # what /proc makes up has no end to go to
         if size < FILE_MIN or 0 <= self.length < size:
             return False
         if self.length < 0:

@@ -20,10 +20,12 @@ from .worker import CANNOT_LOAD, KINDS, Worker, die_with, do_nothing, flush, unl
 CONTROL = 3
 LIFE = 4
 
+# Where Gunicorn's client of the task workers looks for their arbiter.
+DIRTY_SOCKET = 'GUNICORN_DIRTY_SOCKET'
 # What an aborted worker has for writing its stacks.
 ABORT_SECONDS = 1.0
-# What a worker that is to go at once has for its hooks; the master waits twice as long.
-QUIT_SECONDS = 1.0
+# What a worker that is to go at once has for its hooks and for what the application does at its exit; the master waits longer.
+QUIT_SECONDS = 2.0
 # Milliseconds that poll takes.
 POLL_MAX = 2**31 - 1
 # What ends one worker, by the command's name.
@@ -81,34 +83,23 @@ def prepare(control, settings):
             known = ', '.join(sorted(KINDS))
             raise LoadError('worker kind "%s" is not known; there is %s' % (settings['kind'], known))
         fill_defaults(settings)
-        if settings['gunicorn'] is not None:
-            from .hooks import Hooks, read
-
-            # As whoever the server was started by, who may be alone in being allowed to read it.
-            names = read(settings['gunicorn'])
-        warning = privileges.drop(settings['user'], settings['group'])
-        if warning is not None:
-            control.warn(warning)
-        if settings['umask'] is not None:
-            os.umask(settings['umask'])
-        os.environ.update(settings['env'])
-        try:
-            os.chdir(settings['directory'])
-        except OSError as error:
-            raise LoadError('cannot enter directory "%s": %s' % (settings['directory'], error.strerror)) from None
-        places = [settings['directory']] + settings['python_path']
-        sys.path[:0] = [place for place in places if place not in sys.path]
+        names = become(control, settings)
         gc.disable()
         if settings['kind'] == 'gevent':
             settings['preload'] = False  # the application must find the library patched, and the zygote must not
         if settings['kind'] == 'asgi':
             from . import asgi as _  # once for all workers
         if settings['gunicorn'] is not None:
+            from .hooks import Hooks
+
             hooks = Hooks(settings, settings['gunicorn'], names)
             if hooks.reload:
                 settings['preload'] = False  # each worker looks at the files of what it has loaded
-        application = load(settings['module'], settings['kind'], control.warn) if settings['preload'] else None
+        application = None
+        if settings['preload']:
+            application = load(settings['module'], settings['kind'], control.warn, settings['paste_global'])
         if hooks is not None:
+            hooks.halt = control.halt
             hooks.loaded(application)
     except (LoadError, privileges.PrivilegeError) as error:
         control.send({'event': 'failed', 'error': str(error), 'traceback': getattr(error, 'details', '')})
@@ -121,11 +112,45 @@ def prepare(control, settings):
     return application, hooks
 
 
+def become(control, settings):
+    """Becomes the user in the folder with the environment that the settings name.
+
+    Returns the names of the configuration file of `portico serve`, None without one.
+    """
+    names = None
+    if settings['gunicorn'] is not None or DIRTY_SOCKET in settings['env']:
+        from .stand_in import offer_dirty
+
+        offer_dirty()
+    if settings['gunicorn'] is not None:
+        from .hooks import read
+
+        # As whoever the server was started by, who may be alone in being allowed to read it.
+        names = read(settings['gunicorn'])
+    warning = privileges.drop(settings['user'], settings['group'])
+    if warning is not None:
+        control.warn(warning)
+    if settings['umask'] is not None:
+        os.umask(settings['umask'])
+    os.environ.update(settings['env'])
+    try:
+        os.chdir(settings['directory'])
+    except OSError as error:
+        raise LoadError('cannot enter directory "%s": %s' % (settings['directory'], error.strerror)) from None
+    places = [settings['directory']] + settings['python_path']
+    if settings['gunicorn'] is not None:
+        # Gunicorn's order, in which the folder where it was started comes too.
+        places = settings['python_path'] + [settings['directory'], settings['gunicorn']['start_directory']]
+    sys.path[:0] = [place for place in places if place not in sys.path]
+    return names
+
+
 def fill_defaults(settings):
     directory = os.path.abspath(settings.get('directory') or '.')
     settings['directory'] = directory
     settings['python_path'] = [os.path.join(directory, entry) for entry in settings.get('python_path') or []]
     settings.setdefault('lifespan_state', 'copy')
+    settings.setdefault('paste_global', [])
     for name, value in (('user', None), ('group', None), ('umask', None), ('preload', False), ('gunicorn', None)):
         settings.setdefault(name, value)
     for name, value in (('env', {}), ('threads', 1), ('front_threads', 1), ('graceful_timeout', 30), ('generation', 1)):
@@ -173,6 +198,14 @@ class Control:
 
     def warn(self, message):
         self.send({'event': 'log', 'level': 'warn', 'message': message})
+
+    def halt(self, hook, error):
+        """A hook has called sys.exit(): that is the end of the whole server, as it is of Gunicorn."""
+        code = error.code if error.code is not None else 0
+        if not isinstance(code, int):
+            print(code, file=sys.stderr, flush=True)
+            code = 1
+        self.send({'event': 'halt', 'code': code & 255, 'reason': '%s has ended the server with exit code %d' % (hook, code)})
 
 
 class Zygote:
@@ -248,7 +281,9 @@ class Zygote:
     def _obey(self, command):
         name = command.get('command')
         if name == 'fork':
-            self._fork(command['slot'])
+            self._fork(command['slot'], command.get('age', 0))
+        elif name == 'going' and self.hooks is not None:
+            self.hooks.going(command['pids'])
         elif name == 'stop':
             self.final = command.get('final', False)
             self._stop(command.get('graceful', True))
@@ -275,8 +310,8 @@ class Zygote:
 
     # Forking
 
-    def _fork(self, slot):
-        if self.stopping:
+    def _fork(self, slot, age):
+        if self.stopping or (self.hooks is not None and self.hooks.halted):
             return
         pipes = []
         try:
@@ -287,7 +322,7 @@ class Zygote:
             return
         report, report_end, life_end, life = pipes
         os.set_blocking(report, False)
-        hooked = self.hooks.new_worker() if self.hooks is not None else None
+        hooked = self.hooks.new_worker(age) if self.hooks is not None else None
         flush()
         # No signal may reach the child while it still has the zygote's handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -308,6 +343,7 @@ class Zygote:
         child = Child(pid, slot, report, life)
         self.children[pid] = self.reports[report] = child
         self.poller.register(report, select.POLLIN)
+        self.control.send({'event': 'forked', 'slot': slot, 'pid': pid})
 
     def _forked_nothing(self, slot, pipes, error):
         for fd in pipes:

@@ -13,8 +13,8 @@ export const applications: Texts = {
     text: 'The folder the application runs in and its modules are looked for in. Required.',
   },
   'app/module': {
-    args: ['MODULE', 'MODULE:NAME', 'MODULE:FACTORY(ARGUMENTS)', 'FILE'],
-    text: 'What is run. For Python a module and the callable in it, by default `application`; a call with literal arguments makes the application first. For Node a file below `directory`, with its suffix. Required.',
+    args: ['MODULE', 'MODULE:NAME', 'MODULE:FACTORY(ARGUMENTS)', 'config:/FILE[#NAME]', 'FILE'],
+    text: 'What is run. For Python a module and the callable in it, by default `application`; a call with literal arguments makes the application first, and so does PasteDeploy of an ini file by its path. For Node a file below `directory`, with its suffix. Required.',
   },
   'app/kind': {
     standard: '=`node` when `module` ends in `.js`, `.mjs`, `.cjs`, `.ts`, `.mts` or `.cts`, otherwise `sync`',
@@ -30,7 +30,11 @@ export const applications: Texts = {
   },
   'app/worker_connections': {
     args: 'NUMBER',
-    text: 'Requests and WebSockets that a worker of `kind asgi` or `kind gevent` has at a time, at most 1023. The worker that has the fewest is given the next one; when all have so many, requests wait in the `queue`.',
+    text: 'Requests and WebSockets that a worker of `kind asgi` or `kind gevent` has at a time, at most 65535. The worker that has the fewest is given the next one; when all have so many, requests wait in the `queue`.',
+  },
+  'app/paste_global': {
+    args: 'NAME VALUE',
+    text: 'A variable for the ini file that `module` names (PasteDeploy’s `global_conf`).',
   },
   'app/lifespan_state': {
     text: 'What each request of `kind asgi` is given as `scope["state"]`: a shallow copy of what the lifespan startup has put there, as the specification has it, or `shared`, the same dict for all requests of a worker, as Gunicorn has it. With `shared` one request sees what another has left there, Starlette’s `request.state` included.',
@@ -80,6 +84,31 @@ export const applications: Texts = {
     standard: '=the user of the main level',
     text: 'Who the workers run as, when the server is started by root.',
   },
+  'app/dirty_app': {
+    args: 'MODULE:CLASS[:NUMBER]',
+    text: 'A class of tasks, as Gunicorn’s “dirty” applications are, for what takes long or needs what takes long to load. It is made once in each of a second pool of processes, and the application asks for its work with `gunicorn.dirty`. With a number, or the class attribute `workers`, only so many processes have it. May be given several times. Not for `kind node`.',
+  },
+  'app/dirty_workers': {
+    args: 'NUMBER',
+    text: 'How many processes there are for tasks, at most 1024; 0: none.',
+  },
+  'app/dirty_threads': {
+    args: 'NUMBER',
+    text: 'Tasks that one of these processes does at a time, each in a thread of its own, at most 256. With one it is the main thread.',
+  },
+  'app/dirty_timeout': {
+    text: 'How long a task may take, or how long it may be silent once it yields values; so long, too, it waits for a process that is free. Then who has asked gets `DirtyTimeoutError`, the process writes the stacks of its threads to standard error, ends and is replaced. `0` for any time.',
+  },
+  'app/dirty_graceful_timeout': {
+    text: 'How long tasks may take to finish when their process is to end.',
+  },
+  'app/dirty_queue': {
+    args: 'NUMBER',
+    text: 'How many tasks may wait for a process; the next gets a `DirtyError`.',
+  },
+  'app/dirty_stash_size': {
+    text: 'The memory that all tables of the stash may take, names and what keeps them in order included. What does not fit is refused with a `StashError`.',
+  },
   'app/umask': {
     args: 'BITS',
     standard: '=the mask of the server',
@@ -112,9 +141,9 @@ export const applications: Texts = {
     text: 'Who may tell the client’s address by the PROXY protocol or by uwsgi (`listen … proxy_protocol=auto`, `listen … uwsgi`). Others that do are answered with 403.',
   },
   statsd: {
-    args: ['ADDRESS [prefix=TEXT] [tags=TEXT]', 'off'],
+    args: ['ADDRESS [prefix=TEXT] [tags=TEXT] [backlog]', 'off'],
     standard: 'off',
-    text: 'Tells a StatsD server of each request: `gunicorn.requests`, `gunicorn.request.duration` in milliseconds and `gunicorn.request.status.N`, as Gunicorn does. The address is `HOST[:PORT]` or `unix:PATH`; tags are DogStatsD’s.',
+    text: 'Tells a StatsD server of each request: `gunicorn.requests`, `gunicorn.request.duration` in milliseconds and `gunicorn.request.status.N`, as Gunicorn does. The address is `HOST[:PORT]` or `unix:PATH`; tags are DogStatsD’s. With `backlog` it is told each second how many wait, `gunicorn.backlog`: connections that have not been accepted, of TCP, and requests that no worker has begun.',
   },
   app_pass: {
     args: 'NAME',

@@ -30,6 +30,11 @@ export const main: Texts = {
     args: ['NAME=VALUE', 'NAME'],
     text: 'Sets a variable for the applications. All variables of the server’s own environment are kept.',
   },
+  control_socket: {
+    args: 'PATH [mode=0600] [optional]',
+    standard: null,
+    text: 'The Unix socket that `portico control` gives its commands on, and Gunicorn’s `gunicornc`: it shows workers, adds and ends them, reloads, shuts down. Who may write to the file may do all of that: the user the program was started by, unless `mode` says more. Its folder is made if need be. A file that a dead process has left is replaced; a socket that another server listens on, and what is no socket, stay. That it cannot be had is told in the error log, with `optional` as a notice, and prevents nothing. Without the directive there is none; `portico serve` writes it.',
+  },
   working_directory: {
     args: 'PATH',
     text: 'The folder the front’s process changes to, for core dumps. Paths of the configuration do not depend on it.',
@@ -38,6 +43,13 @@ export const main: Texts = {
     args: 'NUMBER',
     standard: '0',
     text: 'The front’s scheduling priority as with nice(1): from -20, which needs root, to 19 for those who come last.',
+  },
+  worker_cpu_affinity: {
+    args: ['MASK …', 'auto [MASK]'],
+    text: 'The processors that each thread of the front runs on: a mask of binary digits for each, of which the last stands for the first processor; threads beyond have the last mask. `auto` gives each one processor in turn, of all or of those in the mask.',
+  },
+  worker_rlimit_core: {
+    text: 'How large a core file of the front may be (RLIMIT_CORE). A front that is not root any more leaves one only where this is set: other processes of its user may then read its memory, too.',
   },
   worker_rlimit_nofile: {
     args: 'NUMBER',
@@ -54,12 +66,11 @@ export const main: Texts = {
   'events/worker_connections': {
     args: 'NUMBER',
     standard: '512',
-    text: 'How many connections each thread of the front may have: those of clients of `http` and `stream`, and those to upstreams. One too many closes the one that has been idle longest, first of those kept to upstreams. Where none is idle, a client is refused, and a request that would need a connection to an upstream is answered with 500.',
+    text: 'How many connections each thread of the front may have: those of clients of `http` and `stream`, and those to upstreams. When no more than a sixteenth of them is left, clients’ connections that have been idle longest are closed, an eighth of the idle ones but at most 32 at a time; where clients have none, the longest idle one to an upstream. Where none is idle, a client is refused, and a request that would need a connection to an upstream is answered with 500.',
   },
   use: { args: 'epoll | poll | select', standard: null },
   load_module: { args: 'PATH', text: 'Ignored with a warning: modules are built in.' },
   thread_pool: { args: 'NAME threads=NUMBER [max_queue=NUMBER]' },
-  worker_cpu_affinity: { args: ['MASK …', 'auto [MASK]'] },
   lock_file: { args: 'PATH' },
   debug_connection: { args: 'ADDRESS | NETWORK | unix:' },
   directio: { args: 'SIZE | off', standard: 'off' },

@@ -14,6 +14,14 @@ export const passing: Family = {
     socket_keepalive: {
       text: 'The kernel checks whether a silent upstream is still there (SO_KEEPALIVE).',
     },
+    socket_rcvbuf: {
+      standard: '0',
+      text: 'The kernel’s buffer for what upstreams send (SO_RCVBUF), and so how far they may be ahead; `0`: as the kernel sees fit.',
+    },
+    socket_sndbuf: {
+      standard: '0',
+      text: 'The kernel’s buffer for what upstreams are sent (SO_SNDBUF); `0`: as the kernel sees fit.',
+    },
     connect_timeout: {
       text: 'How long connecting to an upstream may take, with the TLS handshake if there is one.',
     },

@@ -20,7 +20,7 @@ export const requests: Texts = {
     text: 'Whether `_` may be in the name of a request’s field. It is easily confused with `-` where names become variables, therefore off.',
   },
   strict_requests: {
-    text: 'Refuses with 400 what nginx forgives where RFC 9112 leaves it to a server: lines that end with LF alone, several spaces in the request line, versions such as `HTTP/1.01`, HTTP/0.9. Methods may then be any token but for small letters and `#`, as with Gunicorn. What can be read in one way only cannot be smuggled. `portico serve` has it on.',
+    text: 'Refuses with 400 what nginx forgives where RFC 9112 leaves it to a server: lines that end with LF alone, several spaces in the request line, versions such as `HTTP/1.01`, HTTP/0.9, a second `Content-Type`. An `Expect` of anything but `100-continue` gets 417. Methods may then be any token but for small letters and `#`, as with Gunicorn. What can be read in one way only cannot be smuggled. `portico serve` has it on.',
   },
   client_max_body_size: { text: 'A request with a longer body gets 413. `0`: no limit.' },
   client_body_buffer_size: { text: 'A request body longer than this goes to a temporary file.' },
@@ -47,6 +47,9 @@ export const requests: Texts = {
   },
   reset_timedout_connection: {
     text: 'Connections that have timed out are reset, so that the kernel forgets at once what the client has not taken.',
+  },
+  'core/keepalive_min_timeout': {
+    text: 'How long an idle HTTP/1 connection is left alone: it is closed neither to make room for others nor because the server stops or reloads, which waits for it. `0`: not at all.',
   },
   'core/keepalive_timeout': {
     args: 'TIME [TIME]',

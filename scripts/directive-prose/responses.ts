@@ -31,7 +31,7 @@ export const responses: Texts = {
   },
   early_hints: {
     args: 'TEXT …',
-    text: 'Responses 103 of an upstream go on to the client if one of the texts, which have variables, is neither empty nor `0`: `$http2` for clients with HTTP/2. Clients of HTTP/1.0 get none.',
+    text: 'Responses 103 of an upstream or an application go on to the client if one of the texts, which have variables, is neither empty nor `0`: `$http2` for clients with HTTP/2. Clients of HTTP/1.0 get none.',
   },
   userid: {
     text: 'Gives each browser a cookie that tells it from others: `on`, `v1` in the older form, or `log`: cookies that come are read, none is set.',

@@ -16,7 +16,7 @@ export const servers: Texts = {
   'core/listen': {
     args: 'ADDRESS[:PORT[-PORT]] | PORT[-PORT] | unix:PATH [default_server] [ssl] [http2] [proxy_protocol[=v1 | v2 | auto]] [uwsgi] [backlog=NUMBER] [rcvbuf=SIZE] [sndbuf=SIZE] [ipv6only=on | off] [so_keepalive=on | off | [IDLE]:[INTERVAL]:[COUNT]] [fastopen=NUMBER] [deferred]',
     standard: '=port 80 of all addresses for root, 8000 for anybody else',
-    text: 'Where connections are taken; without a port it is 80, and a range stands for each of its ports. `ssl`: they begin with a TLS handshake. `proxy_protocol`: with the PROXY protocol; with `=v1`, `=v2` or `=auto` they may, and need not. `uwsgi`: requests come as a front’s `uwsgi_pass` sends them. `backlog` is 511 unless given; `reuseport` and `bind` change nothing, and a `listen` with `quic` is left out with a warning.',
+    text: 'Where connections are taken; without a port it is 80, and a range stands for each of its ports. `ssl`: they begin with a TLS handshake. `proxy_protocol`: with the PROXY protocol; with `=v1`, `=v2` or `=auto` they may, and need not. `uwsgi`: requests come as a front’s `uwsgi_pass` sends them. `backlog` is 511 unless given; with `reuseport` other servers may listen there too, `bind` changes nothing, and a `listen` with `quic` is left out with a warning.',
   },
   'core/server_name': {
     args: 'NAME …',
@@ -57,7 +57,7 @@ export const servers: Texts = {
     text: 'Whether redirects name the port where it is not the scheme’s own.',
   },
   merge_slashes: {
-    text: 'Several slashes in a row count as one when a location is looked for.',
+    text: 'Several slashes in a row count as one when a location is looked for. What the address’s default server says holds for all of its names, or what the one says that TLS has named.',
   },
   server_tokens: {
     args: 'on | off | build [name=WORD]',

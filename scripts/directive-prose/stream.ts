@@ -9,7 +9,7 @@ export const stream: Texts = {
       'ADDRESS[:PORT[-PORT]] | PORT[-PORT] | unix:PATH [default_server] [ssl] [proxy_protocol[=v1 | v2 | auto]] [backlog=NUMBER] [rcvbuf=SIZE] [sndbuf=SIZE] [ipv6only=on | off] [so_keepalive=on | off | [IDLE]:[INTERVAL]:[COUNT]] [fastopen=NUMBER] [deferred]',
       'ADDRESS[:PORT[-PORT]] | PORT[-PORT] udp [default_server] [reuseport] [rcvbuf=SIZE] [sndbuf=SIZE] [ipv6only=on | off]',
     ],
-    text: 'Where connections are taken; a range stands for each of its ports. `ssl`: they begin with a TLS handshake. `proxy_protocol`: with the PROXY protocol’s header, of either version. `udp`: datagrams come there, and what one client sends is a session; one thread serves the address, or with `reuseport` each thread a share of the clients. For connections `reuseport` changes nothing, nor does `bind` for either. Required.',
+    text: 'Where connections are taken; a range stands for each of its ports. `ssl`: they begin with a TLS handshake. `proxy_protocol`: with the PROXY protocol’s header, of either version. `udp`: datagrams come there, and what one client sends is a session; one thread serves the address, or with `reuseport` each thread a share of the clients. For connections it only lets other servers listen there too; `bind` changes nothing. Required.',
   },
   'stream/server_name': {
     args: 'NAME …',
@@ -59,6 +59,12 @@ export const stream: Texts = {
   },
   'stream-proxy/proxy_half_close': {
     text: 'Whether each direction ends for itself. Off, the end of one side ends the connection when what there is has been passed on.',
+  },
+  'stream-proxy/proxy_socket_rcvbuf': {
+    text: 'The kernel’s buffer for what the upstream sends (SO_RCVBUF); `0`: as the kernel sees fit.',
+  },
+  'stream-proxy/proxy_socket_sndbuf': {
+    text: 'The kernel’s buffer for what the upstream is sent (SO_SNDBUF); `0`: as the kernel sees fit.',
   },
   'stream-proxy/proxy_socket_keepalive': {
     text: 'The kernel checks whether a silent upstream is still there (SO_KEEPALIVE).',

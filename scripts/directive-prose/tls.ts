@@ -158,6 +158,19 @@ export const tls: Texts = {
   },
   http2_streams_index_size: { args: 'NUMBER' },
   http2_chunk_size: { text: 'How much of a response goes into one frame, at most.' },
+  http2_cleartext_from: {
+    args: 'ADDRESS … | * | none',
+    standard: '*',
+    text: 'Who may speak HTTP/2 without TLS: addresses and networks of peers; those on Unix sockets always may. To others it is as if `http2` were off.',
+  },
+  http2_max_frame_size: {
+    args: 'SIZE',
+    text: 'The longest frame that clients may send, from 16384 to 16777215 bytes. Only bodies come in frames so long: heads have limits of their own.',
+  },
+  http2_max_header_list_size: {
+    args: 'SIZE',
+    text: 'The largest head that clients may send, unpacked, with 32 bytes for each field (RFC 9113, 6.5.2): they are told, and a larger one is answered with 431. With 0 they are not told, and what `large_client_header_buffers` have no room for ends the connection.',
+  },
 }
 
 export const acme: Texts = {

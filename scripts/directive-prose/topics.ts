@@ -52,7 +52,7 @@ export const topics: readonly Topic[] = [
       tunnel: 'Tunnels that clients open by `CONNECT`.',
       cache: 'Keeping upstreams’ responses.',
       slice: 'Big responses of upstreams, asked for in parts.',
-      'early-hints': 'Hints that upstreams send before their answer.',
+      'early-hints': 'Hints that upstreams and applications send before their answer.',
       mirror: 'Copies of requests, for somebody else.',
     },
   },

@@ -3,14 +3,31 @@
 
 export type AppKind = 'sync' | 'threads' | 'gevent' | 'asgi' | 'node'
 
+/** An application's second pool, for tasks (Gunicorn's "dirty arbiter"). Times in ms. */
+export interface TaskSettings {
+  /** `module:Class`, or `module:Class:N` for what only N processes have. */
+  readonly apps: readonly string[]
+  readonly workers: number
+  readonly threads: number
+  /** 0: a task may take as long as it likes. */
+  readonly timeout: number
+  readonly gracefulTimeout: number
+  /** So many tasks may wait for a process. */
+  readonly queue: number
+  /** Bytes that all tables of the stash may have. */
+  readonly stashSize: number
+}
+
 /** One `app` block, all defaults filled in. Times in ms. JSON-able: it travels to the master and to the zygote. */
 export interface AppSettings {
   readonly name: string
   readonly kind: AppKind
   /** Absolute folder the application runs in. */
   readonly directory: string
-  /** `mysite.wsgi:application`, or for node `./server.ts`. */
+  /** `mysite.wsgi:application`, `config:/srv/development.ini#main`, or for node `./server.ts`. */
   readonly module: string
+  /** For an ini file: names and values that it may use. */
+  readonly pasteGlobal: readonly (readonly [name: string, value: string])[]
   /** Interpreter; '' for the environment's python3. */
   readonly python: string
   readonly pythonPath: readonly string[]
@@ -37,8 +54,18 @@ export interface AppSettings {
   readonly user: string
   readonly group: string
   readonly umask: number
+  /** Null: there is no such pool. */
+  readonly tasks: TaskSettings | null
   /** Where it was written, for messages. */
   readonly place: string
+}
+
+/** Where Gunicorn's client of the tasks looks for the name of their socket. */
+export const SOCKET_VARIABLE = 'GUNICORN_DIRTY_SOCKET'
+
+/** `module:Class`, or with the number of processes that have it at most. */
+export function isTaskApp(word: string): boolean {
+  return /^[^\s:]+:[^\s:]+(?::0*[1-9]\d*)?$/.test(word)
 }
 
 /** A sync worker's pipe of tokens (dispatch/claims.ts), beside its socket. */
@@ -47,6 +74,9 @@ export function claimsPath(socket: string): string {
 }
 
 /** Topic of the messages below (ThreadServices.toMaster, onMessage). */
+/** So many more workers than configured can be asked for by signals, however few those are. */
+export const SPARE_WORKERS = 16
+
 export const APP_TOPIC = 'app'
 
 /** Master → every thread. */
@@ -63,6 +93,8 @@ export type AppNotice =
   | { readonly type: 'gone'; readonly app: string; readonly slot: number; readonly pid: number }
   /** The application cannot be loaded: answer 502 until a worker comes. */
   | { readonly type: 'failed'; readonly app: string; readonly error: string }
+  /** How many requests has each worker served? The first thread answers for all. */
+  | { readonly type: 'count'; readonly app: string }
 
 /** Thread → master. */
 export type AppRequest =
@@ -81,4 +113,12 @@ export type AppRequest =
       readonly slot: number
       readonly pid: number
       readonly idle: readonly number[]
+    }
+  /** The answer to `count`. */
+  | {
+      readonly type: 'counted'
+      readonly app: string
+      readonly slot: number
+      readonly pid: number
+      readonly workers: readonly { readonly pid: number; readonly served: number }[]
     }

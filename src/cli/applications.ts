@@ -1,13 +1,21 @@
 // The applications of one configuration as the master runs them beside its threads.
 
 import { closeSync, openSync } from 'node:fs'
-import { APP_TOPIC } from '../app/app.ts'
+import { APP_TOPIC, SOCKET_VARIABLE } from '../app/app.ts'
 import type { AppNotice, AppRequest, AppSettings } from '../app/app.ts'
 import type { AppPool } from '../app/pool/pool.ts'
+import type { Tally } from '../app/pool/roster.ts'
 import type { Output } from '../app/pool/spawner.ts'
+import type { TaskPool } from '../app/pool/task-pool.ts'
+import type { TaskPools } from '../app/pool/task-pools.ts'
+import type { FrontReport } from '../control/program.ts'
+import { ERR } from '../log/error-log.ts'
 import type { Companions } from '../process/master.ts'
 import type { Ending } from '../process/messages.ts'
 import type { Plan, TopicMessage } from '../process/plan.ts'
+import { RequestCounts } from './request-counts.ts'
+import { REPORT_TOPIC, ThreadReports } from './thread-reports.ts'
+import type { ThreadReport } from './thread-report.ts'
 
 /** Between the numbers of generations: an application that was loaded anew by itself has one in between. */
 const RENEWAL = 100_000
@@ -21,24 +29,34 @@ export interface Surroundings {
   readonly serve: ServeSide | null
   /** How many workers the applications in use until now were to have; null: there are none. */
   readonly workersBefore: number | null
+  /** Of the whole program's workers. */
+  readonly tally: Tally
+  /** The whole program's pools for tasks. */
+  taskPools(): Promise<TaskPools>
 }
 
 /** What `portico serve` has beside its configuration. */
 export interface ServeSide {
   /** For the zygote; null: the application is none of Python's. */
   readonly gunicorn: object | null
+  /** For Node with `--reload`: which files it is to look at besides its own; null: none at all. */
+  readonly watch: readonly string[] | null
   /** Where what applications print goes; null: where our own output goes. */
   readonly output: string | null
   /** A file has changed (`--reload`) that is more than the application's. False: it is not. */
   changed(file: string): boolean
   /** The application could not be loaded, and there is no earlier one. */
   notLoaded(error: string): void
+  /** A hook or a worker has ended the server. */
+  halted(code: number, reason: string): void
   /** So many workers serve now. */
   serving(count: number): void
 }
 
 export class Applications implements Companions {
   readonly loaded: Promise<string>
+  /** Nothing of them is left. */
+  isOver = false
   private readonly apps: readonly AppSettings[]
   private readonly plan: Plan
   private readonly generation: number
@@ -51,6 +69,12 @@ export class Applications implements Companions {
   private readonly renewing = new Set<AppPool>()
   private readonly fresh = new Set<AppPool>()
   private readonly leaving = new Map<AppPool, Promise<unknown>>()
+  /** Pools for tasks by the application's name, and those that were there before. */
+  private readonly tasks = new Map<string, TaskPool>()
+  private readonly former = new Set<TaskPool>()
+  private taskPools: TaskPools | null = null
+  private readonly counts = new RequestCounts(app => this.notify({ type: 'count', app }))
+  private readonly reports = new ThreadReports(id => this.around.broadcast({ topic: REPORT_TOPIC, message: { id } }))
   private renewals = 0
   private renewAgain = false
   private settle: (error: string) => void = () => {}
@@ -72,9 +96,26 @@ export class Applications implements Companions {
   }
 
   receive({ topic, message }: TopicMessage): void {
+    if (topic === REPORT_TOPIC) this.reports.told(message as ThreadReport)
     if (topic !== APP_TOPIC) return
     const request = message as AppRequest
-    this.pools.find(pool => pool.settings.name === request.app)?.request(request)
+    if (request.type === 'counted') this.counts.told(request.app, request.workers)
+    else this.pools.find(pool => pool.settings.name === request.app)?.request(request)
+  }
+
+  /** Of its workers by their pids, as far as they are known. */
+  requests(): Promise<ReadonlyMap<number, number>> {
+    return this.counts.of(this.pools.filter(pool => pool.pids().length > 0).map(pool => pool.settings.name))
+  }
+
+  /** What the threads beside them know. */
+  report(): Promise<FrontReport> {
+    return this.reports.of(this.plan.threads)
+  }
+
+  /** Those in use. */
+  get inUse(): readonly AppPool[] {
+    return this.pools
   }
 
   /** How many workers there are to be, of a single application. */
@@ -84,6 +125,11 @@ export class Applications implements Companions {
 
   resize(by: 1 | -1): void {
     if (this.pools.length === 1) this.pools[0]!.resize(by)
+  }
+
+  /** All there are: those that load anew and those that have been succeeded too. */
+  get all(): AppPool[] {
+    return [...this.pools, ...this.fresh, ...this.leaving.keys()]
   }
 
   beforeUpgrade(): void {
@@ -98,8 +144,11 @@ export class Applications implements Companions {
       ...[...this.fresh].map(pool => pool.stop(false, 0)),
       ...[...this.leaving.keys()].map(pool => pool.stop(graceful, pool.settings.gracefulTimeout)),
     ])
+    // Requests that are finished may ask for tasks until then.
+    await this.taskPools?.leave(this, graceful)
     if (typeof this.output === 'number') closeSync(this.output)
     this.output = 'inherit'
+    this.isOver = true
   }
 
   /** The code for pools is loaded only where there is an application, and while the front starts. */
@@ -114,6 +163,7 @@ export class Applications implements Companions {
     if (this.around.daemon || captured !== null)
       this.output = openOutput(captured ?? this.plan.errorLog[0]?.path ?? null)
     const { output } = this
+    const { serve } = this.around
     this.make = (settings, generation) => {
       const pool: AppPool = new AppPool({
         settings,
@@ -125,11 +175,18 @@ export class Applications implements Companions {
         log: (level, message) => this.around.log(level, message),
         notify: message => this.notify(message),
         gunicorn: this.gunicorn(generation),
+        watch: this.around.serve?.watch ?? null,
         changed: file => this.changed(pool, file),
+        ...(serve === null ? {} : { halt: (code: number, reason: string) => serve.halted(code, reason) }),
+        tally: this.around.tally,
       })
       return pool
     }
-    this.pools = this.apps.map(settings => this.make!(settings, this.generation))
+    if (this.apps.some(({ tasks }) => tasks !== null)) {
+      this.startTasks(await this.around.taskPools())
+      if (this.ending !== null) return
+    }
+    this.pools = this.apps.map(settings => this.make!(this.withTasks(settings), this.generation))
     for (const pool of this.pools) pool.start()
     const errors = await Promise.all(this.pools.map(pool => pool.loaded))
     const error = errors.find(one => one !== '') ?? ''
@@ -138,7 +195,53 @@ export class Applications implements Companions {
       // The whole program ends: nothing is tried again until the front has gone.
       void this.stop('fast', true)
     }
+    if (error === '' && this.ending === null) {
+      for (const { name, tasks } of this.apps)
+        if (tasks !== null && this.isFormer(name)) this.tasks.get(name)!.reload(tasks)
+    }
     this.settle(error)
+  }
+
+  /** They are there before the applications, which may ask for tasks while they are imported. */
+  private startTasks(pools: TaskPools): void {
+    if (this.ending !== null) {
+      this.settle('loading was broken off')
+      return
+    }
+    this.taskPools = pools
+    const { user } = this.plan
+    for (const settings of this.apps) {
+      if (settings.tasks === null) continue
+      try {
+        const { pool, isNew } = pools.take(this, {
+          settings,
+          output: this.output,
+          runDirectory: '',
+          front: user === null ? null : { user: user.name, group: `${user.gid}` },
+          log: (level, message) => this.around.log(level, message),
+          gunicorn: this.gunicorn(this.generation),
+        })
+        this.tasks.set(settings.name, pool)
+        if (!isNew) this.former.add(pool)
+      } catch (error) {
+        this.around.log(ERR, `app "${settings.name}": no tasks: ${(error as Error).message}`)
+      }
+    }
+  }
+
+  private isFormer(name: string): boolean {
+    return this.former.has(this.tasks.get(name)!)
+  }
+
+  private withTasks(settings: AppSettings): AppSettings {
+    const pool = this.tasks.get(settings.name)
+    if (pool === undefined) return settings
+    return { ...settings, environment: { ...settings.environment, [SOCKET_VARIABLE]: pool.socket } }
+  }
+
+  /** For who controls the program. */
+  tasksOf(name: string): TaskPool | null {
+    return this.tasks.get(name) ?? null
   }
 
   private gunicorn(generation: number): object | null {
@@ -150,8 +253,11 @@ export class Applications implements Companions {
   }
 
   private changed(pool: AppPool, file: string): void {
-    if (!this.pools.includes(pool) || this.ending !== null || this.around.serve?.changed(file) === true) return
-    if (this.renewing.has(pool)) {
+    const isFresh = this.fresh.has(pool)
+    if (!(isFresh || this.pools.includes(pool)) || this.ending !== null) return
+    if (this.around.serve?.changed(file) === true) return
+    // Of what is being loaded, the first workers may look at their files already.
+    if (isFresh || this.renewing.has(pool)) {
       this.renewAgain = true
       // What is being loaded is out of date, and may load for ever.
       for (const one of this.fresh) void one.stop(false, 0)
@@ -177,6 +283,8 @@ export class Applications implements Companions {
       return
     }
     this.pools = this.pools.map(pool => (pool === old ? fresh : pool))
+    const { name, tasks } = old.settings
+    if (tasks !== null) this.tasks.get(name)?.reload(tasks)
     old.sayAllGone()
     const leaving = old.stop(true, old.settings.gracefulTimeout).then(() => this.leaving.delete(old))
     this.leaving.set(old, leaving)
@@ -185,6 +293,7 @@ export class Applications implements Companions {
 
   private notify(message: AppNotice): void {
     this.around.broadcast({ topic: APP_TOPIC, message })
+    if (message.type === 'count') return
     this.around.serve?.serving(this.pools.reduce((count, pool) => count + pool.pids().length, 0))
   }
 }

@@ -59,7 +59,7 @@ export function compile(
   forgetHosts()
   const { prefix, errorLog } = invocation
   const scope = readConfig(parsed, registry, { prefix, warn })
-  const main = mainSettings(scope, prefix, errorLog)
+  const main = mainSettings(scope, prefix, errorLog, warn)
   const readData = (path: string) => source.readData(path)
   const options = { prefix, asRoot, warn, readData, notes }
   const http = compileHttp(scope, httpModules, options)

@@ -2,11 +2,10 @@
 // is to be told of it; no byte goes anywhere.
 
 import { parseRequestHead, RequestHead } from '../codec/h1/request-head.ts'
-import type { RequestLimits } from '../codec/h1/head.ts'
 import type { ClientHello } from '../codec/tls-client-hello.ts'
 import { BodyStage } from '../http/output.ts'
 import type { ClientStream, HttpRequest } from '../http/request.ts'
-import type { ServerRuntime } from '../http/runtime.ts'
+import type { ListenRuntime, ServerRuntime } from '../http/runtime.ts'
 import { ClientTls } from '../http/ssl/client-tls.ts'
 
 /** The address the request is taken to come from. */
@@ -92,12 +91,15 @@ export function headOf(
   target: string,
   host: string,
   fields: readonly string[],
-  limits: RequestLimits,
+  listen: ListenRuntime,
 ): RequestHead {
   const hasHost = fields.some(field => /^host:/i.test(field))
   const lines = [`${method} ${target} HTTP/1.1`, ...(hasHost ? [] : [`Host: ${host}`]), ...fields, '\r\n']
   const bytes = Buffer.from(lines.join('\r\n'), 'latin1')
   const head = new RequestHead()
+  const { limits, mergeSlashes } = listen.defaultServer
+  head.servers = listen.limitsDiffer ? listen : null
+  head.mergeSlashes = mergeSlashes
   parseRequestHead(bytes, 0, bytes.length, limits, head)
   return head
 }

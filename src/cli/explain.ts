@@ -60,7 +60,7 @@ function follow(question: Question, { http }: Configuration, notes: Notes): read
     return before.findings
   }
   const host = url.host === '' ? localAddress : url.host
-  const head = headOf(method, url.target, host, fields, listen.defaultServer.limits)
+  const head = headOf(method, url.target, host, fields, listen)
   const server = head.host === null ? listen.defaultServer : listen.serverFor(head.host)
   const { matchedName } = head.host === null ? { matchedName: null } : listen
   const secured = listen.tls && (url.host === '' || url.scheme === 'https')
@@ -86,7 +86,7 @@ function begin(r: HttpRequest, url: Url, walk: Walk): boolean {
   const target = new Uri()
   r.unparsedUri = r.head.path
   r.host = r.head.host ?? ''
-  if (!parseUri(r.head.path, r.server.mergeSlashes, target)) {
+  if (!parseUri(r.head.path, r.head.mergeSlashes, target)) {
     walk.add('uri', `"${url.target}" is invalid: bad encoding, or above the root`)
     return false
   }

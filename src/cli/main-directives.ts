@@ -21,8 +21,10 @@ import {
   time,
 } from '../config/values.ts'
 import type { LogTarget } from '../log/error-log.ts'
+import type { ControlPlace } from '../process/control-socket.ts'
 import type { User } from '../process/plan.ts'
 import { findGroup, findUser } from '../process/users.ts'
+import { affinityProblem, cpuAffinity, type CpuAffinity } from './cpu-affinity.ts'
 
 const user: Directive<User | null> = {
   in: MAIN,
@@ -49,23 +51,6 @@ const workerPriority = one(MAIN, 0, (word, at) => {
   return sign * (parseNumber(word.replace(/^[-+]/, '')) ?? at.fail('"worker_priority" directive invalid number'))
 })
 
-const cpuAffinity: Directive<readonly string[]> = {
-  in: MAIN,
-  args: [1, Infinity],
-  default: [],
-  parse(masks, at) {
-    const [first, ...rest] = masks
-    if (first === 'auto' && rest.length > 1) {
-      at.fail('invalid number of arguments in "worker_cpu_affinity" directive')
-    }
-    for (const mask of first === 'auto' ? rest : masks) {
-      const wrong = /[^01 ]/.exec(mask)
-      if (wrong !== null) at.fail(`invalid character "${wrong[0]}" in "worker_cpu_affinity"`)
-    }
-    return masks
-  },
-}
-
 const workerConnections = one(EVENTS, 512, (word, at) => parseNumber(word) ?? at.fail(`invalid number "${word}"`))
 
 /** nginx's name for what Node's event loop does on Linux. */
@@ -84,6 +69,26 @@ function loadModule(args: readonly string[], at: Site): string {
   return args[0]!
 }
 
+/** `control_socket PATH [mode=0600] [optional]` */
+const controlSocket: Directive<ControlPlace | null> = {
+  in: MAIN,
+  args: [1, 3],
+  default: null,
+  parse([path, ...parameters], at) {
+    let mode = CONTROL_MODE
+    let optional = false
+    for (const parameter of parameters) {
+      const digits = /^mode=(0?[0-7]{3})$/.exec(parameter)?.[1]
+      if (digits !== undefined) mode = parseInt(digits, 8)
+      else if (parameter === 'optional') optional = true
+      else if (parameter.startsWith('mode=')) at.fail(`invalid mode "${parameter.slice(5)}"`, 'as in "mode=0660"')
+      else at.fail(`invalid parameter "${parameter}"`)
+    }
+    if (path === '') at.fail('"control_socket" needs a path')
+    return { path: at.prefixPath(path!), mode, optional }
+  },
+}
+
 export const mainDirectives = {
   user,
   worker_processes: workerProcesses,
@@ -92,12 +97,13 @@ export const mainDirectives = {
   daemon: flag(MAIN, true),
   master_process: accepted(flag(MAIN, true)),
   env: list(MAIN, [1, 1], ([word]) => word!),
+  control_socket: controlSocket,
   working_directory: str(MAIN, null),
   worker_priority: workerPriority,
   worker_rlimit_nofile: number(MAIN, 0),
   worker_shutdown_timeout: time(MAIN, 0),
-  worker_rlimit_core: accepted(offset(MAIN, 0)),
-  worker_cpu_affinity: accepted(cpuAffinity),
+  worker_rlimit_core: offset<number | null>(MAIN, null),
+  worker_cpu_affinity: cpuAffinity,
   timer_resolution: accepted(time(MAIN, 0)),
   lock_file: accepted(str(MAIN, null)),
   pcre_jit: accepted(flag(MAIN, false)),
@@ -137,19 +143,33 @@ export interface MainSettings {
   readonly connections: number
   readonly workingDirectory: string | null
   readonly openFiles: number
+  /** Null: as it is. */
+  readonly coreSize: number | null
+  readonly cpuAffinity: CpuAffinity | null
   readonly priority: number
   readonly shutdownTimeout: number
   /** `NAME=value`. */
   readonly environment: readonly string[]
+  /** Where commands are taken; null: nowhere. */
+  readonly control: ControlPlace | null
 }
 
 const ERROR = 4
+/** For nobody but the owner. */
+const CONTROL_MODE = 0o600
 
 /** @param fallbackLog where errors go if no `error_log` says so (`-e`); null: standard error */
-export function mainSettings(main: Scope, prefix: string, fallbackLog: string | null): MainSettings {
+export function mainSettings(
+  main: Scope,
+  prefix: string,
+  fallbackLog: string | null,
+  warn: (warning: ConfigError) => void,
+): MainSettings {
   const conf = main.conf(mainDirectives)
   const events = main.children.find(scope => scope.context === EVENTS)
   if (events === undefined) throw new ConfigError('no "events" section in configuration')
+  const problem = affinityProblem(conf.worker_cpu_affinity, conf.worker_processes)
+  if (problem !== '') warn(new ConfigError(problem))
   return {
     daemon: conf.daemon,
     user: conf.user ?? defaultUser(),
@@ -159,9 +179,12 @@ export function mainSettings(main: Scope, prefix: string, fallbackLog: string | 
     connections: events.conf(eventsDirectives).worker_connections,
     workingDirectory: conf.working_directory,
     openFiles: conf.worker_rlimit_nofile,
+    coreSize: conf.worker_rlimit_core,
+    cpuAffinity: conf.worker_cpu_affinity,
     priority: conf.worker_priority,
     shutdownTimeout: conf.worker_shutdown_timeout,
     environment: conf.env.filter(word => word.includes('=')),
+    control: conf.control_socket,
   }
 }
 

@@ -17,7 +17,11 @@ process.exitCode = await command(process.argv.slice(2))
 process.exit()
 
 async function command(args: readonly string[]): Promise<number> {
-  const asGunicorn = basename(process.env['PORTICO_INVOKED_AS'] ?? '') === 'gunicorn'
+  const link = basename(process.env['PORTICO_INVOKED_AS'] ?? '')
+  const asGunicorn = link === 'gunicorn'
+  if (link === 'gunicornc') return await giveCommands(args, 'gunicornc')
+  if (args[0] === 'control' && !asGunicorn) return await giveCommands(args.slice(1), `${invokedAs} control`)
+  if (args[0] === 'status' && !asGunicorn) return await showStatus(args.slice(1))
   if (args[0] === 'explain' && !asGunicorn) return await explainRequest(args.slice(1))
   if (args[0] !== 'serve' && !asGunicorn) return await main(args)
   const { serve } = await import('./serve.ts')
@@ -29,11 +33,22 @@ async function explainRequest(args: readonly string[]): Promise<number> {
   return explain(args, invokedAs)
 }
 
+async function showStatus(args: readonly string[]): Promise<number> {
+  const { status } = await import('./status.ts')
+  return status(args, `${invokedAs} status`)
+}
+
+async function giveCommands(args: readonly string[], name: string): Promise<number> {
+  const { control } = await import('./control.ts')
+  return control(args, name)
+}
+
 async function main(args: readonly string[]): Promise<number> {
   let switches: Switches
   try {
     if (invokedAs !== 'nginx' && args.length > 0 && !args[0]!.startsWith('-')) {
-      throw new SwitchError(`"${args[0]}" is no command: there are "serve", "explain", and what -h lists`)
+      const commands = '"serve", "status", "control", "explain"'
+      throw new SwitchError(`"${args[0]}" is no command: there are ${commands}, and what -h lists`)
     }
     switches = parseSwitches(invokedAs === 'nginx' ? args : args.map(arg => LONG[arg] ?? arg))
   } catch (error) {

@@ -7,6 +7,10 @@ import { join } from 'node:path'
 import { reason } from '../process/system-error.ts'
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const
+/** They ask a running server for something, and would end or stop one that is not there yet. */
+const EARLY = ['SIGUSR1', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as const
+
+function tooEarly(): void {}
 
 export class RunFolder {
   path = ''
@@ -19,6 +23,7 @@ export class RunFolder {
   /** Throws an Error worded for the user. */
   constructor() {
     for (const signal of SIGNALS) process.on(signal, this.end)
+    for (const signal of EARLY) process.on(signal, tooEarly)
     this.path = make()
     // The front may run as somebody else: it enters, and its own folders in here are closed to others.
     chmodSync(this.path, 0o711)
@@ -27,6 +32,7 @@ export class RunFolder {
   /** Somebody else takes signals, and ends in order. */
   letGo(): void {
     for (const signal of SIGNALS) process.off(signal, this.end)
+    for (const signal of EARLY) process.off(signal, tooEarly)
   }
 
   remove(): void {

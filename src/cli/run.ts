@@ -10,7 +10,7 @@ import { parseConfig } from '../config/parse.ts'
 import type { Bundle, Source } from '../config/source.ts'
 import { NGINX_VERSION, PRODUCT, VERSION } from '../lib/product.ts'
 import { NOTICE, WARN } from '../log/error-log.ts'
-import { daemonReady, isDaemon, startDaemon } from '../process/daemon.ts'
+import { daemonReady, isDaemon, leaveStderr, startDaemon } from '../process/daemon.ts'
 import { FrontHandle } from '../process/front-handle.ts'
 import { inherited } from '../process/inheritance.ts'
 import type { FrontStderr } from '../process/front-keeper.ts'
@@ -20,11 +20,15 @@ import type { ListenAddress } from '../http/server/server-block.ts'
 import type { Plan, TopicMessage } from '../process/plan.ts'
 import type { ServerBlock } from '../http/server/server-block.ts'
 import { socketKeys } from '../stream/udp/listener.ts'
+import type { TaskPools } from '../app/pool/task-pools.ts'
 import type { StopSignals } from '../process/signals.ts'
 import type { Command } from '../process/successor.ts'
+import { COUNTS_BYTES, COUNTS_KEY } from '../zone/connection-counts.ts'
+import { Control } from '../control/control.ts'
 import { Applications } from './applications.ts'
 import type { ServeSide } from './applications.ts'
 import type { Configuration, ThreadData } from './configuration.ts'
+import { ControlSide } from './control-side.ts'
 import type { Invocation } from './invocation.ts'
 import type { MasterLog } from './master-log.ts'
 import { provideLogs } from './rehearsal.ts'
@@ -36,7 +40,7 @@ import './thread.ts'
 export type OpenSource = () => (Source & { bundle(): Bundle }) | Promise<Source & { bundle(): Bundle }>
 
 /** What a command line may ask of the program it has started. */
-export interface Control {
+export interface Steering {
   reload(): void
   halt(exitCode: number): void
 }
@@ -58,15 +62,32 @@ export interface Manners {
   readonly stopSignals: StopSignals
   /** What a service manager shows of a program that is well. */
   readonly status: string
+  /** Where a successor starts; absent: where this program is. */
+  readonly folder?: string
+  /** A daemon writes on to where its caller did. */
+  readonly keepsOutput: boolean
   /** Before anything starts. */
-  begin(control: Control): void
+  begin(steering: Steering): void
+  /** New addresses are bound. */
+  bound(): void
   /** Everything accepts. */
   ready(): void
   /** What the applications of the configuration read last are given beside it. */
   serveSide(): ServeSide | null
+  /** Those in use, where they are others than the configuration's. */
+  settings(): Readonly<Record<string, unknown>> | null
 }
 
-const nginxManners: Manners = { stopSignals: 'nginx', status: 'serving', begin() {}, ready() {}, serveSide: () => null }
+const nginxManners: Manners = {
+  stopSignals: 'nginx',
+  status: 'serving',
+  keepsOutput: false,
+  begin() {},
+  bound() {},
+  ready() {},
+  serveSide: () => null,
+  settings: () => null,
+}
 
 /** Runs until stopped. @returns the exit code */
 export async function run(
@@ -79,8 +100,10 @@ export async function run(
   const parsed = parseConfig(source, invocation.file, invocation.directives)
   const daemon = topLevelValue(parsed, 'daemon') !== 'off'
   // A configuration that cannot even be parsed is refused right here.
-  if (daemon && !isDaemon && inherited === null && parsed.errors.length === 0) return startDaemon()
-  const front = new FrontHandle(frontEntry, frontStderr(daemon))
+  if (daemon && !isDaemon && inherited === null && parsed.errors.length === 0) {
+    return startDaemon(manners.keepsOutput)
+  }
+  const front = new FrontHandle(frontEntry, frontStderr(daemon && !manners.keepsOutput))
   front.send({ type: 'prepare', threads: threadsGuess(parsed) })
   const program = new Server(invocation, log, open, daemon, manners)
   const plan = await program.plan(source, parsed)
@@ -90,17 +113,18 @@ export async function run(
     return 1
   }
   const master = new Master(program, front, daemon, manners.stopSignals)
-  let exitCode = 0
+  program.side.master = master
+  let exitCode: number | null = null
   manners.begin({
     reload: () => master.tell('reconfigure'),
     halt(code) {
-      exitCode = code
+      exitCode ??= code
       master.tell('terminate')
     },
   })
   const code = await master.run(plan)
   log.flush()
-  return exitCode || code
+  return exitCode ?? code
 }
 
 function threadsGuess(parsed: Parsed): number {
@@ -116,13 +140,18 @@ function frontStderr(daemon: boolean): FrontStderr {
 class Server implements Program {
   readonly frontEntry = frontEntry
   readonly status: string
-  readonly again = again
+  readonly again: Command
   private readonly invocation: Invocation
   private readonly output: MasterLog
   private readonly open: OpenSource
   private readonly daemon: boolean
   private readonly manners: Manners
+  /** What commands see and do. */
+  readonly side: ControlSide
+  private readonly control: Control
+  private isReady = false
   private current: Plan | null = null
+  private tasks: Promise<TaskPools> | null = null
   private readonly configurations = new WeakMap<Plan, Configuration>()
   private readonly applications = new WeakMap<Plan, Applications>()
 
@@ -133,9 +162,14 @@ class Server implements Program {
     this.daemon = daemon
     this.manners = manners
     this.status = manners.status
+    this.again = manners.folder === undefined ? again : { ...again, folder: manners.folder }
+    const write = (level: number, message: string): void => this.log(level, message)
+    this.side = new ControlSide(invocation, () => manners.settings(), write)
+    this.control = new Control(this.side, predecessor, write)
   }
 
   async load(): Promise<Plan | null> {
+    this.side.reloads++
     try {
       const source = await this.open()
       return await this.plan(source, parseConfig(source, this.invocation.file, this.invocation.directives))
@@ -168,9 +202,10 @@ class Server implements Program {
       threads: main.threads,
       user: main.user,
       errorLog: main.errorLog,
-      memory: blocks.flatMap(({ shared }) => shared),
+      memory: [{ key: COUNTS_KEY, bytes: COUNTS_BYTES }, ...blocks.flatMap(({ shared }) => shared)],
       workingDirectory: main.workingDirectory,
       openFiles: main.openFiles,
+      coreSize: main.coreSize,
       priority: main.priority,
       shutdownTimeout: main.shutdownTimeout,
       listens: blocks.flatMap(({ listens }) => listens).flatMap(address => socketsOf(address, main.threads)),
@@ -193,6 +228,8 @@ class Server implements Program {
     const first = this.current === null
     this.current = plan
     this.output.adopt(plan.errorLog)
+    this.side.use(this.configurations.get(plan)!, this.applications.get(plan)!)
+    if (this.isReady) void this.useControl()
     if (!first) return
     this.log(NOTICE, `nginx/${NGINX_VERSION}`)
     this.log(NOTICE, `${PRODUCT}/${VERSION} on Node ${process.versions.node}`)
@@ -206,13 +243,21 @@ class Server implements Program {
       const [name, value] = split(word)
       process.env[name] = value
     }
-    const { daemon } = this
+    const daemon = this.daemon && !this.manners.keepsOutput
     const log = (level: number, text: string): void => this.log(level, text)
     const workersBefore = this.current === null ? null : (this.applications.get(this.current)?.workers ?? null)
-    const around = { daemon, log, broadcast, serve: this.manners.serveSide(), workersBefore }
+    const { tally } = this.side
+    const serve = this.manners.serveSide()
+    const around = { daemon, log, broadcast, serve, workersBefore, tally, taskPools: () => this.taskPools() }
     const applications = new Applications(http.apps, plan, generation, around)
     this.applications.set(plan, applications)
+    this.side.add(applications)
     return applications
+  }
+
+  private taskPools(): Promise<TaskPools> {
+    this.tasks ??= import('../app/pool/task-pools.ts').then(({ TaskPools: Pools }) => new Pools())
+    return this.tasks
   }
 
   log(level: number, message: string): void {
@@ -227,23 +272,51 @@ class Server implements Program {
     this.output.flush()
   }
 
+  bound(): void {
+    this.manners.bound()
+  }
+
   ready(): void {
     this.output.verbose = false
     this.output.flush()
     this.manners.ready()
-    if (this.daemon) daemonReady(this.current?.errorLog[0]?.path ?? null)
+    this.isReady = true
+    void this.useControl().then(() => {
+      if (!this.daemon) return
+      if (!this.manners.keepsOutput) leaveStderr(this.current?.errorLog[0]?.path ?? null)
+      daemonReady()
+    })
+  }
+
+  /** Commands are taken once everything accepts. */
+  private useControl(): Promise<void> {
+    const configuration = this.isReady && this.current !== null ? this.configurations.get(this.current) : undefined
+    return this.control.use(configuration?.main.control ?? null)
   }
 
   frontStderr(): FrontStderr {
-    return frontStderr(this.daemon)
+    return frontStderr(this.daemon && !this.manners.keepsOutput)
   }
+
+  ending(): void {
+    this.control.close()
+  }
+
+  aloneAgain(): void {
+    void this.control.restore()
+  }
+}
+
+/** The master this one is to replace, as long as it is there. */
+function predecessor(): number {
+  return inherited !== null && process.ppid === inherited.master ? inherited.master : 0
 }
 
 /** An address is one socket, or one for each thread. */
 function socketsOf(address: ListenAddress, threads: number): Plan['listens'] {
   const { key, host, port, path, backlog, ipv6only, options, udp, reuseport } = address
   const socket = { key, host, port, path, backlog, ipv6only, options, udp, reuseport }
-  return socketKeys(key, reuseport, threads).map(own => ({ ...socket, key: own }))
+  return socketKeys(key, udp && reuseport, threads).map(own => ({ ...socket, key: own }))
 }
 
 function split(word: string): [string, string] {

@@ -11,7 +11,15 @@ import type { FileValue } from '../app/settings/setting.ts'
 const DEFAULT = './gunicorn.conf.py'
 
 /** The file could not be read; Python has said why. */
-export class ConfigFileError extends Error {}
+export class ConfigFileError extends Error {
+  /** The file may have called sys.exit(). */
+  readonly exitCode: number
+
+  constructor(message: string, exitCode = 1, options: ErrorOptions = {}) {
+    super(message, options)
+    this.exitCode = exitCode
+  }
+}
 
 /** @param asked what the options say, null for nothing: then the file is read that is there by its usual name */
 export async function readConfigFile(
@@ -38,19 +46,20 @@ async function valuesOf(
   const path = process.env['PYTHONPATH'] ?? ''
   const child = spawn(python, ['-m', 'portico_bridge.config', location, ...args], {
     env: { ...process.env, PYTHONPATH: path === '' ? bridgeFolder() : `${bridgeFolder()}${delimiter}${path}` },
-    // What the file prints goes where it went with Gunicorn.
-    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+    // What the file prints goes where it went with Gunicorn. The last one ends with this process, and Python with it.
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe'],
   })
   let text = ''
   const result = child.stdio[3] as Readable
   result.setEncoding('utf8')
   result.on('data', (piece: string) => (text += piece))
-  const how = await new Promise<string>(resolve => {
-    child.once('error', error => resolve(cannotStart(python, error)))
-    child.once('close', (code, signal) =>
-      resolve(code === 0 && text !== '' ? '' : `"${location}" could not be read (${signal ?? `exit code ${code}`})`),
-    )
+  const problem = await new Promise<ConfigFileError | null>(resolve => {
+    child.once('error', error => resolve(new ConfigFileError(cannotStart(python, error))))
+    child.once('close', (code, signal) => {
+      const how = `"${location}" could not be read (${signal ?? `exit code ${code}`})`
+      resolve(code === 0 && text !== '' ? null : new ConfigFileError(how, code ?? 1))
+    })
   })
-  if (how !== '') throw new ConfigFileError(how)
+  if (problem !== null) throw problem
   return JSON.parse(text) as Record<string, FileValue>
 }

@@ -50,6 +50,7 @@ function entry(setting: Setting<unknown>): string {
 function shownDefault(setting: Setting<unknown>): string {
   const value = setting.default
   if (setting.flags.includes('--bind')) return ' [127.0.0.1:8000]'
+  if (setting.flags.includes('--control-socket-mode')) return ' [0600]'
   const variable = setting.environment === '' ? '' : `$${setting.environment}, or `
   return typeof value === 'number' || (typeof value === 'string' && value !== '') ? ` [${variable}${value}]` : ''
 }

@@ -2,6 +2,7 @@
 // its signals, its exit codes, its word to systemd, and a reload that reads options and configuration file anew.
 
 import { basename } from 'node:path'
+import { isatty } from 'node:tty'
 import type { Settings } from '../app/settings/command-line.ts'
 import { addressUrl } from '../app/settings/bind.ts'
 import { greeting, kindOf, within } from '../app/settings/configuration.ts'
@@ -15,9 +16,12 @@ import { takeSockets } from '../process/given-sockets.ts'
 import type { ServeSide } from './applications.ts'
 import type { Invocation } from './invocation.ts'
 import { print } from './master-log.ts'
-import type { Control, Manners } from './run.ts'
+import type { Manners, Steering } from './run.ts'
 import type { Addresses } from './serve-addresses.ts'
+import { startFolder } from './serve-composition.ts'
 import type { Composition } from './serve-composition.ts'
+import { shownSettings } from './serve-control.ts'
+import { removeLeftovers } from './leftover-sockets.ts'
 import { ServeLog } from './serve-log.ts'
 import { ownSockets } from './serve-users.ts'
 
@@ -26,6 +30,7 @@ const WORKER_BOOT_ERROR = 3
 const APP_LOAD_ERROR = 4
 /** Of what Gunicorn's master would have done before there are workers. */
 const START_ERROR = 1
+const DAEMON_UMASK = 0o022
 const NOT_STARTED = /^(?:(?:on_starting|when_ready|the configuration of logs) failed: |cannot load the logger class )/
 
 /** What python/portico_bridge/loader.py says of a module that is there and has no such application. */
@@ -43,6 +48,7 @@ export async function runComposition(
   onBegin: () => void,
 ): Promise<number> {
   const { settings } = first.line
+  if (settings.daemon) process.umask(DAEMON_UMASK)
   const given = addresses.openSockets(first.around.folder)
   if (settings.daemon && given.size > 0) throw new UsageError('--daemon leaves sockets that were given behind')
   takeSockets(given)
@@ -55,8 +61,10 @@ export async function runComposition(
     invocationOf(first),
     new ServeLog('portico'),
     async () => {
-      serving.composition = fresh ?? (await recompose(again))
+      const composition = fresh ?? (await recompose(again))
       fresh = null
+      await removeLeftovers(composition.around.addresses, composition.around.folder)
+      serving.composition = composition
       return new TextSource(PLACE, serving.composition.text)
     },
     serving,
@@ -79,11 +87,13 @@ async function recompose(again: () => Promise<Composition>): Promise<Composition
 
 class Serving implements Manners {
   readonly stopSignals = 'gunicorn'
+  readonly folder = startFolder()
+  readonly keepsOutput: boolean
   readonly status = 'Gunicorn arbiter booted'
   composition: Composition
   private readonly given: ReadonlyMap<string, number>
   private readonly onBegin: () => void
-  private control: Control | null = null
+  private steering: Steering | null = null
   private statsd: Statsd | null = null
   /** The number of workers told last. */
   private serving = -1
@@ -91,17 +101,23 @@ class Serving implements Manners {
   constructor(composition: Composition, given: ReadonlyMap<string, number>, onBegin: () => void) {
     this.composition = composition
     this.given = given
+    // As Gunicorn: what goes to a file or a pipe stays, what goes to a terminal does not.
+    this.keepsOutput = composition.line.settings.enable_stdio_inheritance && !isatty(1) && !isatty(2)
     this.onBegin = onBegin
   }
 
-  begin(control: Control): void {
-    this.control = control
+  begin(steering: Steering): void {
+    this.steering = steering
     this.onBegin()
   }
 
-  ready(): void {
+  bound(): void {
     const { line, around } = this.composition
     ownSockets(line, around, this.given)
+  }
+
+  ready(): void {
+    const { line } = this.composition
     if (!line.settings.daemon) {
       print(2, latin1(`${asGunicorn() ? gunicornGreeting(this.composition) : ownGreeting(this.composition)}\n`))
     }
@@ -114,14 +130,20 @@ class Serving implements Manners {
     const captured = settings.capture_output && settings.errorlog !== '-' ? settings.errorlog : null
     return {
       gunicorn: python,
+      watch: settings.reload && kindOf(settings) === 'node' ? settings.reload_extra_files : null,
       output: captured === null ? null : latin1(within(around.folder, captured)),
       changed: file => this.changed(file),
       notLoaded: error => this.notLoaded(error),
+      halted: (code, reason) => this.halted(code, reason),
       serving: count => {
         if (count !== this.serving) this.statsd?.gauge('gunicorn.workers', count)
         this.serving = count
       },
     }
+  }
+
+  settings(): Readonly<Record<string, unknown>> {
+    return shownSettings(this.composition)
   }
 
   /** The settings may have changed. */
@@ -135,8 +157,13 @@ class Serving implements Manners {
   private changed(file: string): boolean {
     const location = this.composition.python?.config ?? ''
     if (location === '' || basename(file) !== basename(location)) return false
-    this.control?.reload()
+    this.steering?.reload()
     return true
+  }
+
+  private halted(code: number, reason: string): void {
+    if (this.composition.line.settings.errorlog !== '-') print(2, latin1(`portico: ${reason}\n`))
+    this.steering?.halt(code)
   }
 
   private notLoaded(error: string): void {
@@ -146,7 +173,7 @@ class Serving implements Manners {
     // Where errors are logged to the terminal, the cause has been told.
     const cause = this.composition.line.settings.errorlog === '-' ? '' : `: ${error}`
     print(2, latin1(`portico: ${what}${cause}\n`))
-    this.control?.halt(early ? START_ERROR : missing ? APP_LOAD_ERROR : WORKER_BOOT_ERROR)
+    this.steering?.halt(early ? START_ERROR : missing ? APP_LOAD_ERROR : WORKER_BOOT_ERROR)
   }
 }
 

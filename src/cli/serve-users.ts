@@ -1,6 +1,6 @@
 // Who `portico serve` runs as, and whose its Unix sockets are.
 
-import { chmodSync, chownSync, readFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, readFileSync } from 'node:fs'
 import type { CommandLine } from '../app/settings/command-line.ts'
 import { within } from '../app/settings/configuration.ts'
 import type { Surroundings } from '../app/settings/configuration.ts'
@@ -27,7 +27,7 @@ function isAnother(kind: 'user' | 'group', wanted: string | null, own: number | 
   return nameOf(database, wanted, `--${kind}`) !== nameOf(database, `${own}`, `--${kind}`)
 }
 
-/** A user or group given by its name or its number. */
+/** A user or group given by its name or its number, which need not have a name. */
 function nameOf(database: 'passwd' | 'group', word: string, flag: string): string {
   const known = database === 'group' ? findGroup(word) : findUser(word)
   if (known !== null) return word
@@ -35,6 +35,7 @@ function nameOf(database: 'passwd' | 'group', word: string, flag: string): strin
     const [name, , number] = line.split(':')
     if (number === word) return name!
   }
+  if (/^\d{1,10}$/.test(word)) return `#${word}`
   throw new UsageError(`invalid value "${word}" for ${flag}: there is no such ${flag.slice(2)}`)
 }
 
@@ -47,7 +48,8 @@ export function ownSockets(
   for (const address of around.addresses) {
     if (address.type !== 'unix') continue
     const path = within(around.folder, address.path)
-    if (given.has(`unix:${path}`)) continue
+    // One that was bound before a reload may have been removed by somebody.
+    if (given.has(`unix:${path}`) || !existsSync(path)) continue
     if (umask !== null) chmodSync(path, 0o777 & ~umask)
     if (around.user === null || (user === null && group === null)) continue
     chownSync(path, findUser(around.user.name)!.uid, findGroup(around.user.group)!)

@@ -44,6 +44,7 @@ export async function serve(args: readonly string[]): Promise<number> {
     const isForeseen = error instanceof ConfigFileError || error instanceof CannotStart
     if (!(error instanceof UsageError) && !isForeseen) throw error
     say(error.message)
+    if (error instanceof ConfigFileError) return error.exitCode
     return error instanceof UsageError ? USAGE : 1
   }
 }

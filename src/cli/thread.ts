@@ -2,18 +2,25 @@
 
 import { isMainThread, threadId } from 'node:worker_threads'
 import { BundleSource } from '../config/source.ts'
+import { APPLICATIONS } from '../http/app/application.ts'
 import type { CompiledHttp } from '../http/server/compile.ts'
 import type { CompiledMail } from '../mail/compile.ts'
 import type { CompiledStream } from '../stream/compile.ts'
+import { COUNTS_KEY, useConnectionCounts } from '../zone/connection-counts.ts'
 import { limitConnections } from '../upstream/connection-limit.ts'
 import type { ThreadServices } from '../http/setup.ts'
-import { ErrorLog, LogFiles, WARN } from '../log/error-log.ts'
+import { ALERT, ErrorLog, LogFiles, NOTICE, WARN } from '../log/error-log.ts'
 import type { ThreadOrder } from '../process/messages.ts'
+import { bindToCpus } from '../process/limits.ts'
 import type { TopicMessage } from '../process/plan.ts'
 import { runThread } from '../process/thread.ts'
 import type { ThreadProgram } from '../process/thread.ts'
 import { compile, parse } from './configuration.ts'
 import type { ThreadData } from './configuration.ts'
+import { cpusFor, type CpuAffinity } from './cpu-affinity.ts'
+import { threadReport } from './thread-report.ts'
+import type { ReportRequest } from './thread-report.ts'
+import { REPORT_TOPIC } from './thread-reports.ts'
 
 class HttpThread implements ThreadProgram {
   private readonly logFiles = new LogFiles()
@@ -29,15 +36,29 @@ class HttpThread implements ThreadProgram {
     const source = new BundleSource(bundle)
     const { main, http, stream, mail } = compile(source, parse(source, invocation), invocation, asRoot, () => {})
     this.errorLog = new ErrorLog(main.errorLog, this.logFiles, threadId)
+    this.bind(main.cpuAffinity, order.thread)
     this.http = http
     this.stream = stream
     this.mail = mail
     const services = this.services(order, send)
+    useConnectionCounts(services.shared(COUNTS_KEY))
     const descriptors = new Map(order.descriptors)
     const limit = limitConnections(main.connections, message => this.errorLog.log(WARN, message))
+    services.onMessage(REPORT_TOPIC, ({ id }: ReportRequest) => {
+      const applications = http.registry(APPLICATIONS).values()
+      services.toMaster(REPORT_TOPIC, threadReport(id, order.thread, applications))
+    })
     await http.start(services, descriptors, limit)
     await stream.start(services, descriptors, limit)
     await mail.start(services, descriptors, limit)
+  }
+
+  private bind(affinity: CpuAffinity | null, thread: number): void {
+    const cpus = cpusFor(affinity, thread)
+    if (cpus === null) return
+    for (const cpu of cpus) this.errorLog.log(NOTICE, `sched_setaffinity(): using cpu #${cpu}`)
+    const refusal = bindToCpus(cpus)
+    if (refusal !== '') this.errorLog.log(ALERT, `sched_setaffinity() failed (${refusal})`)
   }
 
   retire(grace: boolean, onIdle: () => void): void {
@@ -77,6 +98,7 @@ class HttpThread implements ThreadProgram {
       threads: order.threads,
       errorLog: this.errorLog,
       logFiles: this.logFiles,
+      listening: order.descriptors.map(([, fd]) => fd),
       shared: key => memory.get(key)!,
       toMaster: (topic, message) => send({ topic, message }),
       onMessage: (topic, receive) => {

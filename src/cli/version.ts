@@ -138,6 +138,10 @@ Options:
 function commands(name: string): string {
   return `       ${name} serve [options] MODULE[:VARIABLE]
              serve an application, as "gunicorn" would: see "${name} serve --help"
+       ${name} status [-c filename] [--watch]
+             show what is running: see "${name} status --help"
+       ${name} control [-s socket] [command]
+             give commands to a running server, as "gunicornc" would: see "${name} control --help"
        ${name} explain -c filename METHOD URL
              tell what a request would meet: see "${name} explain --help"
 `

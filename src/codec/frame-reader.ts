@@ -4,10 +4,11 @@
 // brought them, and are valid only during the call.
 
 import { BYE, CLOSE, DATA, END, FAIL, FILE, HEAD, HEADER_SIZE, HELLO, LOG, MESSAGE, TEXT, WINDOW } from './frames.ts'
+import { INTERIM, TRAILERS } from './frames.ts'
 
 /** Limits on what a worker may send in one piece. */
 export const HEAD_MAX = 1024 * 1024
-/** LOG, HELLO, FILE, FAIL. */
+/** LOG, HELLO, FILE, FAIL, INTERIM. */
 export const TEXT_MAX = 1024 * 1024
 /** A control frame's payload (RFC 6455, 5.5). */
 export const CLOSE_MAX = 125
@@ -37,6 +38,10 @@ export interface FrameSink {
    */
   onHead(stream: number, fields: string[], body: Buffer, bodySize: number, end: boolean): void
   onData(stream: number, bytes: Buffer, end: boolean): void
+  /** A response ahead of the response. @param fields as onHead()'s */
+  onInterim(stream: number, fields: string[]): void
+  /** Of a response by kind asgi that has said it has them; only the end follows. @param fields names and values in turn */
+  onTrailers?(stream: number, fields: string[]): void
   /** The front is to send this part of the file; the stream ends with a later onData, or onFail. */
   onFile(stream: number, path: string, offset: number, length: number): void
   /** @param level as in syslog: 3 error, 4 warn, 6 info; the text may have several lines */
@@ -179,7 +184,7 @@ export class FrameReader {
     } else if ((this.type === WINDOW && length === 4) || (this.type === CLOSE && length >= 2 && length <= CLOSE_MAX)) {
       if (this.sink.onWindow === undefined) this.fail(`frame of type ${this.type} from a worker without streams`)
       else this.await(TEXT_STATE, length)
-    } else if (this.type === HELLO || (this.type >= FILE && this.type <= FAIL) || this.type === BYE) {
+    } else if (isWhole(this.type) || (this.type === TRAILERS && this.sink.onTrailers !== undefined)) {
       if (length > TEXT_MAX) return this.fail(`frame of type ${this.type} with ${length} bytes`)
       this.await(TEXT_STATE, length)
     } else {
@@ -215,6 +220,14 @@ export class FrameReader {
     this.sink.onHead(this.stream, fields, body, bodySize, end)
   }
 
+  /** As a head; before trailers stands an empty string in place of the status. */
+  private readFields(wanted: number): void {
+    const fields = this.piece.toString('latin1', this.start, this.start + wanted).split('\0')
+    if (fields.length !== 2 * this.count + 1) this.fail(`frame of type ${this.type} with ${fields.length} strings`)
+    else if (this.type === INTERIM) this.sink.onInterim(this.stream, fields)
+    else this.sink.onTrailers!(this.stream, fields.slice(1))
+  }
+
   private readBody(chunk: Buffer): void {
     const bytes = this.takeBody(chunk)
     if (this.left === 0) this.await(HEADER_STATE, HEADER_SIZE)
@@ -239,6 +252,7 @@ export class FrameReader {
       const reason = this.piece.subarray(this.start + 2, this.start + wanted)
       return sink.onCloseFrame!(stream, this.piece[this.start]! | (this.piece[this.start + 1]! << 8), reason)
     }
+    if (this.type === INTERIM || this.type === TRAILERS) return this.readFields(wanted)
     const text = this.piece.toString('utf8', this.start, this.start + wanted)
     if (this.type === LOG) return sink.onLog(stream, flags, text)
     if (this.type === HELLO) this.readHello(text)
@@ -275,6 +289,10 @@ export class FrameReader {
     this.error = problem
     this.stop()
   }
+}
+
+function isWhole(type: number): boolean {
+  return type === HELLO || (type >= FILE && type <= FAIL) || type === BYE || type === INTERIM
 }
 
 function readU32(from: Buffer, at: number): number {

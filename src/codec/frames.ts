@@ -17,6 +17,8 @@ export const BYE = 11
 export const WINDOW = 12
 export const MESSAGE = 13
 export const CLOSE = 14
+export const INTERIM = 15
+export const TRAILERS = 16
 
 export const END = 1
 export const FLUSH = 2

@@ -22,9 +22,10 @@ export class ProxyProtocol {
   }
 }
 
-/** The longest header taken, as in nginx; version 1 needs 107 bytes at most. */
+/** The longest header taken, as in nginx; version 1 needs 107 bytes at most where it tells addresses. */
 export const HEADER_MAX = 4096
 const LINE_MAX = 107
+const UNKNOWN = 'PROXY UNKNOWN'
 const LINE_START = Buffer.from('PROXY ', 'latin1')
 const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
 const PREFIX_V2 = 16
@@ -61,11 +62,12 @@ function broken(error: string): number {
 
 // ── version 1 ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const LINE = /^PROXY TCP[46] ([0-9A-Fa-f:.]+) ([0-9A-Fa-f:.]+) ([0-9]{1,5}) ([0-9]{1,5})$/
+const LINE = /^PROXY TCP[46] ([0-9A-Fa-f:.]+) ([0-9A-Fa-f:.]+) ([0-9]+) ([0-9]+)$/
 
 function readLine(bytes: Buffer, start: number, end: number): number {
   const stop = Math.min(end, start + LINE_MAX)
   const text = bytes.toString('latin1', start, stop)
+  if (text.startsWith(UNKNOWN)) return skipLine(bytes.subarray(start, Math.min(end, start + HEADER_MAX)))
   const newline = text.indexOf('\n')
   if (newline < 0) {
     const mayBe = 'PROXY '.startsWith(text.slice(0, 6)) && stop - start < LINE_MAX && !/\r[^]/.test(text)
@@ -73,13 +75,19 @@ function readLine(bytes: Buffer, start: number, end: number): number {
   }
   const line = text.slice(0, newline)
   if (!line.endsWith('\r')) return brokenLine(text)
-  if (line.startsWith('PROXY UNKNOWN')) return newline + 1
   const parts = LINE.exec(line.slice(0, -1))
   if (parts === null) return brokenLine(text)
   const [, source, destination, from, to] = parts as unknown as [string, string, string, string, string]
   if (Number(from) > 65535 || Number(to) > 65535) return brokenLine(text)
   header.value = new ProxyProtocol(source, Number(from), destination, Number(to), '')
   return newline + 1
+}
+
+/** Whatever follows in it is of no interest (section 2.1). */
+function skipLine(bytes: Buffer): number {
+  const end = bytes.indexOf('\r\n', UNKNOWN.length, 'latin1')
+  if (end >= 0) return end + 2
+  return bytes.length < HEADER_MAX ? INCOMPLETE : brokenLine(bytes.toString('latin1'))
 }
 
 function brokenLine(text: string): number {
@@ -163,20 +171,36 @@ export function spokeTls(tlvs: string): boolean {
   return ssl !== null && ssl.length >= SSL_PREFIX && (ssl.charCodeAt(0) & CLIENT_SSL) !== 0
 }
 
-/** A getter for one value, by nginx's name for it: `alpn`, `0x01`, `ssl_cn`, `ssl_verify`. Null: there is no such name. */
-export function tlvNamed(name: string): ((tlvs: string) => string | null) | null {
-  if (!name.startsWith('ssl_')) {
-    const type = typeNamed(name, TYPES)
-    return type < 0 ? null : tlvs => findTlv(tlvs, type)
+/** What was wrong when a value was last asked for by its name, in nginx's words; '' nothing. */
+export const asked = { error: '' }
+
+/** A getter for one value, by nginx's name for it: `alpn`, `0x01`, `ssl_cn`, `ssl_verify`. */
+export function tlvNamed(name: string): (tlvs: string) => string | null {
+  const ofSsl = name.startsWith('ssl_')
+  const get = ofSsl ? getterOf(name, name.slice(4), SSL_TYPES) : getterOf(name, name, TYPES)
+  return tlvs => {
+    asked.error = ''
+    if (!ofSsl) return get(tlvs)
+    return within(tlvs, name === 'ssl_verify' ? verifyResult : ssl => get(ssl.slice(SSL_PREFIX)))
   }
-  if (name === 'ssl_verify') return tlvs => within(tlvs, verifyResult)
-  const type = typeNamed(name.slice(4), SSL_TYPES)
-  return type < 0 ? null : tlvs => within(tlvs, ssl => findTlv(ssl.slice(SSL_PREFIX), type))
 }
 
-function typeNamed(name: string, types: Readonly<Record<string, number>>): number {
-  if (/^0x[0-9a-f]{1,8}$/.test(name)) return parseInt(name, 16)
-  return types[name] ?? -1
+function getterOf(
+  name: string,
+  typeName: string,
+  types: Readonly<Record<string, number>>,
+): (tlvs: string) => string | null {
+  const byNumber = typeName.startsWith('0x')
+  const type = byNumber ? numberIn(typeName) : (types[typeName] ?? -1)
+  if (type >= 0) return tlvs => findTlv(tlvs, type)
+  return () => {
+    asked.error = `${byNumber ? 'invalid' : 'unknown'} PROXY protocol TLV "${name}"`
+    return null
+  }
+}
+
+function numberIn(hex: string): number {
+  return /^0x[0-9a-f]{1,15}$/.test(hex) ? parseInt(hex, 16) : -1
 }
 
 function within(tlvs: string, read: (ssl: string) => string | null): string | null {
@@ -191,10 +215,13 @@ function verifyResult(ssl: string): string {
 /** The first value of a type; null if there is none before the end or before something broken. */
 function findTlv(tlvs: string, type: number): string | null {
   let at = 0
-  while (at + 3 <= tlvs.length) {
+  while (at < tlvs.length) {
     const length = (tlvs.charCodeAt(at + 1) << 8) | tlvs.charCodeAt(at + 2)
     const next = at + 3 + length
-    if (next > tlvs.length) return null
+    if (at + 3 > tlvs.length || next > tlvs.length) {
+      asked.error = 'broken PROXY protocol TLV'
+      return null
+    }
     if (tlvs.charCodeAt(at) === type) return tlvs.slice(at + 3, next)
     at = next
   }
@@ -203,10 +230,11 @@ function findTlv(tlvs: string, type: number): string | null {
 
 // ── written ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Version 1, as latin1 text (section 2.1). */
+/** Version 1, as latin1 text (section 2.1). As from nginx it is of the client's family, be the server's address of another one:
+ *  a client's that a balancer has told may. */
 export function proxyLine({ source, sourcePort, destination, destinationPort }: ProxyProtocol): string {
   const from = addressBytes(source)
-  if (from === '' || addressBytes(destination).length !== from.length) return 'PROXY UNKNOWN\r\n'
+  if (from === '' || addressBytes(destination) === '') return 'PROXY UNKNOWN\r\n'
   return `PROXY ${from.length === 4 ? 'TCP4' : 'TCP6'} ${source} ${destination} ${sourcePort} ${destinationPort}\r\n`
 }
 
@@ -216,6 +244,8 @@ const STREAM_V4 = '\x11'
 const STREAM_V6 = '\x21'
 const DATAGRAM_V4 = '\x12'
 const DATAGRAM_V6 = '\x22'
+/** Begins an IPv4 address written as an IPv6 one (RFC 4291, 2.5.5.2). */
+const MAPPED = `${'\0'.repeat(10)}\xff\xff`
 /** Begins the value of the checksum: its type, and that it has four bytes. */
 const CHECKSUM = '\x03\0\x04'
 
@@ -234,15 +264,17 @@ export function proxyHeader(told: ProxyProtocol, datagrams = false): string {
   return header + uint32(crc32c(`${header}\0\0\0\0`))
 }
 
-/** Of the two families the larger one, if they differ; both '' where one of them has no address. */
+/** Of the two families the larger one, if they differ; both '' where one of them has no address. IPv4 by way of a socket of
+ *  both families is IPv4. */
 function alike(from: string, to: string): [from: string, to: string] {
   if (from === '' || to === '') return ['', '']
+  if (from.startsWith(MAPPED) && to.startsWith(MAPPED)) return [from.slice(12), to.slice(12)]
   const size = Math.max(from.length, to.length)
   return [inFamily(from, size), inFamily(to, size)]
 }
 
 function inFamily(address: string, size: number): string {
-  return address.length === size ? address : `${'\0'.repeat(10)}\xff\xff${address}`
+  return address.length === size ? address : MAPPED + address
 }
 
 /** One value by nginx's name for its type, for a header's `tlvs`; '' for an empty value. */

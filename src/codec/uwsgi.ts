@@ -1,5 +1,8 @@
 // uwsgi packets: four bytes of head, then names and values with their lengths, all 16 bits and little-endian.
 
+import { ProxyProtocol, SPOKE_TLS } from './proxy-protocol.ts'
+import { unescapeUri } from './h1/uri.ts'
+
 /** Bytes of all variables together. */
 export const PACKET_MAX = 65535
 
@@ -55,6 +58,23 @@ function stringAt(bytes: Buffer, at: number, stop: number): string | null {
   return end > stop ? null : bytes.toString('latin1', at + 2, end)
 }
 
+/** Whom the front speaks for: a client with an address, and a protocol that the request here is not in. */
+export class UwsgiPeer extends ProxyProtocol {
+  readonly protocol: string
+
+  constructor(variables: ReadonlyMap<string, string>) {
+    super(
+      variables.get('REMOTE_ADDR') ?? '',
+      Number(variables.get('REMOTE_PORT')) || 0,
+      variables.get('SERVER_ADDR') ?? '',
+      Number(variables.get('SERVER_PORT')) || 0,
+      /^(?:on|1|true)$/i.test(variables.get('HTTPS') ?? '') ? SPOKE_TLS : '',
+    )
+    const protocol = variables.get('SERVER_PROTOCOL') ?? ''
+    this.protocol = /^HTTP\/\d(?:\.\d)?$/.test(protocol) ? protocol : 'HTTP/1.1'
+  }
+}
+
 /** Of one connection only (the answer is whole when the connection ends), or told by a variable of its own. */
 const LEFT_OUT = new Set(
   'CONNECTION TRANSFER-ENCODING UPGRADE KEEP-ALIVE TE TRAILER EXPECT CONTENT-LENGTH CONTENT-TYPE'.split(' '),
@@ -81,14 +101,20 @@ function fieldOf(variable: string): string {
   return LEFT_OUT.has(name.toUpperCase()) ? '' : name
 }
 
-/** As the client sent it, where the front tells it; else the path, in escapes again. */
+/** As the client sent it, where the front tells it and asks for no other; else the path, in escapes again. */
 function targetOf(variables: ReadonlyMap<string, string>): string {
   const sent = variables.get('REQUEST_URI') ?? ''
-  if (sent.startsWith('/')) return sent
-  const path = (variables.get('PATH_INFO') ?? '/').replaceAll(
+  const asked = variables.get('PATH_INFO')
+  const query = variables.get('QUERY_STRING') ?? ''
+  if (sent.startsWith('/') && (asked === undefined || isSame(sent, asked, query))) return sent
+  const path = (asked || '/').replaceAll(
     /[^A-Za-z0-9/._~!$&'()*+,;=:@-]/g,
     character => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
   )
-  const query = variables.get('QUERY_STRING') ?? ''
   return query === '' ? path : `${path}?${query}`
+}
+
+function isSame(sent: string, path: string, query: string): boolean {
+  const [before = '', ...behind] = sent.split('?')
+  return unescapeUri(before) === path && behind.join('?') === query
 }

@@ -1,6 +1,8 @@
 // What a directive is: where it may stand, how many arguments it takes, what its value is and how it is inherited.
 // This file knows no directive by name; modules declare theirs with the builders in values.ts.
 
+import type { DataFile } from './source.ts'
+
 /** The contexts a directive may stand in, as bits (nginx's NGX_*_CONF). */
 export const MAIN = 1
 export const EVENTS = 2
@@ -94,6 +96,13 @@ export type Directives = Readonly<Record<string, Directive<any>>>
 /** The values of a set of directives in one scope. */
 export type Conf<D extends Directives> = { readonly [K in keyof D]: D[K] extends Directive<infer T> ? T : never }
 
+/** What a check may ask of the block (http, stream) that it is made in. */
+export interface Checked {
+  /** Has a variable of that name been defined? */
+  knows(variable: string): boolean
+  readData(path: string): DataFile
+}
+
 /** A block's values: its own, and through `parent` those it inherits. */
 export interface Scope {
   readonly context: number
@@ -104,6 +113,8 @@ export interface Scope {
   readonly children: readonly Scope[]
   /** Arguments of the opening statement. */
   readonly args: readonly string[]
+  /** What must hold of values of this block whether anybody uses them or not; asked when all modules have spoken. */
+  readonly checks: ((block: Checked) => void)[]
   /** Is the directive written in this very block? */
   has(name: string): boolean
   /** The site of this block's own (last) directive of that name, for errors found later. */

@@ -1,6 +1,6 @@
 // A block's values, and how it inherits the others: the Scope of directive.ts, filled in by read.ts.
 
-import type { Conf, Directive, Directives, Scope, Site, Statement } from './directive.ts'
+import type { Checked, Conf, Directive, Directives, Scope, Site, Statement } from './directive.ts'
 
 /** The whole file's state of reading: values are settled, and may be kept, only when all of it has been read. */
 export interface Progress {
@@ -18,6 +18,7 @@ export class BlockScope implements Scope {
   readonly parent: BlockScope | null
   readonly statement: Statement | null
   readonly children: BlockScope[] = []
+  readonly checks: ((block: Checked) => void)[] = []
   readonly args: readonly string[]
   private readonly progress: Progress
   private readonly entries = new Map<string, Entry>()

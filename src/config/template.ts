@@ -2,13 +2,16 @@
 // a template brings the getters.
 
 import { ConfigError } from './errors.ts'
-import type { Place } from './directive.ts'
+import type { Checked, Place, Site } from './directive.ts'
 
 /** A variable's name in lower case, as nginx compares them; `1` to `9` are the captures of the last match. */
 export interface VariablePart {
   readonly variable: string
 }
 export type TemplatePart = string | VariablePart
+
+/** nginx looks at the variables of these only in locations and servers that use them. */
+const LAZY = /^(?:(?:proxy|grpc)_set_header|proxy_set_body|(?:fastcgi|uwsgi|scgi)_param|ssl_certificate(?:_key)?)$/
 
 export class Template {
   readonly text: string
@@ -26,13 +29,24 @@ export class Template {
   }
 
   /** Throws ConfigError at the place. */
-  static parse(text: string, place: Place): Template {
-    return new Template(text, text.includes('$') ? split(text, place) : text === '' ? [] : [text], place)
+  static parse(text: string, place: Place | Site): Template {
+    const template = new Template(text, text.includes('$') ? split(text, place) : text === '' ? [] : [text], place)
+    if (template.constant === null && 'scope' in place && !LAZY.test(place.name)) {
+      place.scope.checks.push(block => template.check(block))
+    }
+    return template
   }
 
   /** A default's template, written nowhere. */
   static builtIn(text: string): Template {
     return Template.parse(text, { file: 'built-in', line: 0, order: -1 })
+  }
+
+  /** Throws ConfigError at the place where there is no such variable. */
+  private check(block: Checked): void {
+    for (const name of this.variables()) {
+      if (!block.knows(name)) throw ConfigError.at(this.place, `unknown "${name}" variable`)
+    }
   }
 
   /** The variables' names, each once. */

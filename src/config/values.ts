@@ -184,6 +184,18 @@ export function section(contexts: number, content: number): Directive<boolean> {
   return { in: contexts, args: [0, 0], default: false, block: content, inheritedBy: 0, parse: () => true }
 }
 
+/** Not every number of its form will do. @param problem what is wrong with one, '' nothing */
+export function checked(form: Directive<number>, problem: (value: number, name: string) => string): Directive<number> {
+  return {
+    ...form,
+    parse(args, at, soFar) {
+      const value = form.parse(args, at, soFar)
+      const found = problem(value, at.name)
+      return found === '' ? value : at.fail(found)
+    },
+  }
+}
+
 /** A directive that is checked for its form and then changes nothing, since what it tunes does not exist here:
  *  `tcp_nopush: accepted(flag(HTTP | SERVER | LOCATION, false))`. */
 export function accepted<T>(form: Directive<T>): Directive<T> {

@@ -1,10 +1,12 @@
 // A request of our own to some other server: one connection, one answer, all of it in memory. For what is asked now and then
 // (OCSP responders, authorities that issue certificates), not for traffic.
 
+import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { ChunkedDecoder } from '../codec/h1/chunked.ts'
 import { NO_LENGTH, type HeadLimits } from '../codec/h1/head.ts'
 import { parseResponseHead, ResponseHead } from '../codec/h1/response-head.ts'
+import { errorText } from '../lib/errno.ts'
 import { connect, type Connection, type ConnectionHandler } from '../net/connection.ts'
 import type { TlsContext } from '../net/openssl/context.ts'
 import { connectTls } from '../net/tls.ts'
@@ -61,25 +63,58 @@ export function parseUrl(url: string): { secure: boolean; host: string; port: nu
  * Rejects with what went wrong.
  */
 export async function fetchOnce(target: FetchTarget, request: Buffer): Promise<Fetched> {
-  const host = await addressOf(target)
+  const bare = unbracketed(target.host)
+  // What is no address, and for which there is no resolver, is looked up by the system as it connects.
+  const [first] = target.resolver === null ? [bare] : await resolved(target, target.resolver)
+  return fetchFrom(target, first!, request)
+}
+
+/** As fetchOnce(), from one of the host's addresses. Rejects with a FetchError. */
+export function fetchFrom(target: FetchTarget, address: string, request: Buffer): Promise<Fetched> {
   return new Promise((resolve, reject) => {
     const exchange = new Exchange(target, request, resolve, reject)
-    exchange.start(host)
+    exchange.start(address)
   })
 }
 
-function addressOf({ host, resolver, timeoutMs }: FetchTarget): Promise<string> {
-  const bare = host.replace(/^\[(.*)\]$/, '$1')
-  // What is no address, and for which there is no resolver, is looked up by the system as it connects.
-  if (resolver === null || isIP(bare) !== 0) return Promise.resolve(bare)
+/** All addresses of a host, at least one. */
+export async function addressesOf(target: FetchTarget): Promise<readonly string[]> {
+  const bare = unbracketed(target.host)
+  if (isIP(bare) !== 0) return [bare]
+  if (target.resolver !== null) return resolved(target, target.resolver)
+  return (await lookup(bare, { all: true })).map(({ address }) => address)
+}
+
+function resolved({ host, timeoutMs }: FetchTarget, by: LocationResolver): Promise<readonly string[]> {
+  const bare = unbracketed(host)
+  if (isIP(bare) !== 0) return Promise.resolve([bare])
   return new Promise((resolve, reject) => {
-    resolver.resolver.resolve(bare, resolver.timeoutMs === 0 ? timeoutMs : resolver.timeoutMs, result => {
-      const [first] = result.addresses
-      if (result.code === 0 && first !== undefined) resolve(first)
-      else reject(new Error(`${bare} could not be resolved (${codeText(result.code)})`))
+    by.resolver.resolve(bare, by.timeoutMs === 0 ? timeoutMs : by.timeoutMs, ({ code, addresses }) => {
+      if (code === 0 && addresses.length > 0) resolve(addresses)
+      else reject(new Error(`${bare} could not be resolved (${codeText(code)})`))
     })
   })
 }
+
+function unbracketed(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1')
+}
+
+/** Why one address had no answer. */
+export class FetchError extends Error {
+  readonly problem: Problem
+  /** `connect() failed (111: Connection refused)`, of 'broken' alone. */
+  readonly detail: string
+
+  constructor(problem: Problem, message: string, detail: string) {
+    super(message)
+    this.problem = problem
+    this.detail = detail
+  }
+}
+
+/** The time was over, the connection closed too early, it broke, the answer is none, or it cannot be taken. */
+export type Problem = 'timed out' | 'closed' | 'broken' | 'invalid' | 'refused'
 
 class Exchange implements ConnectionHandler {
   private readonly target: FetchTarget
@@ -106,7 +141,7 @@ class Exchange implements ConnectionHandler {
 
   start(host: string): void {
     const { port, tls, timeoutMs } = this.target
-    this.timer = setTimeout(() => this.fail('timed out'), timeoutMs)
+    this.timer = setTimeout(() => this.fail('timed out', 'timed out'), timeoutMs)
     this.connection = connect({ host, port }, this, () => {
       if (tls === null) this.ask()
       else this.secure(tls)
@@ -115,11 +150,12 @@ class Exchange implements ConnectionHandler {
 
   private secure(context: TlsContext): void {
     const { host, verifies } = this.target
-    const name = isIP(host.replace(/^\[(.*)\]$/, '$1')) === 0 ? host : ''
+    const name = isIP(unbracketed(host)) === 0 ? host : ''
     const connection = connectTls(this.connection!, context, name, null, this, () => {
       const fault = connection.verifyFault
-      if (verifies && fault !== null) this.fail(`certificate verify error: (${fault.code}:${fault.reason})`)
-      else if (verifies && !names(connection.peerCertificate, host)) this.fail(`certificate does not match "${host}"`)
+      if (verifies && fault !== null) this.fail('refused', `certificate verify error: (${fault.code}:${fault.reason})`)
+      else if (verifies && !names(connection.peerCertificate, host))
+        this.fail('refused', `certificate does not match "${host}"`)
       else this.ask()
     })
     this.connection = connection
@@ -131,8 +167,8 @@ class Exchange implements ConnectionHandler {
 
   onData(chunk: Buffer): void {
     this.size += chunk.length
-    if (this.size > ANSWER_MAX) this.fail('the answer is too large')
-    else if (this.chunks.length === PIECES_MAX) this.fail('the answer comes in too many pieces')
+    if (this.size > ANSWER_MAX) this.fail('invalid', 'the answer is too large')
+    else if (this.chunks.length === PIECES_MAX) this.fail('invalid', 'the answer comes in too many pieces')
     else {
       this.chunks.push(Buffer.from(chunk))
       this.look(false)
@@ -141,31 +177,37 @@ class Exchange implements ConnectionHandler {
 
   onEnd(): void {
     this.look(true)
-    this.fail('the connection was closed before the answer was complete')
+    this.fail('closed', 'the connection was closed before the answer was complete')
   }
 
   onDrain(): void {}
 
-  onClose(error: Error | null): void {
-    this.fail(error === null ? 'the connection was closed' : error.message)
+  onClose(error: NodeJS.ErrnoException | null): void {
+    if (error === null) {
+      this.fail('closed', 'the connection was closed')
+      return
+    }
+    // A refusal is found by reading, in nginx.
+    const call = error.syscall === 'connect' && error.code !== 'ECONNREFUSED' ? 'connect' : 'recv'
+    this.fail('broken', error.message, `${call}() failed (${errorText(error)})`)
   }
 
   private look(ended: boolean): void {
     if (this.over) return
     const answer = readAnswer(Buffer.concat(this.chunks), ended, this.target.bodyless === true)
     if (answer === 'incomplete') return
-    if (answer === 'broken') this.fail('the answer is no HTTP response')
+    if (answer === 'broken') this.fail(ended ? 'closed' : 'invalid', 'the answer is no HTTP response')
     else {
       this.finish()
       this.resolve(answer)
     }
   }
 
-  private fail(problem: string): void {
+  private fail(problem: Problem, message: string, detail = ''): void {
     if (this.over) return
     this.finish()
     const { host, port } = this.target
-    this.reject(new Error(`${problem} (${host}:${port})`))
+    this.reject(new FetchError(problem, `${message} (${host}:${port})`, detail))
   }
 
   private finish(): void {
@@ -180,7 +222,7 @@ function names(
   host: string,
 ): boolean {
   if (certificate === null) return false
-  const bare = host.replace(/^\[(.*)\]$/, '$1')
+  const bare = unbracketed(host)
   try {
     return (isIP(bare) === 0 ? certificate.checkHost(bare) : certificate.checkIP(bare)) !== undefined
   } catch {

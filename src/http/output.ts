@@ -7,6 +7,7 @@
 // Backpressure is a return value: write() answers false when the client is slower than we are; then the source holds
 // until drain(). A source that must not hold (an upstream to be freed) puts a ResponseBuffer in between.
 
+import { ERR } from '../log/error-log.ts'
 import { dropField } from './altered-body.ts'
 import { followErrorPage } from './error-page.ts'
 import { DONE } from './module.ts'
@@ -14,6 +15,7 @@ import { checkPreconditions, dateRule, hasConditions } from './not-modified.ts'
 import { planRanges, type RangePlan } from './range.ts'
 import { CONTENT_TYPE_HTML, isMsie, MSIE_PADDING, refreshPage, specialPage, wantsPadding } from './special-response.ts'
 import type { HttpRequest } from './request.ts'
+import type { RequestBody } from './request-body.ts'
 import type { FilterEntry } from './runtime.ts'
 
 /** write()'s flags: nothing follows. */
@@ -74,6 +76,7 @@ export function sendHead(r: HttpRequest): boolean {
 }
 
 function runFilters(r: HttpRequest): boolean {
+  if (r.body !== null && r.body.broken && refusesBody(r, r.body)) return false
   r.headSent = true
   if (r.errorStatus !== 0) takeErrorStatus(r)
   if (r.conditional !== null && r.status === 200 && r.parent === null && hasConditions(r)) {
@@ -105,6 +108,25 @@ function runFilters(r: HttpRequest): boolean {
   dropField(r, 'content-range')
   r.addHeader('Content-Range', `bytes */${contentLength}`)
   return answerInstead(r, 416)
+}
+
+/** The body is to be dropped unread, and it is broken: that is the answer (ngx_http_discard_request_body). */
+function refusesBody(r: HttpRequest, body: RequestBody): boolean {
+  if (r.conditional === null) {
+    dropBroken(r, body)
+    return false
+  }
+  r.action = ''
+  answerInstead(r, 400)
+  return true
+}
+
+/** Nobody knows where the next request would begin. */
+function dropBroken(r: HttpRequest, body: RequestBody): void {
+  body.broken = false
+  body.refused = true
+  r.log(ERR, 'client sent invalid chunked body')
+  r.keepAlive = false
 }
 
 /** A line that could not be read to its end has no method for the logs, and yet it may have asked for a head alone. */
@@ -245,7 +267,8 @@ function isRedirect(status: number): boolean {
 
 /** @param asked where it redirects to as it was written, for pages that say so */
 function respondBuiltIn(r: HttpRequest, status: number, bare = false, asked = r.redirect): number {
-  const { location } = r
+  const { location, body } = r
+  if (body !== null && body.broken) dropBroken(r, body)
   r.lastModified = ''
   r.etag = ''
   if (r.outNames.length > 0) dropField(r, 'accept-ranges')

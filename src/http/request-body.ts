@@ -31,6 +31,8 @@ export class RequestBody {
   /** Names and values in turn. */
   trailers: readonly string[] = []
   refused = false
+  /** Its chunks are broken in what has come with the head. Whoever reads the body will find it out. */
+  broken = false
   /** However short it is: somebody wants the file itself (storeRequestBody). */
   inFile = false
   private keepsFile = false
@@ -60,16 +62,16 @@ export class RequestBody {
 
   /** More bytes. False: the request has been answered with an error. */
   feed(r: HttpRequest, chunk: Buffer): boolean {
+    if (!this.collecting) {
+      this.length += chunk.length
+      return true
+    }
     const limit = r.location.clientMaxBodySize
     if (limit !== 0 && this.length + chunk.length > limit) {
       logTooLarge(r, this.length, chunk.length)
       this.length += chunk.length
       respondSpecial(r, 413)
       return false
-    }
-    if (!this.collecting) {
-      this.length += chunk.length
-      return true
     }
     const inMemory = this.path === '' && !this.inFile && r.location.clientBodyInFileOnly === 'off'
     if (inMemory && this.length + chunk.length <= this.memoryMax(r)) this.remember(r, chunk)

@@ -33,6 +33,10 @@ export interface ClientStream {
   readonly tls: ClientTls | null
   /** What a PROXY protocol header told, null without one. */
   readonly proxyProtocol: ProxyProtocol | null
+  /** With which error of the network's the client has gone, as a log has it behind what happened; '' or none: without one. */
+  readonly parting?: string
+  /** Is the client known to be gone while its request is gone through with? There is no other attempt for it then. */
+  readonly unheard?: boolean
   /** The last stage of every response: frames the body for the client. */
   readonly writer: BodyStage
   /** Serialises the head; it leaves with the first piece of body, or alone on flush. */

@@ -50,6 +50,8 @@ export interface LocationRuntime {
   readonly clientBodyTimeout: number
   readonly sendTimeout: number
   readonly keepaliveTimeout: number
+  /** So long an idle connection is left alone, whatever happens to the thread. */
+  readonly keepaliveMinTimeout: number
   readonly keepaliveTime: number
   readonly keepaliveHeader: string
   readonly keepaliveRequests: number
@@ -117,6 +119,8 @@ export interface ListenRuntime {
   serverNamed(host: string): ServerRuntime | null
   /** The regular expression that serverFor() has just found the server by, for its captures. */
   readonly matchedName: Pattern | null
+  /** Are heads read by other limits for one of its servers than for another? */
+  readonly limitsDiffer: boolean
   readonly tcpNodelay: boolean
   /** Does every connection begin with a PROXY protocol header? */
   readonly proxyProtocol: boolean

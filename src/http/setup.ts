@@ -47,6 +47,8 @@ export interface ThreadServices {
   readonly threads: number
   readonly errorLog: ErrorLog
   readonly logFiles: LogFiles
+  /** Descriptors that this thread accepts connections on. */
+  readonly listening: readonly number[]
   /** Memory all threads of the front share, declared with HttpSetup.sharedMemory; survives a reload when the size is the same. */
   shared(key: string): SharedArrayBuffer
   /** Sends a JSON-able message to the master's listener for that topic. */

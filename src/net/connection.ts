@@ -12,6 +12,7 @@ import { getSystemErrorName } from 'node:util'
 import { beginMoment, endMoment } from '../lib/clock.ts'
 import { readBuffer, readChunk } from './read-buffer.ts'
 import { sendFilePart } from './sendfile.ts'
+import { sizedSocket, type SocketBuffers } from './socket-buffers.ts'
 import { traffic } from './traffic.ts'
 
 /** What happens on a connection. `onData`'s chunk is valid only during the call (see read-buffer.ts). */
@@ -56,14 +57,24 @@ interface TextRequest {
 
 const NOTHING = Buffer.alloc(0)
 
+/** A descriptor made elsewhere, which is to be connected. */
+class UnconnectedSocket {
+  readonly fd: number
+
+  constructor(fd: number) {
+    this.fd = fd
+  }
+}
+
 /** node:net's socket without listeners: there may be ten thousand of them, and a connection wants to hear of each the same
  *  four things. */
 class OwnSocket extends net.Socket {
   readonly owner: Connection
 
-  /** @param handle what a listener has accepted; undefined: it is to be connected */
-  constructor(owner: Connection, handle: unknown) {
-    super({ handle, allowHalfOpen: true, onread: ONREAD } as unknown as net.SocketConstructorOpts)
+  /** @param from what a listener has accepted, or an UnconnectedSocket; undefined: it is to be connected */
+  constructor(owner: Connection, from: unknown) {
+    const socket = from instanceof UnconnectedSocket ? { fd: from.fd, manualStart: true } : { handle: from }
+    super({ ...socket, allowHalfOpen: true, onread: ONREAD } as unknown as net.SocketConstructorOpts)
     this.owner = owner
   }
 
@@ -119,7 +130,7 @@ export class Connection {
   private textLeft = 0
   private readonly connected: ((handler: ConnectionHandler) => void) | null
 
-  /** @param from libuv's handle (undefined: none yet), or a connection whose socket is this one's too, and which hears of it alone
+  /** @param from libuv's handle (undefined: none yet), an UnconnectedSocket, or a connection whose socket is this one's too, and which hears of it alone
    *  @param connected called once, with the handler, when the connection stands */
   constructor(
     from: unknown,
@@ -358,14 +369,15 @@ export function connect(
   handler: ConnectionHandler,
   onConnect: (handler: ConnectionHandler) => void,
   local: LocalAddress | null = null,
+  buffers: SocketBuffers | null = null,
 ): Connection {
+  const fd = buffers === null ? -1 : sizedSocket('path' in address ? null : address.host, buffers)
+  const from = fd < 0 ? undefined : new UnconnectedSocket(fd)
   const connection =
-    'path' in address
-      ? new UnixConnection(undefined, handler, onConnect)
-      : new Connection(undefined, handler, onConnect)
-  const from = local === null ? {} : { localAddress: local.host, localPort: local.port }
+    'path' in address ? new UnixConnection(from, handler, onConnect) : new Connection(from, handler, onConnect)
+  const place = local === null ? {} : { localAddress: local.host, localPort: local.port }
   connection.socket.connect(
-    'path' in address ? { path: address.path } : { ...address, ...from, autoSelectFamily: false },
+    'path' in address ? { path: address.path } : { ...address, ...place, autoSelectFamily: false },
   )
   return connection
 }

@@ -5,12 +5,16 @@ import { dlopen } from 'node:ffi'
 const IPPROTO_TCP = 6
 const TCP_INFO = 11
 
-// Places in struct tcp_info.
+// Places in struct tcp_info. Of a listening socket, what is unacknowledged are connections that nobody has accepted.
+const STATE = 0
+export const BACKLOGGED = 24
 export const RTT = 68
 export const RTTVAR = 72
 export const SND_CWND = 80
 export const RCV_SPACE = 96
 const SIZE = 104
+
+const TCP_LISTEN = 10
 
 type Getsockopt = (fd: number, level: number, option: number, value: Buffer, length: Buffer) => number
 
@@ -25,6 +29,11 @@ export function tcpInfo(descriptor: number, place: number): number | null {
   length.writeUInt32LE(SIZE)
   const failed = getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, info, length) < 0
   return failed || length.readUInt32LE() < place + 4 ? null : info.readUInt32LE(place)
+}
+
+/** Is that descriptor a TCP socket that listens? */
+export function isListening(descriptor: number): boolean {
+  return ((tcpInfo(descriptor, STATE) ?? 0) & 0xff) === TCP_LISTEN
 }
 
 function load(): Getsockopt {

@@ -12,11 +12,12 @@ export const isDaemon = process.env[MARK] !== undefined && process.send !== unde
 // Nothing it starts shall take itself for one.
 delete process.env[MARK]
 
-/** Resolves with the starting process's exit code when the daemon serves or has failed. */
-export function startDaemon(): Promise<number> {
+/** @param keepsOutput it writes on to where this process writes @returns the starting process's exit code, when the daemon
+ *  serves or has failed */
+export function startDaemon(keepsOutput: boolean): Promise<number> {
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     detached: true,
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    stdio: ['ignore', keepsOutput ? 'inherit' : 'ignore', 'inherit', 'ipc'],
     env: { ...process.env, [MARK]: '1' },
   })
   return new Promise(resolve => {
@@ -30,10 +31,14 @@ export function startDaemon(): Promise<number> {
   })
 }
 
-/** Lets the caller go: from here on standard error is the error log (null: nothing). */
-export function daemonReady(errorLog: string | null): void {
+/** From here on standard error is the error log (null: nothing). */
+export function leaveStderr(errorLog: string | null): void {
   const fd = openSync(errorLog === null ? '/dev/null' : Buffer.from(errorLog, 'latin1'), 'a')
   redirect(fd, 2)
   closeSync(fd)
+}
+
+/** Lets the caller go. */
+export function daemonReady(): void {
   process.send?.('ready', undefined, {}, () => process.disconnect?.())
 }

@@ -53,6 +53,11 @@ export class FrontKeeper implements FrontEvents {
     this.front = front
   }
 
+  /** 0: there is none at the moment. */
+  get pid(): number {
+    return this.front?.pid ?? 0
+  }
+
   /** Resolves when the generation's threads accept, or with the reason why they do not. */
   async start(order: Order): Promise<string | null> {
     // A front that is just being replaced takes the order when it has come up.

@@ -2,7 +2,7 @@
 // event loop carries no traffic; it does what the master says, and goes when the master does.
 
 import { closeSync } from 'node:fs'
-import { ErrorLog, LogFiles, WARN } from '../log/error-log.ts'
+import { ALERT, ErrorLog, LogFiles, WARN } from '../log/error-log.ts'
 import { takeDescriptor } from './descriptor-handle.ts'
 import { Generation } from './generation.ts'
 import { settle } from './privileges.ts'
@@ -142,7 +142,7 @@ class Front implements Surroundings {
       settle(settings, problem => problems.push(problem))
       this.settled = true
       this.errorLog = new ErrorLog(settings.errorLog, this.logFiles)
-      for (const problem of problems) this.log(WARN, problem)
+      for (const problem of problems) this.log(ALERT, problem)
     } else this.errorLog = new ErrorLog(settings.errorLog, this.logFiles)
   }
 

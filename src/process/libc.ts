@@ -8,7 +8,6 @@ const { functions: libc } = dlopen(null, {
   dup2: { arguments: ['i32', 'i32'], return: 'i32' },
   listen: { arguments: ['i32', 'i32'], return: 'i32' },
   setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },
-  setrlimit: { arguments: ['i32', 'buffer'], return: 'i32' },
   madvise: { arguments: ['u64', 'u64', 'i32'], return: 'i32' },
 }) as unknown as {
   functions: {
@@ -16,13 +15,11 @@ const { functions: libc } = dlopen(null, {
     dup2(from: number, to: number): number
     listen(fd: number, backlog: number): number
     setsockopt(fd: number, level: number, name: number, value: Buffer, length: number): number
-    setrlimit(resource: number, limits: Buffer): number
     madvise(address: bigint, length: bigint, advice: number): number
   }
 }
 
 const F_DUPFD_CLOEXEC = 1030
-const RLIMIT_NOFILE = 7
 const STANDARD_STREAMS = 3
 const MADV_DONTNEED = 4
 
@@ -48,14 +45,6 @@ export function setSocketOption(fd: number, level: number, name: number, value: 
   const bytes = Buffer.alloc(4)
   bytes.writeInt32LE(value)
   return libc.setsockopt(fd, level, name, bytes, bytes.length) === 0
-}
-
-/** How many descriptors this process may have. False: not allowed. */
-export function limitOpenFiles(count: number): boolean {
-  const limits = Buffer.alloc(16)
-  limits.writeBigUInt64LE(BigInt(count), 0)
-  limits.writeBigUInt64LE(BigInt(count), 8)
-  return libc.setrlimit(RLIMIT_NOFILE, limits) === 0
 }
 
 /** Unmaps the pages of this process between two addresses. Those of a file lose nothing by it unless they have been written. */

@@ -1,6 +1,7 @@
 // Which pid file names a master while there are two of them. After nginx's manners the old one steps aside (.oldbin) when it starts a
 // new one; after Gunicorn's the new one waits in a file of its own (.2) until the old one has gone.
 
+import { existsSync } from 'node:fs'
 import { ALERT, EMERG } from '../log/error-log.ts'
 import { removePidFile, renamePidFile, writePidFile } from './pid-file.ts'
 import type { StopSignals } from './signals.ts'
@@ -37,12 +38,12 @@ export class MasterPidFile {
     if (this.manners === 'nginx') this.rename(`${path}${OLD}`, path)
   }
 
-  /** A reload has named another file. */
+  /** A reload may have named another file. Gunicorn's brings one back that somebody has removed. */
   move(from: string | undefined, to: string): void {
-    if (from === to) return
+    if (from === to && (this.manners === 'nginx' || existsSync(Buffer.from(to, 'latin1')))) return
     try {
       writePidFile(to, process.pid)
-      if (from !== undefined) removePidFile(from, process.pid)
+      if (from !== undefined && from !== to) removePidFile(from, process.pid)
     } catch (error) {
       this.log(EMERG, (error as Error).message)
     }

@@ -23,7 +23,7 @@ import type { Command } from './successor.ts'
 import { FrontKeeper } from './front-keeper.ts'
 import type { FrontStderr, KeeperEvents } from './front-keeper.ts'
 import type { Ending } from './messages.ts'
-import type { Plan, TopicMessage } from './plan.ts'
+import type { ListenAddress, Plan, TopicMessage } from './plan.ts'
 
 /** What runs beside the threads of one generation: its applications. */
 export interface Companions {
@@ -56,10 +56,16 @@ export interface Program {
   log(level: number, message: string): void
   reopenLogs(): void
   flushLogs(): void
+  /** New addresses are bound. */
+  bound(): void
   /** Everything accepts, and the pid file is written. */
   ready(): void
   /** Where a front's own complaints go. */
   frontStderr(): FrontStderr
+  /** It is on its way out, and takes no more commands. */
+  ending(): void
+  /** A successor has gone, and this is the only master again. */
+  aloneAgain(): void
 }
 
 interface Generation {
@@ -117,6 +123,17 @@ export class Master implements KeeperEvents {
     this.signals.note(word)
   }
 
+  /** The sockets of the configuration in use. */
+  listening(): { readonly address: ListenAddress; readonly fd: number }[] {
+    const listens = this.generation?.plan.listens ?? []
+    return listens.map(address => ({ address, fd: this.sockets.fd(address.key) }))
+  }
+
+  /** 0: there is none at the moment. */
+  get frontPid(): number {
+    return this.front.pid
+  }
+
   private async serve(plan: Plan): Promise<number> {
     const failure = await this.start(plan)
     if (failure !== null) {
@@ -144,6 +161,7 @@ export class Master implements KeeperEvents {
   private async start(plan: Plan): Promise<string | null> {
     const opened = await this.sockets.bind(plan.listens, problem => this.program.log(EMERG, problem))
     if (opened === null) return STILL_NOT_BOUND
+    this.program.bound()
     this.sockets.closeLegacy()
     const problem = provide(plan)
     if (problem !== null) return problem
@@ -173,7 +191,7 @@ export class Master implements KeeperEvents {
     // nginx's users take it for the word that everything accepts, Gunicorn's have it before the first answer.
     const unwritten = this.manners === 'nginx' ? this.writePidFile(plan) : null
     if (unwritten !== null) return unwritten
-    if (this.sockets.predecessorLives) this.awaitPromotion()
+    if (this.isSecond || this.sockets.predecessorLives) this.awaitPromotion()
     else this.watch()
     this.program.ready()
     this.serviceManager.ready(this.program.status)
@@ -304,6 +322,7 @@ export class Master implements KeeperEvents {
       this.program.log(EMERG, STILL_NOT_BOUND)
       return
     }
+    this.program.bound()
     const error = this.stopping === null ? (provide(plan) ?? (await this.succeed(plan))) : INTERRUPTED
     if (error === null) return
     if (this.stopping === null)
@@ -389,6 +408,7 @@ export class Master implements KeeperEvents {
     if (this.stopping !== null || this.generation === null) return
     this.pidFile.stepBack(this.generation.plan.pidFile)
     this.front.resume(this.generation)
+    this.program.aloneAgain()
   }
 
   private async finish(ending: Ending): Promise<number> {
@@ -403,6 +423,7 @@ export class Master implements KeeperEvents {
   /** Nothing is left when it resolves: no process, no socket file, no pid file. */
   private async end(ending: Ending): Promise<void> {
     this.stopping = ending
+    this.program.ending()
     this.sockets.closeAll()
     void this.hasten()
     await this.front.end(ending)

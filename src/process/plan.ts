@@ -15,7 +15,7 @@ export interface ListenAddress {
   readonly ipv6only: boolean
   /** Datagrams come there, no connections. */
   readonly udp?: boolean
-  /** Others of the same address are bound beside it. */
+  /** Others of the same address may be bound beside it, by this program or by others. */
   readonly reuseport?: boolean
   /** For setsockopt(); `text` is what the log calls it. */
   readonly options?: readonly {
@@ -48,6 +48,8 @@ export interface FrontSettings {
   readonly workingDirectory: string | null
   /** 0: as it is. */
   readonly openFiles: number
+  /** worker_rlimit_core in bytes; null: as it is. */
+  readonly coreSize: number | null
   readonly priority: number
   /** How long a retired thread may go on, in ms; 0: as long as it takes. */
   readonly shutdownTimeout: number

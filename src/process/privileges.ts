@@ -14,10 +14,10 @@ import {
   statSync,
 } from 'node:fs'
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
-import { setPriority } from 'node:os'
 import { dirname } from 'node:path'
-import { limitOpenFiles } from './libc.ts'
+import { allowCoreDump, limit, RLIMIT_CORE, RLIMIT_NOFILE, setNiceness } from './limits.ts'
 import { failed } from './system-error.ts'
+import { nameless } from './users.ts'
 import type { FrontSettings, User } from './plan.ts'
 
 /** Makes a folder that only `user` may enter, as nginx makes its temporary ones. Throws an Error in nginx's words. */
@@ -31,7 +31,7 @@ export function provideFolder(path: string, user: User | null): void {
 }
 
 /** Node's own way does not end where a folder takes no others, as /proc. */
-function makeFolders(path: string): void {
+export function makeFolders(path: string): void {
   const name = Buffer.from(path, 'latin1')
   const above = dirname(path)
   if (statSync(name, { throwIfNoEntry: false })?.isDirectory() === true) return
@@ -97,23 +97,23 @@ const root = process as unknown as { initgroups(user: string, group: number): vo
 
 /** In the front's main thread; the C library sees to it that all threads of the process change. Throws if it may not. */
 export function settle(
-  { user, openFiles, priority, workingDirectory }: FrontSettings,
-  warn: (problem: string) => void,
+  { user, openFiles, coreSize, priority, workingDirectory }: FrontSettings,
+  tell: (problem: string) => void,
 ) {
-  if (openFiles > 0 && !limitOpenFiles(openFiles)) warn(`setrlimit(RLIMIT_NOFILE, ${openFiles}) failed`)
-  if (priority !== 0) {
-    try {
-      setPriority(priority)
-    } catch (error) {
-      warn(`setpriority(${priority}) failed (${(error as Error).message})`)
-    }
+  const check = (call: string, refusal: string): void => {
+    if (refusal !== '') tell(`${call} failed (${refusal})`)
   }
+  if (priority !== 0) check(`setpriority(${priority})`, setNiceness(priority))
+  if (openFiles > 0) check(`setrlimit(RLIMIT_NOFILE, ${openFiles})`, limit(RLIMIT_NOFILE, openFiles))
+  if (coreSize !== null) check(`setrlimit(RLIMIT_CORE, ${coreSize})`, limit(RLIMIT_CORE, coreSize))
   if (user !== null) {
     flushCompileCache()
     shareCompiledCode(getCompileCacheDir())
-    root.initgroups(user.name, user.gid)
+    if (nameless(user.name) === null) root.initgroups(user.name, user.gid)
+    else process.setgroups!([user.gid])
     process.setgid!(user.gid)
     process.setuid!(user.uid)
+    if (coreSize !== null && coreSize > 0) allowCoreDump()
   }
   if (workingDirectory !== null) {
     attempt('chdir()', workingDirectory, () => process.chdir(Buffer.from(workingDirectory, 'latin1').toString()))

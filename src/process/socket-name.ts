@@ -1,4 +1,5 @@
-// Which address a listening socket has that somebody else has opened for us (systemd, a supervisor).
+// Which address a listening socket has that somebody else has opened for us (systemd, a supervisor), and who is at the other end
+// of a Unix socket.
 
 import { dlopen } from 'node:ffi'
 import { formatIpv6, ipv4Text } from '../lib/networks.ts'
@@ -8,6 +9,9 @@ const AF_INET = 2
 const AF_INET6 = 10
 const SOL_SOCKET = 1
 const SO_TYPE = 3
+const SO_PEERCRED = 17
+/** struct ucred: pid, uid, gid */
+const UCRED_SIZE = 12
 const SOCK_STREAM = 1
 const ADDRESS_MAX = 128
 
@@ -20,12 +24,24 @@ export type SocketName =
   | { readonly type: 'tcp'; readonly host: string; readonly port: number }
   | { readonly type: 'unix'; readonly path: string }
 
-/** Null: the descriptor is no stream socket with an address of ours. */
-export function socketName(fd: number): SocketName | null {
-  const libc = dlopen(null, {
+function open(): Libc {
+  return dlopen(null, {
     getsockname: { arguments: ['i32', 'buffer', 'buffer'], return: 'i32' },
     getsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'buffer'], return: 'i32' },
-  }).functions as unknown as Libc
+  }).functions
+}
+
+/** The process that listens, asked on a connection to it; 0 where that cannot be told. */
+export function peerPid(fd: number): number {
+  const credentials = Buffer.alloc(UCRED_SIZE)
+  return open().getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, sizeOf(credentials)) === 0
+    ? credentials.readInt32LE()
+    : 0
+}
+
+/** Null: the descriptor is no stream socket with an address of ours. */
+export function socketName(fd: number): SocketName | null {
+  const libc = open()
   const type = Buffer.alloc(4)
   if (libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, type, sizeOf(type)) !== 0 || type.readInt32LE() !== SOCK_STREAM) {
     return null

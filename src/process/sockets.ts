@@ -7,7 +7,7 @@
 import net from 'node:net'
 import { dirname } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
-import { chmodSync, closeSync, existsSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, linkSync, renameSync, rmSync } from 'node:fs'
 import { bindUdp, shareAddress } from '../net/udp-socket.ts'
 import { dup, listenQueue, setSocketOption } from './libc.ts'
 import { reason } from './system-error.ts'
@@ -146,6 +146,24 @@ function bindOne(address: ListenAddress): number {
   throw new BindError(`listen() to ${written(address)}, backlog ${address.backlog} failed (${IN_USE})`, true)
 }
 
+/**
+ * A Unix socket that does not listen yet. Its file is there with this mode from its first moment on, or not at all: where another
+ * has the name, the error's code is EEXIST.
+ * @returns the descriptor
+ */
+export function bindUnix(path: string, mode: number): number {
+  // Closing removes the file by the name it was bound with.
+  const aside = `${dirname(path)}/.${process.pid}`
+  const bound = bind({ key: path, host: '', port: 0, path: aside, backlog: 0, ipv6only: false })
+  try {
+    chmodSync(fileName(aside), mode)
+    linkSync(fileName(aside), fileName(path))
+    return dup(bound.fd())
+  } finally {
+    bound.close()
+  }
+}
+
 function bindDatagrams(address: ListenAddress): number {
   const { host, port, ipv6only, reuseport = false } = address
   const fd = bindUdp(host, port, ipv6only, reuseport)
@@ -156,7 +174,7 @@ function bindDatagrams(address: ListenAddress): number {
 
 /** What connections are to inherit. Without it they work all the same. */
 function configure(fd: number, address: ListenAddress, tell: (problem: string) => void): void {
-  if (address.reuseport === true) shareAddress(fd)
+  if (address.reuseport === true && address.path === '') shareAddress(fd)
   for (const { level, name, value, text } of address.options ?? []) {
     if (!setSocketOption(fd, level, name, value))
       tell(`setsockopt(${text}, ${value}) ${written(address)} failed, ignored`)
@@ -166,10 +184,13 @@ function configure(fd: number, address: ListenAddress, tell: (problem: string) =
 const IN_USE = '98: Address already in use'
 
 function bind(address: ListenAddress): net.BoundSocket {
-  const { host, port, path, ipv6only } = address
+  const { host, port, path, ipv6only, reuseport = false } = address
   try {
     // Node takes names as UTF-8; ours are bytes.
-    const options = path === '' ? { host, port, ipv6Only: ipv6only && host.includes(':') } : { path: utf8(path) }
+    const options =
+      path === ''
+        ? { host, port, ipv6Only: ipv6only && host.includes(':'), reusePort: reuseport }
+        : { path: utf8(path) }
     return new net.BoundSocket(options)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException

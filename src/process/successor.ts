@@ -10,6 +10,8 @@ import { written } from './inheritance.ts'
 export interface Command {
   readonly program: string
   readonly args: readonly string[]
+  /** Absent: where this process is. */
+  readonly folder?: string
 }
 
 export class Successor {
@@ -17,12 +19,13 @@ export class Successor {
 
   /** @param onExit called once, with words for the log; `orderly`: by itself and with code 0 */
   constructor(
-    { program, args }: Command,
+    { program, args, folder }: Command,
     sockets: ReadonlyMap<string, number>,
     onExit: (how: string, orderly: boolean) => void,
   ) {
     const child = spawn(program, args, {
       stdio: ['ignore', 'inherit', 'inherit', ...sockets.values()],
+      cwd: folder,
       env: { ...process.env, [INHERITANCE]: written([...sockets.keys()]) },
     })
     this.pid = child.pid ?? 0

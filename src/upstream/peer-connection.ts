@@ -4,6 +4,7 @@
 import { monotonic } from '../lib/clock.ts'
 import { connect } from '../net/connection.ts'
 import type { Connection, ConnectionHandler, LocalAddress } from '../net/connection.ts'
+import type { SocketBuffers } from '../net/socket-buffers.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
 import { peers } from './connection-limit.ts'
 import type { KeepalivePool } from './keepalive.ts'
@@ -50,7 +51,13 @@ export class PeerConnection implements ConnectionHandler {
   private counted = true
   private readonly timer: Timer<PeerConnection>
 
-  constructor(peer: Peer, user: PeerUser, tls: PeerTls | null = null, local: LocalAddress | null = null) {
+  constructor(
+    peer: Peer,
+    user: PeerUser,
+    tls: PeerTls | null = null,
+    local: LocalAddress | null = null,
+    buffers: SocketBuffers | null = null,
+  ) {
     this.tls = tls
     this.local = local
     this.peer = peer
@@ -58,7 +65,7 @@ export class PeerConnection implements ConnectionHandler {
     this.startedAt = Math.floor(monotonic())
     this.timer = new Timer<PeerConnection>(this, timedOut)
     peers.size++
-    this.connection = connect(peer.address, this, connected, local)
+    this.connection = connect(peer.address, this, connected, local, buffers)
     // A request's head and its body may leave in two segments; the second must not wait for the first's acknowledgement.
     if ('port' in peer.address) this.connection.socket.setNoDelay(true)
   }

@@ -38,7 +38,8 @@ test('asgi: the scope has what the client sent, in its order, path and query as 
   assert.equal(scope.root_path, '')
   assert.deepEqual(scope.server, ['127.0.0.1', server.port])
   assert.equal(scope.client[0], '127.0.0.1')
-  assert.deepEqual(scope.extensions, {})
+  const extensions = ['http.response.early_hint', 'http.response.pathsend', 'http.response.trailers']
+  assert.deepEqual(Object.keys(scope.extensions), extensions)
   assert.equal(scope.state.started, 'yes')
   const own = scope.headers.filter(([name]: [string]) => /^x-|cookie/.test(name))
   assert.deepEqual(own, [

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import type { AppSettings } from '../../src/app/app.ts'
+import { type AppSettings, SPARE_WORKERS } from '../../src/app/app.ts'
 import { Headcount } from '../../src/app/pool/headcount.ts'
 
 const settings = (workers: number, workersMax: number): AppSettings => ({ workers, workersMax }) as AppSettings
@@ -47,7 +47,9 @@ test('headcount: work in between starts the ten seconds anew', t => {
 test('headcount: a signal changes it by one, never to none and never beyond the table of seats', () => {
   const count = new Headcount(settings(1, 1))
   assert.equal(count.resize(-1), false)
-  assert.deepEqual([count.resize(1), count.resize(1), count.resize(1), count.resize(1)], [true, true, true, false])
+  const resized = Array.from({ length: SPARE_WORKERS + 1 }, () => count.resize(1))
+  assert.deepEqual([resized.indexOf(false), resized.lastIndexOf(true)], [SPARE_WORKERS, SPARE_WORKERS - 1])
   assert.equal(count.wanted, count.most)
+  assert.equal(new Headcount(settings(20, 20)).most, 80)
   assert.equal(count.resize(-1), true)
 })

@@ -33,10 +33,12 @@ const defaults: AppSettings = {
   queueTimeout: 5000,
   workerConnections: 1000,
   lifespanState: 'copy',
+  pasteGlobal: [],
   environment: { PYTHONDONTWRITEBYTECODE: '1' },
   user: '',
   group: '',
   umask: -1,
+  tasks: null,
   place: 'test:1',
 }
 

@@ -36,6 +36,29 @@ test('seats: a closed seat cannot be claimed, nor can its cell by the pid it had
   assert.ok(!seats.claim(again, 100, 1, 0))
 })
 
+test('seats: pids that look alike in a word are not taken for each other', () => {
+  const seats = table(4)
+  const [one, other] = [100, 100 + 65535]
+  const at = seats.open(one, 0)
+  assert.ok(seats.claim(at, one, 8, 0))
+  seats.close(at, one)
+  assert.equal(seats.open(other, 0), at)
+  assert.ok(!seats.claim(at, one, 8, 0))
+  seats.release(at, one, 0)
+  seats.close(at, one)
+  assert.equal(seats.inFlight(at, other), 0)
+  assert.ok(seats.claim(at, other, 8, 0))
+  assert.equal(seats.inFlight(at, other), 1)
+})
+
+test('seats: one counts tens of thousands of requests at a time', () => {
+  const seats = table(1)
+  const at = seats.open(4_194_303, 511)
+  for (let i = 0; i < 65535; i++) assert.ok(seats.claim(at, 4_194_303, 65535, 0))
+  assert.ok(!seats.claim(at, 4_194_303, 65535, 0))
+  assert.equal(seats.inFlight(at, 4_194_303), 65535)
+})
+
 test('seats: what a thread held that has died is given back by its successor, and nothing else', () => {
   const seats = table(4)
   const at = seats.open(100, 0)

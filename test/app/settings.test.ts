@@ -39,6 +39,7 @@ function configuration(line: string, environment: Record<string, string> = {}): 
     origin: 'a test',
     folder: '/srv',
     runFolder: '/run/x',
+    controlSocket: '/run/user/1/gunicorn.ctl',
     user: null,
     scriptName: '',
     addresses,
@@ -58,6 +59,17 @@ test('all 119 settings of Gunicorn are declared, each in one section and with a 
 test('no flag belongs to two settings', () => {
   const flags = Object.values(allSettings as Record<string, Setting<unknown>>).flatMap(setting => setting.flags)
   assert.equal(new Set(flags).size, flags.length)
+})
+
+test('the control socket is where Gunicorn has it unless something else is said', () => {
+  const line = (options: string): string | undefined =>
+    /^control_socket .*$/m.exec(configuration(`${options} mysite`.trim()))?.[0]
+  assert.equal(line(''), 'control_socket /run/user/1/gunicorn.ctl mode=0600 optional;')
+  assert.equal(line('--control-socket a.ctl'), 'control_socket /srv/a.ctl mode=0600;')
+  assert.equal(line('--control-socket /b --control-socket-mode 0660'), 'control_socket /b mode=0660;')
+  assert.equal(line('--no-control-socket'), undefined)
+  assert.match(complaint('--control-socket-mode 600'), /bits of permissions are needed, as in 0600/)
+  assert.match(complaint('--control-socket='), /a path is needed/)
 })
 
 test("defaults are Gunicorn's", () => {
@@ -119,10 +131,17 @@ test('what is wrong is told in one line that names it', () => {
   assert.equal(complaint('--preload=yes a'), 'option --preload takes no value')
   assert.equal(complaint('-w 0 a'), 'invalid value "0" for -w: a whole number is needed, 1 or more')
   assert.equal(complaint('--timeout -1 a'), 'invalid value "-1" for --timeout: a whole number is needed, 0 or more')
-  assert.equal(complaint('a b'), 'unexpected "b" after the application "a"')
-  assert.match(complaint('-k eventlet a'), /^invalid value "eventlet" for -k: workers of this class are not supported/)
+  assert.match(
+    complaint('-k meinheld a'),
+    /^invalid value "meinheld" for -k: workers of this class are not supported; there/,
+  )
+  assert.match(complaint('-k eventlet a'), /^invalid value "eventlet" for -k: eventlet is not supported, .* gevent/)
+  assert.match(
+    complaint('-k gunicorn.workers.gtornado.TornadoWorker a'),
+    /runs by itself, behind proxy_pass; there are sync/,
+  )
   assert.match(complaint('--forwarded-allow-ips 10.0.0.1/8 a'), /"10.0.0.1\/8" has bits set beyond its mask/)
-  assert.match(complaint('--proxy-protocol v3 a'), /^unexpected "a" after the application "v3"$/)
+  assert.match(complaint('--proxy-protocol v3 a'), /^invalid value "v3" for --proxy-protocol: it must be one of off/)
   assert.equal(complaint('-e A a'), 'invalid value "A" for -e: as in NAME=value')
 })
 
@@ -185,7 +204,8 @@ test('a bad value in a file is told with its name and the file', () => {
     said({ secure_scheme_headers: [1] }),
     'invalid value for secure_scheme_headers in x.py: a dict is needed',
   )
-  assert.match(said({ dirty_apps: ['a:B'] }), /^dirty_apps in x\.py is not supported: task processes/)
+  assert.match(said({ spew: true }), /^spew in x\.py is not supported: /)
+  assert.match(said({ dirty_apps: ['a:B:0'] }), /^invalid value [^]*for dirty_apps in x\.py: a class is needed, as in/)
 })
 
 test('addresses are read as Gunicorn reads them', () => {
@@ -234,6 +254,8 @@ test('what a request may lack is "-" in the access log', () => {
 test('GUNICORN_CMD_ARGS is split as a shell does it', () => {
   assert.deepEqual(splitWords(` a 'b c'"d\\"e"\\ f  "" '\\n' `), ['a', 'b cd"e f', '', '\\n'])
   assert.deepEqual(splitWords(''), [])
+  // shlex knows no other escapes within quotes.
+  assert.deepEqual(splitWords('"\\$a \\`b \\\\" \\$c #d'), ['\\$a \\`b \\', '$c', '#d'])
   assert.throws(() => splitWords(`a 'b`), UsageError)
 })
 
@@ -263,7 +285,6 @@ test('the configuration has a line for every setting that works', () => {
     'ignore_invalid_headers off;',
     'strict_requests on;',
     'location = * {',
-    'umask 07;',
     'python /srv/venv/bin/python;',
     'timeout 40s;',
     'queue 2048 timeout=40s;',
@@ -382,7 +403,15 @@ test('any command line is read or refused with a UsageError', t => {
     try {
       const line = readCommandLine(args, environment)
       const addresses = line.settings.bind.filter(one => one.type !== 'fd')
-      const around = { origin: word(), folder: '/srv', runFolder: '', user: null, scriptName: '', addresses }
+      const around = {
+        origin: word(),
+        folder: '/srv',
+        runFolder: '',
+        user: null,
+        scriptName: '',
+        addresses,
+        controlSocket: '/c',
+      }
       configurationText(line, around)
     } catch (error) {
       assert.ok(error instanceof UsageError, `${JSON.stringify([args, environment])}: ${String(error)}`)

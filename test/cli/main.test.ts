@@ -70,7 +70,7 @@ test('a wrong switch is told in the words of nginx', () => {
   assert.deepEqual(portico(['-x']), { code: 1, out: '', err: 'portico: invalid option: "x"\n' })
   assert.match(
     portico(['sevre', 'a:b']).err,
-    /^portico: "sevre" is no command: there are "serve", "explain", [^\n]*\n$/,
+    /^portico: "sevre" is no command: there are "serve", "status", "control", "explain", [^\n]*\n$/,
   )
   assert.deepEqual(portico(['-c']), { code: 1, out: '', err: 'portico: option "-c" requires file name\n' })
 })

@@ -2,9 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import test from 'node:test'
-import { connectTo } from '../helpers/ports.ts'
-import { eventually, get, needs, PYTHON, serveApp, within } from '../helpers/index.ts'
+import { encodeVariable, packetHead } from '../../src/codec/uwsgi.ts'
+import { accepts, connectTo } from '../helpers/ports.ts'
+import { eventually, get, needs, PYTHON, raw, serveApp, within } from '../helpers/index.ts'
 import type { Server } from '../helpers/index.ts'
 
 const env = { PORTICO_PYTHON: PYTHON }
@@ -18,7 +20,7 @@ def app(environ, start_response):
     return [json.dumps({name: environ[name] for name in '${NAMES}'.split() if name in environ}).encode()]
 
 async def scope(scope, receive, send):
-    told = {'client': scope['client'], 'scheme': scope['scheme'], 'headers': [[a.decode(), b.decode()] for a, b in scope['headers']]}
+    told = {'client': scope['client'], 'scheme': scope['scheme'], 'version': scope['http_version'], 'headers': [[a.decode(), b.decode()] for a, b in scope['headers']]}
     await send({'type': 'http.response.start', 'status': 200, 'headers': []})
     await send({'type': 'http.response.body', 'body': json.dumps(told).encode()})
 `,
@@ -119,9 +121,25 @@ test('header_map says what becomes of names with "_"', async t => {
   assert.equal((await get(refuse.port, '/x', { SCRIPT_NAME: '/x' })).status, 200)
   const dangerous = await serveApp(t, ['--header-map', 'dangerous', 'told:app'], { files, env })
   assert.equal((await told(dangerous, { a_b: 'x' }))['HTTP_A_B'], 'x')
+  // They are then one variable with what has "-" there, whichever comes first.
+  assert.equal((await told(dangerous, { a_b: '1', 'A-B': '2' }))['HTTP_A_B'], '1,2')
+  assert.equal((await told(dangerous, { 'A-B': '1', a_b: '2' }))['HTTP_A_B'], '1,2')
   const named = await serveApp(t, ['--forwarder-headers', 'A_B', 'told:app'], { files, env })
   assert.equal((await told(named, { a_b: 'x' }))['HTTP_A_B'], 'x')
   assert.equal((await told(named, { SCRIPT_NAME: '/x' }))['SCRIPT_NAME'], '')
+  const all = await serveApp(t, ['--forwarder-headers', '*', 'told:app'], { files, env })
+  assert.equal((await told(all, { SCRIPT_NAME: '/x' }, '/x/y'))['SCRIPT_NAME'], '/x')
+})
+
+test('a client on a Unix socket has neither address nor port, and there is always a name for the server', async t => {
+  if (!needs(t, 'python3')) return
+  const server = await serveApp(t, ['-b', 'unix:%%DIR%%/a.sock', 'told:app'], { files, env })
+  const path = join(server.dir, 'a.sock')
+  await eventually(() => accepts(path))
+  const client = await raw(t, path)
+  await client.send('GET / HTTP/1.0\r\n\r\n')
+  const one = JSON.parse((await client.response()).text) as Told
+  assert.deepEqual([one['REMOTE_ADDR'], 'REMOTE_PORT' in one, one['SERVER_NAME']], ['', false, 'localhost'])
 })
 
 test("--forwarded x-forwarded: the client is the last address that is no proxy's, for the log too", async t => {
@@ -218,6 +236,29 @@ test('the PROXY protocol tells the client, where a trusted peer speaks it', asyn
   assert.match(await exchange(second, V1 + REQUEST), /^HTTP\/1\.1 400 |^<html>[^]*400 Bad/)
   const off = await serveApp(t, ['told:app'], { files, env })
   assert.match(await exchange(off, V1 + REQUEST), /400 Bad Request/)
+})
+
+test('by uwsgi, a client that is not named is the front itself, and nothing is a PROXY header', async t => {
+  if (!needs(t, 'python3')) return
+  const server = await serveApp(t, ['--protocol', 'uwsgi', 'told:app'], { files, env })
+  const variables = encodeVariable('REQUEST_METHOD', 'GET') + encodeVariable('PATH_INFO', '/')
+  const client = await raw(t, server.port)
+  await client.send(packetHead(0, variables.length, 0) + variables)
+  const one = JSON.parse((await client.response()).text) as Told
+  assert.deepEqual([one['REMOTE_ADDR'], one['REMOTE_PORT']], ['127.0.0.1', `${client.socket.localPort}`])
+  assert.deepEqual([one['PROXY_PROTOCOL'], one['PROXY_ADDR']], [undefined, undefined])
+  // What the client spoke is not HTTP/1.0, which the packet is read as.
+  const asgi = await serveApp(t, ['-k', 'asgi', '--protocol', 'uwsgi', 'told:scope'], { files, env })
+  for (const [protocol, version] of [
+    ['HTTP/2.0', '2'],
+    ['HTTP/1.0', '1.0'],
+    ['', '1.1'],
+  ] as const) {
+    const more = variables + encodeVariable('SERVER_PROTOCOL', protocol)
+    const other = await raw(t, asgi.port)
+    await other.send(packetHead(0, more.length, 0) + more)
+    assert.equal((JSON.parse((await other.response()).text) as Told)['version'], version)
+  }
 })
 
 test('a Node application is told of the client by a trusted proxy, and by nobody else', async t => {

@@ -30,7 +30,7 @@ import type { Scope } from '../helpers/index.ts'
 const env = { PORTICO_PYTHON: PYTHON }
 const files = {
   'told.py': `import json, os
-NAMES = 'REQUEST_METHOD PATH_INFO QUERY_STRING REMOTE_ADDR SERVER_PORT wsgi.url_scheme HTTP_HOST HTTP_X_COLOUR CONTENT_TYPE CONTENT_LENGTH'.split()
+NAMES = 'REQUEST_METHOD PATH_INFO QUERY_STRING REMOTE_ADDR SERVER_PORT wsgi.url_scheme HTTP_HOST HTTP_X_COLOUR CONTENT_TYPE CONTENT_LENGTH SERVER_PROTOCOL PROXY_PROTOCOL RAW_URI'.split()
 def app(environ, start_response):
     body = environ['wsgi.input'].read()
     start_response('404 Not Found' if environ['PATH_INFO'] == '/missing' else '200 OK', [('X-Made-By', 'told')])
@@ -57,7 +57,7 @@ os.execv(sys.argv[1], sys.argv[1:])
   const child = spawn(PYTHON, ['-c', starter, PORTICO, 'serve', ...args], {
     cwd: dir,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...env, TMPDIR: dir, PYTHONDONTWRITEBYTECODE: '1' },
+    env: { ...process.env, ...env, TMPDIR: dir, XDG_RUNTIME_DIR: dir, PYTHONDONTWRITEBYTECODE: '1' },
   })
   let output = ''
   child.stdout.on('data', bytes => (output += bytes))
@@ -230,7 +230,7 @@ test("behind nginx, by uwsgi_pass: clients' addresses, bodies and errors arrive"
   const pass = params.map(param => `uwsgi_param ${param};`).join(' ')
   const port = await nginx(
     t,
-    `location / { uwsgi_pass 127.0.0.1:${server.port}; ${pass} } location /tls { uwsgi_pass unix:${server.dir}/a.sock; uwsgi_param HTTPS on; ${pass} }`,
+    `location / { rewrite ^/old(/.*)$ /new$1 break; uwsgi_pass 127.0.0.1:${server.port}; ${pass} } location /tls { uwsgi_pass unix:${server.dir}/a.sock; uwsgi_param HTTPS on; ${pass} }`,
   )
   const told = async (path: string, more: object = {}): Promise<Record<string, string>> => {
     const answer = await request({
@@ -256,6 +256,9 @@ test("behind nginx, by uwsgi_pass: clients' addresses, bodies and errors arrive"
     ['/a b', 'c=d', '192.0.2.6', 'http', 'blue', 'localhost'],
   )
   assert.equal((await told('/tls'))['wsgi.url_scheme'], 'https')
+  // It is neither HTTP/1.0 nor the PROXY protocol, and nginx may have rewritten what the client asked for.
+  assert.deepEqual([plain['SERVER_PROTOCOL'], 'PROXY_PROTOCOL' in plain], ['HTTP/1.1', false])
+  assert.deepEqual([plain['RAW_URI'], (await told('/old/a%20b?c=d'))['PATH_INFO']], ['/a%20b?c=d', '/new/a b'])
   await told('/missing')
   const posted = await told('/p', { method: 'POST', body: 'the body' })
   assert.deepEqual([posted['body'], posted['CONTENT_LENGTH']], ['the body', '8'])

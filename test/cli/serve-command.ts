@@ -34,7 +34,14 @@ export function runServe(
   return spawnSync(PORTICO, ['serve', ...args], {
     cwd: dir,
     encoding: 'utf8',
-    env: { ...process.env, ...env, TMPDIR: join(dir, 'tmp'), PYTHONDONTWRITEBYTECODE: '1', ...more },
+    env: {
+      ...process.env,
+      ...env,
+      TMPDIR: join(dir, 'tmp'),
+      XDG_RUNTIME_DIR: join(dir, 'tmp'),
+      PYTHONDONTWRITEBYTECODE: '1',
+      ...more,
+    },
     timeout: 60_000,
   })
 }

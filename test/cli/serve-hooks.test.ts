@@ -148,7 +148,10 @@ test('requests of an ASGI application are told to hooks too', async t => {
   if (!needs(t, 'python3')) return
   const app = `async def app(scope, receive, send):
     assert scope['type'] == 'http'
-    await send({'type': 'http.response.start', 'status': 201, 'headers': [(b'x-made-by', b'asgi')]})
+    await send({'type': 'http.response.start', 'status': 201, 'headers': [(b'x-made-by', 'asgi')]})
+    if scope['path'] == '/file':
+        await send({'type': 'http.response.pathsend', 'path': __file__})
+        return
     await send({'type': 'http.response.body', 'body': b'made'})
 `
   const server = await serveApp(t, ['-k', 'asgi', 'app:app'], {
@@ -159,6 +162,8 @@ test('requests of an ASGI application are told to hooks too', async t => {
   await eventually(() => of(server, 'post_request').length === 1)
   assert.equal(of(server, 'pre_request')[0]!.words, 'GET /a b red')
   assert.match(of(server, 'post_request')[0]!.words, /^\/a 201 4 /)
+  assert.equal((await get(server.port, '/file')).text, app)
+  await eventually(() => of(server, 'post_request')[1]?.words.startsWith(`/file 201 ${app.length} `))
 })
 
 test('a worker that a hook sends away finishes and is replaced', async t => {

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { eventually, get, load, needs, PYTHON, serveApp } from '../helpers/index.ts'
 import type { Response, Server } from '../helpers/index.ts'
+import { runServe } from './serve-command.ts'
 
 const env = { PORTICO_PYTHON: PYTHON }
 
@@ -130,3 +131,12 @@ for (const [how, options] of [
     await answers(server, 'three')
   })
 }
+
+test('a further file is there already, and a pattern may find its files later', t => {
+  if (!needs(t, 'python3')) return
+  const said = (file: string): string =>
+    runServe(t, ['--check-config', '--reload-extra-file', file, 'hello'], { 'a.txt': '' }).stderr
+  assert.match(said('b.txt'), /invalid value "b\.txt" for --reload-extra-file: there is no such file\n$/)
+  assert.match(said('*.md'), /^portico serve: there is no file yet like "\*\.md"\n.*is loaded/)
+  for (const file of ['a.txt', '*.txt']) assert.match(said(file), /^portico serve: "hello" is loaded/)
+})

@@ -32,6 +32,15 @@ const VALID: [bytes: string, told: Record<string, string>][] = [
     'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\nA;x="y"\r\n0123456789\r\n000\r\nT: t\r\n\r\n',
     { body: '0123456789' },
   ],
+  // A value that reads like a variable's name is a value all the same.
+  [
+    'GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nX-B: HTTP_X_A\r\nX-C: 3\r\nX-A: 2\r\n\r\n',
+    { HTTP_X_A: '1,2', HTTP_X_B: 'HTTP_X_A', HTTP_X_C: '3' },
+  ],
+  [
+    'GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nX-B: HTTP_X_A\r\nX-A: 2\r\n\r\n',
+    { HTTP_X_A: '1,2', HTTP_X_B: 'HTTP_X_A', PATH_INFO: '/' },
+  ],
   ['GET / HTTP/1.1\r\nHost: a\r\nX-A: \t \xe9 b \t\r\nX-B:\r\n\r\n', { HTTP_X_A: '\xe9 b', HTTP_X_B: '' }],
 ]
 
@@ -49,6 +58,7 @@ const INVALID = [
   'GET / HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n',
   'GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n',
   'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc',
+  'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Type: c/d\r\nContent-Length: 3\r\n\r\nabc',
   'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc',
   'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
   'POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
@@ -73,4 +83,18 @@ test('serve: valid requests come to the application to the byte, and no other do
   }
   const last = await raw(t, server.port)
   assert.equal(JSON.parse((await last.request()).text).calls, VALID.length + 1)
+})
+
+test('serve: what is expected of it and not known gets 417, as from Gunicorn', async t => {
+  const server = await serveApp(t, ['echo'], { files: { 'echo.py': ECHO }, env })
+  const expecting = async (value: string, version = '1.1') => {
+    const client = await raw(t, server.port)
+    const fields = `Host: a\r\nExpect: ${value}\r\nContent-Length: 3\r\nConnection: close\r\n\r\n`
+    await client.send(`POST / HTTP/${version}\r\n${fields}abc`)
+    return client.closed()
+  }
+  assert.match(await expecting('100-Continue'), /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 /)
+  assert.match(await expecting('100-continue', '1.0'), /^HTTP\/1\.1 200 /)
+  assert.match(await expecting('something'), /^HTTP\/1\.1 417 Expectation Failed\r\n/)
+  assert.match(await expecting('', '1.0'), /^HTTP\/1\.1 417 /)
 })

@@ -1,10 +1,11 @@
 // `portico serve` under Gunicorn's signals: TTIN, TTOU, USR1, USR2, QUIT, INT, WINCH. HUP and TERM are in the tests beside this one.
 
 import assert from 'node:assert/strict'
-import { existsSync, renameSync } from 'node:fs'
+import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { eventually, get, load, needs, PYTHON, request, serveApp, signalTo } from '../helpers/index.ts'
+import { eventually, get, load, needs, PYTHON, request, serveApp, signalTo, tempDir } from '../helpers/index.ts'
+import { processesWith } from '../helpers/processes.ts'
 import type { Server } from '../helpers/index.ts'
 
 const files = {
@@ -66,6 +67,26 @@ test('USR2 starts a second master, and TERM ends the first', async t => {
   signalTo(fresh, 'SIGTERM')
   await eventually(() => server.processes().length === 0)
   assert.equal(server.file('a.pid'), '')
+})
+
+test('what asks a running server for something does no harm to one that starts', async t => {
+  if (!needs(t, 'python3')) return
+  const conf = `import os, time
+open('begun', 'w').close()
+while not os.path.exists('go'):
+    time.sleep(0.05)
+`
+  const dir = tempDir(t)
+  const starting = serveApp(t, ['pid'], { files: { ...files, 'gunicorn.conf.py': conf }, env, dir })
+  await eventually(() => existsSync(join(dir, 'begun')))
+  const [python] = processesWith('TMPDIR=' + join(dir, 'tmp')).filter(one =>
+    one.command.includes('portico_bridge.config'),
+  )
+  for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as const) signalTo(python!.parent, signal)
+  writeFileSync(join(dir, 'go'), '')
+  const server = await starting
+  assert.equal(server.child.pid, python!.parent)
+  assert.equal((await get(server.port)).status, 200)
 })
 
 const SLOW = `import time

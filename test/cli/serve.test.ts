@@ -85,7 +85,7 @@ test('a signal that comes while it is only starting leaves nothing either', asyn
   rmSync(join(dir, 'tmp', 'x'))
   const child = spawn(PORTICO, ['serve', '-b', '127.0.0.1:0', 'hello'], {
     cwd: dir,
-    env: { ...process.env, ...env, TMPDIR: join(dir, 'tmp') },
+    env: { ...process.env, ...env, TMPDIR: join(dir, 'tmp'), XDG_RUNTIME_DIR: join(dir, 'tmp') },
     stdio: 'ignore',
   })
   const ended = once(child, 'exit')
@@ -357,7 +357,8 @@ test('a wrong command line is told in one line, with exit code 2', t => {
     [2, 'portico serve: unknown option "--wokers", did you mean "--workers"?\n', ''],
   )
   assert.match(run(t, []).stderr, /^portico serve: no application is named, as in "portico serve [^\n]*\n$/)
-  assert.match(run(t, ['--dirty-app', 'x', 'hello']).stderr, /^portico serve: --dirty-app is not supported: task/)
+  assert.match(run(t, ['--spew', 'hello']).stderr, /^portico serve: --spew is not supported: /)
+  assert.match(run(t, ['--dirty-app', 'x', 'hello']).stderr, /invalid value "x" for --dirty-app: a class is needed/)
   assert.match(run(t, ['-u', 'nobody-like-this', 'hello']).stderr, /there is no such user|needs the rights of root/)
 })
 
@@ -372,6 +373,23 @@ test('--version, --help, and both when called gunicorn', t => {
     /^gunicorn \(version [\d.]+\) \(portico\/0\.1\.0\)\n$/,
   )
   assert.match(spawnSync(link, ['-h'], { encoding: 'utf8' }).stdout, /^Usage: gunicorn \[options\]/)
+})
+
+test('as root, --user and --group may be numbers that have no names', async t => {
+  if (process.getuid?.() !== 0) return t.skip('needs root')
+  if (!needs(t, 'python3')) return
+  const who = `import os
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return [repr([os.getuid(), os.getgid(), os.getgroups()]).encode()]
+`
+  const dir = tempDir(t)
+  writeFiles(dir, { 'who.py': who })
+  const both = await serveApp(t, ['-u', '54321', '-g', '54322', 'who:app'], { dir, env })
+  assert.equal((await get(both.port)).text, '[54321, 54322, [54322]]')
+  await both.stop()
+  const user = await serveApp(t, ['-u', '54321', 'who:app'], { dir, env })
+  assert.equal((await get(user.port)).text, '[54321, 54321, [54321]]')
 })
 
 test('as root, --user is who the front and the workers run as', async t => {

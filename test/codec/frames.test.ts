@@ -11,9 +11,11 @@ import {
   FROM_FILE,
   HEAD,
   HELLO,
+  INTERIM,
   LOG,
   MESSAGE,
   TEXT,
+  TRAILERS,
   WINDOW,
   encodeAbort,
   encodeBodyFile,
@@ -44,6 +46,9 @@ class Recorder implements FrameSink {
     else this.told.push(['body', stream, bytes.toString('latin1')])
     if (end) this.told.push(['end', stream])
   }
+  onInterim(...told: unknown[]): void {
+    this.told.push(['interim', ...told])
+  }
   onFile(...told: unknown[]): void {
     this.told.push(['file', ...told])
   }
@@ -66,6 +71,11 @@ function head(stream: number, fields: string[], body: string | null, count = (fi
   return encodeFrame(HEAD, stream, body === null ? 0 : END, content, content.length, count)
 }
 
+function fields(type: number, stream: number, values: string[], count = (values.length - 1) / 2): Buffer {
+  const content = Buffer.from(values.join('\0'), 'latin1')
+  return encodeFrame(type, stream, 0, content, content.length, count)
+}
+
 const text = (type: number, stream: number, value: string, flags = 0) =>
   encodeFrame(type, stream, flags, Buffer.from(value))
 
@@ -80,6 +90,7 @@ const conversation = Buffer.concat([
   text(DATA, 3, 'one'),
   text(DATA, 3, ''),
   text(DATA, 3, 'two', END),
+  fields(INTERIM, 4, ['103 Early Hints', 'Link', '</\xe9>']),
   head(4, ['200 OK'], null),
   text(FILE, 4, '{"path":"/f","offset":1,"length":2}'),
   text(DATA, 4, '', END),
@@ -100,6 +111,7 @@ const told = [
   ['head', 3, ['200 OK'], -1],
   ['body', 3, 'onetwo'],
   ['end', 3],
+  ['interim', 4, ['103 Early Hints', 'Link', '</\xe9>']],
   ['head', 4, ['200 OK'], -1],
   ['body', 4, ''],
   ['file', 4, '/f', 1, 2],
@@ -169,6 +181,8 @@ test('frames: what no worker may send ends the reading and names the reason', ()
     [text(HELLO, 0, '[]'), /malformed HELLO/],
     [text(HELLO, 0, '{"pid":"1"}'), /malformed HELLO/],
     [text(FILE, 1, 'nonsense'), /malformed FILE/],
+    [fields(INTERIM, 1, ['103', 'A'], 1), /type 15 with 2 strings/],
+    [encodeFrame(INTERIM, 1, 0, Buffer.alloc(0), TEXT_MAX + 1), /type 15 with 1048577 bytes/],
     [text(FILE, 1, '{"path":"/f","offset":-1,"length":2}'), /malformed FILE/],
   ]
   for (const [input, reason] of cases) {
@@ -267,6 +281,9 @@ class StreamRecorder extends Recorder {
   onWindow(...told: unknown[]): void {
     this.told.push(['window', ...told])
   }
+  onTrailers(...told: unknown[]): void {
+    this.told.push(['trailers', ...told])
+  }
   onMessage(...told: unknown[]): void {
     this.told.push(['message', ...told])
   }
@@ -281,6 +298,7 @@ test('frames: windows, messages and closes of many streams are told in any split
     encodeMessageHeader(5, true, 5),
     Buffer.from('hello'),
     encodeFrame(MESSAGE, 6, 0, Buffer.alloc(0)),
+    fields(TRAILERS, 4, ['', 'A', 'b', 'C', '']),
     encodeClose(5, 1001, Buffer.from('away')),
     encodeFrame(BYE, 6, 0, Buffer.alloc(0)),
   ])
@@ -289,6 +307,7 @@ test('frames: windows, messages and closes of many streams are told in any split
     ['message', 5, true, 5],
     ['body', 5, 'hello'],
     ['message', 6, false, 0],
+    ['trailers', 4, ['A', 'b', 'C', '']],
     ['close', 5, 1001, 'away'],
     ['bye', 6],
   ]
@@ -305,6 +324,7 @@ test('frames: a worker without streams may not send what only streams have', () 
     [WINDOW, 4],
     [MESSAGE, 4],
     [CLOSE, 4],
+    [TRAILERS, 0],
   ] as const) {
     const reader = new FrameReader(new Recorder())
     assert.equal(reader.push(encodeFrame(type, 1, type === MESSAGE ? TEXT : 0, Buffer.alloc(size))), false)

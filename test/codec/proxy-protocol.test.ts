@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { crc32c } from '../../src/lib/crc32c.ts'
 import {
+  asked,
   BROKEN,
   header,
   HEADER_MAX,
@@ -86,7 +87,7 @@ test('version 2: values by name, also those inside the ssl value', () => {
   const ssl = Buffer.concat([Buffer.from([1, 0, 0, 0, 255]), tlv(0x22, 'example.com')])
   read(binary(0x11, v4, Buffer.concat([tlv(1, 'h2'), tlv(0xae, '12345'), tlv(0x20, ssl)])))
   const { tlvs } = header.value!
-  const value = (name: string): string | null => tlvNamed(name)!(tlvs)
+  const value = (name: string): string | null => tlvNamed(name)(tlvs)
   assert.deepEqual(['alpn', '0x1', '0x00ae', 'ssl_verify', 'ssl_cn', 'ssl_0x22'].map(value), [
     'h2',
     'h2',
@@ -95,7 +96,32 @@ test('version 2: values by name, also those inside the ssl value', () => {
     'example.com',
     'example.com',
   ])
-  assert.deepEqual([value('netns'), value('ssl_version'), tlvNamed('nothing')], [null, null, null])
+  assert.deepEqual([value('netns'), value('ssl_version'), asked.error], [null, null, ''])
+})
+
+test('version 2: what is wrong with a value or with its name is told when it is asked for', () => {
+  const problem = (name: string, tlvs: string): string => {
+    assert.equal(tlvNamed(name)(tlvs), null)
+    return asked.error
+  }
+  assert.equal(problem('nothing', ''), 'unknown PROXY protocol TLV "nothing"')
+  assert.equal(problem('0x', ''), 'invalid PROXY protocol TLV "0x"')
+  assert.equal(problem('0x2g', ''), 'invalid PROXY protocol TLV "0x2g"')
+  assert.equal(problem('alpn', '\x05\0'), 'broken PROXY protocol TLV')
+  assert.equal(problem('alpn', '\x05\0\x02x'), 'broken PROXY protocol TLV')
+  // Names within the ssl value are looked at where there is one.
+  assert.equal(problem('ssl_nothing', ''), '')
+  assert.equal(problem('ssl_nothing', '\x20\0\x05\0\0\0\0\0'), 'unknown PROXY protocol TLV "ssl_nothing"')
+  assert.equal(problem('ssl_cn', '\x20\0\x06\0\0\0\0\0\x22'), 'broken PROXY protocol TLV')
+})
+
+test('version 1: of a line that tells no addresses nothing matters but its end', () => {
+  for (const rest of ['', ' x', `x${'y'.repeat(2000)}`, ' a\nb\rc']) {
+    const bytes = line(`PROXY UNKNOWN${rest}\r\nrest`)
+    assert.equal(read(bytes), bytes.length - 4)
+    assert.equal(header.value, null)
+  }
+  assert.equal(read(line(`PROXY UNKNOWN${'x'.repeat(HEADER_MAX)}\r\n`)), BROKEN)
 })
 
 test('version 2: another version, too long, too short', () => {
@@ -124,7 +150,7 @@ test(`fuzz: every input is incomplete, broken or used as far as its header goes,
     assert.equal(piecewise, whole, `FUZZ_SEED=${start + n} ${JSON.stringify(bytes.toString('latin1'))}`)
     assert.deepEqual(header.value, value)
     assert.ok(whole >= BROKEN && whole <= bytes.length)
-    if (value !== null) for (const name of ['alpn', 'ssl_cn', 'ssl_verify']) tlvNamed(name)!(value.tlvs)
+    if (value !== null) for (const name of ['alpn', 'ssl_cn', 'ssl_verify']) tlvNamed(name)(value.tlvs)
   }
 })
 
@@ -152,11 +178,11 @@ test('what is written is read again', () => {
     assert.equal(value.tlvs.slice(0, tlvs.length), tlvs)
     const said = ['ssl_version', 'ssl_cn', 'ssl_cipher', 'ssl_sig_alg', 'ssl_key_alg', 'ssl_verify']
     assert.deepEqual(
-      said.map(name => tlvNamed(name)!(value.tlvs)),
+      said.map(name => tlvNamed(name)(value.tlvs)),
       ['TLSv1.3', 'me', 'TLS_AES_128_GCM_SHA256', 'RSA-SHA256', 'RSA2048', '18'],
     )
     // The checksum is the last value, and that of the whole header with zeros in its place.
-    const sum = tlvNamed('0x03')!(value.tlvs)!
+    const sum = tlvNamed('0x03')(value.tlvs)!
     const text = binary.toString('latin1')
     assert.equal(Buffer.from(sum, 'latin1').readUInt32BE(), crc32c(`${text.slice(0, -4)}\0\0\0\0`))
     const line = Buffer.from(proxyLine(told), 'latin1')
@@ -166,6 +192,10 @@ test('what is written is read again', () => {
   const mixed = Buffer.from(proxyHeader(new ProxyProtocol('192.0.2.1', 1, '::1', 2, '')), 'latin1')
   assert.equal(readProxyProtocol(mixed, 0, mixed.length), mixed.length)
   assert.deepEqual([header.value!.source, header.value!.destination], ['::ffff:192.0.2.1', '::1'])
+  assert.equal(proxyLine(new ProxyProtocol('::1', 1, '192.0.2.1', 2, '')), 'PROXY TCP6 ::1 192.0.2.1 1 2\r\n')
+  const mapped = Buffer.from(proxyHeader(new ProxyProtocol('::ffff:192.0.2.1', 1, '::ffff:192.0.2.2', 2, '')), 'latin1')
+  assert.equal(readProxyProtocol(mapped, 0, mapped.length), mapped.length)
+  assert.deepEqual([header.value!.source, header.value!.destination], ['192.0.2.1', '192.0.2.2'])
   const unknown = new ProxyProtocol('unix:', 0, 'unix:', 0, '')
   assert.equal(proxyLine(unknown), 'PROXY UNKNOWN\r\n')
   const local = Buffer.from(proxyHeader(unknown), 'latin1')

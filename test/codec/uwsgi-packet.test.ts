@@ -52,7 +52,8 @@ test('variables become the head of a request', () => {
   const head = headOf({
     REQUEST_METHOD: 'POST',
     REQUEST_URI: '/a%20b?c',
-    PATH_INFO: '/other',
+    PATH_INFO: '/a b',
+    QUERY_STRING: 'c',
     CONTENT_TYPE: 'text/plain',
     CONTENT_LENGTH: '3',
     HTTP_HOST: 'example.org',
@@ -67,6 +68,11 @@ test('variables become the head of a request', () => {
     'POST /a%20b?c HTTP/1.0\r\nCONTENT-TYPE: text/plain\r\nCONTENT-LENGTH: 3\r\nHOST: example.org\r\nX-COLOUR: blue\r\n\r\n',
   )
   assert.match(headOf({ PATH_INFO: '/a b\xe9?', QUERY_STRING: 'q' })!, /^GET \/a%20b%E9%3F\?q HTTP\/1\.0\r\n/)
+  // What the front has rewritten is what is asked for.
+  const rewritten = { REQUEST_URI: '/app/a%20b?c', PATH_INFO: '/a b', QUERY_STRING: 'c' }
+  assert.match(headOf(rewritten)!, /^GET \/a%20b\?c HTTP/)
+  assert.match(headOf({ ...rewritten, REQUEST_URI: '/a%20b?c', QUERY_STRING: 'd' })!, /^GET \/a%20b\?d HTTP/)
+  assert.match(headOf({ REQUEST_URI: '/a%20b?c' })!, /^GET \/a%20b\?c HTTP/)
   for (const wrong of [
     { REQUEST_METHOD: 'G T' },
     { REQUEST_URI: '/a b' },

@@ -6,9 +6,12 @@ import { copyFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import test from 'node:test'
 import { readCommandLine } from '../../src/app/settings/command-line.ts'
+import { parseControl } from '../../src/cli/control-options.ts'
+import { parseStatus } from '../../src/cli/status-options.ts'
 import { parseSwitches } from '../../src/cli/switches.ts'
 import { parseQuestion } from '../../src/cli/explain-url.ts'
 import { certificate } from '../helpers/certificates.ts'
+import { needs } from '../helpers/needs.ts'
 import { PORTICO } from '../helpers/serve.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { blocksOf, commandsOf, pagesOf, root } from './blocks.ts'
@@ -43,6 +46,8 @@ for (const block of blocks.filter(({ language }) => language === 'sh')) {
 function tryCommand(line: string, words: readonly string[]): void {
   const readers: Readonly<Record<string, (args: readonly string[]) => unknown>> = {
     serve: args => readCommandLine(args, {}),
+    status: parseStatus,
+    control: parseControl,
     explain: parseQuestion,
   }
   const [name = '', ...args] = words
@@ -107,6 +112,15 @@ function check(file: string, dir: string): { status: number | null; stderr: stri
   return spawnSync(PORTICO, args, { encoding: 'utf8', timeout: 20_000 })
 }
 
+for (const block of blocks.filter(({ language }) => language === 'python')) {
+  test(`docs: the Python at ${block.place} can be compiled`, t => {
+    if (!needs(t, 'python3')) return
+    const code = 'import ast, sys; compile(sys.stdin.read(), "block", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)'
+    const { status, stderr } = spawnSync('python3', ['-c', code], { input: block.text, encoding: 'utf8' })
+    assert.equal(status, 0, stderr)
+  })
+}
+
 test('docs: there are examples to be checked', () => {
   const count = (language: string): number => blocks.filter(block => block.language === language).length
   assert.ok(count('nginx') >= 8)
@@ -115,7 +129,7 @@ test('docs: there are examples to be checked', () => {
 
 // What each block is is told by its language, so a new kind is not overlooked.
 test('docs: every block of code has a language that is known here', () => {
-  const known = new Set(['nginx', 'sh', 'ts', 'js', 'ini', 'json', ''])
+  const known = new Set(['nginx', 'sh', 'ts', 'js', 'ini', 'json', 'python', ''])
   const unknown = blocks.filter((block: Block) => !known.has(block.language)).map(({ place }) => place)
   assert.deepEqual(unknown, [])
 })

@@ -59,6 +59,7 @@ export async function serveHttp(t: Scope, body: string, http = '', options: Http
     threads: 1,
     errorLog,
     logFiles,
+    listening: [bound.fd()],
     shared: (key: string) => shared.get(key)!,
     toMaster() {},
     onMessage() {},

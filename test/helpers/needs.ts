@@ -13,6 +13,7 @@ export const PEERS = {
   gunicorn: { package: 'gunicorn', present: () => findCommand('gunicorn') },
   django: { package: 'python3-django', present: () => hasPython('django') },
   flask: { package: 'python3-flask', present: () => hasPython('flask') },
+  pastedeploy: { package: 'python3-pastedeploy', present: () => hasPython('paste.deploy') },
   gevent: { package: 'python3-gevent', present: () => hasPython('gevent') },
   starlette: { package: 'python3-starlette', present: () => hasPython('starlette') },
   grpc: { package: 'python3-grpcio', present: () => hasPython('grpc') },

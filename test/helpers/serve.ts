@@ -143,10 +143,12 @@ export class Server {
       cwd: dir,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
-      // Python must not leave compiled files in folders of the checkout, nor sockets go elsewhere than below `dir`.
+      // Python must not leave compiled files in folders of the checkout, nor sockets go elsewhere than below `dir`: a control
+      // socket of the user's would be that of one server at a time.
       env: {
         ...process.env,
         TMPDIR: join(dir, 'tmp'),
+        XDG_RUNTIME_DIR: join(dir, 'tmp'),
         PYTHONDONTWRITEBYTECODE: '1',
         ...plan.env,
         PORTICO_TEST: this.#mark,

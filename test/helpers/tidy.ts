@@ -27,6 +27,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'app/dispatch': ['app', 'process', 'net', 'codec', 'zone', 'lib', 'log', 'config'],
   'app/pool': ['app', 'process', 'net', 'codec', 'zone', 'lib', 'log', 'config'],
   'app/workers': ['app', 'net', 'codec', 'lib', 'log'],
+  control: ['app', 'app/pool', 'process', 'codec', 'lib', 'log'],
   http: ['app', 'app/dispatch', 'upstream', 'cache', 'waf', 'zone', 'net', 'codec', 'config', 'log', 'lib'],
   'http/modules': [
     'http',
@@ -66,8 +67,10 @@ export const LONG_FILES: Readonly<Record<string, string>> = {}
 
 /** Files of src that may import node:http, with the reason. */
 export const NODE_HTTP: Readonly<Record<string, string>> = {
-  'src/app/workers/node-worker.ts': 'a worker serves the Node application by the HTTP server such applications expect',
-  'src/app/workers/fetch-adapter.ts': "as node-worker.ts: turns that server's requests into web Requests",
+  'src/app/workers/listening.ts': 'a worker serves the Node application by the HTTP server such applications expect',
+  'src/app/workers/exported.ts': 'as listening.ts: what a file exports becomes a handler of that server',
+  'src/app/workers/client-address.ts': "as listening.ts: tells that server's connections who the client is",
+  'src/app/workers/fetch-adapter.ts': "as listening.ts: turns that server's requests into web Requests",
 }
 
 export const LINES_MAX = 500

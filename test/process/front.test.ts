@@ -56,6 +56,7 @@ class Stage {
       memory: [{ key: 'counter', bytes: 4 }],
       workingDirectory: null,
       openFiles: 0,
+      coreSize: null,
       priority: 0,
       shutdownTimeout: 0,
     }

@@ -104,9 +104,10 @@ export class Zygote {
     this.control.write(`${JSON.stringify(line)}\n`)
   }
 
-  /** The next event, which must be of this name. */
+  /** The next event, which must be of this name. That a process is there says little: it is passed over. */
   async next(name: string): Promise<Event> {
-    const event = await this.events.take(name)
+    let event = await this.events.take(name)
+    while (event.event === 'forked') event = await this.events.take(name)
     if (event.event !== name) throw new Error(`${name} expected: ${JSON.stringify(event)}`)
     return event
   }
@@ -163,6 +164,7 @@ export interface Log {
 export class Front implements FrameSink {
   readonly socket: Socket
   readonly logs: Log[] = []
+  readonly interim: string[][] = []
   hello!: Hello
   bye = false
   closed = false
@@ -247,6 +249,10 @@ export class Front implements FrameSink {
       this.pieces.put(text)
     }
     if (end) this.finish(false, false)
+  }
+
+  onInterim(_stream: number, fields: string[]): void {
+    this.interim.push(fields)
   }
 
   onFile(_stream: number, path: string, offset: number, length: number): void {

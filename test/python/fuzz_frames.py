@@ -267,7 +267,7 @@ class StreamSeat:
     hello = {}
     leaving = forked = False
     root_path = ''
-    own_log = count_failure = None
+    own_log = count_failure = grace = None
 
     def __init__(self, loop):
         self.loop = loop
@@ -306,6 +306,9 @@ class StreamTransport:
     def __init__(self):
         self.written = b''
         self.closed = False
+
+    def get_extra_info(self, _name):
+        return None
 
     def write(self, data):
         self.written += data

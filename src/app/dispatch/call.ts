@@ -75,6 +75,8 @@ export abstract class Call {
   abstract onHead(fields: string[], body: Buffer, bodySize: number, end: boolean): void
   abstract onData(bytes: Buffer, end: boolean): void
   abstract onFile(path: string, offset: number, length: number): void
+  onInterim(_fields: string[]): void {}
+  onTrailers(_fields: string[]): void {}
   abstract onLog(level: number, text: string): void
   /** Of a websocket: a message's payload follows through onData; closed by the application. */
   onMessage(_isText: boolean, _length: number): void {}

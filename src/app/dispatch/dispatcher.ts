@@ -298,6 +298,11 @@ export class Dispatcher implements LineUser {
     return this.line.waiting + (this.prefetch === null ? 0 : this.prefetch.ahead)
   }
 
+  /** Calls of this thread that no worker has begun. */
+  get backlog(): number {
+    return this.line.size + (this.prefetch === null ? 0 : this.prefetch.ahead)
+  }
+
   /** For the line. */
   refuse(call: Call, why: number): void {
     if (why === QUEUE_FULL) this.seats.count(QUEUE_REFUSED, 1)

@@ -2,11 +2,11 @@
 // takes one request at a time (a sync worker is one seat, a worker with threads has one for each); for kinds that take
 // several at once the count goes higher.
 //
-// A seat's word holds the worker's pid and the number of requests in flight together, so that one compare-and-swap both
-// claims a place and makes sure that the worker is still the one meant:
+// A seat's word holds a mark of the worker's pid and the number of requests in flight together, so that one compare-and-swap both
+// claims a place and makes sure that the worker is still the one meant; where two pids have the same mark, the key tells.
 //
-//   31 ─────────── 10 9 ──── 0            word 0: nobody, or a worker that takes no more requests
-//        pid           in flight
+//   31 ─────────── 16 15 ──── 0            word 0: nobody, or a worker that takes no more requests
+//        mark            in flight
 //
 // The second half is the queue of the waiting (Waiters): each thread that has requests waiting shows its oldest one's ticket.
 
@@ -62,7 +62,7 @@ export const PREFETCHED = 9
 export const TAKEN_BACK = 10
 const HEADER_CELLS = 32
 
-const COUNT_BITS = 10
+const COUNT_BITS = 16
 /** Also the most requests a seat can have at a time. */
 export const COUNT_MASK = (1 << COUNT_BITS) - 1
 /** Seats of one worker that can be told apart in a key. */
@@ -104,9 +104,10 @@ export class SeatTable {
   /** Nobody can claim it any more; whoever holds it still may finish. */
   close(at: number, pid: number): void {
     const { cells } = this
+    if (!this.isOf(at, pid)) return
     for (;;) {
       const word = Atomics.load(cells, at + WORD)
-      if (word >>> COUNT_BITS !== pid) break
+      if (word >>> COUNT_BITS !== markOf(pid)) break
       if (Atomics.compareExchange(cells, at + WORD, word, 0) === word) break
     }
     const key = Atomics.load(cells, at + KEY)
@@ -116,13 +117,18 @@ export class SeatTable {
   /** @param owner number of the thread, from 0 */
   claim(at: number, pid: number, capacity: number, owner: number): boolean {
     const { cells } = this
+    const mark = markOf(pid)
     // A plain look first: it costs a tenth, and if it is out of date the exchange finds out.
     for (let word = cells[at + WORD]!; ;) {
-      if (word >>> COUNT_BITS !== pid || (word & COUNT_MASK) >= capacity) return false
+      if (word >>> COUNT_BITS !== mark || (word & COUNT_MASK) >= capacity) return false
       const found = Atomics.compareExchange(cells, at + WORD, word, word + 1)
       if (found !== word) {
         word = found
         continue
+      }
+      if (!this.isOf(at, pid)) {
+        this.lower(at, mark, 1)
+        return false
       }
       Atomics.add(cells, held(at, owner), 1)
       return true
@@ -132,35 +138,39 @@ export class SeatTable {
   /** Could it be claimed at this moment? */
   isFree(at: number, pid: number, capacity: number): boolean {
     const word = Atomics.load(this.cells, at + WORD)
-    return word >>> COUNT_BITS === pid && (word & COUNT_MASK) < capacity
+    return word >>> COUNT_BITS === markOf(pid) && (word & COUNT_MASK) < capacity
   }
 
   /** Requests of all threads that the worker has, -1 when it takes none. */
   inFlight(at: number, pid: number): number {
     const word = Atomics.load(this.cells, at + WORD)
-    return word >>> COUNT_BITS === pid ? word & COUNT_MASK : -1
+    return word >>> COUNT_BITS === markOf(pid) ? word & COUNT_MASK : -1
   }
 
   release(at: number, pid: number, owner: number): void {
     const { cells } = this
-    if (Atomics.load(cells, at + KEY) >>> SEAT_BITS !== pid) return
+    if (!this.isOf(at, pid)) return
     Atomics.sub(cells, held(at, owner), 1)
-    this.lower(at, pid, 1)
+    this.lower(at, markOf(pid), 1)
   }
 
   /** A thread that had this number before has died: what it held is free, since the worker greets its successor. */
   inherit(at: number, pid: number, owner: number): number {
     if (owner >= OWNERS - 1) return 0
     const count = Atomics.exchange(this.cells, held(at, owner), 0)
-    if (count > 0) this.lower(at, pid, count)
+    if (count > 0) this.lower(at, markOf(pid), count)
     return count
   }
 
-  private lower(at: number, pid: number, by: number): void {
+  private isOf(at: number, pid: number): boolean {
+    return Atomics.load(this.cells, at + KEY) >>> SEAT_BITS === pid
+  }
+
+  private lower(at: number, mark: number, by: number): void {
     const { cells } = this
     for (;;) {
       const word = Atomics.load(cells, at + WORD)
-      if (word >>> COUNT_BITS !== pid || (word & COUNT_MASK) < by) return
+      if (word >>> COUNT_BITS !== mark || (word & COUNT_MASK) < by) return
       if (Atomics.compareExchange(cells, at + WORD, word, word - by) === word) return
     }
   }
@@ -213,7 +223,7 @@ export class SeatTable {
     const { cells } = this
     Atomics.store(cells, at + SERVED, 0)
     for (let owner = 0; owner < OWNERS; owner++) Atomics.store(cells, at + HELD + owner, 0)
-    Atomics.store(cells, at + WORD, (key >>> SEAT_BITS) << COUNT_BITS)
+    Atomics.store(cells, at + WORD, markOf(key >>> SEAT_BITS) << COUNT_BITS)
     Atomics.store(cells, at + KEY, key)
     return at
   }
@@ -334,6 +344,11 @@ export class SeatTable {
 
 const FIRST_WAITER = HEADER_CELLS
 const FIRST_SEAT = HEADER_CELLS + WAITERS * WAITER_CELLS
+
+/** 16 bits of it, never 0. */
+function markOf(pid: number): number {
+  return (pid % 65535) + 1
+}
 
 /** The cell with what a thread holds of a seat. */
 function held(at: number, owner: number): number {

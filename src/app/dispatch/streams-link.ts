@@ -2,16 +2,14 @@
 // stream of its own on it (lane.ts). Nobody ever pauses the connection: a stream that is held back has used up its window.
 
 import { FrameReader, type FrameSink, type Hello } from '../../codec/frame-reader.ts'
-import { encodeShutdown } from '../../codec/frames.ts'
-import { ERR, INFO, WARN } from '../../log/error-log.ts'
+import { encodeShutdown, encodeWindow } from '../../codec/frames.ts'
+import { ERR } from '../../log/error-log.ts'
 import { connect, type Connection } from '../../net/connection.ts'
 import type { Call } from './call.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { DispatcherLink } from './links.ts'
 import { Lane } from './lane.ts'
-import { Wire, type WireUser } from './wire.ts'
-
-const LEVELS = [ERR, ERR, ERR, ERR, WARN, WARN, INFO, INFO]
+import { logLevel, Wire, type WireUser } from './wire.ts'
 
 export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
   readonly pid: number
@@ -99,13 +97,25 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
 
   onFile(stream: number, path: string, offset: number, length: number): void {
     this.lanes.get(stream)?.call?.onFile(path, offset, length)
+    // It is open here now: the application may delete it.
+    if (!this.closed) this.connection.write(encodeWindow(stream, 0))
   }
 
-  onLog(stream: number, level: number, text: string): void {
+  onInterim(stream: number, fields: string[]): void {
+    this.lanes.get(stream)?.call?.onInterim(fields)
+  }
+
+  onTrailers(stream: number, fields: string[]): void {
+    this.lanes.get(stream)?.call?.onTrailers(fields)
+  }
+
+  onLog(stream: number, flags: number, text: string): void {
+    const call = this.lanes.get(stream)?.call ?? null
+    const level = logLevel(flags, call !== null)
+    if (level < 0) return
     const words = Buffer.from(text, 'utf8').toString('latin1')
-    const call = this.lanes.get(stream)?.call
-    if (call === null || call === undefined) this.dispatcher.log(LEVELS[level] ?? ERR, words)
-    else call.onLog(LEVELS[level] ?? ERR, words)
+    if (call === null) this.dispatcher.log(level, words)
+    else call.onLog(level, words)
   }
 
   onFail(stream: number): void {

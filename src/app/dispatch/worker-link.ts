@@ -4,17 +4,16 @@
 import { FrameReader, type FrameSink, type Hello } from '../../codec/frame-reader.ts'
 import { CLAIM } from '../../codec/frames.ts'
 import { timers } from '../../lib/timer-wheel.ts'
-import { ERR, INFO, WARN } from '../../log/error-log.ts'
+import { ERR } from '../../log/error-log.ts'
 import { connect, type Connection } from '../../net/connection.ts'
 import { Ahead } from './ahead.ts'
 import { type Call, WORKER_FAILED, WORKER_LOST } from './call.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { SeatLink } from './seat-link.ts'
-import { Wire } from './wire.ts'
+import { logLevel, Wire } from './wire.ts'
 
 /** A request up to this size lies in the kernel in one piece: the worker has read all of it or nothing. */
 const ONE_PIECE = 16384
-const LEVELS = [ERR, ERR, ERR, ERR, WARN, WARN, INFO, INFO]
 
 export class WorkerLink extends SeatLink implements FrameSink {
   connection: Connection
@@ -71,10 +70,18 @@ export class WorkerLink extends SeatLink implements FrameSink {
     this.call?.onFile(path, offset, length)
   }
 
-  onLog(stream: number, level: number, text: string): void {
+  onInterim(stream: number, fields: string[]): void {
+    if (stream !== this.stream || !this.claimed) return this.refuse('an interim response nobody asked for')
+    this.call?.onInterim(fields)
+  }
+
+  onLog(stream: number, flags: number, text: string): void {
+    const call = stream === this.stream || stream === 0 ? this.call : null
+    const level = logLevel(flags, call !== null)
+    if (level < 0) return
     const words = Buffer.from(text, 'utf8').toString('latin1')
-    if (this.call !== null && (stream === this.stream || stream === 0)) this.call.onLog(LEVELS[level] ?? ERR, words)
-    else this.dispatcher.log(LEVELS[level] ?? ERR, words)
+    if (call === null) this.dispatcher.log(level, words)
+    else call.onLog(level, words)
   }
 
   onFail(stream: number): void {

@@ -1,11 +1,11 @@
 // How many workers an application is to have: as many as configured, more while requests wait and somebody has allowed it, and one
 // more or less when a signal says so.
 
-import type { AppSettings } from '../app.ts'
+import { type AppSettings, SPARE_WORKERS } from '../app.ts'
 
 /** For so long a worker must have been one too many before the first goes; then another goes each second. */
 const IDLE_MS = 10_000
-/** Times the configured number of workers: the table all threads share has room for no more. */
+/** Times the configured number of workers, or so many more: the table all threads share has room for no more. */
 const GROWTH_MAX = 4
 
 export class Headcount {
@@ -22,7 +22,8 @@ export class Headcount {
 
   /** What resize() may come to. */
   get most(): number {
-    return Math.max(this.settings.workers * GROWTH_MAX, this.settings.workersMax)
+    const { workers, workersMax } = this.settings
+    return Math.max(workers * GROWTH_MAX, workers + SPARE_WORKERS, workersMax)
   }
 
   /** Requests wait. @param onItsWay a worker starts already, and is waited for first. @returns is there to be one more? */
@@ -45,10 +46,10 @@ export class Headcount {
     return true
   }
 
-  /** False: there would be none left, or too many. */
-  resize(by: 1 | -1): boolean {
-    if (this.wanted + by < 1 || this.wanted + by > this.most) return false
-    this.wanted += by
-    return true
+  /** As far as it may go: never to none, nor to too many. False: that is nowhere. */
+  resize(by: number): boolean {
+    const before = this.wanted
+    this.wanted = Math.min(Math.max(before + by, 1), Math.max(before, this.most))
+    return this.wanted !== before
   }
 }

@@ -21,6 +21,8 @@ export interface LaunchOptions {
   readonly front: { readonly user: string; readonly group: string } | null
   /** What `portico serve` adds to what the zygote is told. */
   readonly gunicorn?: object | null
+  /** With `--reload`, for Node: further files to look at. Null: none is looked at. */
+  readonly watch?: readonly string[] | null
 }
 
 export function makeDirectory({ settings, front, runDirectory }: LaunchOptions): SocketDirectory {
@@ -31,9 +33,9 @@ export function makeDirectory({ settings, front, runDirectory }: LaunchOptions):
 
 /** What is to be started by its start(). */
 export function makeSpawner(options: LaunchOptions, socketDir: string, events: SpawnerEvents): Spawner {
-  const { settings, generation, frontThreads, front, output, gunicorn = null } = options
+  const { settings, generation, frontThreads, front, output, gunicorn = null, watch = null } = options
   if (settings.kind === 'node') {
-    return new NodeWorkers({ settings, generation, socketDir, owner: ownerOf(settings, front), output }, events)
+    return new NodeWorkers({ settings, generation, socketDir, owner: ownerOf(settings, front), output, watch }, events)
   }
   const { user, group } = runsAs(settings, front)
   return new Zygote({ settings, generation, frontThreads, socketDir, user, group, output, gunicorn }, events)
@@ -42,14 +44,14 @@ export function makeSpawner(options: LaunchOptions, socketDir: string, events: S
 const isRoot = (): boolean => process.getuid?.() === 0
 
 /** '' is who this process runs as. */
-function runsAs(
+export function runsAs(
   settings: AppSettings,
   front: LaunchOptions['front'],
 ): { readonly user: string; readonly group: string } {
   return settings.user !== '' ? settings : (front ?? { user: '', group: '' })
 }
 
-function ownerOf(settings: AppSettings, front: LaunchOptions['front']): Ids | null {
+export function ownerOf(settings: AppSettings, front: LaunchOptions['front']): Ids | null {
   const { user, group } = runsAs(settings, front)
   return isRoot() && user !== '' ? lookUp(user, group) : null
 }

@@ -8,7 +8,8 @@ import { constants } from 'node:os'
 import { join } from 'node:path'
 import { delay } from '../../lib/longest-delay.ts'
 import type { AppSettings } from '../app.ts'
-import { WORKER_VARIABLE, type NodeWorkerStart } from '../node-start.ts'
+import { NOTICE } from '../../log/error-log.ts'
+import { NODE_QUESTION, WORKER_VARIABLE, type NodeReport, type NodeWorkerStart } from '../node-start.ts'
 import type { Ids } from './socket-directory.ts'
 import type { Output, Spawner, SpawnerEvents } from './spawner.ts'
 
@@ -18,6 +19,8 @@ export interface NodeWorkersOptions {
   readonly settings: AppSettings
   readonly generation: number
   readonly socketDir: string
+  /** Are they to look at their files, and at which further ones? */
+  readonly watch: readonly string[] | null
   /** Who they run as; null for who we are. */
   readonly owner: Ids | null
 }
@@ -34,6 +37,10 @@ export class NodeWorkers implements Spawner {
   private readonly children = new Map<number, ChildProcess>()
   /** Those that have been asked whether they hang. */
   private readonly asked = new Map<number, NodeJS.Timeout>()
+  /** Those that have said what came of their start. */
+  private readonly settled = new Set<number>()
+  /** The application forks cluster workers: each of ours is one. */
+  private isClustered = false
   private stopping = false
   private count = 0
 
@@ -48,14 +55,18 @@ export class NodeWorkers implements Spawner {
   }
 
   fork(slot: number): void {
-    const { settings, generation, socketDir, owner, output } = this.options
+    const { settings, generation, socketDir, owner, output, watch } = this.options
+    const clusterId = this.isClustered ? slot + 1 : 0
     const start: NodeWorkerStart = {
       app: settings.name,
       module: settings.module,
       directory: settings.directory,
       path: join(socketDir, `${settings.name}-${generation}-${++this.count}.sock`),
+      port: settings.environment['PORT'] ?? '',
       umask: settings.umask,
       gracefulTimeout: delay(settings.gracefulTimeout),
+      clusterId,
+      watch,
     }
     let child: ChildProcess
     try {
@@ -78,20 +89,53 @@ export class NodeWorkers implements Spawner {
       return
     }
     this.children.set(pid, child)
+    this.events.forked(slot, pid)
     child.on('error', () => {})
-    child.on('message', (message: any) => {
-      if (message.event === 'here') this.heard(pid)
-      else if (message.event === 'worker') this.events.worker(slot, pid, [start.path])
-      else if (message.event === 'failed') this.events.workerFailed(slot, pid, message.error, message.traceback)
+    // Applications send what they like: pm2's are told 'ready'.
+    child.on('message', (message: NodeReport | null) => {
+      switch (message?.portico) {
+        case 'here':
+          return this.heard(pid)
+        case 'serves':
+          this.settled.add(pid)
+          return this.events.worker(slot, pid, [start.path])
+        case 'failed':
+          this.settled.add(pid)
+          return this.events.workerFailed(slot, pid, message.error, message.traceback)
+        case 'changed':
+          return this.events.changed(message.file)
+        case 'clusters':
+          this.isClustered = true
+      }
     })
     child.once('close', (code, signal) => {
       this.children.delete(pid)
       this.heard(pid)
       // One that was killed has left it.
       rm(start.path, { force: true }, () => {})
-      this.events.exited(slot, pid, code ?? 0, signal === null ? 0 : constants.signals[signal])
-      if (this.stopping && this.children.size === 0) this.events.ended('stopped')
+      if (this.isClustered && clusterId === 0 && !this.stopping && !this.settled.has(pid))
+        return this.forkClustered(slot)
+      this.ended(slot, pid, code ?? 0, signal)
     })
+  }
+
+  private forkClustered(slot: number): void {
+    this.events.log(NOTICE, 'the application forks cluster workers: each worker is started as one of them')
+    this.fork(slot)
+  }
+
+  private ended(slot: number, pid: number, code: number, signal: NodeJS.Signals | null): void {
+    if (!this.settled.delete(pid) && !this.stopping) {
+      const how = signal === null ? `exited with code ${code}` : `exited on signal ${signal}`
+      this.events.workerFailed(
+        slot,
+        pid,
+        `cannot load "${this.options.settings.module}": it ${how} before it served`,
+        '',
+      )
+    }
+    this.events.exited(slot, pid, code, signal === null ? 0 : constants.signals[signal])
+    if (this.stopping && this.children.size === 0) this.events.ended('stopped')
   }
 
   private notStarted(slot: number, error: Error): void {
@@ -113,7 +157,7 @@ export class NodeWorkers implements Spawner {
       hangs()
     }, ANSWER_MS)
     this.asked.set(pid, timer)
-    this.children.get(pid)?.send({ command: 'there?' }, () => {})
+    this.children.get(pid)?.send({ portico: NODE_QUESTION }, () => {})
   }
 
   private heard(pid: number): void {

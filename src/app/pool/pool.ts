@@ -17,7 +17,7 @@ import { Headcount } from './headcount.ts'
 import { type LaunchOptions, makeDirectory, makeSpawner } from './launch.ts'
 import { ownMemory } from './memory.ts'
 import { Reports } from './reports.ts'
-import { LEAVING, type PoolWorker, Roster, SERVING, STARTING } from './roster.ts'
+import { LEAVING, type PoolWorker, Roster, SERVING, STARTING, STATES, Tally, type WorkerState } from './roster.ts'
 import type { SocketDirectory } from './socket-directory.ts'
 import type { Spawner, SpawnerEvents } from './spawner.ts'
 
@@ -26,6 +26,19 @@ export interface PoolOptions extends LaunchOptions {
   notify(notice: AppNotice): void
   /** With `--reload`: a file of the application has changed. */
   changed?(file: string): void
+  /** The application's side wants the whole program to end. Absent: it cannot. */
+  halt?(code: number, reason: string): void
+  /** Of all pools of the program. */
+  readonly tally?: Tally
+}
+
+/** A worker as others may know it. */
+export interface WorkerStatus {
+  /** 0 until it is known. */
+  readonly pid: number
+  readonly age: number
+  readonly state: WorkerState
+  readonly aborted: boolean
 }
 
 /** A worker that lives less than this has died "at once". */
@@ -35,12 +48,15 @@ const FREE_DEATHS = 2
 /** How often workers are weighed, where their memory has a limit. */
 const WEIGH_MS = 2000
 /** What a stop at once may take before the processes are killed. */
-const LAST_WAIT_MS = 2000
+const LAST_WAIT_MS = 3000
+/** Codes of workers by which Gunicorn's arbiter knows that others would do no better: it ends with the same. */
+const HALTING: readonly number[] = [3, 4]
+const SIGKILL = 9
 
 export class AppPool implements SpawnerEvents {
   readonly settings: AppSettings
   private readonly options: PoolOptions
-  private readonly roster = new Roster()
+  private readonly roster: Roster
   private readonly headcount: Headcount
   private readonly reports: Reports
   private readonly deaths = new Backoff(FREE_DEATHS)
@@ -56,12 +72,15 @@ export class AppPool implements SpawnerEvents {
   /** When a worker could not load the application, the last time that was counted. */
   private failedMs = 0
   private stopping = false
+  /** Nothing is to be started any more: the program is about to end. */
+  private isHalted = false
   private onEnded: () => void = () => {}
   private ending: Promise<void> | null = null
 
   constructor(options: PoolOptions) {
     this.options = options
     this.settings = options.settings
+    this.roster = new Roster(options.tally ?? new Tally())
     this.headcount = new Headcount(this.settings)
     this.reports = new Reports(options)
   }
@@ -108,9 +127,27 @@ export class AppPool implements SpawnerEvents {
 
   private abort(worker: PoolWorker): void {
     this.log(ERR, `worker process ${worker.pid} did not answer in time and is aborted`)
+    worker.aborted = true
     this.dismiss(worker)
     this.spawner?.abort(worker.pid)
     this.fill()
+  }
+
+  /** It is to finish what it serves and go, and another to take its place. False: there is none with that pid. */
+  endWorker(pid: number): boolean {
+    const worker = this.roster.all.find(one => one.pid === pid && pid > 0)
+    if (worker === undefined) return false
+    if (this.stopping || worker.state === LEAVING) return true
+    this.log(NOTICE, `worker process ${pid} is told to go`)
+    if (worker.state === SERVING) this.retire(worker)
+    else {
+      // It serves nobody yet.
+      worker.state = LEAVING
+      this.roster.tally.killed++
+      this.spawner?.kill(pid)
+    }
+    this.fill()
+    return true
   }
 
   /** A worker that has taken too much memory is replaced. One at a time: they would all come to it together. */
@@ -145,8 +182,8 @@ export class AppPool implements SpawnerEvents {
     return this.reports.current(this.roster.serving)
   }
 
-  /** One worker more or less, until the next reload; never none. */
-  resize(by: 1 | -1): void {
+  /** So many workers more or less, until the next reload; never none. */
+  resize(by: number): void {
     if (this.stopping || !this.headcount.resize(by)) {
       this.log(
         by > 0 ? WARN : NOTICE,
@@ -163,6 +200,16 @@ export class AppPool implements SpawnerEvents {
   /** How many workers there are to be. */
   get wanted(): number {
     return this.headcount.wanted
+  }
+
+  /** All its workers, the oldest first. */
+  get workers(): WorkerStatus[] {
+    return this.roster.all.map(({ pid, age, state, aborted }) => ({
+      pid,
+      age,
+      state: STATES[this.stopping ? LEAVING : state]!,
+      aborted,
+    }))
   }
 
   /** Pids of the workers that serve. */
@@ -190,6 +237,7 @@ export class AppPool implements SpawnerEvents {
     this.clearRetry()
     this.reports.isLoaded('loading was broken off')
     for (const worker of this.roster.all) if (worker.deadline !== null) clearTimeout(worker.deadline)
+    if (this.ending === null) this.roster.tally.killed += this.roster.present
     this.ending ??= new Promise<void>(resolve => {
       this.onEnded = resolve
       if (this.spawner === null) this.finish()
@@ -224,6 +272,11 @@ export class AppPool implements SpawnerEvents {
   failed(error: string, traceback: string): void {
     this.loads.fail()
     this.reports.failed(error, traceback, this.roster.serving)
+  }
+
+  forked(slot: number, pid: number): void {
+    const worker = this.roster.starting(slot)
+    if (worker !== undefined) worker.pid = pid
   }
 
   worker(slot: number, pid: number, paths: readonly string[]): void {
@@ -277,13 +330,31 @@ export class AppPool implements SpawnerEvents {
     const worker = this.roster.all.find(one => one.slot === slot && (one.pid === pid || one.pid === 0))
     if (worker === undefined) return
     const expected = worker.state === LEAVING || worker.failed || this.stopping
-    const how = signal === 0 ? `exited with code ${status}` : `exited on signal ${signal}`
+    // A worker that nobody here has killed: on Linux it is mostly the kernel, to have memory for others.
+    const hint = signal === SIGKILL && !expected ? ' (out of memory?)' : ''
+    const how = signal === 0 ? `exited with code ${status}` : `exited on signal ${signal}${hint}`
     this.log(expected || (status === 0 && signal === 0) ? NOTICE : ALERT, `worker process ${pid} ${how}`)
     if (worker.state === SERVING) this.reports.gone(worker)
     if (Date.now() - worker.startedMs > SHORT_LIFE_MS) this.deaths.succeed()
     else if (!expected) this.deaths.fail()
+    if (!expected && signal === 0 && HALTING.includes(status)) this.asksForTheEnd(worker, status)
     this.roster.remove(worker)
     this.fill()
+  }
+
+  /** Gunicorn ends with it. What a reload has begun only does not take over. */
+  private asksForTheEnd(worker: PoolWorker, code: number): void {
+    if (this.options.halt === undefined) return
+    const reason = `worker process ${worker.pid} has ended the server with exit code ${code}`
+    if (this.options.generation > 1 && worker.state === STARTING) this.failed(reason, '')
+    else this.halted(code, reason)
+  }
+
+  halted(code: number, reason: string): void {
+    if (this.isHalted) return
+    this.isHalted = true
+    this.log(ALERT, reason)
+    this.options.halt?.(code, reason)
   }
 
   changed(file: string): void {
@@ -321,7 +392,7 @@ export class AppPool implements SpawnerEvents {
 
   /** Forks what is missing. */
   private fill(): void {
-    if (!this.isReady || this.stopping || this.spawner === null) return
+    if (!this.isReady || this.stopping || this.isHalted || this.spawner === null) return
     const pause = Math.max(this.deaths.delay(), this.boots.delay())
     if (pause > 0 && this.retry === null) {
       this.later(pause, () => this.forkMissing())
@@ -333,7 +404,12 @@ export class AppPool implements SpawnerEvents {
   private forkMissing(): void {
     if (!this.isReady || this.stopping) return
     this.provideDirectory()
-    for (let i = this.roster.present; i < this.headcount.wanted; i++) this.spawner?.fork(this.roster.add().slot)
+    const { leaving } = this.roster
+    if (leaving.length > 0) this.spawner?.tell?.({ command: 'going', pids: leaving.map(one => one.pid) })
+    for (let i = this.roster.present; i < this.headcount.wanted; i++) {
+      const { slot, age } = this.roster.add()
+      this.spawner?.fork(slot, age)
+    }
   }
 
   /** The oldest go first, as Gunicorn's do; one that is still starting goes when it serves. */
@@ -351,6 +427,7 @@ export class AppPool implements SpawnerEvents {
 
   private dismiss(worker: PoolWorker): void {
     worker.state = LEAVING
+    this.roster.tally.killed++
     this.reports.gone(worker)
   }
 

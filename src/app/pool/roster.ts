@@ -4,30 +4,52 @@ export const STARTING = 0
 export const SERVING = 1
 export const LEAVING = 2
 
+/** In words, in the order of the numbers. */
+export const STATES = ['starting', 'serving', 'leaving'] as const
+export type WorkerState = (typeof STATES)[number]
+
+/** How many workers a program has had, all its pools together. */
+export class Tally {
+  spawned = 0
+  /** They were told to go. */
+  killed = 0
+}
+
 export class PoolWorker {
   readonly slot: number
+  /** The how many-th of all. */
+  readonly age: number
   readonly startedMs = Date.now()
+  /** 0 until it is known. */
   pid = 0
   state = STARTING
   /** Serves until a replacement does. */
   retiring = false
   /** It said that it cannot load the application: no surprise that it exits. */
   failed = false
+  /** It hung. */
+  aborted = false
   paths: readonly string[] = []
   deadline: NodeJS.Timeout | null = null
-  constructor(slot: number) {
+  constructor(slot: number, age: number) {
     this.slot = slot
+    this.age = age
   }
 }
 
 export class Roster {
   readonly all: PoolWorker[] = []
+  readonly tally: Tally
+
+  constructor(tally: Tally) {
+    this.tally = tally
+  }
 
   /** One that starts, in the lowest slot that is free. */
   add(): PoolWorker {
     let slot = 0
     while (this.all.some(one => one.slot === slot)) slot++
-    const worker = new PoolWorker(slot)
+    const worker = new PoolWorker(slot, ++this.tally.spawned)
     this.all.push(worker)
     return worker
   }
@@ -48,6 +70,11 @@ export class Roster {
   /** They serve, and are to go on. */
   get staying(): PoolWorker[] {
     return this.all.filter(one => one.state === SERVING && !one.retiring)
+  }
+
+  /** Others take their places, or shall. */
+  get leaving(): PoolWorker[] {
+    return this.all.filter(one => one.state === LEAVING || one.retiring)
   }
 
   /** How many serve or will. Workers on their way out do not count: their replacements start beside them. */

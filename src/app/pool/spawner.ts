@@ -9,6 +9,8 @@ export interface SpawnerEvents {
   ready(about: string): void
   /** The application cannot be loaded. `ended` follows. */
   failed(error: string, traceback: string): void
+  /** The process is there, and loads what there is to load. */
+  forked(slot: number, pid: number): void
   /** A worker listens: on one path, or with threads on one for each. */
   worker(slot: number, pid: number, paths: readonly string[]): void
   /** A worker could not load the application; `exited` follows. */
@@ -17,6 +19,8 @@ export interface SpawnerEvents {
   exited(slot: number, pid: number, status: number, signal: number): void
   /** A file of the application has changed, and it was asked to tell. */
   changed(file: string): void
+  /** A hook has ended the whole server. */
+  halted?(code: number, reason: string): void
   /** Everything has ended, and nothing more will be reported. */
   ended(how: string): void
   log(level: number, message: string): void
@@ -24,7 +28,8 @@ export interface SpawnerEvents {
 
 export interface Spawner {
   start(): void
-  fork(slot: number): void
+  /** @param age the how many-th worker of all */
+  fork(slot: number, age: number): void
   /** Hangs: what it was doing to the log if that can be had, then the end of it. */
   abort(pid: number): void
   /** Calls `hangs` unless the worker answers soon; where it cannot be asked, never. */

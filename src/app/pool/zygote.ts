@@ -1,11 +1,9 @@
 // The process that loads a Python application once and forks its workers: starts it and speaks the control conversation of
 // docs/bridge.md with it, one JSON object a line.
 
-import { spawn, type ChildProcess } from 'node:child_process'
-import type { Socket } from 'node:net'
 import type { AppSettings } from '../app.ts'
 import { ERR, INFO, NOTICE, WARN } from '../../log/error-log.ts'
-import { bridgeFolder, cannotStart, interpreterOf, pythonEnvironment } from './interpreter.ts'
+import { PythonProcess } from './python-process.ts'
 import type { Output, Spawner, SpawnerEvents } from './spawner.ts'
 
 export interface ZygoteOptions {
@@ -21,62 +19,26 @@ export interface ZygoteOptions {
   readonly gunicorn: object | null
 }
 
-/** A line longer than this is no answer of ours; a traceback is far from it. */
-const LINE_MAX = 4 * 1024 * 1024
-
 const LEVELS: Readonly<Record<string, number>> = { error: ERR, warn: WARN, notice: NOTICE, info: INFO }
 
-export class Zygote implements Spawner {
+export class Zygote extends PythonProcess implements Spawner {
+  protected readonly title = 'the zygote'
   private readonly options: ZygoteOptions
   private readonly events: SpawnerEvents
-  private child: ChildProcess | null = null
-  private received = ''
 
   constructor(options: ZygoteOptions, events: SpawnerEvents) {
+    super(events)
     this.options = options
     this.events = events
   }
 
   start(): void {
     const { settings, output } = this.options
-    const python = interpreterOf(settings)
-    // The name is for those who look at processes.
-    const child = spawn(python, ['-m', 'portico_bridge', settings.name], {
-      // The bridge itself goes to the application's folder, as the user who may have to be let in there.
-      cwd: bridgeFolder(),
-      env: pythonEnvironment(settings),
-      stdio: ['ignore', output, output, 'pipe', 'pipe'],
-      // A group of its own: Ctrl-C in a terminal is for the master, who then stops everybody in order.
-      detached: true,
-    })
-    let ended = false
-    const end = (how: string): void => {
-      if (ended) return
-      ended = true
-      this.child = null
-      this.events.ended(how)
-    }
-    child.once('error', error => {
-      if (child.pid !== undefined) return
-      this.events.failed(cannotStart(python, error), '')
-      end('could not be started')
-    })
-    // 'close' comes when the control socket has been read to its end too, so no report is lost.
-    child.once('close', (code, signal) => end(signal === null ? `exited with code ${code}` : `exited on ${signal}`))
-    // Without descriptors there are not even the pipes.
-    if (child.pid === undefined) return
-    this.child = child
-    const control = child.stdio[3] as Socket
-    control.setEncoding('utf8')
-    control.on('data', (text: string) => this.onText(text))
-    control.on('error', () => {})
-    const life = child.stdio[4] as Socket
-    life.on('error', () => {})
-    this.send(this.greeting())
+    this.launch('portico_bridge', settings, output)
   }
 
-  fork(slot: number): void {
-    this.send({ command: 'fork', slot })
+  fork(slot: number, age: number): void {
+    this.send({ command: 'fork', slot, age })
   }
 
   abort(pid: number): void {
@@ -107,16 +69,13 @@ export class Zygote implements Spawner {
     this.send({ command: 'stop', graceful, final })
   }
 
-  destroy(): void {
-    this.child?.kill('SIGKILL')
-  }
-
-  private greeting(): object {
+  protected override greeting(): object {
     const { settings, generation, frontThreads, socketDir, user, group } = this.options
     return {
       app: settings.name,
       generation,
       module: settings.module,
+      paste_global: settings.pasteGlobal,
       directory: settings.directory,
       python_path: settings.pythonPath,
       kind: settings.kind,
@@ -134,43 +93,22 @@ export class Zygote implements Spawner {
     }
   }
 
-  private send(command: object): void {
-    const control = this.child?.stdio[3] as Socket | undefined
-    if (control !== undefined && control.writable) control.write(`${JSON.stringify(command)}\n`)
-  }
-
-  private onText(text: string): void {
-    this.received += text
-    for (let end = this.received.indexOf('\n'); end >= 0; end = this.received.indexOf('\n')) {
-      const line = this.received.slice(0, end)
-      this.received = this.received.slice(end + 1)
-      this.onLine(line)
-    }
-    if (this.received.length <= LINE_MAX) return
-    this.events.log(ERR, 'the zygote sent a line without end')
-    this.destroy()
-  }
-
-  private onLine(line: string): void {
-    let event: any
-    try {
-      event = JSON.parse(line)
-    } catch {
-      this.events.log(ERR, `the zygote sent what is not JSON: "${line.slice(0, 200)}"`)
-      this.destroy()
-      return
-    }
+  protected override onEvent(event: any): void {
     switch (event.event) {
       case 'ready':
         return this.events.ready(`Python ${event.python}, process ${event.pid}`)
       case 'failed':
         return this.events.failed(event.error, event.traceback ?? '')
+      case 'forked':
+        return this.events.forked(event.slot, event.pid)
       case 'worker':
         return this.events.worker(event.slot, event.pid, event.paths ?? [event.path])
       case 'worker_failed':
         return this.events.workerFailed(event.slot, event.pid, event.error, event.traceback ?? '')
       case 'exited':
         return this.events.exited(event.slot, event.pid, event.status, event.signal)
+      case 'halt':
+        return this.events.halted?.(event.code, event.reason)
       case 'changed':
         return this.events.changed(event.file)
       case 'log':

@@ -1,13 +1,17 @@
 // What `portico serve` runs: the settings as an ordinary nginx.conf, with one app and one server in front of it. Whoever
 // outgrows the options goes on from this text. No input or output here; what must be looked up is in `Surroundings`.
 
+import { basename } from 'node:path'
 import { escapedFormat } from './access-log-format.ts'
 import type { EscapedFormat } from './access-log-format.ts'
 import { addressUrl, listenAddress } from './bind.ts'
 import type { BindAddress } from './bind.ts'
 import type { CommandLine, Settings } from './command-line.ts'
 import { PRODUCT } from '../../lib/product.ts'
+import { FACILITIES, levelOf } from './logging.ts'
+import { THREADS_MAX } from './serving.ts'
 import type { WorkerClass } from './serving.ts'
+import { iniFile, isIni } from './paste.ts'
 import { logsInPython } from './python-side.ts'
 import { SettingError, UsageError } from './setting.ts'
 
@@ -24,6 +28,8 @@ export interface Surroundings {
   readonly scriptName: string
   /** With hosts' names looked up. */
   readonly addresses: readonly Listening[]
+  /** Absolute: where commands are taken unless the settings say something else. */
+  readonly controlSocket: string
 }
 
 /** An address that is known. */
@@ -32,7 +38,9 @@ export type Listening = Exclude<BindAddress, { readonly type: 'fd' }>
 /** All that a front's thread shall hold: whether there are so many descriptors is the system's matter. */
 const CONNECTIONS = 16384
 /** The most the front can count for one worker (app/dispatch/seats.ts). */
-const CONNECTIONS_OF_WORKER = 1023
+const CONNECTIONS_OF_WORKER = 65535
+/** What HTTP/2 has room for. */
+const HTTP2_MAX = 0x7fffffff
 /** Of request heads: nginx has 4, Gunicorn as many as there are fields. */
 const HEAD_BUFFERS = 8
 /** The first buffer of a head where nothing is said of it: what fits in there is not too long. */
@@ -50,7 +58,6 @@ type Line = string | readonly [opening: string, lines: readonly Line[]]
 /** The text has one character per byte. Throws UsageError. */
 export function configurationText({ settings }: CommandLine, around: Surroundings): string {
   const application = settings.wsgi_app
-  if (settings.reload && kindOf(settings) === 'node') throw new UsageError('--reload is for applications in Python')
   if (application === null)
     throw new UsageError('no application is named, as in "portico serve mysite.wsgi:application"')
   const lines: Line[] = [
@@ -74,17 +81,32 @@ function print(lines: readonly Line[], indent: string): string {
 function mainLines(settings: Settings, around: Surroundings): Line[] {
   const { errorlog, loglevel, pidfile, graceful_timeout } = settings
   const log = errorlog === '-' ? 'stderr' : word(within(around.folder, errorlog))
-  const level = loglevel === null ? 'warn' : LEVELS[loglevel]
+  const level = loglevel === null ? 'warn' : LEVELS[levelOf(loglevel)]
   const lines = [
     `worker_processes ${settings.front_threads};`,
     `daemon ${settings.daemon ? 'on' : 'off'};`,
     `pid ${pidfile === null ? word(within(around.runFolder, 'portico.pid')) : word(within(around.folder, pidfile))};`,
     `error_log ${log} ${level};`,
     ...(settings.syslog ? [`error_log ${word(syslogWord(settings, 'error'))} ${level};`] : []),
-    `worker_shutdown_timeout ${graceful_timeout}s;`,
+    // 0 would be as long as it takes.
+    `worker_shutdown_timeout ${graceful_timeout === 0 ? '1ms' : `${graceful_timeout}s`};`,
+    ...controlLines(settings, around),
   ]
   if (around.user !== null) lines.push(`user ${word(around.user.name)} ${word(around.user.group)};`)
   return lines
+}
+
+/** Where nobody has asked for it, it may be another server's of the same user. */
+function controlLines(settings: Settings, { folder, controlSocket }: Surroundings): string[] {
+  const { control_socket: asked, control_socket_mode: mode, control_socket_disable: disabled } = settings
+  if (disabled) return []
+  const path = asked === null ? controlSocket : within(folder, asked)
+  return [`control_socket ${word(path)} mode=0${mode.toString(8)}${asked === null ? ' optional' : ''};`]
+}
+
+/** Uvicorn's worker class pays no heed to the setting, and sets no limit. */
+function connectionsOf({ worker_class, worker_connections }: Settings): number {
+  return worker_class === 'uvicorn' ? CONNECTIONS_OF_WORKER : clamp(worker_connections, CONNECTIONS_OF_WORKER)
 }
 
 function httpLines(settings: Settings, application: string, around: Surroundings): Line[] {
@@ -122,7 +144,14 @@ function dashedLines(name: string): Line {
 
 /** Gunicorn's name in syslog has points, which no tag of nginx's has. */
 function syslogWord(settings: Settings, log: 'access' | 'error'): string {
-  const { syslog_addr: address, syslog_facility, syslog_prefix, proc_name, wsgi_app } = settings
+  const { syslog_addr: address, syslog_prefix, proc_name, wsgi_app } = settings
+  const syslog_facility = settings.syslog_facility.toLowerCase()
+  if (address.problem !== '')
+    throw new UsageError(`invalid value "${address.path}" for --log-syslog-to: ${address.problem}`)
+  if (!FACILITIES.includes(syslog_facility))
+    throw new UsageError(
+      `invalid value "${syslog_facility}" for --log-syslog-facility: it must be one of ${FACILITIES.join(', ')}`,
+    )
   const server = address.path === '' ? `${hostWord(address.host)}:${address.port}` : `unix:${address.path}`
   const name = (syslog_prefix ?? proc_name ?? wsgi_app!).replaceAll(/[^A-Za-z0-9]+/g, '_').slice(0, 32 - 17)
   const facility = syslog_facility === 'security' ? 'auth' : syslog_facility
@@ -143,40 +172,54 @@ function translated(format: string): EscapedFormat {
 }
 
 function appLines(settings: Settings, application: string, { folder }: Surroundings): Line[] {
-  const { threads, timeout, max_requests, max_requests_jitter, python, umask } = settings
+  const { threads, timeout, max_requests, max_requests_jitter, python } = settings
   const kind = kindOf(settings)
   const lines = [
     `directory ${word(folder)};`,
     `module ${word(application)};`,
+    ...settings.raw_paste_global_conf
+      .filter(() => settings.paste !== null)
+      .map(([name, value]) => `paste_global ${word(name)} ${word(value)};`),
     `kind ${kind};`,
     `workers ${settings.workers}${settings.max_workers > settings.workers ? `..${settings.max_workers}` : ''};`,
-    ...(kind === 'threads' ? [`threads ${threads};`] : []),
-    ...(kind === 'asgi' || kind === 'gevent'
-      ? [`worker_connections ${Math.min(settings.worker_connections, CONNECTIONS_OF_WORKER)};`]
-      : []),
+    ...(kind === 'threads' ? [`threads ${clamp(threads, THREADS_MAX)};`] : []),
+    ...(kind === 'asgi' || kind === 'gevent' ? [`worker_connections ${connectionsOf(settings)};`] : []),
     ...(kind === 'asgi' && settings.lifespan_state !== 'copy' ? [`lifespan_state ${settings.lifespan_state};`] : []),
     `timeout ${timeout}s;`,
     `graceful_timeout ${settings.graceful_timeout}s;`,
     `preload ${settings.preload_app ? 'on' : 'off'};`,
     // Gunicorn lets them wait for as long as their clients do: what is given up here has been waited for in vain.
-    `queue ${settings.backlog} timeout=${Math.max(timeout, 30)}s;`,
+    `queue ${Math.max(settings.backlog, 1)} timeout=${Math.max(timeout, 30)}s;`,
   ]
   if (max_requests > 0) lines.push(`max_requests ${max_requests} jitter=${max_requests_jitter};`)
   if (python !== null) lines.push(`python ${word(python.includes('/') ? within(folder, python) : python)};`)
-  if (umask !== null) lines.push(`umask 0${umask.toString(8)};`)
   // Gunicorn puts each in front of those before it.
   for (const path of settings.pythonpath.toReversed()) lines.push(`python_path ${word(within(folder, path))};`)
   for (const [name, value] of settings.raw_env) lines.push(`environment ${word(`${name}=${value}`)};`)
-  return lines
+  return [...lines, ...taskLines(settings)]
+}
+
+/** Gunicorn's second pool; without processes it has none. */
+function taskLines(settings: Settings): string[] {
+  const { dirty_apps, dirty_workers, dirty_threads, dirty_timeout, dirty_graceful_timeout } = settings
+  if (dirty_apps.length === 0 || dirty_workers === 0) return []
+  if (kindOf(settings) === 'node') throw new UsageError('--dirty-app is for applications in Python')
+  return [
+    ...dirty_apps.map(name => `dirty_app ${word(name)};`),
+    `dirty_workers ${dirty_workers};`,
+    `dirty_threads ${Math.max(dirty_threads, 1)};`,
+    `dirty_timeout ${dirty_timeout}s;`,
+    `dirty_graceful_timeout ${dirty_graceful_timeout}s;`,
+  ]
 }
 
 function serverLines(settings: Settings, name: string, { addresses, folder, scriptName }: Surroundings): Line[] {
   const { limit_request_line, limit_request_field_size } = settings
   const longest = Math.max(limit_request_line || UNLIMITED_BYTES, limit_request_field_size || UNLIMITED_BYTES)
   // Where there is an nginx, it is before us, as it was before Gunicorn.
-  const pass = [`app_pass ${name};`, 'app_accel off;']
+  const pass = [`app_pass ${name};`, 'app_accel off;', 'early_hints 1;']
   return [
-    ...addresses.map(address => `listen ${listenWords(address, folder)}${listenOptions(settings)};`),
+    ...addresses.map(address => `listen ${listenWords(address, folder)}${listenOptions(settings, address)};`),
     ...tlsLines(settings, folder),
     'client_max_body_size 0;',
     // Gunicorn says nothing of that.
@@ -198,10 +241,17 @@ function serverLines(settings: Settings, name: string, { addresses, folder, scri
   ]
 }
 
-function listenOptions({ certfile, proxy_protocol, protocol, backlog }: Settings): string {
-  if (protocol === 'uwsgi') return ` uwsgi backlog=${backlog}`
+function listenOptions(settings: Settings, { type }: Listening): string {
+  const { certfile, proxy_protocol, protocol } = settings
+  const reuseport = settings.reuse_port && type === 'tcp' ? ' reuseport' : ''
+  const backlog = ` backlog=${Math.max(settings.backlog, 1)}${reuseport}`
+  if (protocol === 'uwsgi') return ` uwsgi${backlog}`
   const proxy = proxy_protocol === 'off' ? '' : ` proxy_protocol=${proxy_protocol}`
-  return `${certfile === null ? '' : ' ssl'}${proxy} backlog=${backlog}`
+  return `${certfile === null ? '' : ' ssl'}${proxy}${backlog}`
+}
+
+function clamp(number: number, most: number): number {
+  return Math.min(Math.max(number, 1), most)
 }
 
 function tlsLines(settings: Settings, folder: string): string[] {
@@ -212,7 +262,7 @@ function tlsLines(settings: Settings, folder: string): string[] {
   if (certfile === null) {
     if (keyfile !== null) throw new UsageError('--keyfile needs --certfile')
     if (settings.hsts !== null) throw new UsageError('--hsts needs --certfile')
-    return []
+    return cleartextLines(settings)
   }
   if (settings.ssl_context) {
     throw new UsageError('the hook ssl_context is not supported: TLS is spoken by the front, which is not Python')
@@ -225,21 +275,31 @@ function tlsLines(settings: Settings, folder: string): string[] {
   if (settings.hsts !== null) lines.push(`add_header Strict-Transport-Security "max-age=${settings.hsts}" always;`)
   if (ciphers !== null) lines.push(`ssl_ciphers ${word(ciphers)};`)
   if (ca_certs !== null) lines.push(`ssl_client_certificate ${word(within(folder, ca_certs))};`)
-  if (cert_reqs !== '0') {
+  if (cert_reqs !== 0) {
     if (ca_certs === null) throw new UsageError('--cert-reqs needs --ca-certs')
     // As deep as Python's own.
-    lines.push(`ssl_verify_client ${cert_reqs === '1' ? 'optional' : 'on'};`, 'ssl_verify_depth 100;')
+    lines.push(`ssl_verify_client ${cert_reqs === 1 ? 'optional' : 'on'};`, 'ssl_verify_depth 100;')
   }
   return lines
 }
 
-function http2Lines({ http_protocols, http2_max_concurrent_streams, http2_initial_window_size }: Settings): string[] {
+function http2Lines(settings: Settings): string[] {
+  const { http_protocols, http2_max_frame_size, http2_max_header_list_size } = settings
   if (http_protocols !== null && !http_protocols.includes('h2')) return []
   return [
     'http2 on;',
-    `http2_max_concurrent_streams ${http2_max_concurrent_streams};`,
-    `http2_body_preread_size ${http2_initial_window_size};`,
+    `http2_max_concurrent_streams ${Math.min(settings.http2_max_concurrent_streams, HTTP2_MAX)};`,
+    `http2_body_preread_size ${Math.min(settings.http2_initial_window_size, HTTP2_MAX)};`,
+    `http2_max_frame_size ${http2_max_frame_size};`,
+    `http2_max_header_list_size ${Math.min(http2_max_header_list_size, HTTP2_MAX)};`,
   ]
+}
+
+/** Without TLS, those may speak HTTP/2 whose word is taken, who are a proxy. */
+function cleartextLines(settings: Settings): string[] {
+  const { http2_cleartext: mode, protocol } = settings
+  const lines = (mode === 'prior-knowledge' || mode === 'both') && protocol !== 'uwsgi' ? http2Lines(settings) : []
+  return lines.length === 0 ? [] : [...lines, `http2_cleartext_from ${addressWords(settings.forwarded_allow_ips)};`]
 }
 
 /** Whose word is taken for how a client came. */
@@ -252,7 +312,7 @@ function trustLines(settings: Settings, scriptName: string): string[] {
   }
   const mode = settings.forwarded ?? (settings.worker_class === 'uvicorn' ? 'x-forwarded' : 'off')
   const lines = ['underscores_in_headers on;', `app_trusted_proxies ${addressWords(settings.forwarded_allow_ips)};`]
-  for (const [name, value] of secure_scheme_headers) lines.push(`app_scheme_header ${name} ${word(value)};`)
+  for (const [name, value] of secure_scheme_headers) lines.push(`app_scheme_header ${word(name)} ${word(value)};`)
   if (forwarder_headers.length > 0) lines.push(`app_forwarder_headers ${forwarder_headers.map(word).join(' ')};`)
   if (header_map !== 'drop') lines.push(`app_header_map ${header_map};`)
   if (mode !== 'off') lines.push(`app_forwarded ${mode};`)
@@ -265,7 +325,7 @@ function trustLines(settings: Settings, scriptName: string): string[] {
 function nodeTrustLines({ forwarded_allow_ips, protocol, secure_scheme_headers }: Settings): string[] {
   if (protocol === 'uwsgi') return []
   const lines = [`app_trusted_proxies ${addressWords(forwarded_allow_ips)};`]
-  for (const [name, value] of secure_scheme_headers) lines.push(`app_scheme_header ${name} ${word(value)};`)
+  for (const [name, value] of secure_scheme_headers) lines.push(`app_scheme_header ${word(name)} ${word(value)};`)
   return lines
 }
 
@@ -273,12 +333,17 @@ function addressWords(addresses: readonly string[]): string {
   return addresses.length === 0 ? 'none' : addresses.join(' ')
 }
 
-function statsdLines({ statsd_host: server, statsd_prefix, dogstatsd_tags }: Settings): string[] {
+function statsdLines({
+  statsd_host: server,
+  statsd_prefix,
+  dogstatsd_tags,
+  enable_backlog_metric,
+}: Settings): string[] {
   if (server === null) return []
   const place = server.path === '' ? `${hostWord(server.host)}:${server.port}` : `unix:${server.path}`
   const prefix = statsd_prefix === '' ? '' : ` ${word(`prefix=${statsd_prefix}`)}`
   const tags = dogstatsd_tags === '' ? '' : ` ${word(`tags=${dogstatsd_tags}`)}`
-  return [`statsd ${word(place)}${prefix}${tags};`]
+  return [`statsd ${word(place)}${prefix}${tags}${enable_backlog_metric ? ' backlog' : ''};`]
 }
 
 function listenWords(address: Listening, folder: string): string {
@@ -296,7 +361,7 @@ export function kindOf({ worker_class, threads, wsgi_app }: Settings): Exclude<W
 
 /** What the log calls it: the module, where that may be a name. */
 function appName(application: string): string {
-  const module = application.replace(/:.*$/s, '')
+  const module = isIni(application) ? basename(iniFile(application), '.ini') : application.replace(/:.*$/s, '')
   return /^[A-Za-z0-9_.-]{1,32}$/.test(module) ? module : 'application'
 }
 

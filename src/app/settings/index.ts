@@ -100,7 +100,10 @@ export const ownSettings = {
 export const fileSettings = { ...gunicornSettings, lifespan_state: ownSettings.lifespan_state }
 
 /** In a configuration file only. */
-export const hookNames = Object.keys(serverHooks) as (keyof typeof serverHooks)[]
+export const hookNames = Object.keys({ ...serverHooks, ...dirtyArbiterHooks }) as (
+  | keyof typeof serverHooks
+  | keyof typeof dirtyArbiterHooks
+)[]
 
 export const allSettings = { ...gunicornSettings, ...ownSettings }
 

@@ -1,23 +1,26 @@
 // The settings of logs and names.
 
-import { inFile, oneOf, refused, single, SettingError, text, toggle } from './setting.ts'
+import { inFile, single, SettingError, text, toggle } from './setting.ts'
 import type { FileValue } from './setting.ts'
 
 /** Gunicorn's own, for which the front does what it would do. */
 export const LOGGER = 'gunicorn.glogging.Logger'
 
-const FACILITIES = (
+export const FACILITIES = (
   'auth authpriv cron daemon ftp kern lpr mail news security syslog user uucp ' +
   'local0 local1 local2 local3 local4 local5 local6 local7'
 ).split(' ')
 
-/** Gunicorn takes what it does not know for "info": whoever wrote it wanted something else. */
-function logLevel(word: string): 'debug' | 'info' | 'warning' | 'error' | 'critical' {
-  const level = word.trim().toLowerCase()
-  const known = (['debug', 'info', 'warning', 'error', 'critical'] as const).find(one => one === level)
-  if (known === undefined && level !== 'trace')
-    throw new SettingError('it must be one of debug, info, warning, error, critical')
-  return known ?? 'debug'
+const LEVELS = ['debug', 'info', 'warning', 'error', 'critical'] as const
+
+/** The level that a word stands for: what Gunicorn does not know it takes for "info". */
+export function levelOf(word: string): (typeof LEVELS)[number] {
+  return LEVELS.find(one => one === word.toLowerCase()) ?? 'info'
+}
+
+function levelCaution(word: string | null): string {
+  if (word === null || LEVELS.some(one => one === word.toLowerCase())) return ''
+  return `loglevel "${word}" is none of ${LEVELS.join(', ')}, and taken for info`
 }
 
 export const logging = {
@@ -41,7 +44,7 @@ export const logging = {
       default: null,
       about: 'How a request is logged: "%(h)s %(r)s …".',
     },
-    word => word,
+    text,
   ),
   errorlog: single(
     {
@@ -52,15 +55,18 @@ export const logging = {
     },
     text,
   ),
-  loglevel: single(
-    {
-      flags: ['--log-level'],
-      value: 'LEVEL',
-      default: null,
-      about: 'How much: debug, info, warning, error or critical. Without it: warnings, and a line at the start.',
-    },
-    logLevel,
-  ),
+  loglevel: {
+    ...single(
+      {
+        flags: ['--log-level'],
+        value: 'LEVEL',
+        default: null,
+        about: 'How much: debug, info, warning, error or critical. Without it: warnings, and a line at the start.',
+      },
+      text,
+    ),
+    caution: levelCaution,
+  },
   capture_output: toggle({
     flags: ['--capture-output'],
     about: 'Sends what the workers print to the error log.',
@@ -95,7 +101,7 @@ export const logging = {
     {
       flags: ['--log-syslog-to'],
       value: 'ADDRESS',
-      default: { host: 'localhost', port: 514, path: '' },
+      default: { host: 'localhost', port: 514, path: '', problem: '' },
       about: 'Where syslog is: udp://HOST:PORT or unix://PATH.',
     },
     syslogAddress,
@@ -107,12 +113,11 @@ export const logging = {
   ),
   syslog_facility: single(
     { flags: ['--log-syslog-facility'], value: 'NAME', default: 'user', about: 'The facility of syslog.' },
-    oneOf(...FACILITIES),
+    text,
   ),
   enable_stdio_inheritance: toggle({
     flags: ['-R', '--enable-stdio-inheritance'],
     about: 'Leaves output open in the background.',
-    accepted: 'output in the background goes to the error log',
   }),
   statsd_host: single(
     {
@@ -131,10 +136,9 @@ export const logging = {
     { flags: ['--statsd-prefix'], value: 'TEXT', default: '', about: 'What the name of each metric begins with.' },
     text,
   ),
-  enable_backlog_metric: refused({
+  enable_backlog_metric: toggle({
     flags: ['--enable-backlog-metric'],
-    about: 'Counts who waits to be served.',
-    refused: 'the queue is the front\'s own here, see "queue"',
+    about: 'Tells StatsD each second how many connections and requests wait to be served.',
   }),
 }
 
@@ -143,33 +147,41 @@ export interface DatagramPlace {
   readonly host: string
   readonly port: number
   readonly path: string
+  /** Why nobody can be told there. */
+  readonly problem: string
 }
 
 function statsdAddress(word: string): DatagramPlace {
   const address = word.trim()
   // `unix:8125` is a host of that name.
   const unix = /^unix:(?:\/\/)?(.*)$/s.exec(/^unix:\d+$/.test(address) ? '' : address)
-  if (unix !== null) return { host: '', port: 0, path: unix[1]! }
+  if (unix !== null) return { host: '', port: 0, path: unix[1]!, problem: '' }
   return hostAndPort(address, 8125)
 }
 
+/** Of no importance where there is no --log-syslog: then its problem is nobody's. */
 function syslogAddress(word: string): DatagramPlace {
   const address = word.trim()
-  const unix = /^unix:\/\/([^#]+)(?:#(.*))?$/s.exec(address)
-  if (unix !== null) {
-    if (unix[2] === 'stream') throw new SettingError('syslog is only told by datagrams')
-    return { host: '', port: 0, path: unix[1]! }
+  try {
+    const unix = /^unix:\/\/([^#]+)(?:#(.*))?$/s.exec(address)
+    if (unix !== null) {
+      if (unix[2] === 'stream') throw new SettingError('syslog is only told by datagrams')
+      return { host: '', port: 0, path: unix[1]!, problem: '' }
+    }
+    if (address.startsWith('tcp://')) throw new SettingError('syslog is only told by datagrams, as in udp://HOST:PORT')
+    if (!address.startsWith('udp://')) throw new SettingError('as in udp://localhost:514 or unix:///dev/log')
+    return hostAndPort(address.slice(6), 514)
+  } catch (error) {
+    if (!(error instanceof SettingError)) throw error
+    return { host: '', port: 0, path: address, problem: error.message }
   }
-  if (address.startsWith('tcp://')) throw new SettingError('syslog is only told by datagrams, as in udp://HOST:PORT')
-  if (!address.startsWith('udp://')) throw new SettingError('as in udp://localhost:514 or unix:///dev/log')
-  return hostAndPort(address.slice(6), 514)
 }
 
 function hostAndPort(text: string, port: number): DatagramPlace {
   const parts = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]\s]*))(?::(\d{1,5}))?$/.exec(text)
   const number = Number(parts?.[3] ?? port)
   if (parts === null || number < 1 || number > 65535) throw new SettingError('as in HOST:PORT')
-  return { host: (parts[1] ?? parts[2]) || 'localhost', port: number, path: '' }
+  return { host: (parts[1] ?? parts[2]) || 'localhost', port: number, path: '', problem: '' }
 }
 
 /** A class by its name; one that was made in the file stays there. */
@@ -178,7 +190,9 @@ function classOf(value: FileValue): string {
 }
 
 function isFull(value: FileValue): boolean {
-  return typeof value === 'object' && value !== null && Object.keys(value).length > 0
+  const isDict = typeof value === 'object' && value !== null && !Array.isArray(value)
+  if (!isDict) throw new SettingError('a dict is needed')
+  return Object.keys(value).length > 0
 }
 
 export const processNaming = {

@@ -5,7 +5,7 @@ import {
   names,
   networks,
   oneOf,
-  refused,
+  several,
   single,
   SettingError,
   count,
@@ -13,16 +13,24 @@ import {
   text,
   toggle,
 } from './setting.ts'
+import { isToken } from '../../codec/h1/fields.ts'
+import { isTrue } from './file-values.ts'
 import type { FileValue } from './setting.ts'
 
 const STRICT = 'requests are read as nginx reads them, and what it refuses is refused'
-const PASTE =
-  'PasteDeploy is not supported; name a function that calls paste.deploy.loadapp(), as in "mysite:make_app()"'
 
 function variable(word: string): readonly [name: string, value: string] {
-  const equals = word.indexOf('=')
+  const said = word.trim()
+  const equals = said.indexOf('=')
   if (equals <= 0) throw new SettingError('as in NAME=value')
-  return [word.slice(0, equals), word.slice(equals + 1)]
+  return [said.slice(0, equals), said.slice(equals + 1)]
+}
+
+/** `\=` is a "=" of the name, or of the value. */
+function globalVariable(word: string): readonly [name: string, value: string] {
+  const [, name, value] = /^(.*?)(?<!\\)=(.*)$/s.exec(word.trim()) ?? []
+  if (name === undefined || value === undefined) throw new SettingError('as in NAME=value')
+  return [name.replaceAll('\\=', '='), value.replaceAll('\\=', '=')]
 }
 
 function proxyProtocol(word: string): 'off' | 'v1' | 'v2' | 'auto' {
@@ -34,8 +42,10 @@ function proxyProtocol(word: string): 'off' | 'v1' | 'v2' | 'auto' {
 
 function fieldsOf(value: FileValue): readonly (readonly [string, string])[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrong('a dict is needed')
+  const { python } = value as { readonly [name: string]: FileValue }
+  if (python === 'function' || python === 'object' || python === 'bytes') return wrong('a dict is needed')
   return Object.entries(value).map(([name, text]) => {
-    if (!/^[A-Za-z0-9-]+$/.test(name) || typeof text !== 'string') return wrong(`"${name}" is no field with its value`)
+    if (!isToken(name) || typeof text !== 'string') return wrong(`"${name}" is no field with its value`)
     return [name, text]
   })
 }
@@ -44,20 +54,32 @@ function wrong(problem: string): never {
   throw new SettingError(problem)
 }
 
+/** Whatever is said of it turns it off. */
+function asIfOff(value: FileValue): boolean {
+  if (value === null) return true
+  if (typeof value !== 'boolean') isTrue(typeof value === 'string' ? value : '')
+  return false
+}
+
 export const serverMechanics = {
   preload_app: toggle({
     flags: ['--preload'],
     about: 'Loads the application once before workers are forked, which saves memory and time.',
   }),
-  sendfile: toggle({
-    flags: ['--no-sendfile'],
-    about: 'Does not use sendfile().',
-    accepted: 'sendfile() is not used; the front reads files that the application names',
-  }),
+  // Off where anything is said of it: Gunicorn's, too.
+  sendfile: {
+    ...toggle({
+      flags: ['--no-sendfile'],
+      about: 'Does not use sendfile().',
+      accepted: 'sendfile() is not used; the front reads files that the application names',
+    }),
+    default: true,
+    read: () => false,
+    readValue: asIfOff,
+  },
   reuse_port: toggle({
     flags: ['--reuse-port'],
-    about: 'Gives each worker a socket of its own.',
-    accepted: 'workers have no listening sockets here',
+    about: 'Lets other servers listen on the same port.',
   }),
   chdir: single(
     {
@@ -93,16 +115,26 @@ export const serverMechanics = {
     text,
   ),
   user: single(
-    { flags: ['-u', '--user'], value: 'USER', default: null, about: 'Who the front and the workers run as.' },
+    {
+      flags: ['-u', '--user'],
+      value: 'USER',
+      default: null,
+      takes: 'text or number',
+      about: 'Who the front and the workers run as.',
+    },
     text,
   ),
-  group: single({ flags: ['-g', '--group'], value: 'GROUP', default: null, about: 'Their group.' }, text),
+  group: single(
+    { flags: ['-g', '--group'], value: 'GROUP', default: null, takes: 'text or number', about: 'Their group.' },
+    text,
+  ),
   umask: single(
     {
       flags: ['-m', '--umask'],
       value: 'BITS',
       default: null,
-      about: "What others may not do with a Unix socket and with the workers' files.",
+      takes: 'number',
+      about: 'What others may not do with a Unix socket.',
     },
     count,
   ),
@@ -113,7 +145,7 @@ export const serverMechanics = {
   }),
   tmp_upload_dir: inFile<string | null>(
     { about: 'Where requests are kept that are too long for memory.', default: null },
-    value => (typeof value === 'string' ? value.trim() : wrong('a path is needed')),
+    value => (value === null ? null : typeof value === 'string' ? value.trim() : wrong('a path is needed')),
   ),
   secure_scheme_headers: inFile<readonly (readonly [string, string])[]>(
     {
@@ -126,7 +158,7 @@ export const serverMechanics = {
     },
     fieldsOf,
   ),
-  forwarded_allow_ips: single(
+  forwarded_allow_ips: several(
     {
       flags: ['--forwarded-allow-ips'],
       value: 'ADDRESSES',
@@ -145,23 +177,27 @@ export const serverMechanics = {
     },
     names,
   ),
-  paste: refused({
-    flags: ['--paste', '--paster'],
-    value: 'FILE',
-    about: 'Loads the application as a PasteDeploy file says.',
-    refused: PASTE,
-  }),
+  paste: single(
+    {
+      flags: ['--paste', '--paster'],
+      value: 'FILE[#NAME]',
+      default: null,
+      about: 'Loads the application as this ini file says, with PasteDeploy.',
+    },
+    text,
+  ),
   proxy_protocol: single(
     {
       flags: ['--proxy-protocol'],
       value: 'MODE',
       default: 'off',
       optional: 'auto',
+      takes: 'text or switch',
       about: "Takes a client's address from the PROXY protocol: off, v1, v2 or auto.",
     },
     proxyProtocol,
   ),
-  proxy_allow_ips: single(
+  proxy_allow_ips: several(
     {
       flags: ['--proxy-allow-from'],
       value: 'ADDRESSES',
@@ -179,7 +215,7 @@ export const serverMechanics = {
     },
     oneOf('http', 'uwsgi'),
   ),
-  uwsgi_allow_ips: single(
+  uwsgi_allow_ips: several(
     {
       flags: ['--uwsgi-allow-from'],
       value: 'ADDRESSES',
@@ -188,12 +224,15 @@ export const serverMechanics = {
     },
     networks,
   ),
-  raw_paste_global_conf: refused({
-    flags: ['--paste-global'],
-    value: 'NAME=VALUE',
-    about: 'Variables for PasteDeploy.',
-    refused: PASTE,
-  }),
+  raw_paste_global_conf: listed<readonly [string, string]>(
+    {
+      flags: ['--paste-global'],
+      value: 'NAME=VALUE',
+      default: [],
+      about: 'A variable for the ini file. May be given several times.',
+    },
+    globalVariable,
+  ),
   permit_obsolete_folding: toggle({
     flags: ['--permit-obsolete-folding'],
     about: 'Takes folded header fields.',
@@ -219,7 +258,7 @@ export const serverMechanics = {
     about: 'Makes methods capitals.',
     warned: STRICT,
   }),
-  forwarder_headers: single(
+  forwarder_headers: several(
     {
       flags: ['--forwarder-headers'],
       value: 'NAMES',

@@ -1,11 +1,16 @@
 // The settings of TLS, HTTP/2, task processes, control and hooks.
 
-import { countAbove, inFile, oneOf, refused, SettingError, single, text, toggle } from './setting.ts'
+import { isTaskApp } from '../app.ts'
+import { DEFAULT_FRAME_SIZE, FRAME_SIZE_MAX } from '../../codec/h2/constants.ts'
+import { SettingError, count, inFile, listed, names, oneOf, single, text, toggle, whole } from './setting.ts'
 import type { Setting } from './setting.ts'
 
-const HTTP2 = 'it is what HTTP/2 says where nothing else is agreed on'
-const TASKS = 'task processes ("dirty arbiters") are not supported'
-const CONTROL = 'there is no control socket yet'
+/** As ssl.VerifyMode has them. */
+function certReqs(word: string): number {
+  const mode = count(word)
+  if (mode > 2) throw new SettingError('it must be one of 0, 1, 2')
+  return mode
+}
 
 export const ssl = {
   keyfile: single(
@@ -21,6 +26,7 @@ export const ssl = {
       flags: ['--ssl-version'],
       value: 'NAME',
       default: null,
+      takes: 'anything',
       about: 'The version of TLS.',
       accepted: 'Gunicorn ignores it too',
     },
@@ -30,20 +36,23 @@ export const ssl = {
     {
       flags: ['--cert-reqs'],
       value: 'N',
-      default: '0',
+      default: 0,
       about: 'Whether clients show certificates: 0 no, 1 if they have one, 2 always.',
     },
-    oneOf('0', '1', '2'),
+    certReqs,
   ),
   ca_certs: single(
     { flags: ['--ca-certs'], value: 'FILE', default: null, about: "Who certifies clients' certificates." },
     text,
   ),
-  suppress_ragged_eofs: toggle({
-    flags: ['--suppress-ragged-eofs'],
-    about: 'Tolerates TLS connections that were cut off.',
-    accepted: 'they are told of in the log',
-  }),
+  suppress_ragged_eofs: {
+    ...toggle({
+      flags: ['--suppress-ragged-eofs'],
+      about: 'Tolerates TLS connections that were cut off.',
+      accepted: 'they are told of in the log',
+    }),
+    default: true,
+  },
   do_handshake_on_connect: toggle({
     flags: ['--do-handshake-on-connect'],
     about: 'When TLS begins.',
@@ -53,16 +62,31 @@ export const ssl = {
 }
 
 /** HTTP/1 is spoken to whoever asks for nothing else. */
-function protocolNames(word: string): readonly string[] {
-  const names = word.split(',').map(name => name.trim())
-  const unknown = names.find(name => name !== 'h1' && name !== 'h2')
+function protocolNames(word: string): readonly string[] | null {
+  const all = names(word).map(name => name.toLowerCase())
+  const unknown = all.find(name => name !== 'h1' && name !== 'h2')
   if (unknown === 'h3') throw new SettingError('HTTP/3 is not supported yet')
   if (unknown !== undefined) throw new SettingError(`"${unknown}" is no version of HTTP`)
-  return names
+  if (new Set(all).size < all.length) throw new SettingError('one of them is there twice')
+  return all.length === 0 ? null : all
 }
 
-function http2(flag: string, value: string, about: string): ReturnType<typeof refused> {
-  return refused({ flags: [flag], value: 'N', default: value, harmless: [value], about, refused: HTTP2 })
+const CLEARTEXT = ['off', 'prior-knowledge', 'upgrade', 'both'] as const
+
+/** True and False are for configuration files. */
+function cleartextMode(word: string): (typeof CLEARTEXT)[number] {
+  return word === 'true' ? 'prior-knowledge' : word === 'false' ? 'off' : oneOf(...CLEARTEXT)(word)
+}
+
+function upgradeCaution(mode: (typeof CLEARTEXT)[number]): string {
+  if (mode !== 'upgrade' && mode !== 'both') return ''
+  return `http2_cleartext ${mode}: "Upgrade: h2c" is not answered (RFC 9113 has no such thing, and Gunicorn's workers do not either)`
+}
+
+function frameSize(word: string): number {
+  const size = count(word)
+  if (size >= DEFAULT_FRAME_SIZE && size <= FRAME_SIZE_MAX) return size
+  throw new SettingError(`it must be between ${DEFAULT_FRAME_SIZE} and ${FRAME_SIZE_MAX}`)
 }
 
 export const http2Settings = {
@@ -71,93 +95,127 @@ export const http2Settings = {
       flags: ['--http-protocols'],
       value: 'NAMES',
       default: null,
-      about:
-        'Versions of HTTP that are offered over TLS: "h1", or "h1,h2", which is what is done where nothing is said.',
+      about: 'Versions of HTTP that are offered: "h1", or "h1,h2", which is what is done where nothing is said.',
     },
     protocolNames,
   ),
-  http2_cleartext: refused({
-    flags: ['--http2-cleartext'],
-    value: 'MODE',
-    default: 'off',
-    harmless: ['off'],
-    about: 'HTTP/2 without TLS.',
-    refused: HTTP2,
+  http2_cleartext: {
+    ...single(
+      {
+        flags: ['--http2-cleartext'],
+        value: 'MODE',
+        default: 'off',
+        takes: 'text or switch',
+        about: 'HTTP/2 without TLS, for those whom --forwarded-allow-ips names: off or prior-knowledge.',
+      },
+      cleartextMode,
+    ),
+    caution: upgradeCaution,
+  },
+  http2_max_concurrent_streams: whole({
+    flags: ['--http2-max-concurrent-streams'],
+    value: 'N',
+    default: 100,
+    about: 'Streams of a connection.',
   }),
-  http2_max_concurrent_streams: single(
-    { flags: ['--http2-max-concurrent-streams'], value: 'N', default: 100, about: 'Streams of a connection.' },
-    countAbove(1),
+  http2_initial_window_size: whole({
+    flags: ['--http2-initial-window-size'],
+    value: 'N',
+    default: 65535,
+    about: 'The window of a stream.',
+  }),
+  http2_max_frame_size: single(
+    {
+      flags: ['--http2-max-frame-size'],
+      value: 'N',
+      default: DEFAULT_FRAME_SIZE,
+      about: 'The longest frame that is taken.',
+    },
+    frameSize,
   ),
-  http2_initial_window_size: single(
-    { flags: ['--http2-initial-window-size'], value: 'N', default: 65535, about: 'The window of a stream.' },
-    countAbove(1),
-  ),
-  http2_max_frame_size: http2('--http2-max-frame-size', '16384', 'The largest frame.'),
-  http2_max_header_list_size: http2('--http2-max-header-list-size', '65536', 'The largest head.'),
+  http2_max_header_list_size: whole({
+    flags: ['--http2-max-header-list-size'],
+    value: 'N',
+    default: 65536,
+    about: 'The largest head that is taken, unpacked; 0: what the limits of heads allow.',
+  }),
+}
+
+function taskApp(word: string): string {
+  const name = word.trim()
+  if (isTaskApp(name)) return name
+  throw new SettingError('a class is needed, as in module:Class, or module:Class:2')
 }
 
 export const dirtyArbiters = {
-  dirty_apps: refused({ flags: ['--dirty-app'], value: 'CLASS', about: 'A task application.', refused: TASKS }),
-  dirty_workers: refused({
+  dirty_apps: listed(
+    {
+      flags: ['--dirty-app'],
+      value: 'CLASS',
+      default: [],
+      about: 'A class of tasks, module:Class, or module:Class:N for N processes. May be given several times.',
+    },
+    taskApp,
+  ),
+  dirty_workers: whole({
     flags: ['--dirty-workers'],
     value: 'N',
-    default: '0',
-    harmless: ['0'],
+    default: 0,
     about: 'How many task processes there are.',
-    refused: TASKS,
   }),
-  dirty_timeout: refused({
+  dirty_timeout: whole({
     flags: ['--dirty-timeout'],
     value: 'SECONDS',
-    default: '300',
-    about: 'How long a task may take.',
-    refused: TASKS,
+    default: 300,
+    about: 'How long a task may take, or be silent; 0: as long as it likes.',
   }),
-  dirty_threads: refused({
+  dirty_threads: whole({
     flags: ['--dirty-threads'],
     value: 'N',
-    default: '1',
+    default: 1,
     about: 'Threads of a task process.',
-    refused: TASKS,
   }),
-  dirty_graceful_timeout: refused({
+  dirty_graceful_timeout: whole({
     flags: ['--dirty-graceful-timeout'],
     value: 'SECONDS',
-    default: '30',
+    default: 30,
     about: 'How long tasks may take to finish.',
-    refused: TASKS,
   }),
 }
 
+function controlPath(word: string): string {
+  const path = word.trim()
+  if (path === '') throw new SettingError('a path is needed')
+  return path
+}
+
+function controlMode(word: string): number {
+  const mode = count(word)
+  if (mode > 0o777) throw new SettingError('bits of permissions are needed, as in 0600')
+  return mode
+}
+
 export const control = {
-  control_socket: refused({
-    flags: ['--control-socket'],
-    value: 'PATH',
-    default: 'gunicorn.ctl',
-    about: 'Where the server takes commands.',
-    refused: CONTROL,
-  }),
-  control_socket_mode: refused({
-    flags: ['--control-socket-mode'],
-    value: 'BITS',
-    default: '0600',
-    about: 'Who may give them.',
-    refused: CONTROL,
-  }),
-  control_socket_disable: toggle({
-    flags: ['--no-control-socket'],
-    about: 'Takes no commands.',
-    accepted: CONTROL,
-  }),
+  control_socket: single(
+    {
+      flags: ['--control-socket'],
+      value: 'PATH',
+      default: null,
+      about:
+        'Where "portico control" gives its commands; without it gunicorn.ctl in $XDG_RUNTIME_DIR, or in ~/.gunicorn.',
+    },
+    controlPath,
+  ),
+  control_socket_mode: single(
+    { flags: ['--control-socket-mode'], value: 'BITS', default: 0o600, about: 'Who may give them.' },
+    controlMode,
+  ),
+  control_socket_disable: toggle({ flags: ['--no-control-socket'], about: 'Takes no commands.' }),
 }
 
 /** Whether there is one: the function itself stays in Python. */
 function hook(about: string): Setting<boolean> {
   return inFile({ about, default: false }, value => value === true)
-}
-
-function taskHook(about: string): ReturnType<typeof refused> {
-  return refused({ about, refused: TASKS })
 }
 
 export const serverHooks = {
@@ -180,8 +238,8 @@ export const serverHooks = {
 }
 
 export const dirtyArbiterHooks = {
-  on_dirty_starting: taskHook('Before task processes start.'),
-  dirty_post_fork: taskHook('In a task process, after it was forked.'),
-  dirty_worker_init: taskHook('In a task process, with its applications loaded.'),
-  dirty_worker_exit: taskHook('When a task process ends.'),
+  on_dirty_starting: hook('Before task processes start.'),
+  dirty_post_fork: hook('After a task process was forked.'),
+  dirty_worker_init: hook('In a task process, with its classes loaded.'),
+  dirty_worker_exit: hook('When a task process has ended.'),
 }

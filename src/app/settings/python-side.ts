@@ -5,6 +5,7 @@ import type { CommandLine, ConfigFile, Settings } from './command-line.ts'
 import { gunicornSettings, hookNames } from './index.ts'
 import { logFormatOf } from './access-log-format.ts'
 import { listenAddress } from './bind.ts'
+import { iniFile } from './paste.ts'
 import { LOGGER } from './logging.ts'
 import type { DatagramPlace } from './logging.ts'
 import { SettingError } from './setting.ts'
@@ -42,7 +43,7 @@ export function pythonSide(
     argv: ['gunicorn', ...args],
     hooks: hookNames.filter(name => name !== 'ssl_context' && settings[name]),
     in_python: inPython,
-    values: { ...values(settings), access_in_python: logsInPython(settings) },
+    values: { ...cfgValues(settings), access_in_python: logsInPython(settings) },
     reload: settings.reload,
     reload_extra_files: settings.reload_extra_files,
     workers: settings.workers,
@@ -79,14 +80,16 @@ const CLASS_NAMES: Readonly<Record<string, string>> = {
 }
 
 /** As Gunicorn's own `cfg` has them. */
-function values(settings: Settings): Record<string, unknown> {
+export function cfgValues(settings: Settings): Record<string, unknown> {
   const all: Record<string, unknown> = {}
   for (const name of Object.keys(gunicornSettings)) all[name] = settings[name as keyof Settings]
-  const { raw_env, statsd_host, syslog_addr } = settings
+  const { raw_env, raw_paste_global_conf, statsd_host, syslog_addr } = settings
   return {
     ...all,
-    default_proc_name: settings.wsgi_app,
+    http_protocols: settings.http_protocols ?? ['h1'],
+    default_proc_name: settings.paste === null ? settings.wsgi_app : iniFile(settings.wsgi_app!),
     bind: settings.bind.map(listenAddress),
+    raw_paste_global_conf: raw_paste_global_conf.map(([name, value]) => `${escaped(name)}=${escaped(value)}`),
     raw_env: raw_env.map(([name, value]) => `${name}=${value}`),
     worker_class: CLASS_NAMES[settings.worker_class] ?? settings.worker_class,
     access_log_format: settings.access_log_format ?? FORMAT,
@@ -98,9 +101,15 @@ function values(settings: Settings): Record<string, unknown> {
     statsd_host: statsd_host === null ? null : written(statsd_host),
     syslog_addr: written(syslog_addr, 'udp://'),
     umask: settings.umask ?? 0,
+    spew: false,
   }
 }
 
-function written({ host, port, path }: DatagramPlace, scheme = ''): string {
+function escaped(text: string): string {
+  return text.replaceAll('=', '\\=')
+}
+
+function written({ host, port, path, problem }: DatagramPlace, scheme = ''): string {
+  if (problem !== '') return path
   return path === '' ? `${scheme}${host}:${port}` : `unix://${path}`
 }

@@ -1,7 +1,7 @@
 // The settings of sockets, workers, limits and trying things out.
 
 import { parseBind } from './bind.ts'
-import { count, countAbove, listed, oneOf, refused, single, SettingError, text, toggle } from './setting.ts'
+import { listed, oneOf, refused, single, SettingError, text, toggle, whole } from './setting.ts'
 import type { FileValue } from './setting.ts'
 
 export const configFile = {
@@ -27,15 +27,12 @@ export const serverSocket = {
     },
     parseBind,
   ),
-  backlog: single(
-    {
-      flags: ['--backlog'],
-      value: 'N',
-      default: 2048,
-      about: 'How many connections, and requests behind them, may wait to be served.',
-    },
-    countAbove(1),
-  ),
+  backlog: whole({
+    flags: ['--backlog'],
+    value: 'N',
+    default: 2048,
+    about: 'How many connections, and requests behind them, may wait to be served.',
+  }),
 }
 
 export type WorkerClass = 'sync' | 'threads' | 'gevent' | 'asgi' | 'uvicorn'
@@ -71,10 +68,22 @@ const CLASSES: Record<string, WorkerClass> = {
   'uvicorn_worker._workers.UvicornWorker': 'uvicorn',
 }
 
+/** Classes that were looked for in vain. */
+const missing = new Set<string>()
+
 function workerClass(word: string): WorkerClass {
-  const kind = Object.hasOwn(CLASSES, word.trim()) ? CLASSES[word.trim()] : undefined
+  const name = word.trim()
+  const kind = Object.hasOwn(CLASSES, name) ? CLASSES[name] : undefined
   if (kind !== undefined) return kind
-  throw new SettingError('workers of this class are not supported; there are sync, gthread, gevent and asgi')
+  if (missing.has(name)) throw new SettingError('there is no such class')
+  throw new SettingError(`${adviceOn(name)}; there are sync, gthread, gevent and asgi`)
+}
+
+function adviceOn(name: string): string {
+  if (/tornado|aiohttp/i.test(name))
+    return 'workers of this class are not supported: what has a server of its own runs by itself, behind proxy_pass'
+  if (/eventlet/i.test(name)) return 'eventlet is not supported, by Gunicorn neither: gevent does the same'
+  return 'workers of this class are not supported'
 }
 
 /** A class of the user's own, by what Python says it is derived from: from then on it is known. */
@@ -82,6 +91,7 @@ export function learnWorkerClass(name: string, bases: FileValue): void {
   const names = Array.isArray(bases) ? bases : []
   const known = names.find(base => typeof base === 'string' && Object.hasOwn(CLASSES, base))
   if (known !== undefined) CLASSES[name] = CLASSES[known as string]!
+  else if (!Array.isArray(bases) && !/^(?:gunicorn|uvicorn|uvicorn_worker)\./.test(name)) missing.add(name)
 }
 
 /** Is it a path to a class that is not known? */
@@ -93,11 +103,16 @@ export function isForeignClass(word: string): boolean {
 function workerClassOf(value: FileValue): WorkerClass {
   const names = Array.isArray(value) ? value : [value]
   const known = names.find(name => typeof name === 'string' && Object.hasOwn(CLASSES, name.trim()))
+  // Python would have told of what it is derived from.
+  if (typeof value === 'string' && isForeignClass(value)) learnWorkerClass(value.trim(), value)
   return workerClass(`${known ?? names[0]}`)
 }
 
+/** The most a worker can have (app/dispatch/seats.ts). */
+export const THREADS_MAX = 512
+
 export const workerProcesses = {
-  workers: single(
+  workers: whole(
     {
       flags: ['-w', '--workers'],
       value: 'N',
@@ -105,7 +120,7 @@ export const workerProcesses = {
       environment: 'WEB_CONCURRENCY',
       about: 'How many processes run the application.',
     },
-    countAbove(1),
+    1,
   ),
   worker_class: {
     ...single(
@@ -119,69 +134,51 @@ export const workerProcesses = {
     ),
     readValue: workerClassOf,
   },
-  threads: single(
-    {
+  threads: {
+    ...whole({
       flags: ['--threads'],
       value: 'N',
       default: 1,
       about: 'Threads of each worker; more than one makes the workers gthread.',
-    },
-    countAbove(1),
-  ),
-  worker_connections: single(
-    {
-      flags: ['--worker-connections'],
-      value: 'N',
-      default: 1000,
-      about: 'Requests and websockets an asgi or gevent worker serves at a time.',
-    },
-    countAbove(1),
-  ),
-  max_requests: single(
-    {
-      flags: ['--max-requests'],
-      value: 'N',
-      default: 0,
-      about: 'A worker is replaced when it has served so many requests; 0: never.',
-    },
-    count,
-  ),
-  max_requests_jitter: single(
-    {
-      flags: ['--max-requests-jitter'],
-      value: 'N',
-      default: 0,
-      about: 'Adds up to so many at random, so that workers are not all replaced at once.',
-    },
-    count,
-  ),
-  timeout: single(
-    {
-      flags: ['-t', '--timeout'],
-      value: 'SECONDS',
-      default: 30,
-      about: 'A worker that does not answer for so long is killed and replaced; 0: never.',
-    },
-    count,
-  ),
-  graceful_timeout: single(
-    {
-      flags: ['--graceful-timeout'],
-      value: 'SECONDS',
-      default: 30,
-      about: 'How long requests may take to finish when the server is told to stop or reload.',
-    },
-    count,
-  ),
-  keepalive: single(
-    {
-      flags: ['--keep-alive'],
-      value: 'SECONDS',
-      default: 2,
-      about: 'How long a connection may wait for its next request.',
-    },
-    count,
-  ),
+    }),
+    caution: (threads: number) => (threads > THREADS_MAX ? `threads ${threads}: a worker has ${THREADS_MAX}` : ''),
+  },
+  worker_connections: whole({
+    flags: ['--worker-connections'],
+    value: 'N',
+    default: 1000,
+    about: 'Requests and websockets an asgi or gevent worker serves at a time.',
+  }),
+  max_requests: whole({
+    flags: ['--max-requests'],
+    value: 'N',
+    default: 0,
+    about: 'A worker is replaced when it has served so many requests; 0: never.',
+  }),
+  max_requests_jitter: whole({
+    flags: ['--max-requests-jitter'],
+    value: 'N',
+    default: 0,
+    about: 'Adds up to so many at random, so that workers are not all replaced at once.',
+  }),
+  timeout: whole({
+    flags: ['-t', '--timeout'],
+    value: 'SECONDS',
+    default: 30,
+    about: 'A worker that does not answer for so long is killed and replaced; 0: never.',
+  }),
+  graceful_timeout: whole({
+    flags: ['--graceful-timeout'],
+    value: 'SECONDS',
+    default: 30,
+    about: 'How long requests may take to finish when the server is told to stop or reload.',
+  }),
+  keepalive: whole({
+    flags: ['--keep-alive'],
+    value: 'SECONDS',
+    default: 2,
+    about: 'How long a connection may wait for its next request.',
+  }),
   asgi_loop: single(
     {
       flags: ['--asgi-loop'],
@@ -200,16 +197,12 @@ export const workerProcesses = {
     },
     oneOf('auto', 'on', 'off'),
   ),
-  asgi_disconnect_grace_period: single(
-    {
-      flags: ['--asgi-disconnect-grace-period'],
-      value: 'SECONDS',
-      default: 3,
-      about: 'How long an application may run on when its client has left.',
-      accepted: 'it has as long as --timeout says',
-    },
-    count,
-  ),
+  asgi_disconnect_grace_period: whole({
+    flags: ['--asgi-disconnect-grace-period'],
+    value: 'SECONDS',
+    default: 3,
+    about: 'How long an application may run on when its client has left.',
+  }),
   http_parser: single(
     {
       flags: ['--http-parser'],
@@ -218,39 +211,36 @@ export const workerProcesses = {
       about: 'Who reads requests.',
       accepted: 'the front reads requests, in its own way',
     },
-    text,
+    oneOf('auto', 'fast', 'python'),
   ),
 }
 
 export const security = {
-  limit_request_line: single(
-    {
-      flags: ['--limit-request-line'],
-      value: 'BYTES',
-      default: 4094,
-      about: 'The longest request line; the buffers are as long as the greater of this and the next but one; 0: 1 MB.',
-    },
-    count,
-  ),
-  limit_request_fields: single(
-    {
-      flags: ['--limit-request-fields'],
-      value: 'N',
-      default: 100,
-      about: 'How many header fields a request may have; 0: 32768.',
-    },
-    count,
-  ),
-  limit_request_field_size: single(
-    {
-      // Gunicorn's own name has the underscore.
-      flags: ['--limit-request-field_size', '--limit-request-field-size'],
-      value: 'BYTES',
-      default: 8190,
-      about: 'The longest header field; 0: 1 MB.',
-    },
-    count,
-  ),
+  limit_request_line: whole({
+    flags: ['--limit-request-line'],
+    value: 'BYTES',
+    default: 4094,
+    about: 'The longest request line; the buffers are as long as the greater of this and the next but one; 0: 1 MB.',
+  }),
+  limit_request_fields: whole({
+    flags: ['--limit-request-fields'],
+    value: 'N',
+    default: 100,
+    about: 'How many header fields a request may have; 0: 32768.',
+  }),
+  limit_request_field_size: whole({
+    // Gunicorn's own name has the underscore.
+    flags: ['--limit-request-field_size', '--limit-request-field-size'],
+    value: 'BYTES',
+    default: 8190,
+    about: 'The longest header field; 0: 1 MB.',
+  }),
+}
+
+/** Gunicorn takes no other spelling of these. */
+function reloadEngine(word: string): 'auto' | 'poll' | 'inotify' {
+  if (word === 'auto' || word === 'poll' || word === 'inotify') return word
+  throw new SettingError('it must be one of auto, poll, inotify')
 }
 
 export const debugging = {
@@ -266,7 +256,7 @@ export const debugging = {
       about: 'How files are watched.',
       accepted: 'workers look at their files a few times a second',
     },
-    oneOf('auto', 'poll', 'inotify'),
+    reloadEngine,
   ),
   reload_extra_files: listed<string>(
     {

@@ -2,13 +2,16 @@
 // of it. The names, flags and defaults are Gunicorn's, so that its command lines work here. Every setting Gunicorn has is
 // declared, also where Portico cannot do what it asks for: it is then refused by name with the reason, never ignored in silence.
 
-import { parseNetwork } from '../../lib/networks.ts'
+import { parseIpv4, parseNetwork } from '../../lib/networks.ts'
 
 /**
  * `works`: does what it does in Gunicorn. `accepted`: may be given and changes nothing, since there is nothing here it would
  * change. `refused`: would change something that Portico cannot do.
  */
 export type SettingState = 'works' | 'accepted' | 'refused'
+
+/** What a configuration file may give; `own`: the setting reads that by itself. */
+export type FileForm = 'text' | 'number' | 'switch' | 'list' | 'text or number' | 'text or switch' | 'anything' | 'own'
 
 export interface Setting<T> {
   /** Long and short, as on the command line; none: only a configuration file can set it. */
@@ -29,6 +32,11 @@ export interface Setting<T> {
   readonly optional: string
   /** For the help. */
   readonly about: string
+  readonly takes: FileForm
+  /** What None comes to in a configuration file, where that is not the default. */
+  readonly nothing?: T
+  /** A value that is taken, and is not all of what it says; '' or a warning. */
+  caution?(value: T): string
   /** From the words of one source; a setting that is no list takes the last. Throws SettingError. */
   read(words: readonly string[]): T
   /** From what a configuration file says, where that is more than words. Throws SettingError. */
@@ -54,6 +62,7 @@ interface Common {
   readonly refused?: string
   readonly harmless?: readonly string[]
   readonly optional?: string
+  readonly takes?: FileForm
 }
 
 interface Valued<T> extends Common {
@@ -63,35 +72,64 @@ interface Valued<T> extends Common {
 
 /** One value, as `reader` makes it of a word. */
 export function single<T, const D>(declared: Valued<D>, reader: (word: string) => T): Setting<T | D> {
-  return { ...common(declared), value: declared.value, default: declared.default, read: words => reader(words.at(-1)!) }
+  return {
+    ...common(declared, typeof declared.default === 'number' ? 'number' : 'text'),
+    value: declared.value,
+    default: declared.default,
+    read: words => reader(words.at(-1)!),
+  }
 }
 
 /** A value for each time it is given. */
 export function listed<T>(declared: Valued<readonly T[]>, reader: (word: string) => T): Setting<readonly T[]> {
-  return { ...common(declared), value: declared.value, default: declared.default, read: words => words.map(reader) }
+  return {
+    ...common(declared, 'list'),
+    value: declared.value,
+    default: declared.default,
+    read: words => words.map(reader),
+  }
+}
+
+/** A whole number, written in decimal digits on the command line. */
+export function whole(declared: Valued<number>, min = 0): Setting<number> {
+  return single(declared, decimal(min))
+}
+
+/** Names, or addresses, by commas; None and '' stand for no one. */
+export function several<T>(
+  declared: Valued<readonly T[]>,
+  reader: (word: string) => readonly T[],
+): Setting<readonly T[]> {
+  return { ...single(declared, reader), nothing: [] }
 }
 
 /** On when it is given. */
 export function toggle(declared: Common): Setting<boolean> {
-  return { ...common(declared), value: '', default: false, read: () => true }
+  return { ...common(declared, 'switch'), value: '', default: false, read: () => true }
 }
 
 /** What only a configuration file can say, and only Python makes use of: a function, or a structure. */
 export function inFile<T>(declared: Common & { readonly default: T }, readValue: (value: FileValue) => T): Setting<T> {
-  return { ...common(declared), value: 'VALUE', default: declared.default, read: () => declared.default, readValue }
+  return {
+    ...common(declared, 'own'),
+    value: 'VALUE',
+    default: declared.default,
+    read: () => declared.default,
+    readValue,
+  }
 }
 
 /** What Portico cannot do: the value is kept as it was written. */
 export function refused(declared: Common & { readonly value?: string; readonly default?: string }): Setting<string> {
   return {
-    ...common(declared),
+    ...common(declared, 'anything'),
     value: declared.value ?? '',
     default: declared.default ?? '',
     read: words => words.at(-1)!,
   }
 }
 
-function common(declared: Common): Omit<Setting<never>, 'value' | 'default' | 'read'> {
+function common(declared: Common, form: FileForm = 'text'): Omit<Setting<never>, 'value' | 'default' | 'read'> {
   const { flags = [], about, environment = '', warned, refused, harmless = [], optional = '' } = declared
   const accepted = declared.accepted ?? warned
   const state = refused !== undefined ? 'refused' : accepted !== undefined ? 'accepted' : 'works'
@@ -104,6 +142,7 @@ function common(declared: Common): Omit<Setting<never>, 'value' | 'default' | 'r
     warns: warned !== undefined,
     harmless,
     optional,
+    takes: declared.takes ?? form,
   }
 }
 
@@ -120,14 +159,32 @@ export function count(word: string): number {
 
 export function countAbove(min: number): (word: string) => number {
   return word => {
-    const digits = word.trim().replaceAll(/(?<=[0-9a-f])_(?=[0-9a-f])/gi, '')
+    const digits = withoutGaps(word)
     const octal = /^0[0-7]+$/.test(digits) ? `0o${digits.slice(1)}` : digits
     const value = /^(?:\d+|0x[0-9a-f]+|0o[0-7]+|0b[01]+)$/i.test(octal) ? Number(octal) : -1
     if (Number.isSafeInteger(value) && value >= min) return value
-    throw new SettingError(
-      min === 0 ? 'a whole number is needed, 0 or more' : `a whole number is needed, ${min} or more`,
-    )
+    return noNumber(min)
   }
+}
+
+/** As Python's int() reads it: without a prefix, and leading zeros mean nothing. */
+function decimal(min: number): (word: string) => number {
+  return word => {
+    const digits = withoutGaps(word)
+    const value = /^\d+$/.test(digits) ? Number(digits) : -1
+    return Number.isSafeInteger(value) && value >= min ? value : noNumber(min)
+  }
+}
+
+function withoutGaps(word: string): string {
+  return word
+    .trim()
+    .replace(/^\+/, '')
+    .replaceAll(/(?<=[0-9a-f])_(?=[0-9a-f])/gi, '')
+}
+
+function noNumber(min: number): never {
+  throw new SettingError(`a whole number is needed, ${min} or more`)
 }
 
 export function oneOf<const T extends string>(...choices: readonly T[]): (word: string) => T {
@@ -140,13 +197,24 @@ export function oneOf<const T extends string>(...choices: readonly T[]): (word: 
 
 /** An address, a network in CIDR notation, or `*` for everybody; by commas. */
 export function networks(word: string): readonly string[] {
-  const all = names(word)
+  const all = names(word).map(withPrefix)
   for (const one of all) {
-    const network = one === '*' ? null : parseNetwork(one)
+    // A number that begins with 0 is octal to some programs.
+    const network = one === '*' || /(?:^|\.)0\d/.test(one) ? null : parseNetwork(one)
     if (one !== '*' && network === null) throw new SettingError(`"${one}" is no address and no network`)
     if (network?.hasLowBits === true) throw new SettingError(`"${one}" has bits set beyond its mask`)
   }
   return all
+}
+
+/** A mask in dotted decimal, of the network or of what is free in it, as Python's ipaddress reads it, becomes a length. */
+function withPrefix(network: string): string {
+  const [, address, mask] = /^([\d.]+)\/(\d+\.[\d.]+)$/.exec(network) ?? []
+  const bits = mask === undefined ? -1 : parseIpv4(mask)
+  if (bits < 0) return network
+  const given = bits.toString(2).padStart(32, '0')
+  const length = /^1*0*$/.test(given) ? given.replace(/0+$/, '').length : /^0*1*$/.test(given) ? given.indexOf('1') : -1
+  return length < 0 ? network : `${address}/${length}`
 }
 
 /** Names by commas. */

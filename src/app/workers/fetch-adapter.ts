@@ -3,8 +3,15 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
+import { CLIENT_FIELD } from '../node-start.ts'
 
-export type FetchHandler = (request: Request) => unknown
+/** The second argument is what Hono's server for Node gives its applications, which find the connection there. */
+export type FetchHandler = (request: Request, bindings: FetchBindings) => unknown
+
+export interface FetchBindings {
+  readonly incoming: IncomingMessage
+  readonly outgoing: ServerResponse
+}
 
 export function serveFetch(handler: FetchHandler): (message: IncomingMessage, response: ServerResponse) => void {
   return (message, response) => void serve(handler, message, response)
@@ -16,9 +23,9 @@ async function serve(handler: FetchHandler, message: IncomingMessage, response: 
     if (!response.writableFinished) left.abort()
   })
   try {
-    const answer = await handler(requestOf(message, left.signal))
-    if (!(answer instanceof Response))
-      throw new TypeError(`the handler answered ${typeof answer} instead of a Response`)
+    const bindings = { incoming: message, outgoing: response }
+    const answer = await handler(requestOf(message, left.signal), bindings)
+    if (!isResponse(answer)) throw new TypeError(`the handler answered ${typeof answer} instead of a Response`)
     await send(answer, response, message.method === 'HEAD')
   } catch (error) {
     if (left.signal.aborted) return
@@ -28,10 +35,19 @@ async function serve(handler: FetchHandler, message: IncomingMessage, response: 
   }
 }
 
+/** Libraries bring classes of their own, and replace the global one while others still make the old. */
+function isResponse(answer: unknown): answer is Response {
+  if (answer instanceof Response) return true
+  const { headers, status } = (answer ?? {}) as Partial<Response>
+  return typeof status === 'number' && typeof headers === 'object' && Symbol.iterator in headers
+}
+
 function requestOf(message: IncomingMessage, signal: AbortSignal): Request {
   const headers = new Headers()
   const { rawHeaders } = message
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) headers.append(rawHeaders[i]!, rawHeaders[i + 1]!)
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    if (rawHeaders[i] !== CLIENT_FIELD) headers.append(rawHeaders[i]!, rawHeaders[i + 1]!)
+  }
   const scheme = headers.get('x-forwarded-proto') === 'https' ? 'https' : 'http'
   const target = message.url ?? '/'
   const url = target.startsWith('/') ? `${scheme}://${headers.get('host') ?? 'localhost'}${target}` : target
@@ -45,6 +61,8 @@ function requestOf(message: IncomingMessage, signal: AbortSignal): Request {
   })
 }
 
+const NO_BYTES = new Uint8Array(0)
+
 async function send(answer: Response, response: ServerResponse, bodiless: boolean): Promise<void> {
   const fields: string[] = []
   // Set-Cookie comes once for each cookie, which is how it must go out.
@@ -52,9 +70,8 @@ async function send(answer: Response, response: ServerResponse, bodiless: boolea
   // Without it node:http would send an empty body in chunks.
   const hasNone = answer.body === null && !bodiless && answer.status !== 204 && answer.status !== 304
   if (hasNone && !answer.headers.has('content-length')) fields.push('Content-Length', '0')
-  if (answer.statusText === '') response.writeHead(answer.status, fields)
-  else response.writeHead(answer.status, answer.statusText, fields)
   if (answer.body === null || bodiless) {
+    writeHead(answer, response, fields)
     response.end()
     await answer.body?.cancel()
     return
@@ -63,11 +80,37 @@ async function send(answer: Response, response: ServerResponse, bodiless: boolea
   response.once('close', () => {
     if (!response.writableFinished) reader.cancel().catch(() => {})
   })
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+  let next = reader.read()
+  const first = await Promise.race([next, turn()])
+  const begins = first !== null && !first.done
+  if (begins) next = reader.read()
+  const second = begins ? await Promise.race([next, turn()]) : first
+  if (second !== null && second.done) {
+    const bytes: unknown = begins ? first.value : NO_BYTES
+    if (bytes instanceof Uint8Array && !answer.headers.has('content-length'))
+      fields.push('Content-Length', `${bytes.byteLength}`)
+    writeHead(answer, response, fields)
+    return void response.end(bytes)
+  }
+  writeHead(answer, response, fields)
+  // The first event may be long in coming.
+  if (!begins) response.flushHeaders()
+  else if (!response.write(first.value)) await drained(response)
+  for (let part = await next; !part.done; part = await reader.read()) {
     if (response.destroyed) return
     if (!response.write(part.value)) await drained(response)
   }
   response.end()
+}
+
+/** A body that is all there by then goes out in one piece, with its length; what comes piece by piece is not waited for. */
+function turn(): Promise<null> {
+  return new Promise(resolve => setImmediate(resolve, null))
+}
+
+function writeHead(answer: Response, response: ServerResponse, fields: string[]): void {
+  if (answer.statusText === '') response.writeHead(answer.status, fields)
+  else response.writeHead(answer.status, answer.statusText, fields)
 }
 
 /** The client can take more, or has left. */

@@ -1,119 +1,148 @@
-// What runs in a worker of a Node application: loads the user's file and serves HTTP/1.1 on the pool's Unix socket.
+// What runs in a worker of a Node application: loads the user's file as `node FILE` does and serves HTTP/1.1 on the pool's Unix
+// socket.
 //
-// The file may     listen() itself      the first server that listens does so on our socket, whatever it asked for
-//                  export a function    (req, res), Express and its kin; or (Request) => Response
-//                  export an object     with fetch(Request), or handle(req, res), or Koa's callback()
+// The file may     listen() itself      workers/listening.ts says which of its servers gets the pool's socket
+//                  export what serves   workers/exported.ts says what that may be
 //
-// The master is told over IPC what came of it; when that channel ends the master is gone, and so are we.
+// The master is told over IPC what came of it; when that channel ends the master is gone, and so are we. It keeps nobody alive: a
+// program that has nothing more to do ends as it would elsewhere.
 
-import http from 'node:http'
-import net from 'node:net'
+import { createRequire, runMain } from 'node:module'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { WORKER_VARIABLE, type NodeWorkerStart } from '../node-start.ts'
-import { serveFetch } from './fetch-adapter.ts'
+import { NODE_QUESTION, WORKER_VARIABLE, type NodeReport, type NodeWorkerStart } from '../node-start.ts'
+import { beClusterWorker, onClusterFork } from './cluster-worker.ts'
+import { exportedBy } from './exported.ts'
+import { explaining, Watch } from './watch.ts'
+import { closeServer, isServing, othersListening, serveHandler, takeListen } from './listening.ts'
 
 /** Status of a worker that cannot load its application, Gunicorn's number for it. */
 const CANNOT_LOAD = 4
 /** How long a file that exports nothing may take to listen. */
 const LISTEN_MS = 30_000
 
-type Listener = (request: http.IncomingMessage, response: http.ServerResponse) => void
-
 const start = JSON.parse(process.env[WORKER_VARIABLE] ?? '{}') as NodeWorkerStart
 delete process.env[WORKER_VARIABLE]
-let server: net.Server | null = null
+/** Until it serves. */
+let late: NodeJS.Timeout | null = null
+let failing = false
+const watch =
+  start.watch === null
+    ? null
+    : new Watch({
+        folder: start.directory,
+        files: start.watch,
+        changed: file => tell({ portico: 'changed', file }),
+      })
 
 process.on('disconnect', () => process.exit(0))
-// The master asks when a request has taken too long: this process hangs if it cannot answer.
-process.on('message', message => {
-  if ((message as { command?: string } | null)?.command === 'there?') process.send!({ event: 'here' })
-})
+answerMaster()
+process.channel?.unref()
 process.on('SIGTERM', leave)
 // The terminal's ^C is for the master, which knows what to do about us.
 process.on('SIGINT', () => {})
+process.on('uncaughtException', failUncaught)
+process.on('beforeExit', () => {
+  if (!isServing()) fail(new Error(nothingServes()))
+})
 if (start.umask >= 0) process.umask(start.umask)
-takeListen()
+if (start.clusterId > 0) beClusterWorker(start.clusterId)
+else
+  onClusterFork(() => {
+    tell({ portico: 'clusters' })
+    process.exit(0)
+  })
+takeListen({ path: start.path, port: start.port, serves, failed: fail, closed: endSoon })
 try {
   await load()
 } catch (error) {
   fail(error)
 }
 
+function tell(report: NodeReport, then?: () => void): void {
+  if (process.connected) process.send!(report, undefined, undefined, then)
+  else then?.()
+}
+
+/** The master asks when a request has taken too long: this process hangs if it cannot answer. The application, which may listen
+ *  for messages too, is told nothing of it. */
+function answerMaster(): void {
+  const emit = process.emit.bind(process) as (...args: any[]) => boolean
+  process.emit = ((...args: any[]) => {
+    if (args[0] !== 'message' || args[1]?.portico !== NODE_QUESTION) return emit(...args)
+    tell({ portico: 'here' })
+    return true
+  }) as typeof process.emit
+  // What nobody listens for is kept for later.
+  process.on('message', () => {})
+}
+
+/** The file finds itself the program that runs: `require.main === module`, import.meta.main and process.argv[1] are true of it. */
 async function load(): Promise<void> {
-  const loaded = (await import(pathToFileURL(resolve(start.directory, start.module)).href)) as Record<string, unknown>
-  if (server !== null) return
-  const listener = listenerOf(loaded)
-  if (listener !== null) http.createServer(listener).listen()
-  else {
-    const late = setTimeout(() => {
-      if (server === null) fail(new Error(`"${start.module}" neither exports a handler nor listens`))
-    }, LISTEN_MS)
-    late.unref()
-  }
+  const file = createRequire(import.meta.url).resolve(resolve(start.directory, start.module))
+  process.argv[1] = file
+  runMain(file)
+  const loaded = (await import(pathToFileURL(file).href)) as Record<string, unknown>
+  if (isServing()) return
+  const exported = await exportedBy(loaded)
+  if (isServing()) return
+  if (exported === null) {
+    late = setTimeout(() => fail(new Error(nothingServes())), LISTEN_MS).unref()
+  } else if (exported.handler !== null) serveHandler(exported.handler)
+  else await exported.listen!()
 }
 
-/** The exports' handler as node:http calls it; null when there is none. */
-function listenerOf(loaded: Record<string, unknown>): Listener | null {
-  const given = loaded['default'] ?? loaded['handler'] ?? loaded['fetch'] ?? null
-  if (typeof given === 'function') {
-    // (req, res) and (req, res, next); a fetch handler takes one, or names none at all.
-    return given.length >= 2 ? (given as Listener) : serveFetch(given as (request: Request) => unknown)
-  }
-  if (typeof given !== 'object' || given === null) return null
-  const object = given as Record<string, unknown>
-  if (typeof object['fetch'] === 'function')
-    return serveFetch(object['fetch'].bind(object) as (request: Request) => unknown)
-  if (typeof object['handle'] === 'function') return object['handle'].bind(object) as Listener
-  if (typeof object['callback'] === 'function') return (object['callback'] as () => Listener).call(object)
-  return null
+function nothingServes(): string {
+  const others = othersListening()
+  const wanted = start.port === '' ? 'listens' : `listens on PORT ${start.port}`
+  const instead = others === '' ? '' : `: what listens is ${others}`
+  return `"${start.module}" neither exports a handler nor ${wanted}${instead}`
 }
 
-/** The first server to listen gets our socket; those after it, what they ask for. */
-function takeListen(): void {
-  const prototype = net.Server.prototype as { listen: (...args: any[]) => net.Server }
-  const listen = prototype.listen
-  prototype.listen = function (this: net.Server, ...args: any[]): net.Server {
-    if (server !== null) return listen.apply(this, args)
-    take(this)
-    const callback = args.findLast(arg => typeof arg === 'function') as (() => void) | undefined
-    this.once('error', fail)
-    return listen.call(this, { path: start.path }, () => {
-      process.send!({ event: 'worker' })
-      callback?.call(this)
-    })
-  }
+function serves(): void {
+  if (late !== null) clearTimeout(late)
+  process.off('uncaughtException', failUncaught)
+  tell({ portico: 'serves' })
 }
 
-function take(made: net.Server): void {
-  server = made
-  prepare(made)
-}
-
-/** The front keeps its connections and times its requests: what node:http does about slow clients must not interfere. */
-function prepare(made: net.Server): void {
-  if (!(made instanceof http.Server)) return
-  made.keepAliveTimeout = 0
-  made.requestTimeout = 0
-  made.headersTimeout = 0
-  made.timeout = 0
-  made.maxRequestsPerSocket = 0
+/** What nobody catches while it starts; afterwards it ends the process, as with `node`. */
+function failUncaught(error: unknown): void {
+  if (process.listenerCount('uncaughtException') === 1) fail(error)
 }
 
 function fail(error: unknown): void {
+  if (failing) return
+  failing = true
   const known = error instanceof Error ? error : new Error(String(error))
   const { name, message, stack = '' } = known
   // Where a file cannot be parsed Node knows the place, and tells it only when nobody catches the error.
-  const hint = name === 'SyntaxError' && !/file:|^\//m.test(stack) ? `; "node ${start.module}" tells where` : ''
+  const where = watch === null ? `"node ${start.module}" tells where` : `in "${watch.last}"`
+  const hint = name === 'SyntaxError' && !/^(?:file:|\/)/.test(stack) ? `; ${where}` : ''
   const line = `cannot load "${start.module}": ${name}: ${message}${hint}`.replaceAll(/\s*\n\s*/g, ' ')
-  const done = (): never => process.exit(CANNOT_LOAD)
-  process.send!({ event: 'failed', error: line, traceback: stack }, done)
+  if (watch === null || isServing()) {
+    tell({ portico: 'failed', error: line, traceback: stack }, () => process.exit(CANNOT_LOAD))
+    return
+  }
+  console.error(`${line}\n${stack}`)
+  watch.search()
+  serveHandler(explaining(line, stack))
 }
 
-/** Finishes what is being served; upgraded connections have until graceful_timeout. */
+/**
+ * Finishes what is being served; upgraded connections have until graceful_timeout. An application that listens to the signal has
+ * something to do at its end, and the same time for it. What pm2 sends is SIGINT, and many listen to that alone.
+ */
 function leave(): void {
-  if (server === null) process.exit(0)
+  const others = (name: string): number => process.listenerCount(name) - 1
+  const minds = others('SIGTERM') > 0 || others('SIGINT') > 0
+  endSoon()
+  closeServer(() => {
+    if (!minds) process.exit(0)
+  })
+  if (others('SIGTERM') === 0 && others('SIGINT') > 0) process.emit('SIGINT', 'SIGINT')
+}
+
+/** By itself when there is nothing more to do, but not later than this. */
+function endSoon(): void {
   setTimeout(() => process.exit(0), start.gracefulTimeout).unref()
-  server.close(() => process.exit(0))
-  if (server instanceof http.Server) server.closeIdleConnections()
 }

@@ -4,7 +4,7 @@
 // string and slices it. No string is made for a head that is incomplete or refused.
 
 import type { HeadLimits } from './head.ts'
-import { knownName, NAMES } from './names.ts'
+import { HOST, knownName, NAMES } from './names.ts'
 
 /** Answers of scanFields besides the end of the head (positive) and MORE (0). */
 export const FIELD_INVALID = -1
@@ -68,6 +68,13 @@ export class FieldBlock {
   anyToken = false
   /** Trailers must end their lines with CRLF; heads may use a lone LF, as in nginx, unless strict_requests forbids it. */
   crlfOnly = false
+  /** Does the Host field decide by which limits the fields behind it are read? */
+  namesServer = false
+
+  /** The limits that hold from a Host field on, whose spans begin at `at`. */
+  limitsFrom(_bytes: Uint8Array, _start: number, _at: number, before: HeadLimits): HeadLimits {
+    return before
+  }
 
   /** The i-th name as its sender spelled it. */
   originalName(i: number): string {
@@ -117,8 +124,9 @@ export function scanFields(
   end: number,
   limits: HeadLimits,
 ): number {
-  const fieldMax = limits.fieldMax
-  const headStop = Math.min(end, start + limits.headMax)
+  let held = limits
+  let { fieldMax } = limits
+  let headStop = Math.min(end, start + limits.headMax)
   const { spans } = block
   let line = start + block.scanned
   for (;;) {
@@ -134,19 +142,19 @@ export function scanFields(
     }
     if (nameEnd === 0) {
       for (let kind = 0; i < stop && (kind = NAME[bytes[i]!]!) !== 0; i++) odd |= kind
-      if (i >= stop) return pause(block, start, end, line, i, 0, odd, limits)
+      if (i >= stop) return pause(block, start, end, line, i, 0, odd, held)
       const c = bytes[i]!
       if (c !== COLON || i === line) {
         if (i !== line || (c !== CR && c !== LF)) {
           if (!block.anyToken || !repeatsStatusLine(bytes, line, i)) return refuse(block, start, line, i)
           while (i < stop && bytes[i] !== LF) i++
-          if (i >= stop) return pause(block, start, end, line, line, 0, 0, limits)
+          if (i >= stop) return pause(block, start, end, line, line, 0, 0, held)
           line = i + 1
           block.scanned = line - start
           continue
         }
         if (c === CR) {
-          if (i + 1 >= stop) return pause(block, start, end, line, i, 0, 0, limits)
+          if (i + 1 >= stop) return pause(block, start, end, line, i, 0, 0, held)
           if (bytes[++i] !== LF) return refuse(block, start, line, i - 1)
         } else if (block.crlfOnly) return refuse(block, start, line, i)
         block.scanned = i + 1 - start
@@ -155,14 +163,14 @@ export function scanFields(
       nameEnd = i++
     }
     while (i < stop && TEXT[bytes[i]!] === 1) i++
-    if (i >= stop) return pause(block, start, end, line, i, nameEnd, odd, limits)
+    if (i >= stop) return pause(block, start, end, line, i, nameEnd, odd, held)
     let valueEnd = i
     if (bytes[i] === CR) {
-      if (i + 1 >= stop) return pause(block, start, end, line, i, nameEnd, odd, limits)
+      if (i + 1 >= stop) return pause(block, start, end, line, i, nameEnd, odd, held)
       if (bytes[++i] !== LF) return refuse(block, start, line, i - 1)
     } else if (bytes[i] !== LF || block.crlfOnly) return refuse(block, start, line, i)
 
-    const verdict = odd === PLAIN ? PASS : judge(block, odd, bytes, line, nameEnd, limits)
+    const verdict = odd === PLAIN ? PASS : judge(block, odd, bytes, line, nameEnd, held)
     if (verdict === REFUSE) return refuse(block, start, line, nameEnd)
     if (verdict === DROP)
       block.dropped += `${block.dropped === '' ? '' : '\n'}${latin1(bytes as Buffer, line, valueEnd)}`
@@ -170,13 +178,18 @@ export function scanFields(
       let valueStart = nameEnd + 1
       while (valueStart < valueEnd && isBlank(bytes[valueStart]!)) valueStart++
       while (valueEnd > valueStart && isBlank(bytes[valueEnd - 1]!)) valueEnd--
-      if (block.count >= limits.fieldsMax) return FIELDS_TOO_MANY
+      if (block.count >= held.fieldsMax) return FIELDS_TOO_MANY
       const at = block.count++ * SPAN
       spans[at] = knownName(bytes, line, nameEnd)
       spans[at + 1] = line - start
       spans[at + 2] = nameEnd - start
       spans[at + 3] = valueStart - start
       spans[at + 4] = valueEnd - start
+      if (spans[at] === HOST && block.namesServer) {
+        held = block.limitsFrom(bytes, start, at, held)
+        fieldMax = held.fieldMax
+        headStop = Math.min(end, start + held.headMax)
+      }
     }
     line = i + 1
     block.scanned = line - start

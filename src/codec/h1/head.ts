@@ -22,6 +22,11 @@ export interface RequestLimits extends HeadLimits {
   readonly strict: boolean
 }
 
+/** Where the limits come from of the server that a request names. */
+export interface NamedServers {
+  serverFor(host: string): { readonly limits: RequestLimits }
+}
+
 /** Answers of the parsers besides "bytes consumed": more bytes are wanted, or the message is refused. */
 export const MORE = 0
 

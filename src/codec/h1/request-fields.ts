@@ -74,8 +74,11 @@ export const UNIQUE =
   (1 << AUTHORIZATION) |
   (1 << PROXY_AUTHORIZATION)
 
-/** Looks into the fields the server itself goes by. Answers 0 or a negative status. */
-export function interpret(head: RequestHead): number {
+/**
+ * Looks into the fields the server itself goes by. Answers 0 or a negative status.
+ * @param strict what has two meanings to an application is refused too, and what is expected of us and not known
+ */
+export function interpret(head: RequestHead, strict: boolean): number {
   forget(head)
   if (head.hostInTarget) takeHost(head)
   const { spans, values, count } = head
@@ -87,14 +90,14 @@ export function interpret(head: RequestHead): number {
     if ((seen & bit) === 0) {
       seen |= bit
       note(head, id, i)
-    } else if ((UNIQUE & bit) !== 0) return refuseTwice(head, id, i)
+    } else if ((UNIQUE & bit) !== 0 || (strict && id === CONTENT_TYPE)) return refuseTwice(head, id, i)
     if (id === CONNECTION) takeConnection(head, values[i]!)
     else if (id === HOST) {
       const status = takeHostField(head, i)
       if (status !== 0) return status
     }
   }
-  const status = takeFraming(head)
+  const status = takeFraming(head) || takeExpectation(head, strict)
   if (status !== 0) return status
   head.keepAlive = !head.close && (head.version === 11 || (head.version === 10 && head.persist))
   head.upgrade = head.wantsUpgrade && head.upgradeIndex !== -1
@@ -214,10 +217,15 @@ function takeFraming(head: RequestHead): number {
     }
     head.chunked = true
   }
-  if (head.expectIndex !== -1 && head.version === 11) {
-    head.expectContinue = head.values[head.expectIndex]!.toLowerCase() === '100-continue'
-  }
   return 0
+}
+
+function takeExpectation(head: RequestHead, strict: boolean): number {
+  if (head.expectIndex === -1) return 0
+  const expected = head.values[head.expectIndex]!
+  const known = expected.toLowerCase() === '100-continue'
+  head.expectContinue = known && head.version === 11
+  return known || !strict ? 0 : head.refuse(-417, `client sent unknown "Expect": "${expected}"`)
 }
 
 function refuseMethod(head: RequestHead): number {

@@ -6,8 +6,8 @@
 
 import { badLine, FIELD_INVALID, FIELD_TOO_LONG, FieldBlock, latin1, scanFields, takeFields } from './fields.ts'
 import { NO_LENGTH } from './head.ts'
-import type { RequestLimits } from './head.ts'
-import { HostName } from './host.ts'
+import type { NamedServers, RequestLimits } from './head.ts'
+import { HostName, parseHost } from './host.ts'
 import { forget, interpret, parseHostField, takeHost } from './request-fields.ts'
 import { scanRequestLine } from './request-line.ts'
 
@@ -49,6 +49,11 @@ export class RequestHead extends FieldBlock {
   status = 0
   /** Set by a server that tunnels: CONNECT is answered as any other method. */
   tunnels = false
+  /** Those of the address, where the limits of its servers differ; and the limits of the one that the request has named. */
+  servers: NamedServers | null = null
+  limits: RequestLimits | null = null
+  /** merge_slashes of the server that had the connection when the line came. */
+  mergeSlashes = true
   /** The head was answered for: the next call begins a new one. */
   done = false
   /** Where the parts of the request line lie, counted from the head's first byte; 0 if not reached. */
@@ -75,6 +80,7 @@ export class RequestHead extends FieldBlock {
 
   override restart(): void {
     super.restart()
+    this.limits = null
     this.status = 0
     this.done = false
     this.version = 11
@@ -88,6 +94,23 @@ export class RequestHead extends FieldBlock {
     this.pathStart = 0
     this.emptyLines = 0
     this.hostInTarget = false
+  }
+
+  override limitsFrom(bytes: Buffer, start: number, at: number, before: RequestLimits): RequestLimits {
+    if (this.hostInTarget) return before
+    const used = this.spans[at + 4]!
+    const value = latin1(bytes, start + this.spans[at + 3]!, start + used)
+    if (!parseHost(value, 0, value.length, this.hostName)) return before
+    const limits = this.takeLimits()
+    // What the server before has taken is taken, and its last buffer has room for more.
+    if (limits.headMax < used + before.fieldMax) this.limits = { ...limits, headMax: used + before.fieldMax }
+    return this.limits!
+  }
+
+  takeLimits(): RequestLimits {
+    this.limits = this.servers!.serverFor(this.hostName.name).limits
+    this.crlfOnly = this.limits.strict
+    return this.limits
   }
 
   /** Notes why the head is refused; answers the status. */
@@ -110,14 +133,14 @@ export function parseRequestHead(
   head: RequestHead,
 ): number {
   if (head.done) head.restart()
-  const answer = scan(head, bytes, start, end, limits)
+  const answer = scan(head, bytes, start, end, head.limits ?? limits)
   if (answer === 0) return 0
   head.done = true
   if (answer < 0) return takeRefused(head, bytes, start, end)
   head.text = latin1(bytes, start, start + answer)
   takeLine(head)
   takeFields(head)
-  const status = interpret(head)
+  const status = interpret(head, (head.limits ?? limits).strict)
   return status === 0 ? answer : status
 }
 
@@ -128,20 +151,23 @@ export function giveUpRequestHead(head: RequestHead, status: number, bytes: Buff
   takeRefused(head, bytes, 0, bytes.length)
 }
 
-function scan(head: RequestHead, bytes: Buffer, start: number, end: number, limits: RequestLimits): number {
+function scan(head: RequestHead, bytes: Buffer, start: number, end: number, known: RequestLimits): number {
+  let limits = known
   if (head.lineStop === 0) {
     head.crlfOnly = limits.strict
     const line = scanRequestLine(head, bytes, start, end, limits)
     if (line <= 0) return line
     head.scanned = line
     head.mark = 0
+    head.namesServer = head.servers !== null
+    if (head.namesServer && head.hostInTarget) limits = head.takeLimits()
     if (head.version === 9) {
       const get = latin1(bytes, start + head.lineStart, start + head.methodEnd) === 'GET'
       return get ? line : head.refuse(-400, 'client sent invalid method in HTTP/0.9 request')
     }
   }
   const answer = scanFields(head, bytes, start, end, limits)
-  return answer >= 0 ? answer : refuseField(head, answer, bytes, start, end, limits)
+  return answer >= 0 ? answer : refuseField(head, answer, bytes, start, end, head.limits ?? limits)
 }
 
 function refuseField(

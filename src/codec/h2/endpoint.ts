@@ -56,6 +56,8 @@ export interface EndpointSettings {
   readonly connectionWindow: number
   /** Bytes of a block's names and values that are kept. */
   readonly fieldsMax: number
+  /** A stream is opened for a block that has more, with what was kept of it; else the connection ends. */
+  readonly overflows: boolean
   /** Bytes that a name or a value may have. */
   readonly stringMax: number
   /** How much of what we send the other side is asked to remember; 0: header blocks depend on nothing before them. */

@@ -49,6 +49,8 @@ import type { Stream } from './stream.ts'
 
 /** A block may be larger on the wire than what is kept of it, by what has no place in the list. */
 const BLOCK_SPARE = 16384
+/** Bytes that a frame other than DATA may have, where header blocks may not have more. */
+const GATHERED_MAX = 131072
 /** CONTINUATION frames that a block may have before small ones are charged for. */
 const CONTINUATIONS_FREE = 8
 
@@ -118,7 +120,13 @@ export class Receiver implements FrameSink {
 
   /** Is the other side in the midst of something, be it its hello? */
   get incomplete(): boolean {
-    return !this.endpoint.settingsSeen || this.block.stream !== 0 || this.reader.partial
+    return !this.endpoint.settingsSeen || this.partial
+  }
+
+  /** Has something begun to come that is not there as a whole? */
+  get partial(): boolean {
+    const greeting = this.prefaceRead > 0 && this.prefaceRead < PREFACE.length
+    return greeting || this.block.stream !== 0 || this.reader.partial
   }
 
   /** The stream whose first header block is under way will not be, and counts as opened all the same.
@@ -202,8 +210,11 @@ export class Receiver implements FrameSink {
     return !endpoint.failed
   }
 
-  onFrameHeader(type: number): boolean {
+  onFrameHeader(type: number, _stream: number, length: number): boolean {
     const { endpoint } = this
+    // Long frames are for bodies, which nobody gathers.
+    if (length > GATHERED_MAX && length > endpoint.settings.fieldsMax + BLOCK_SPARE)
+      return endpoint.fail(ENHANCE_YOUR_CALM, `sent too large http2 frame of type ${type}: ${length}`)
     // A server's first frame is SETTINGS (RFC 9113, 3.4). As nginx, we are content with a client that has none to send.
     if (!endpoint.settingsSeen && !endpoint.server && type !== SETTINGS) return this.unexpected(type)
     if (this.block.stream !== 0 && type !== CONTINUATION) return this.unexpected(type)
@@ -271,7 +282,8 @@ export class Receiver implements FrameSink {
     fields.restart()
     fields.sizeMax = endpoint.settings.fieldsMax
     const sound = this.decoder.decode(bytes, start, end, fields)
-    if (!sound || fields.overflow || this.decoder.nameless) this.failBlock(sound)
+    const overflow = fields.overflow && !(endpoint.settings.overflows && endpoint.isIdle(id))
+    if (!sound || overflow || this.decoder.nameless) this.failBlock(sound, overflow)
     this.block.end()
     if (endpoint.failed) return false
     const ended = (flags & END_STREAM) !== 0
@@ -286,12 +298,12 @@ export class Receiver implements FrameSink {
     return !endpoint.failed
   }
 
-  private failBlock(sound: boolean): void {
+  private failBlock(sound: boolean, overflow: boolean): void {
     const { endpoint } = this
     const { fault, faultValue } = this.decoder
     if (fault === LONG_STRING) endpoint.fail(ENHANCE_YOUR_CALM, 'sent too large header field')
     else if (!sound) endpoint.fail(COMPRESSION_ERROR, `sent ${problemOf(fault, faultValue)}`)
-    else if (fields.overflow) endpoint.fail(ENHANCE_YOUR_CALM, 'sent too large header')
+    else if (overflow) endpoint.fail(ENHANCE_YOUR_CALM, 'sent too large header')
     else endpoint.fail(PROTOCOL_ERROR, 'sent zero header name length')
   }
 

@@ -49,6 +49,11 @@ export class Application {
     return this.settings.name
   }
 
+  /** Requests of this thread that wait for a worker. */
+  get backlog(): number {
+    return this.dispatcher?.backlog ?? this.waiting.length
+  }
+
   /** For Node. */
   get hasWorkers(): boolean {
     return this.group !== null && this.group.peers.length > 0

@@ -3,6 +3,7 @@
 // for what needs to be looked at again: fields that come more than once, or under names that only some peers may use.
 
 import type { ProxyProtocol } from '../../codec/proxy-protocol.ts'
+import { UwsgiPeer } from '../../codec/uwsgi.ts'
 import { bodyLength } from './body.ts'
 import { pathBelow, type Told, toldOf } from './trust.ts'
 import { type SetHeader, setVariables } from './set-header.ts'
@@ -64,9 +65,13 @@ export function environOf(r: HttpRequest, headers: readonly SetHeader[]): Enviro
   let text =
     `REQUEST_METHOD\0${r.method}\0SCRIPT_NAME\0${scriptName}\0QUERY_STRING\0${r.args}\0RAW_URI\0${r.unparsedUri}` +
     `\0SERVER_PROTOCOL\0${PROTOCOLS[r.version] ?? 'HTTP/1.1'}\0SERVER_NAME\0${serverName(r)}` +
-    `\0SERVER_PORT\0${portText(r, told)}\0REMOTE_ADDR\0${remoteAddress(r, told)}\0REMOTE_PORT\0${r.clientPort}` +
+    `\0SERVER_PORT\0${portText(r, told)}\0REMOTE_ADDR\0${remoteAddress(r, told)}` +
     `\0wsgi.url_scheme\0${schemeOf(r, told)}`
-  let pairs = 11
+  let pairs = 10
+  if (hasPort(r, told)) {
+    text += `\0REMOTE_PORT\0${r.clientPort}`
+    pairs++
+  }
   const length = body === null ? head.contentLength : bodyLength(body)
   if (length === 0 || (length > 0 && body !== null)) {
     text += `\0CONTENT_LENGTH\0${length}`
@@ -92,14 +97,20 @@ export function environOf(r: HttpRequest, headers: readonly SetHeader[]): Enviro
   return environ
 }
 
+/** Never empty (PEP 3333); a Unix socket has no name of its own. */
 function serverName(r: HttpRequest): string {
   if (r.host !== '') return r.host
-  return r.server.name !== '' ? r.server.name : r.stream.localAddress
+  return r.server.name || r.stream.localAddress || 'localhost'
 }
 
 /** For Gunicorn's users a client on a Unix socket has none. */
 function remoteAddress(r: HttpRequest, told: Told | null): string {
   return told !== null && r.clientAddress === 'unix:' ? '' : r.clientAddress
+}
+
+/** Nor a port. */
+function hasPort(r: HttpRequest, told: Told | null): boolean {
+  return told === null || r.clientAddress !== 'unix:'
 }
 
 function schemeOf(r: HttpRequest, told: Told | null): string {
@@ -120,6 +131,7 @@ function environList(r: HttpRequest): string[] {
   const { names, values, count } = head
   const told = toldOf.get(r)
   const scriptName = told === null ? '' : told.scriptName
+  const { proxyProtocol } = r.stream
   const environ = [
     'REQUEST_METHOD',
     r.method,
@@ -130,40 +142,44 @@ function environList(r: HttpRequest): string[] {
     'RAW_URI',
     r.unparsedUri,
     'SERVER_PROTOCOL',
-    PROTOCOLS[r.version] ?? 'HTTP/1.1',
+    proxyProtocol instanceof UwsgiPeer ? proxyProtocol.protocol : (PROTOCOLS[r.version] ?? 'HTTP/1.1'),
     'SERVER_NAME',
     serverName(r),
     'SERVER_PORT',
     portText(r, told),
     'REMOTE_ADDR',
     remoteAddress(r, told),
-    'REMOTE_PORT',
-    `${r.clientPort}`,
     'wsgi.url_scheme',
     schemeOf(r, told),
   ]
-  if (told !== null && r.stream.proxyProtocol !== null) addProxyProtocol(environ, r.stream.proxyProtocol)
+  if (hasPort(r, told)) environ.push('REMOTE_PORT', `${r.clientPort}`)
+  if (told !== null && proxyProtocol !== null && !(proxyProtocol instanceof UwsgiPeer))
+    addProxyProtocol(environ, proxyProtocol)
   const { body } = r
   if (body !== null && bodyLength(body) >= 0) environ.push('CONTENT_LENGTH', `${bodyLength(body)}`)
   else if (head.contentLength === 0) environ.push('CONTENT_LENGTH', '0')
   if (head.contentTypeIndex >= 0) environ.push('CONTENT_TYPE', values[head.contentTypeIndex]!)
+  let merged = false
   for (let i = 0; i < count; i++) {
     let variable = variableOf(names[i]!)
     if (variable === SKIPPED) {
       if (told === null || !names[i]!.includes('_') || !told.passes(names[i]!)) continue
       variable = `HTTP_${names[i]!.toUpperCase().replaceAll('-', '_')}`
-      const same = environ.lastIndexOf(variable)
-      if (same >= 0) {
-        environ[same + 1] += `,${values[i]!}`
-        continue
-      }
+      merged = true // two names may be one variable from here on
     }
-    const earlier = repeats(names, i) ? environ.lastIndexOf(variable) : -1
+    const earlier = merged || repeats(names, i) ? placeOf(variable, environ) : -1
     if (earlier < 0) environ.push(variable, values[i]!)
     else environ[earlier + 1] += (variable === 'HTTP_COOKIE' ? '; ' : ',') + values[i]!
   }
   environ.push('PATH_INFO', scriptName === '' ? r.uri : (pathBelow(r.uri, scriptName) ?? r.uri))
   return environ
+}
+
+/** Among the names: a client's values may read like one. */
+function placeOf(variable: string, environ: readonly string[]): number {
+  let i = environ.length - 2
+  while (i >= 0 && environ[i] !== variable) i -= 2
+  return i
 }
 
 function addProxyProtocol(environ: string[], header: ProxyProtocol): void {

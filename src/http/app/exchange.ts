@@ -28,10 +28,12 @@ import { environOf } from './environ.ts'
 import { setRate } from '../access/limit-rate.ts'
 import { forcedCharset } from '../filters/forced-charset.ts'
 import * as field from './fields.ts'
+import { passHints } from './hints.ts'
 import { scopeOf } from './scope.ts'
 import type { SetHeader } from './set-header.ts'
 import { AppBody } from './body.ts'
 import { addServerTiming } from './times.ts'
+import { AppTrailers } from './trailers.ts'
 import type { Application } from './application.ts'
 import { FileParts } from '../files/file-parts.ts'
 import { accelRedirect } from '../internal-redirect.ts'
@@ -211,6 +213,15 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
     else this.passOn(bytes, end)
   }
 
+  /** Hints, which a client of HTTP/1.0 would take for the response; behind that they are too late. */
+  override onInterim(fields: string[]): void {
+    if (!this.r.done) passHints(this.r, fields)
+  }
+
+  override onTrailers(fields: string[]): void {
+    if (this.r.trailers instanceof AppTrailers) this.r.trailers.take(fields)
+  }
+
   /** The head is out, the body is the part of a file. */
   onFile(path: string, offset: number, length: number): void {
     const { r } = this
@@ -305,7 +316,7 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
     const { r } = this
     for (let i = 1; i + 1 < fields.length; i += 2) {
       const name = fields[i]!
-      const value = fields[i + 1]!
+      const value = field.bare(fields[i + 1]!)
       switch (field.kindOf(name)) {
         case field.OTHER:
           r.addHeader(name, value)
@@ -326,6 +337,11 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
           break
         case field.ETAG:
           r.etag = value
+          break
+        case field.TRAILER:
+          if (r.version < 11 || r.parent !== null) break
+          if (value !== '') r.addHeader(name, value)
+          r.trailers ??= new AppTrailers()
           break
         default:
           this.takeAccel(field.kindOf(name), name, value)

@@ -11,6 +11,8 @@ export const ACCEL_REDIRECT = 8
 export const ACCEL_LIMIT_RATE = 9
 export const ACCEL_CHARSET = 10
 export const ACCEL_EXPIRES = 11
+/** Says that there will be trailers, which have a place with some clients only. */
+export const TRAILER = 12
 /** Of one connection only, or ours to say. */
 const DROPPED = 7
 
@@ -29,7 +31,7 @@ const kinds: Readonly<Record<string, number>> = {
   'keep-alive': DROPPED,
   'transfer-encoding': DROPPED,
   upgrade: DROPPED,
-  trailer: DROPPED,
+  trailer: TRAILER,
   te: DROPPED,
   date: DROPPED,
   server: DROPPED,
@@ -47,6 +49,15 @@ export function kindOf(name: string): number {
     if (kindOfName.size < NAMES_MAX) kindOfName.set(name, kind)
   }
   return kind
+}
+
+/** Blanks around a value are none of it (RFC 9110, 5.5), and a mistake in HTTP/2. */
+export function bare(value: string): string {
+  let start = 0
+  let end = value.length
+  while (start < end && value.charCodeAt(start) <= 32) start++
+  while (end > start && value.charCodeAt(end - 1) <= 32) end--
+  return end - start === value.length ? value : value.slice(start, end)
 }
 
 export function isAccel(kind: number): boolean {

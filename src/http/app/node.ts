@@ -1,6 +1,7 @@
 // app_pass to an application of kind node: its workers speak HTTP/1.1 on Unix sockets (docs/decisions/0005), so this is a
 // proxy whose upstream is our own: nothing to configure, upgrades pass, and the client is named in X-Forwarded-*.
 
+import { CLIENT_FIELD } from '../../app/node-start.ts'
 import { parseNumber } from '../../config/units.ts'
 import { ERR } from '../../log/error-log.ts'
 import { setRate } from '../access/limit-rate.ts'
@@ -65,6 +66,7 @@ export function nodePass(
     bind: null,
     ignoreClientAbort: false,
     socketKeepalive: false,
+    socketBuffers: null,
     connectTimeout: CONNECT_MS,
     sendTimeout: timeout,
     readTimeout: timeout,
@@ -206,6 +208,11 @@ class NodeExchange extends Exchange implements AppAnswer {
     return true
   }
 
+  /** node:http sends it with the first piece of the body, unless told to send it before (flushHeaders). */
+  override headAtOnce(): boolean {
+    return true
+  }
+
   get appName(): string {
     return this.pass.app.name
   }
@@ -242,7 +249,7 @@ class NodeExchange extends Exchange implements AppAnswer {
 const OWN = new Set(
   (
     'host connection keep-alive proxy-connection te trailer transfer-encoding content-length upgrade expect ' +
-    'x-forwarded-for x-forwarded-proto'
+    `x-forwarded-for x-forwarded-proto ${CLIENT_FIELD}`
   ).split(' '),
 )
 
@@ -287,7 +294,8 @@ function requestHead(x: Exchange): string {
   else if (head.contentLength === 0) text += 'Content-Length: 0\r\n'
   const upgrade = asksUpgrade(x) ? r.header('upgrade') : null
   text += upgrade === null ? 'Connection: keep-alive\r\n' : `Connection: upgrade\r\nUpgrade: ${upgrade}\r\n`
-  return `${text}\r\n`
+  const client = r.clientAddress === 'unix:' ? '- -' : `${r.clientAddress} ${r.clientPort}`
+  return `${text}${CLIENT_FIELD}: ${client} ${isSecure ? 'https' : 'http'}\r\n\r\n`
 }
 
 /** A trusted proxy's word is as good as ours: its own address is of no interest. */

@@ -1,6 +1,7 @@
 // A request as the pairs an ASGI scope is made of (docs/bridge.md): nine that every request has, then the client's fields as
 // they came, then the path. The worker decodes and puts them where ASGI has them.
 
+import { UwsgiPeer } from '../../codec/uwsgi.ts'
 import { bodyLength } from './body.ts'
 import { setFields, type SetHeader } from './set-header.ts'
 import { toldOf } from './trust.ts'
@@ -22,7 +23,7 @@ export function scopeOf(r: HttpRequest, headers: readonly SetHeader[]): string[]
     'query_string',
     r.args,
     'http_version',
-    VERSIONS[r.version] ?? '1.1',
+    versionOf(r),
     'scheme',
     told !== null && told.scheme !== '' ? told.scheme : r.stream.tls === null ? 'http' : 'https',
     'server',
@@ -48,6 +49,14 @@ export function scopeOf(r: HttpRequest, headers: readonly SetHeader[]): string[]
   scope.push('path', r.uri)
   setFields(scope, headers, r)
   return scope
+}
+
+function versionOf(r: HttpRequest): string {
+  const { proxyProtocol: peer } = r.stream
+  // A front that speaks uwsgi says which version the client spoke.
+  return peer instanceof UwsgiPeer
+    ? peer.protocol.slice(5).replace(/^([2-9])\.0$/, '$1')
+    : (VERSIONS[r.version] ?? '1.1')
 }
 
 /** As for WSGI: "httpoxy", framing, and names that frameworks would take for another field's. */

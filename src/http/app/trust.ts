@@ -6,6 +6,7 @@ import { unescapeUri } from '../../codec/h1/uri.ts'
 import { spokeTls } from '../../codec/proxy-protocol.ts'
 import { lastForwarded } from '../access/forwarded-header.ts'
 import { forwarded, forwardedFromFields, TrustedProxies } from '../access/forwarded-address.ts'
+import { isAmong, type Peers } from '../access/peers.ts'
 import { NEXT, Slot } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 
@@ -17,7 +18,7 @@ export interface Trust {
   readonly proxies: TrustedProxies
   readonly everybody: boolean
   /** Who may send a PROXY protocol header; null: nothing is made of one here. */
-  readonly proxyHeaders: { readonly proxies: TrustedProxies; readonly everybody: boolean } | null
+  readonly proxyHeaders: Peers | null
   /** Lower-case names, and the values that mean "https". */
   readonly schemeHeaders: ReadonlyMap<string, string>
   /** Lower-case names with `_` that a trusted peer may send; `*` for all. */
@@ -45,9 +46,7 @@ export class Told {
 
   /** May a field with a `_` in its name become a variable? `a_b` and `a-b` would be the same one. */
   passes(name: string): boolean {
-    const { forwarderHeaders, headerMap } = this.trust
-    if (this.trusted && (forwarderHeaders.has(name) || forwarderHeaders.has('*'))) return true
-    return headerMap === 'dangerous'
+    return (this.trusted && forwards(this.trust, name)) || this.trust.headerMap === 'dangerous'
   }
 }
 
@@ -97,8 +96,10 @@ export function takeWord(r: HttpRequest, believer: Believer): number {
   if (trust.proxyHeaders !== null && r.stream.proxyProtocol !== null) {
     if (!isAmong(peer, trust.proxyHeaders)) return FORBIDDEN
     const { source, sourcePort, tlvs } = r.stream.proxyProtocol
-    if (source !== '') r.clientAddress = source
-    r.clientPort = sourcePort
+    if (source !== '') {
+      r.clientAddress = source
+      r.clientPort = sourcePort
+    }
     spoken = spokeTls(tlvs) ? 'https' : ''
   }
   const trusted = believer.trusts(peer)
@@ -114,11 +115,6 @@ function strangerTold({ trust, stranger }: Believer, spoken: string): Told {
   return spoken === '' ? stranger : new Told(trust, false, spoken, trust.scriptName)
 }
 
-/** Peers on Unix sockets are of this machine: who may connect is settled by the socket's mode. */
-function isAmong(peer: string, { proxies, everybody }: { proxies: TrustedProxies; everybody: boolean }): boolean {
-  return everybody || peer.startsWith('unix:') || proxies.contains(peer)
-}
-
 /** @returns a status where fields contradict each other */
 function tell(r: HttpRequest, believer: Believer, spoken: string): Told | number {
   const { trust, initial } = believer
@@ -132,11 +128,15 @@ function tell(r: HttpRequest, believer: Believer, spoken: string): Told | number
       const said = values[i] === secure ? 'https' : 'http'
       if (scheme !== '' && scheme !== said) return BAD_REQUEST
       scheme = said
-    } else if (name === 'script_name' && trust.forwarderHeaders.has(name)) scriptName = values[i]!
+    } else if (name === 'script_name' && forwards(trust, name)) scriptName = values[i]!
   }
   const known = scheme || forwardedScheme(r, trust) || spoken
   if (scriptName !== trust.scriptName) return new Told(trust, true, known, scriptName)
   return known === '' ? believer.silent : known === 'https' ? believer.https : believer.http
+}
+
+function forwards({ forwarderHeaders }: Trust, name: string): boolean {
+  return forwarderHeaders.has(name) || forwarderHeaders.has('*')
 }
 
 function hasRefused(r: HttpRequest, told: Told): boolean {

@@ -28,6 +28,7 @@ import { limitExcept } from '../limit-except.ts'
 import { listen } from './listen.ts'
 import { parseLocation } from './location-name.ts'
 import { defaultTypes, readTypes } from './mime-types.ts'
+import { poolSize } from './pool-size.ts'
 import { serverName } from './server-names.ts'
 import { serverTokens } from './server-tokens.ts'
 
@@ -133,6 +134,7 @@ export const coreDirectives = {
   temp_file_log_level: choice(everywhere, { info: INFO, notice: NOTICE, warn: WARN, error: ERR }, WARN),
   send_timeout: time(everywhere, 60000),
   keepalive_timeout: keepaliveTimeout,
+  keepalive_min_timeout: time(everywhere, 0),
   keepalive_time: time(everywhere, 3_600_000),
   keepalive_disable: keepaliveDisable,
   keepalive_requests: number(everywhere, 1000),
@@ -149,8 +151,8 @@ export const coreDirectives = {
   server_names_hash_bucket_size: accepted(number(HTTP, 64)),
   variables_hash_max_size: accepted(number(HTTP, 1024)),
   variables_hash_bucket_size: accepted(number(HTTP, 64)),
-  connection_pool_size: accepted(size(HTTP | SERVER, 512)),
-  request_pool_size: accepted(size(HTTP | SERVER, 4096)),
+  connection_pool_size: poolSize(HTTP | SERVER, 512),
+  request_pool_size: poolSize(HTTP | SERVER, 4096),
   client_body_in_single_buffer: accepted(flag(everywhere, false)),
   postpone_output: accepted(size(everywhere, 1460)),
 }

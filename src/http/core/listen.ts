@@ -30,7 +30,7 @@ export interface ListenDeclaration {
   readonly udp?: boolean
   /** It says more of the socket than where it is: of all that share an address, one may. */
   readonly set: boolean
-  /** Each thread has a socket of its own (of UDP; connections need none). */
+  /** Other programs may listen there too; of UDP each thread has a socket of its own. */
   readonly reuseport?: boolean
   readonly site: Site
 }
@@ -75,6 +75,7 @@ export function parseListen(args: readonly string[], at: Site): readonly ListenD
   let http2 = false
   let uwsgi = false
   let quic = false
+  let reuseport = false
   const options: SocketOption[] = []
   for (const option of args.slice(1)) {
     if (option === 'default_server' || option === 'default') isDefault = true
@@ -93,8 +94,10 @@ export function parseListen(args: readonly string[], at: Site): readonly ListenD
     } else if (option === 'ipv6only=on') ipv6only = true
     else if (option === 'ipv6only=off') ipv6only = false
     else if (option.startsWith('ipv6only=')) at.fail(`invalid ipv6only flags "${option.slice(9)}"`)
-    // Threads accept from one shared socket, which every address has to itself: asking for these changes nothing.
-    else if (option === 'reuseport' || option === 'bind') continue
+    // Threads accept from one shared socket all the same.
+    else if (option === 'reuseport') reuseport = true
+    // Every address has a socket to itself.
+    else if (option === 'bind') continue
     else if (option === 'multipath') at.warn('"multipath" is ignored: connections are made by TCP alone')
     else if (option.startsWith('accept_filter=')) {
       at.warn(`accept filters "${option}" are not supported on this platform, ignored`)
@@ -118,6 +121,7 @@ export function parseListen(args: readonly string[], at: Site): readonly ListenD
     uwsgi,
     tls,
     http2,
+    reuseport,
     site: at,
   }
   return addresses.map(address => ({ ...address, ...common }))

@@ -3,7 +3,7 @@
 // ngx_http_v2_run_request); RFC 9113, 8.2 and 8.3.
 
 import { isToken, looksLikeFraming, parseRequestLength, SPAN } from '../../codec/h1/fields.ts'
-import type { HeadLimits } from '../../codec/h1/head.ts'
+import type { HeadLimits, NamedServers } from '../../codec/h1/head.ts'
 import { HostName, parseHost } from '../../codec/h1/host.ts'
 import {
   CONNECTION,
@@ -42,10 +42,6 @@ const hostName = new HostName()
 /** Whose limits hold: the connection's server's, until the request has named another. */
 let limits: HeadLimits
 let servers: NamedServers | null = null
-
-export interface NamedServers {
-  serverFor(host: string): { readonly limits: HeadLimits }
-}
 
 /**
  * Fills in the head.

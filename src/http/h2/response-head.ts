@@ -14,6 +14,10 @@ const DROPPED = new Set(['connection', 'keep-alive', 'proxy-connection', 'transf
 /** Encodes a block into the writer; the encoder is the connection's, which may have a word about its table to say first. */
 export function encodeHead(r: HttpRequest, encoder: HpackEncoder, out: ByteWriter): void {
   encoder.begin(out)
+  if (r.status === 204) {
+    r.contentType = r.lastModified = ''
+    r.contentLength = -1
+  }
   const second = Math.floor(Date.now() / 1000)
   if (r.serverHeader === '' && r.dateHeader === '') copy(out, commonFields(r.status, r.location.serverTokens, second))
   else {
@@ -22,9 +26,8 @@ export function encodeHead(r: HttpRequest, encoder: HpackEncoder, out: ByteWrite
     if (server !== '' && server !== NO_SERVER) encoder.field(out, 'server', server, PLAIN)
     encoder.field(out, 'date', r.dateHeader === '' ? httpDate(second) : r.dateHeader, PLAIN)
   }
-  if (r.contentType !== '' && r.status !== 204) copy(out, commonField('content-type', r.contentType))
-  if (r.contentLength >= 0 && r.status !== 204 && r.status >= 200)
-    copy(out, commonField('content-length', `${r.contentLength}`))
+  if (r.contentType !== '') copy(out, commonField('content-type', r.contentType))
+  if (r.contentLength >= 0 && r.status >= 200) copy(out, commonField('content-length', `${r.contentLength}`))
   if (r.lastModified !== '') copy(out, commonField('last-modified', r.lastModified))
   if (r.redirect !== '') encoder.field(out, 'location', locationValue(r.redirect), PLAIN)
   if (r.etag !== '') copy(out, commonField('etag', r.etag))

@@ -9,23 +9,28 @@
 import { returnWriter } from '../../codec/h2/byte-writer.ts'
 import type { ByteWriter } from '../../codec/h2/byte-writer.ts'
 import {
+  DEFAULT_FRAME_SIZE,
   DEFAULT_WINDOW,
   INITIAL_WINDOW_SIZE,
   MAX_CONCURRENT_STREAMS,
+  MAX_FRAME_SIZE,
+  MAX_HEADER_LIST_SIZE,
   NO_ERROR,
   PROTOCOL_ERROR,
   WINDOW_MAX,
 } from '../../codec/h2/constants.ts'
 import { Endpoint, type EndpointOwner, type EndpointSettings } from '../../codec/h2/endpoint.ts'
 import type { Stream } from '../../codec/h2/stream.ts'
+import { errorText } from '../../lib/errno.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { INFO } from '../../log/error-log.ts'
 import type { Connection, ConnectionHandler } from '../../net/connection.ts'
+import { opensslText } from '../../net/tls-errors.ts'
 import { countClosed, countMove, GONE, WAITING, WRITING } from '../../zone/connection-counts.ts'
-import { ClientSession } from '../session/client-session.ts'
+import { ClientSession, GONE_EARLY } from '../session/client-session.ts'
 import type { ServerRuntime } from '../runtime.ts'
-import type { Sessions } from '../session/sessions.ts'
-import { GONE_EARLY, Http2Stream } from './stream.ts'
+import { nextSpare, type Sessions } from '../session/sessions.ts'
+import { Http2Stream } from './stream.ts'
 
 /** Bytes waiting for a client that takes none. */
 const OUTPUT_MAX = 262144
@@ -73,6 +78,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   private lingerUntil = 0
   private queuedBefore = 0
   private awaited = OPENING
+  private spareFrom = nextSpare()
 
   /** @param opened the session that has opened the connection, and hands it over */
   constructor(opened: ClientSession, sessions: Sessions) {
@@ -101,6 +107,10 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
     return this.active === 0 && this.requests > 0
   }
 
+  get spareSince(): number {
+    return this.active === 0 ? this.spareFrom : 0
+  }
+
   // ── the connection ───────────────────────────────────────────────────────────────────────────────────────────────
 
   onData(chunk: Buffer): void {
@@ -113,11 +123,10 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   }
 
   onEnd(): void {
-    const { receiver } = this.endpoint
     this.clientEnded = true
-    if (!this.endpoint.failed && (this.active > 0 || receiver.incomplete)) this.note(INFO, GONE_EARLY)
-    this.onLostHead(receiver.loseHead())
-    this.streamsGone(GONE_EARLY)
+    this.noteEnd()
+    this.onLostHead(this.endpoint.receiver.loseHead())
+    this.streamsGone()
     this.hangUp()
   }
 
@@ -131,14 +140,31 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
     this.rearm()
   }
 
-  onClose(_error: NodeJS.ErrnoException | null): void {
+  onClose(error: NodeJS.ErrnoException | null): void {
+    if (error !== null && !this.closed) {
+      this.noteError(error)
+      this.onLostHead(this.endpoint.receiver.loseHead())
+    }
     this.closed = true
     this.endpoint.failed = true
-    this.streamsGone('client closed connection')
+    this.streamsGone()
     timers.release(this.timer)
     this.endpoint.sender.drop()
     this.gone = true
     if (this.active === 0 || this.final) this.leave()
+  }
+
+  private noteEnd(): void {
+    const { failed, receiver } = this.endpoint
+    if (!failed && (this.active > 0 || receiver.partial)) this.note(INFO, GONE_EARLY)
+  }
+
+  private noteError(error: NodeJS.ErrnoException): void {
+    const text = opensslText(error)
+    if (text !== null) this.note(INFO, `SSL_read() failed (SSL: ${text})`)
+    else if (this.tls === null) this.note(INFO, `recv() failed (${errorText(error)})`)
+    // To OpenSSL a connection that breaks between two records has but ended.
+    else this.noteEnd()
   }
 
   private leave(): void {
@@ -234,6 +260,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
       return
     }
     this.count(WAITING)
+    this.spareFrom = nextSpare()
     if (this.sessions.draining) this.endpoint.goAway(NO_ERROR)
     this.outputWaits()
   }
@@ -243,10 +270,10 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
     this.counted = state
   }
 
-  private streamsGone(message: string): void {
+  private streamsGone(): void {
     for (const stream of this.endpoint.streams.values()) {
       this.endpoint.close(stream)
-      ;(stream as Http2Stream).clientGone(message)
+      ;(stream as Http2Stream).clientGone()
     }
   }
 
@@ -261,7 +288,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
   onConnectionError(_code: number, message: string): void {
     // What it did begins with a verb.
     this.note(INFO, /^(?:sent|violated) /.test(message) ? `client ${message}` : message)
-    this.streamsGone(GONE_EARLY)
+    this.streamsGone()
     this.end()
   }
 
@@ -300,7 +327,11 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
 
   private finishEnding(): void {
     if (this.closed || this.lingerUntil > 0 || this.endpoint.sender.waiting > 0 || this.connection.pending > 0) return
-    const { lingeringTime, lingeringTimeout } = this.server.outside
+    const { lingeringClose, lingeringTime, lingeringTimeout } = this.server.outside
+    if (lingeringClose === 'off') {
+      this.hangUp()
+      return
+    }
     this.lingerUntil = performance.now() + lingeringTime
     this.connection.shutdown()
     this.connection.resume()
@@ -323,7 +354,7 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
     this.closed = true
     this.endpoint.failed = true
     timers.release(this.timer)
-    this.streamsGone('connection closed')
+    this.streamsGone()
     this.connection.destroy()
   }
 
@@ -363,9 +394,10 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
       this.flush()
       this.rearm()
     } else if (connection.pending > 0 || receiver.incomplete) {
-      this.note(INFO, TIMED_OUT)
+      // Of a client that does not read nginx has no word.
+      if (connection.pending === 0) this.note(INFO, TIMED_OUT)
       const reset = this.server.outside.resetTimedoutConnection
-      this.streamsGone(TIMED_OUT)
+      this.streamsGone()
       if (reset) connection.reset()
       this.endpoint.goAway(PROTOCOL_ERROR)
       this.hangUp()
@@ -381,12 +413,17 @@ function settingsFor(server: ServerRuntime): EndpointSettings {
   let settings = settingsOf.get(server)
   if (settings === undefined) {
     const { http2, limits } = server
+    const { frameMax, headerListMax } = http2
+    const announced = [MAX_CONCURRENT_STREAMS, http2.concurrentStreams, INITIAL_WINDOW_SIZE, http2.prereadSize]
+    if (frameMax !== DEFAULT_FRAME_SIZE) announced.push(MAX_FRAME_SIZE, frameMax)
+    if (headerListMax > 0) announced.push(MAX_HEADER_LIST_SIZE, headerListMax)
     settings = {
       role: 'server',
       laxFrameMax: LAX_FRAME_MAX,
-      announced: [MAX_CONCURRENT_STREAMS, http2.concurrentStreams, INITIAL_WINDOW_SIZE, http2.prereadSize],
+      announced,
       connectionWindow: WINDOW_MAX,
-      fieldsMax: limits.headMax,
+      fieldsMax: headerListMax || limits.headMax,
+      overflows: headerListMax > 0,
       stringMax: limits.fieldMax,
       tableMax: 0,
     }

@@ -17,6 +17,7 @@ import { INFO } from '../../log/error-log.ts'
 import type { Connection, ConnectionHandler } from '../../net/connection.ts'
 import { keep } from '../../net/read-buffer.ts'
 import { countRequest } from '../../zone/connection-counts.ts'
+import { GONE_EARLY } from '../session/client-session.ts'
 import { returnHead, takeHead } from '../session/head-pool.ts'
 import { respondSpecial } from '../output.ts'
 import { execute } from '../regex.ts'
@@ -34,7 +35,6 @@ import { Http2Writer } from './writer.ts'
 const block = new ByteWriter(4096)
 const NONE: Buffer[] = []
 const NO_FIELDS = new FieldList()
-export const GONE_EARLY = 'client prematurely closed connection'
 const READING_HEAD = ' while reading client request headers'
 /** What a request that is answered makes up for (see codec/h2/nuisance.ts). */
 const ANSWERED = 8
@@ -65,7 +65,7 @@ export class Http2Stream extends Stream implements ClientStream {
   /** Bytes of headers and of the body as they came, for the logs. */
   private received = 0
   /** The client has gone, and the request is gone through with for all that. */
-  private lost = false
+  unheard = false
 
   constructor(session: Http2Session, id: number, number: number) {
     super(session.endpoint, id)
@@ -113,7 +113,11 @@ export class Http2Stream extends Stream implements ClientStream {
     const { listen } = session
     countRequest()
     const head = takeHead()
-    const status = takeHttp2Head(head, fields, session.server.limits, ended, listen)
+    head.mergeSlashes = session.server.mergeSlashes
+    const taken = takeHttp2Head(head, fields, session.server.limits, ended, listen)
+    const { headerListMax } = session.server.http2
+    const tooLarge = headerListMax > 0 && fields.size > headerListMax
+    const status = tooLarge ? head.refuse(431, 'client sent too large header list') : taken
     const server = head.host !== null ? listen.serverFor(head.host) : session.server
     const r = new HttpRequest(this, head, server, session.clientAddress, session.clientPort)
     if (head.host !== null && listen.matchedName !== null) execute(r, listen.matchedName, head.host)
@@ -345,7 +349,8 @@ export class Http2Stream extends Stream implements ClientStream {
   }
 
   abort(r: HttpRequest): void {
-    this.abortWith(r, INTERNAL_ERROR)
+    // Who is to have no answer has done wrong, as nginx says it.
+    this.abortWith(r, r.status === 444 ? PROTOCOL_ERROR : INTERNAL_ERROR)
   }
 
   private abortWith(r: HttpRequest, code: number): void {
@@ -368,27 +373,37 @@ export class Http2Stream extends Stream implements ClientStream {
   onReset(code: number): void {
     const { id } = this
     const why = code === INTERNAL_ERROR ? 'due to internal error' : `with status ${code}`
-    this.clientGone(code === CANCEL ? `client canceled stream ${id}` : `client terminated stream ${id} ${why}`)
+    const what = code === CANCEL ? `client canceled stream ${id}` : `client terminated stream ${id} ${why}`
+    if (this.request?.done === false) this.request.log(INFO, what)
+    this.clientGone()
   }
 
   onError(_code: number, message: string): void {
-    this.clientGone(`client ${message}`)
+    this.session.note(INFO, `client ${message}`)
+    this.clientGone()
   }
 
   /** The client has gone, with the connection or without. */
-  clientGone(message: string): void {
+  clientGone(): void {
     this.lingered()
     const r = this.request
-    if (r === null || r.done || this.lost) return
+    if (r === null || r.done || this.unheard) return
     if (this.goesOn(r)) {
-      r.log(INFO, message)
       this.lose(r)
       return
     }
     if (r.status === 0 || !r.headSent) r.status = 499
-    const reading = r.body !== null && !r.body.complete
-    r.log(INFO, reading && message === GONE_EARLY ? 'client prematurely closed stream' : message)
+    this.noteGone(r)
     this.endRequest(r)
+  }
+
+  /** Why has been told; who waits for the client says that it is not there, but exchanges with upstreams do not (nginx). */
+  private noteGone(r: HttpRequest): void {
+    if (this.session.connection.pending > 0) return
+    const { body } = r
+    if (body !== null && !body.complete && (r.asked === null || body.collecting))
+      r.log(INFO, 'client prematurely closed stream')
+    else if (r.asked === null) r.log(INFO, GONE_EARLY)
   }
 
   /** Is it done whether its client is there or not (proxy_ignore_client_abort)? */
@@ -398,7 +413,7 @@ export class Http2Stream extends Stream implements ClientStream {
 
   /** What is written from now on goes nowhere; the request is logged when it is over. */
   private lose(r: HttpRequest): void {
-    this.lost = true
+    this.unheard = true
     this.stopTimer()
     this.held = NONE
     // Whoever waited for the client need not wait any more.

@@ -1,32 +1,17 @@
 // Directives for whose word an application gets for how a client came (http/app/trust.ts). Without app_trusted_proxies nobody's
 // is taken.
 
-import { HTTP, SERVER, type Directive, type Site } from '../../config/directive.ts'
+import { HTTP, SERVER } from '../../config/directive.ts'
 import { list, oneOf, str } from '../../config/values.ts'
-import { parseNetwork, type Network } from '../../lib/networks.ts'
 import { Believer, takeWord, type Trust } from '../app/trust.ts'
-import { TrustedProxies } from '../access/forwarded-address.ts'
+import { among, peerAddresses } from '../access/peers.ts'
 import { httpModule } from '../module.ts'
 
 const anywhere = HTTP | SERVER
 
-/** `*` for everybody; null: not said. */
-type Addresses = readonly (Network | '*')[] | null
-
-const addresses: Directive<Addresses> = {
-  in: anywhere,
-  args: [1, Infinity],
-  default: null,
-  parse: (words, at) => (words[0] === 'none' && words.length === 1 ? [] : words.map(word => networkOf(word, at))),
-}
-
-function networkOf(word: string, at: Site): Network | '*' {
-  return word === '*' ? '*' : (parseNetwork(word) ?? at.fail(`invalid network "${word}" in "${at.name}" directive`))
-}
-
 const directives = {
-  app_trusted_proxies: addresses,
-  app_proxy_protocol_from: addresses,
+  app_trusted_proxies: peerAddresses(anywhere),
+  app_proxy_protocol_from: peerAddresses(anywhere),
   app_scheme_header: list(anywhere, [2, 2], ([name, value]) => [name!.toLowerCase(), value!] as const),
   app_forwarder_headers: list(anywhere, [1, Infinity], names => names.map(name => name.toLowerCase())),
   app_header_map: oneOf(anywhere, ['drop', 'refuse', 'dangerous'], 'drop'),
@@ -51,8 +36,3 @@ export const appTrust = httpModule({
     at.step('post-read', takeWord, new Believer(trust))
   },
 })
-
-function among(addresses: readonly (Network | '*')[]): { proxies: TrustedProxies; everybody: boolean } {
-  const networks = addresses.filter(one => one !== '*')
-  return { proxies: new TrustedProxies(networks, true), everybody: networks.length < addresses.length }
-}

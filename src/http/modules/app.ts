@@ -4,8 +4,8 @@
 import { type Stats, statSync } from 'node:fs'
 import { availableParallelism, userInfo } from 'node:os'
 import { resolve } from 'node:path'
-import type { AppKind, AppNotice, AppRequest, AppSettings } from '../../app/app.ts'
-import { APP_TOPIC } from '../../app/app.ts'
+import type { AppKind, AppNotice, AppRequest, AppSettings, TaskSettings } from '../../app/app.ts'
+import { APP_TOPIC, isTaskApp, SOCKET_VARIABLE, SPARE_WORKERS } from '../../app/app.ts'
 import { Dispatcher } from '../../app/dispatch/dispatcher.ts'
 import { COUNT_MASK, SEATS_MAX, SeatTable } from '../../app/dispatch/seats.ts'
 import { APP, HTTP, type Conf, type Site } from '../../config/directive.ts'
@@ -19,6 +19,8 @@ const KINDS = ['sync', 'threads', 'gevent', 'asgi', 'node'] as const satisfies r
 const WORKERS_MAX = 1024
 /** For each worker another may be on its way in or out. */
 const GENERATION = 2
+/** Each has a socket to the process that hands tasks out. */
+const TASK_THREADS_MAX = 256
 
 /** Longer requests gain nothing by it. */
 const PREFETCH_MS = 2
@@ -26,6 +28,7 @@ const PREFETCH_MS = 2
 const inside = {
   directory: path(APP, null),
   module: str(APP, null),
+  paste_global: list(APP, [2, 2], ([name, value]) => [bytesToText(name!), bytesToText(value!)] as const),
   kind: oneOf(APP, KINDS, null),
   workers: { in: APP, args: [1, 1] as const, default: fixed(autoWorkers()), parse: parseWorkers },
   threads: number(APP, 1, 1, SEATS_MAX),
@@ -43,6 +46,13 @@ const inside = {
   environment: list(APP, [1, 1], parseVariable),
   user: { in: APP, args: [1, 2] as const, default: { user: '', group: '' }, parse: parseUser },
   umask: { in: APP, args: [1, 1] as const, default: -1, parse: parseUmask },
+  dirty_app: list(APP, [1, 1], parseTaskApp),
+  dirty_workers: number(APP, 1, 0, WORKERS_MAX),
+  dirty_threads: number(APP, 1, 1, TASK_THREADS_MAX),
+  dirty_timeout: time(APP, 300_000),
+  dirty_graceful_timeout: time(APP, 30_000),
+  dirty_queue: number(APP, 1024, 1, 65_536),
+  dirty_stash_size: size(APP, 256 * 1024 * 1024),
 }
 
 export const app = httpModule({
@@ -58,7 +68,8 @@ function setUp(settings: AppSettings, site: Site, http: HttpSetup): void {
   http.registry(APPLICATIONS).add(settings.name, application, site)
   http.needsApp(settings)
   const memory = `app ${settings.name}`
-  const seats = settings.workersMax * GENERATION * (settings.kind === 'threads' ? settings.threads : 1)
+  const seats =
+    (settings.workersMax + SPARE_WORKERS) * GENERATION * (settings.kind === 'threads' ? settings.threads : 1)
   http.sharedMemory(memory, SeatTable.bytes(seats))
   http.onStart(services => start(application, memory, services))
   http.onStop(() => application.stop())
@@ -78,7 +89,12 @@ function start(application: Application, memory: string, services: ThreadService
     })
   }
   services.onMessage(APP_TOPIC, (notice: AppNotice) => {
-    if (notice.app === settings.name) application.notice(notice)
+    if (notice.app !== settings.name) return
+    if (notice.type !== 'count') application.notice(notice)
+    else if (services.thread === 0) {
+      const workers = application.snapshot()?.workers ?? []
+      toMaster({ type: 'counted', app: settings.name, slot: 0, pid: 0, workers })
+    }
   })
 }
 
@@ -99,8 +115,12 @@ function parseApp(name: string, at: Site): { settings: AppSettings; site: Site }
     siteOf('threads').fail(`"threads" needs "kind threads" in app "${name}"`)
   if (kind !== 'asgi' && kind !== 'gevent' && at.inner!.site('worker_connections') !== null)
     siteOf('worker_connections').fail(`"worker_connections" needs "kind asgi" or "kind gevent" in app "${name}"`)
+  if (!conf.module.startsWith('config:/') && conf.paste_global.length > 0)
+    siteOf('paste_global').fail('"paste_global" needs a module that is an ini file, as in config:/srv/development.ini')
   if (kind !== 'asgi' && at.inner!.site('lifespan_state') !== null)
     siteOf('lifespan_state').fail(`"lifespan_state" needs "kind asgi" in app "${name}"`)
+  if (kind === 'node' && conf.dirty_app.length > 0)
+    siteOf('dirty_app').fail(`"dirty_app" is for applications in Python, and app "${name}" is of "kind node"`)
   if (kind === 'node' && conf.workers.most > conf.workers.least)
     siteOf('workers').fail('a range of workers needs a queue to grow with, and "kind node" has none: give one number')
   return { settings: settingsOf(name, kind, conf, at), site: at }
@@ -112,6 +132,7 @@ function settingsOf(name: string, kind: AppKind, conf: Conf<typeof inside>, at: 
     kind,
     directory: bytesToText(conf.directory!),
     module: bytesToText(conf.module!),
+    pasteGlobal: conf.paste_global,
     python: bytesToText(conf.python.includes('/') ? at.prefixPath(conf.python) : conf.python),
     pythonPath: conf.python_path.map(bytesToText),
     workers: conf.workers.least,
@@ -128,11 +149,30 @@ function settingsOf(name: string, kind: AppKind, conf: Conf<typeof inside>, at: 
     queue: conf.queue.length,
     queueTimeout: conf.queue.timeout,
     prefetch: conf.prefetch,
-    environment: Object.fromEntries(conf.environment),
+    environment: Object.fromEntries([...conf.environment, ...withoutTasks(conf)]),
     user: conf.user.user,
     group: conf.user.group,
     umask: conf.umask,
+    tasks: tasksOf(conf),
     place: `${at.file}:${at.line}`,
+  }
+}
+
+/** Tasks that nobody does now can still be asked for, and who asks is told: the name of no socket. */
+function withoutTasks(conf: Conf<typeof inside>): (readonly [string, string])[] {
+  return conf.dirty_app.length > 0 && conf.dirty_workers === 0 ? [[SOCKET_VARIABLE, '']] : []
+}
+
+function tasksOf(conf: Conf<typeof inside>): TaskSettings | null {
+  if (conf.dirty_app.length === 0 || conf.dirty_workers === 0) return null
+  return {
+    apps: conf.dirty_app,
+    workers: conf.dirty_workers,
+    threads: conf.dirty_threads,
+    timeout: conf.dirty_timeout,
+    gracefulTimeout: conf.dirty_graceful_timeout,
+    queue: conf.dirty_queue,
+    stashSize: conf.dirty_stash_size,
   }
 }
 
@@ -210,6 +250,12 @@ function parseVariable([word]: readonly string[], at: Site): readonly [string, s
   const equals = word!.indexOf('=')
   if (equals <= 0) return at.fail(`invalid environment "${word}"`, 'as in environment NAME=value')
   return [bytesToText(word!.slice(0, equals)), bytesToText(word!.slice(equals + 1))]
+}
+
+function parseTaskApp([word]: readonly string[], at: Site): string {
+  const name = bytesToText(word!)
+  if (isTaskApp(name)) return name
+  return at.fail(`invalid dirty_app "${word}"`, 'as in dirty_app module:Class, or module:Class:2')
 }
 
 function parseUser([user, group]: readonly string[]): { user: string; group: string } {

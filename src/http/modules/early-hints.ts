@@ -1,4 +1,4 @@
-// early_hints: for which requests 103 responses of upstreams go on to the client.
+// early_hints: for which requests 103 responses of upstreams and applications go on to the client.
 
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import { predicates } from '../../config/values.ts'

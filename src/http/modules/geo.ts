@@ -58,16 +58,18 @@ class GeoReader {
 
   line(line: Statement): void {
     const { name, words } = line
+    // Of a connection no proxy has told anything.
+    const requests = this.at.context === HTTP
     if (words.length === 0) {
       if (name === 'ranges') return this.useRanges(line)
-      if (name === 'proxy_recursive') this.recursive = true
+      if (name === 'proxy_recursive' && requests) this.recursive = true
       else if (name === 'volatile') this.volatile = true
       else this.at.failAt(line, 'invalid number of the geo parameters')
       return
     }
     if (words.length !== 1) this.at.failAt(line, 'invalid number of the geo parameters')
     const value = words[0]!.text
-    if (name === 'proxy') this.proxies.push(this.network(value, line))
+    if (name === 'proxy' && requests) this.proxies.push(this.network(value, line))
     else if (this.ranges !== null) this.range(this.ranges, line, name, value)
     else this.cidr(line, name, value)
   }

@@ -38,6 +38,8 @@ const directives = {
   }),
   grpc_bind: common.grpc_bind,
   grpc_socket_keepalive: common.grpc_socket_keepalive,
+  grpc_socket_rcvbuf: common.grpc_socket_rcvbuf,
+  grpc_socket_sndbuf: common.grpc_socket_sndbuf,
   grpc_connect_timeout: common.grpc_connect_timeout,
   grpc_send_timeout: common.grpc_send_timeout,
   grpc_read_timeout: common.grpc_read_timeout,

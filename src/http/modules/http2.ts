@@ -1,7 +1,8 @@
 // HTTP/2 (ngx_http_v2_module): its directives and `$http2`. The protocol itself is in http/h2 and codec/h2.
 
-import { HTTP, SERVER, type Directive } from '../../config/directive.ts'
-import { accepted, number, size } from '../../config/values.ts'
+import { HTTP, SERVER } from '../../config/directive.ts'
+import { accepted, checked, number, size } from '../../config/values.ts'
+import { poolSize } from '../core/pool-size.ts'
 import { chunkSizes, CHUNK_SIZE, http2Directives } from '../h2/directives.ts'
 import { httpModule } from '../module.ts'
 
@@ -11,7 +12,7 @@ export const http2 = httpModule({
     ...http2Directives,
     // Buffers and tables that nginx has and we have not: nothing to be set.
     http2_recv_buffer_size: accepted(checked(size(HTTP, 262144), bufferProblem)),
-    http2_pool_size: accepted(checked(size(HTTP | SERVER, 4096), poolProblem)),
+    http2_pool_size: poolSize(HTTP | SERVER, 4096),
     http2_streams_index_size: accepted(checked(number(HTTP | SERVER, 32), indexProblem)),
   },
   variables: {
@@ -22,25 +23,8 @@ export const http2 = httpModule({
   },
 })
 
-/** Values are held to what nginx takes for all that. @param problem what is wrong with one, '' nothing */
-function checked(form: Directive<number>, problem: (value: number, name: string) => string): Directive<number> {
-  return {
-    ...form,
-    parse(args, at, soFar) {
-      const value = form.parse(args, at, soFar)
-      const found = problem(value, at.name)
-      return found === '' ? value : at.fail(found)
-    },
-  }
-}
-
 function bufferProblem(value: number, name: string): string {
   return value <= 16 ? `"${name}" directive value is too small` : ''
-}
-
-function poolProblem(value: number): string {
-  if (value < 112) return 'the pool size must be no less than 112'
-  return value % 16 === 0 ? '' : 'the pool size must be a multiple of 16'
 }
 
 function indexProblem(value: number, name: string): string {

@@ -3,8 +3,8 @@
 // limits, protocols) has no place here: that works or is refused.
 
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
-import type { Directive, Directives } from '../../config/directive.ts'
-import { accepted, flag, later, number, one, size, str, time } from '../../config/values.ts'
+import type { Directive } from '../../config/directive.ts'
+import { flag, later, number, one, size, str } from '../../config/values.ts'
 import { httpModule, ours } from '../module.ts'
 import type { Variable } from '../module.ts'
 import { lowat } from '../upstream/settings.ts'
@@ -17,13 +17,6 @@ export const laterModule = httpModule({
   name: 'later',
   directives: {
     send_lowat: lowat,
-    keepalive_min_timeout: later(time(everywhere, 0)),
-    ...socketBuffersOf('proxy'),
-    ...socketBuffersOf('fastcgi'),
-    ...socketBuffersOf('uwsgi'),
-    ...socketBuffersOf('scgi'),
-    ...socketBuffersOf('grpc'),
-
     http3: later(flag(HTTP | SERVER, true)),
     http3_hq: later(flag(HTTP | SERVER, false)),
     http3_max_concurrent_streams: later(number(HTTP | SERVER, 128)),
@@ -46,12 +39,6 @@ export const laterModule = httpModule({
     ...ours({ quic: none }),
   },
 })
-
-/** The kernel sizes them by itself. */
-function socketBuffersOf(protocol: string): Directives {
-  const form = accepted(size(everywhere, 0))
-  return { [`${protocol}_socket_rcvbuf`]: form, [`${protocol}_socket_sndbuf`]: form }
-}
 
 /** nginx accepts these too, and ignores them: something else has taken their place, or nothing has. */
 function obsolete(contexts: number, instead: string | null): Directive<string> {

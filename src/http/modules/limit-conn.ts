@@ -66,6 +66,7 @@ export const limitConnections = httpModule({
   setup(conf, http) {
     const zones = http.registry(zonesKey)
     for (const declared of conf.limit_conn_zone) addZone(zones, new LimitZone(declared, http), KIND, declared, http)
+    limitsOf(conf, http)
   },
   inStream: true,
   connection(conf, at, stream) {

@@ -98,16 +98,16 @@ export const limitRequests = httpModule({
   setup(conf, http) {
     const zones = http.registry(zonesKey)
     for (const declared of conf.limit_req_zone) addZone(zones, new RateZone(declared, http), KIND, declared, http)
+    for (const limit of conf.limit_req) zoneOf(limit, http)
   },
   compile(conf, at, http) {
     if (conf.limit_req.length === 0) return
-    const zones = http.registry(zonesKey)
     const level = conf.limit_req_log_level
     at.step('preaccess', limit, {
-      limits: conf.limit_req.map(({ zone, burst, delay, site }) => ({
-        zone: zones.get(zone) ?? site.fail(`zero size shared memory zone "${zone}"`),
-        burst,
-        delay,
+      limits: conf.limit_req.map(limit => ({
+        zone: zoneOf(limit, http),
+        burst: limit.burst,
+        delay: limit.delay,
       })),
       level,
       delayLevel: level === INFO ? INFO : level + 1,
@@ -116,6 +116,10 @@ export const limitRequests = httpModule({
     } satisfies Limits)
   },
 })
+
+function zoneOf({ zone, site }: LimitDeclaration, http: HttpSetup): RateZone {
+  return http.registry(zonesKey).get(zone) ?? site.fail(`zero size shared memory zone "${zone}"`)
+}
 
 interface Limit {
   readonly zone: RateZone

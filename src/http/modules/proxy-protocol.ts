@@ -1,6 +1,7 @@
 // What a PROXY protocol header in front of the connection told (`listen … proxy_protocol`), as variables.
 
-import { tlvNamed, type ProxyProtocol } from '../../codec/proxy-protocol.ts'
+import { asked, tlvNamed, type ProxyProtocol } from '../../codec/proxy-protocol.ts'
+import { ERR } from '../../log/error-log.ts'
 import { httpModule, type Variable } from '../module.ts'
 
 function told(read: (header: ProxyProtocol) => string | null): Variable {
@@ -26,9 +27,19 @@ export const proxyProtocol = httpModule({
     proxy_protocol_server_port: told(header => portText(header.destinationPort)),
   },
   prefixVariables: {
-    proxy_protocol_tlv_: name => {
-      const read = tlvNamed(name)
-      return told(header => (read === null ? null : read(header.tlvs)))
-    },
+    proxy_protocol_tlv_: tlvVariable,
   },
 })
+
+function tlvVariable(name: string): Variable {
+  const read = tlvNamed(name)
+  return {
+    get(r) {
+      const header = r.stream.proxyProtocol
+      if (header === null) return null
+      const value = read(header.tlvs)
+      if (asked.error !== '') r.log(ERR, asked.error)
+      return value
+    },
+  }
+}

@@ -1,9 +1,11 @@
-// `statsd ADDRESS [prefix=…] [tags=…]`: each request is told to a StatsD server, in Gunicorn's three metrics. And the variables that
-// tell a request's time in Gunicorn's units.
+// `statsd ADDRESS [prefix=…] [tags=…] [backlog]`: each request is told to a StatsD server, in Gunicorn's three metrics, and who waits to be
+// served. And the variables that tell a request's time in Gunicorn's units.
 
 import { HTTP, LOCATION, SERVER, type Site } from '../../config/directive.ts'
 import { one } from '../../config/values.ts'
 import { Statsd, type StatsdServer } from '../../log/statsd.ts'
+import { APPLICATIONS } from '../app/application.ts'
+import { Backlog } from '../app/backlog.ts'
 import { httpModule, ours } from '../module.ts'
 import { unixMs } from '../../lib/clock.ts'
 import type { HttpRequest } from '../request.ts'
@@ -11,28 +13,38 @@ import { RegistryKey, type HttpSetup } from '../setup.ts'
 
 const PORT = 8125
 
+/** Plain data. */
+interface Target extends StatsdServer {
+  readonly backlog: boolean
+}
+
+const BACKLOG = 'statsd backlog'
+
 const directives = {
   statsd: {
-    ...one<StatsdServer | null>(HTTP | SERVER | LOCATION, null, word => word as never),
-    args: [1, 3] as const,
+    ...one<Target | null>(HTTP | SERVER | LOCATION, null, word => word as never),
+    args: [1, 4] as const,
     parse: parseStatsd,
   },
 }
 
-function parseStatsd([address, ...parameters]: readonly string[], at: Site): StatsdServer | null {
+function parseStatsd([address, ...parameters]: readonly string[], at: Site): Target | null {
   if (address === 'off') return null
   let prefix = ''
   let tags = ''
+  let backlog = false
   for (const parameter of parameters) {
     if (parameter.startsWith('prefix=')) prefix = parameter.slice(7)
     else if (parameter.startsWith('tags=')) tags = parameter.slice(5)
+    else if (parameter === 'backlog') backlog = true
     else at.fail(`invalid parameter "${parameter}"`)
   }
-  if (address!.startsWith('unix:')) return { host: '', port: 0, path: at.prefixPath(address!.slice(5)), prefix, tags }
+  if (address!.startsWith('unix:'))
+    return { host: '', port: 0, path: at.prefixPath(address!.slice(5)), prefix, tags, backlog }
   const parts = /^(?:\[([^\]]+)\]|([^:[\]/]+))(?::(\d{1,5}))?$/.exec(address!)
   const port = Number(parts?.[3] ?? PORT)
   if (parts === null || port < 1 || port > 65535) return at.fail(`invalid address "${address}" in "statsd" directive`)
-  return { host: (parts[1] ?? parts[2])!, port, path: '', prefix, tags }
+  return { host: (parts[1] ?? parts[2])!, port, path: '', prefix, tags, backlog }
 }
 
 export const statsd = httpModule({
@@ -56,17 +68,26 @@ interface Client {
 const clients = new RegistryKey<Client>('statsd server')
 
 /** One for each server, however many locations tell it. */
-function clientFor(server: StatsdServer, http: HttpSetup): Client {
+function clientFor(server: Target, http: HttpSetup): Client {
   const registry = http.registry(clients)
   const key = JSON.stringify(server)
   const known = registry.get(key)
   if (known !== null) return known
   const client: Client = { statsd: null }
   registry.set(key, client)
-  http.onStart(() => {
-    client.statsd = new Statsd(server)
+  if (server.backlog) http.sharedMemory(BACKLOG, Backlog.bytes)
+  let backlog: Backlog | null = null
+  http.onStart(services => {
+    const told = new Statsd(server)
+    client.statsd = told
+    const tellBacklog = (waiting: number): void => told.timing('gunicorn.backlog', waiting)
+    if (server.backlog)
+      backlog = new Backlog(services, services.shared(BACKLOG), http.registry(APPLICATIONS), tellBacklog)
   })
-  http.onStop(() => client.statsd?.close())
+  http.onStop(() => {
+    backlog?.stop()
+    client.statsd?.close()
+  })
   return client
 }
 

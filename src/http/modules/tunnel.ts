@@ -35,6 +35,8 @@ const directives = {
   tunnel_pass: pass,
   tunnel_bind: common.tunnel_bind,
   tunnel_socket_keepalive: common.tunnel_socket_keepalive,
+  tunnel_socket_rcvbuf: common.tunnel_socket_rcvbuf,
+  tunnel_socket_sndbuf: common.tunnel_socket_sndbuf,
   tunnel_connect_timeout: common.tunnel_connect_timeout,
   tunnel_send_timeout: common.tunnel_send_timeout,
   tunnel_read_timeout: common.tunnel_read_timeout,
@@ -44,8 +46,6 @@ const directives = {
   tunnel_next_upstream_tries: common.tunnel_next_upstream_tries,
   tunnel_next_upstream_timeout: common.tunnel_next_upstream_timeout,
   tunnel_send_lowat: lowat,
-  tunnel_socket_rcvbuf: accepted(size(anywhere, 0)),
-  tunnel_socket_sndbuf: accepted(size(anywhere, 0)),
 }
 
 /** There is no request, and no response to be buffered. */

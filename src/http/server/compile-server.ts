@@ -227,6 +227,7 @@ class Builder implements LocationBuilder {
       clientBodyTimeout: conf.client_body_timeout,
       sendTimeout: conf.send_timeout,
       keepaliveTimeout: keepalive.timeout,
+      keepaliveMinTimeout: conf.keepalive_min_timeout,
       keepaliveTime: conf.keepalive_time,
       keepaliveHeader:
         keepalive.header === 0

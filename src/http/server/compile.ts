@@ -2,6 +2,7 @@
 // lists of steps, filters and log handlers. All work that can be done before the first request is done here. Compiling
 // opens nothing and starts nothing; start() does.
 
+import { isDeepStrictEqual } from 'node:util'
 import { HTTP, type Scope, type Site } from '../../config/directive.ts'
 import { ConfigError } from '../../config/errors.ts'
 import type { ConnectionLimit } from '../../upstream/connection-limit.ts'
@@ -129,6 +130,7 @@ class HttpAddress extends AddressServers<ServerRuntime> implements ListenRuntime
   private readonly servers: { server: ServerRuntime; scope: Scope }[] = []
   /** There is but one server, whatever the request says, and nobody asks for captures of its name. */
   private single = true
+  limitsDiffer = false
 
   add(declared: ListenDeclaration, server: ServerRuntime, scope: Scope): void {
     this.uwsgi ||= declared.uwsgi
@@ -136,6 +138,7 @@ class HttpAddress extends AddressServers<ServerRuntime> implements ListenRuntime
     const { server_name: names } = scope.conf(coreDirectives)
     this.addServer(declared, server, names, scope.site('server_name') ?? declared.site)
     this.servers.push({ server, scope })
+    if (!isDeepStrictEqual(server.limits, this.servers[0]!.server.limits)) this.limitsDiffer = true
     // Settled before anything is read: the default server speaks for all.
     if (this.defaultServer === server) this.tcpNodelay = scope.conf(coreDirectives).tcp_nodelay
     if (this.servers.length > 1 || this.finder.named.some(pattern => pattern.captures > 0)) this.single = false

@@ -64,6 +64,16 @@ export class Definitions implements HttpSetup {
     for (const { name, place } of this.awaited) {
       if (this.lookup(name) === null) throw ConfigError.at(place, `unknown "${name}" variable`)
     }
+    if (this.scope !== null) this.check(this.scope)
+  }
+
+  private check(scope: Scope): void {
+    for (const check of scope.checks) check(this)
+    for (const inner of scope.children) this.check(inner)
+  }
+
+  knows(variable: string): boolean {
+    return this.lookup(variable) !== null
   }
 
   registry<T>(key: RegistryKey<T>): Registry<T> {

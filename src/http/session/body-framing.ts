@@ -6,14 +6,20 @@ import type { RequestHead } from '../../codec/h1/request-head.ts'
 /** Answer of feed(): the framing is broken, see `error`. */
 export const BROKEN_BODY = -1
 
+const foreseeing = new ChunkedDecoder('request')
+const nobody: BodySink = { onBody() {} }
+
 export class BodyFraming {
   /** Bytes still to come, -1 while a chunked body is decoded, 0 when there is none or it is complete. */
   left = 0
   error = ''
+  /** Nobody knows where the body ends. */
+  broken = false
   private chunks: ChunkedDecoder | null = null
 
   /** Begins with a request. @returns the declared length, -1 for a chunked body, 0 for none */
   begin(head: RequestHead): number {
+    this.broken = false
     if (head.chunked) {
       this.chunks ??= new ChunkedDecoder('request')
       this.chunks.restart()
@@ -31,6 +37,12 @@ export class BodyFraming {
     return this.chunks?.trailers ?? []
   }
 
+  /** Will feed() find the chunks broken in these bytes, which are the body's first? Trailers are another matter. */
+  breaksIn(bytes: Buffer, start: number, end: number): boolean {
+    foreseeing.restart()
+    return foreseeing.feed(bytes, start, end, nobody) < 0 && foreseeing.block === null
+  }
+
   /** Hands the body's bytes to the sink. @returns bytes used, or BROKEN_BODY */
   feed(bytes: Buffer, start: number, end: number, sink: BodySink): number {
     if (this.left > 0) {
@@ -43,6 +55,7 @@ export class BodyFraming {
     const stop = chunks.feed(bytes, start, end, sink)
     if (stop < 0) {
       this.error = chunks.error
+      this.broken = true
       return BROKEN_BODY
     }
     if (chunks.done) this.left = 0

@@ -9,6 +9,8 @@ import type { PassedConnection } from './passed-connection.ts'
 import type { Session, Sessions } from './sessions.ts'
 import type { ClientTls } from '../ssl/client-tls.ts'
 
+export const GONE_EARLY = 'client prematurely closed connection'
+
 export abstract class ClientSession implements Session {
   abstract readonly connection: Connection
   abstract readonly clientAddress: string
@@ -34,6 +36,7 @@ export abstract class ClientSession implements Session {
 
   abstract get idle(): boolean
   abstract get kept(): boolean
+  abstract get spareSince(): number
   abstract closeNow(): void
   abstract retire(): void
 
@@ -65,10 +68,11 @@ export abstract class ClientSession implements Session {
     return head.status === 0 ? this.listen.serverFor('') : this.mainServer
   }
 
-  /** The client has closed a connection on which no request is under way any more. */
-  protected noteLeft(): void {
+  /** The client has closed a connection on which no request is under way any more.
+   *  @param error with which error of the network's, as a log has it behind what happened */
+  protected noteLeft(error = ''): void {
     const { clientAddress, connectionNumber } = this
-    this.sessions.errorLog.log(INFO, `client ${clientAddress} closed keepalive connection`, connectionNumber)
+    this.sessions.errorLog.log(INFO, `client ${clientAddress} closed keepalive connection${error}`, connectionNumber)
   }
 
   /** Logs what is no request's. */

@@ -32,6 +32,7 @@ export abstract class ConnectionSession<S extends ConnectionServer> implements E
   readonly startMs = this.connectedMs
   readonly idle = false
   readonly kept = false
+  readonly spareSince = 0
   server: S
   proxyProtocol: ProxyProtocol | null = null
   tls: ClientTls | null = null

@@ -5,7 +5,7 @@
 import { latin1 } from '../../codec/h1/fields.ts'
 import { HostName, parseHost } from '../../codec/h1/host.ts'
 import { PREFACE } from '../../codec/h2/constants.ts'
-import { BROKEN, header, mayBegin, ProxyProtocol, readProxyProtocol, SPOKE_TLS } from '../../codec/proxy-protocol.ts'
+import { BROKEN, header, mayBegin, type ProxyProtocol, readProxyProtocol } from '../../codec/proxy-protocol.ts'
 import { HANDSHAKE, readClientHello, type ClientHello } from '../../codec/tls-client-hello.ts'
 import * as uwsgi from '../../codec/uwsgi.ts'
 import { ConfigError } from '../../config/errors.ts'
@@ -14,6 +14,7 @@ import { ERR, INFO } from '../../log/error-log.ts'
 import type { Connection, ConnectionHandler } from '../../net/connection.ts'
 import { acceptTls, type TlsSettings } from '../../net/tls.ts'
 import { INTERNAL_ERROR, opensslText, UNRECOGNIZED_NAME } from '../../net/tls-errors.ts'
+import { isAmong } from '../access/peers.ts'
 import type { HttpRequest } from '../request.ts'
 import type { ListenRuntime, ServerRuntime } from '../runtime.ts'
 import { ACME_TLS, challengeSettings } from '../ssl/challenges.ts'
@@ -24,6 +25,7 @@ import type { TlsSource } from '../ssl/server-tls.ts'
 export interface OpeningOwner extends ConnectionHandler {
   readonly listen: ListenRuntime
   connection: Connection
+  readonly clientAddress: string
   proxyProtocol: ProxyProtocol | null
   tls: ClientTls | null
   /** Logs with the client's address. */
@@ -127,19 +129,18 @@ export class Opening {
       owner.closeNow()
       return -1
     }
-    owner.proxyProtocol = new ProxyProtocol(
-      variables.get('REMOTE_ADDR') ?? '',
-      Number(variables.get('REMOTE_PORT')) || 0,
-      variables.get('SERVER_ADDR') ?? '',
-      Number(variables.get('SERVER_PORT')) || 0,
-      /^(?:on|1|true)$/i.test(variables.get('HTTPS') ?? '') ? SPOKE_TLS : '',
-    )
+    owner.proxyProtocol = new uwsgi.UwsgiPeer(variables)
     this.awaitsPacket = false
     this.told = Buffer.from(head, 'latin1')
     return used
   }
 
   private readPreface(bytes: Buffer, start: number, end: number): number {
+    const { cleartextFrom } = this.owner.listen.defaultServer.http2
+    if (cleartextFrom !== null && !isAmong(this.owner.clientAddress, cleartextFrom)) {
+      this.awaitsPreface = false
+      return 0
+    }
     const size = Math.min(PREFACE.length, end - start)
     if (bytes.compare(PREFACE, 0, size, start, start + size) !== 0) {
       if (NO_HTTP1.test(latin1(bytes, start, Math.min(end, start + 256)))) return refuse(this.owner, GOAWAY)

@@ -31,6 +31,10 @@ export abstract class RequestReader extends ClientSession implements BodySink {
   protected input: Buffer = NONE
   protected readonly framing = new BodyFraming()
   protected expectsContinue = false
+  /** Somebody has read of the body, or tried to. */
+  protected bodyRead = false
+  /** What of it has come with the head is broken. */
+  protected bodyBreaks = false
   protected responseDone = false
   private consuming = false
   /** The bytes being consumed had to wait for their turn. */
@@ -104,6 +108,8 @@ export abstract class RequestReader extends ClientSession implements BodySink {
     const server = this.mainServer
     const begins = this.state === IDLE
     if (begins) this.pipelined = this.requests > 0 && (start > 0 || this.resuming)
+    head.servers = this.listen.limitsDiffer ? this.listen : null
+    head.mergeSlashes = server.mergeSlashes
     const used = parseRequestHead(bytes, start, end, server.limits, head)
     if (used === 0) {
       if (begins) this.enter(HEAD)
@@ -123,7 +129,12 @@ export abstract class RequestReader extends ClientSession implements BodySink {
     }
     this.expectsContinue = head.expectContinue && head.version === 11
     const declared = this.framing.begin(head)
-    if (declared !== 0) r.body = new RequestBody(declared)
+    if (declared !== 0) {
+      this.bodyRead = false
+      this.bodyBreaks = declared < 0 && start + used < end && this.framing.breaksIn(bytes, start + used, end)
+      r.body = new RequestBody(declared)
+      r.body.broken = this.bodyBreaks
+    }
     startRequest(r, this.listen.tls, this.tls)
     return used
   }
@@ -140,12 +151,10 @@ export abstract class RequestReader extends ClientSession implements BodySink {
   /** @returns bytes used */
   private readBodyBytes(bytes: Buffer, start: number, end: number): number {
     const r = this.request!
+    const before = this.framing.broken
     const used = this.framing.feed(bytes, start, end, this)
     if (used === BROKEN_BODY) {
-      r.log(ERR, this.framing.error)
-      r.keepAlive = false
-      if (this.responseDone) this.close(r)
-      else respondSpecial(r, 400)
+      if (!before) this.chunksBroken(r)
       return end - start
     }
     if (!this.responseDone) {
@@ -157,6 +166,19 @@ export abstract class RequestReader extends ClientSession implements BodySink {
       this.bodyComplete(r)
     } else this.expectMoreBody(r)
     return used
+  }
+
+  private chunksBroken(r: HttpRequest): void {
+    const { body } = r
+    // That was the answer.
+    if (this.bodyBreaks && (body === null || body.refused)) return
+    r.log(ERR, this.framing.error)
+    r.keepAlive = false
+    if (this.responseDone) this.close(r)
+    else {
+      if (body !== null) body.broken = false
+      respondSpecial(r, 400)
+    }
   }
 
   onBody(bytes: Buffer, start: number, end: number): void {
@@ -186,6 +208,7 @@ export abstract class RequestReader extends ClientSession implements BodySink {
     }
     const r = this.request
     if (r === null) return
+    this.bodyRead = true
     this.connection.resume()
     this.sayContinue()
     this.expectMoreBody(r)

@@ -26,7 +26,7 @@ export function startRequest(r: HttpRequest, expectsTls: boolean, tls: ClientTls
       return
     }
   }
-  if (!parseUri(head.path, r.server.mergeSlashes, target)) {
+  if (!parseUri(head.path, head.mergeSlashes, target)) {
     const part = head.version === 20 ? 'request headers' : requestLine(r)
     // HTTP/2 makes one when its parts have been found good.
     if (head.version === 20) head.text = ''
@@ -73,7 +73,7 @@ export function logDropped(r: HttpRequest): void {
 export function readTarget(r: HttpRequest): boolean {
   const { head } = r
   if (head.lineStop === 0 && head.version !== 20) return false
-  if (parseUri(head.path, r.server.mergeSlashes, target)) {
+  if (parseUri(head.path, head.mergeSlashes, target)) {
     r.unparsedUri = head.path
     r.uri = target.uri
     r.args = target.args

@@ -7,10 +7,12 @@
 // kernel from throwing the answer away (a close with unread data is a reset).
 
 import { RequestHead } from '../../codec/h1/request-head.ts'
+import { errorText } from '../../lib/errno.ts'
 import { timers } from '../../lib/timer-wheel.ts'
 import { INFO } from '../../log/error-log.ts'
 import { accepted, type Connection, type ConnectionHandler } from '../../net/connection.ts'
 import { opensslText } from '../../net/tls-errors.ts'
+import { GONE_EARLY } from './client-session.ts'
 import { ClientWriter, type WriterOwner } from './client-writer.ts'
 import { returnHead } from './head-pool.ts'
 import { Http2Session } from '../h2/session.ts'
@@ -24,7 +26,7 @@ import { countClosed, countMove, countRequest, GONE, WAITING } from '../../zone/
 import { ACTIVE, CLOSED, HEAD, IDLE, LINGER, TUNNEL } from './states.ts'
 import { awaitsOpening, logTlsError, noteBroken, noteGone, Opening, stageOf, type OpeningOwner } from './opening.ts'
 import { PassedConnection } from './passed-connection.ts'
-import { LAST_REQUEST_GRACE, type Sessions } from './sessions.ts'
+import { LAST_REQUEST_GRACE, nextSpare, type Sessions } from './sessions.ts'
 
 export class Http1Session extends RequestReader implements OpeningOwner, ClientStream, WriterOwner {
   connection: Connection
@@ -36,10 +38,16 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
   /** The connection is closed, but its request goes on; and what the client had been sent by then. */
   private lost = false
   private lostAfter = 0
+  /** With which error the connection has broken: what a read would have told, '' nothing but an end. */
+  private readError = ''
+  parting = ''
   private inputBefore = 0
   /** bytesOut of the connection when the request began. */
   private outputBefore = 0
   private queuedBefore = 0
+  /** Milliseconds of keepalive_timeout behind those of keepalive_min_timeout, -1 where there are none of the latter. */
+  private afterMinimum = -1
+  private spareFrom = nextSpare()
 
   constructor(handle: unknown, listen: ListenRuntime, sessions: Sessions, number: number) {
     const passed = handle instanceof PassedConnection ? handle : null
@@ -68,12 +76,16 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
   }
 
   get idle(): boolean {
-    return this.state === IDLE
+    return this.state === IDLE && this.afterMinimum < 0
   }
 
   /** Idle, and it has had an answer. */
   get kept(): boolean {
-    return this.state === IDLE && this.requests > 0
+    return this.idle && this.requests > 0
+  }
+
+  get spareSince(): number {
+    return this.idle || this.state === LINGER ? this.spareFrom : 0
   }
 
   blankRequest(server: ServerRuntime): HttpRequest {
@@ -157,6 +169,7 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
   abort(r: HttpRequest): void {
     if (r.done || r !== this.request) return
     r.keepAlive = false
+    if (r.status === 444 && r.location.resetTimedoutConnection) this.connection.reset()
     this.close(r)
   }
 
@@ -184,7 +197,7 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
     if (r.done || r !== this.request) return
     if (!this.responseWhole) return this.close(r)
     r.complete = true
-    if (!this.framing.complete && r.keepAlive && !this.clientEnded) {
+    if (this.dropsRest(r)) {
       // The rest of an unwanted body is read and dropped, within lingering_time.
       this.lingerUntil = performance.now() + r.location.lingeringTime
       timers.arm(this.timer, r.location.lingeringTimeout)
@@ -202,19 +215,37 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
     else this.closeNow()
   }
 
+  /** Nobody wants the rest of the body: it is waited for, whether the connection is kept or not, unless there is no telling
+   *  whether any will come, or where it ends. */
+  private dropsRest(r: HttpRequest): boolean {
+    if (this.framing.complete || this.framing.broken || this.clientEnded) return false
+    return r.keepAlive || !(this.bodyRead || this.bodyBreaks || this.expectsContinue)
+  }
+
   private keep(location: LocationRuntime): void {
+    const { keepaliveTimeout, keepaliveMinTimeout } = location
     this.enter(IDLE)
+    this.spareFrom = nextSpare()
     this.connection.resume()
-    timers.arm(
-      this.timer,
-      this.draining ? Math.min(location.keepaliveTimeout, LAST_REQUEST_GRACE) : location.keepaliveTimeout,
-    )
+    this.afterMinimum = keepaliveMinTimeout > 0 ? Math.max(keepaliveTimeout - keepaliveMinTimeout, 0) : -1
+    if (this.afterMinimum >= 0) timers.arm(this.timer, Math.min(keepaliveTimeout, keepaliveMinTimeout))
+    else timers.arm(this.timer, this.draining ? Math.min(keepaliveTimeout, LAST_REQUEST_GRACE) : keepaliveTimeout)
     this.consumeLater()
+  }
+
+  /** It has been left alone as long as keepalive_min_timeout says. @returns may it be idle for longer? */
+  private outlastsMinimum(): boolean {
+    const left = this.draining ? 0 : this.afterMinimum
+    this.afterMinimum = -1
+    this.spareFrom = nextSpare()
+    if (left > 0) timers.arm(this.timer, left)
+    return left > 0
   }
 
   /** Sends FIN and reads on until the client has seen it, or lingering_time is over. */
   private linger(location: LocationRuntime): void {
     this.enter(LINGER)
+    this.spareFrom = nextSpare()
     this.input = NONE
     this.connection.shutdown()
     this.connection.resume()
@@ -259,7 +290,7 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
     this.clientEnded = true
     const r = this.request
     if (r === null || this.state !== ACTIVE) {
-      if (this.state === HEAD) this.giveUpHead(400, 'client prematurely closed connection')
+      if (this.state === HEAD) this.giveUpHead(400, GONE_EARLY)
       else if (r === null) {
         if (this.state === IDLE && this.requests === 0) noteGone(this, this.opening, this.input.length > 0)
         else if (this.state === IDLE) this.noteLeft()
@@ -273,7 +304,7 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
   }
 
   onClose(error: NodeJS.ErrnoException | null): void {
-    if (error !== null && this.state !== CLOSED) this.noteError(error)
+    if (error !== null && this.state !== CLOSED) this.breaks(error)
     const r = this.request
     if (r !== null) {
       if (this.goesOn(r) && this.connection.pending === 0) {
@@ -287,11 +318,28 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
     this.leave()
   }
 
-  private noteError(error: NodeJS.ErrnoException): void {
-    if (opensslText(error) !== null) logTlsError(this, error)
-    else if (this.state === IDLE && this.requests === 0) {
+  /** The connection has ended with an error: who reads from it tells that, as nginx's read() would have had it. */
+  private breaks(error: NodeJS.ErrnoException): void {
+    const tls = opensslText(error)
+    const secured = this.tls?.connection?.secured === true
+    if (this.tls !== null && !secured && tls !== null) logTlsError(this, error)
+    else if (this.state === IDLE && this.requests === 0 && !secured)
       noteBroken(this, this.opening, this.input.length > 0, error)
+    else {
+      const text = tls === null ? errorText(error) : `SSL: ${tls}`
+      // To OpenSSL a connection that breaks between two records has but ended.
+      this.readError = tls !== null ? `SSL_read() failed (${text})` : secured ? '' : `recv() failed (${text})`
+      if (tls === null && error.code !== 'EPIPE') this.parting = ` (${text})`
+      if (this.state === HEAD) this.giveUpHead(400, this.readError || GONE_EARLY)
+      else if (this.state === IDLE) this.breaksIdle(tls !== null)
     }
+  }
+
+  private breaksIdle(inRecord: boolean): void {
+    if (this.requests === 0)
+      this.note(INFO, `${this.readError || 'client closed connection'} while ${stageOf(this, null)}`)
+    else if (inRecord) this.note(INFO, `${this.readError} while keepalive`)
+    else this.noteLeft(this.parting)
   }
 
   private leave(): void {
@@ -321,8 +369,8 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
   private clientGone(r: HttpRequest): void {
     if (r.status === 0 || !r.headSent) r.status = !this.framing.complete ? 400 : 499
     // Answered, it owes us a body that nobody wants. An exchange with an upstream tells by itself what becomes of that.
-    if (!this.responseDone && (r.asked === null || !this.framing.complete))
-      r.log(INFO, 'client prematurely closed connection')
+    if (!this.responseDone && !this.framing.complete) r.log(INFO, this.readError || GONE_EARLY)
+    else if (!this.responseDone && r.asked === null) r.log(INFO, GONE_EARLY + this.parting)
     this.close(r)
   }
 
@@ -338,7 +386,7 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
       // Still sending: it gets its time, up to lingering_time in all.
       this.inputBefore = this.connection.bytesIn
       timers.arm(this.timer, this.mainServer.outside.lingeringTimeout)
-    } else {
+    } else if (this.state !== IDLE || this.afterMinimum < 0 || !this.outlastsMinimum()) {
       if (this.state === IDLE && this.requests === 0) {
         this.note(INFO, `client timed out (110: Connection timed out) while ${stageOf(this, this.opening)}`)
       }

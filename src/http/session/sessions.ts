@@ -18,6 +18,8 @@ export interface Session {
   readonly idle: boolean
   /** Idle, and it has had an answer. */
   readonly kept: boolean
+  /** When it became one that may be closed for want of room, in nextSpare()'s count; 0: it is none. */
+  readonly spareSince: number
   closeNow(): void
   /** It has been added to the others: now it may begin, and end. */
   opened?(): void
@@ -29,6 +31,13 @@ export interface Session {
 
 /** Idle connections of a retired thread may still bring the request that is on its way. Milliseconds. */
 export const LAST_REQUEST_GRACE = 1000
+
+let spares = 0
+
+/** Counts sessions as they become ones that may be closed for want of room. */
+export function nextSpare(): number {
+  return ++spares
+}
 
 /** A connection's first session; `handle` is libuv's, or a PassedConnection. */
 export type MakeSession = (handle: unknown, listen: ListenRuntime, sessions: Sessions, number: number) => Session
@@ -165,14 +174,19 @@ export class Sessions {
     }
   }
 
-  /** nginx reuses the longest kept connection when the table is full. */
-  closeOldestIdle(): boolean {
-    if (this.idling === 'never') return false
-    for (const session of this.all) {
-      if (!session.idle) continue
-      session.closeNow()
-      return true
-    }
-    return false
+  /** Those that may be closed for want of room. */
+  spare(): readonly Session[] {
+    if (this.idling === 'never') return NO_SESSIONS
+    const spare: Session[] = []
+    for (const session of this.all) if (session.spareSince > 0) spare.push(session)
+    return spare
+  }
+
+  /** Its place is free at once, though it is a while until the last is heard of it. */
+  give(session: Session): void {
+    this.all.delete(session)
+    session.closeNow()
   }
 }
+
+const NO_SESSIONS: readonly Session[] = []

@@ -48,10 +48,10 @@ export class ClientOcsp {
     const last = this.conf.leafOnly ? Math.min(1, chain.length - 1) : chain.length - 1
     for (let i = 0; i < last; i++) {
       try {
-        const status = await this.statusOf(chain[i]!, chain[i + 1]!, chain, context)
+        const status = await this.statusOf(chain[i]!, chain[i + 1]!, chain, context, log)
         if (status !== GOOD) return status === REVOKED ? 'certificate revoked' : 'certificate status unknown'
       } catch (error) {
-        log(ERR, `${(error as Error).message} while requesting certificate status`)
+        log(ERR, (error as Error).message)
         return 'certificate status request failed'
       }
     }
@@ -63,15 +63,16 @@ export class ClientOcsp {
     issuer: Buffer,
     chain: readonly Buffer[],
     context: TlsContext,
+    log: Log,
   ): Promise<number> {
     const key = createHash('sha256').update(certificate).update(issuer).digest('latin1')
     const known = this.remembered(key)
     if (known >= 0) return known
     const responder = this.conf.responder ?? responderOf(certificate)
-    if (responder === '') throw new Error('no OCSP responder URL in certificate')
+    if (responder === '') throw new Error('no OCSP responder URL in certificate while requesting certificate status')
     const { resolver } = this.conf
-    const query = { responder, context, certificate, issuer, chain, flags: 0n, resolver }
-    const { status, validUntil } = await askResponder(query)
+    const query = { responder, context, certificate, name: '', issuer, chain, flags: 0n, resolver }
+    const { status, validUntil } = await askResponder(query, problem => log(ERR, problem))
     this.remember(key, status, validUntil)
     return status
   }

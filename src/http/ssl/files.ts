@@ -24,7 +24,11 @@ export interface PasswordFile {
 }
 
 export function passwordFile(contexts: number): Directive<PasswordFile | null> {
-  return one<PasswordFile | null>(contexts, null, (word, at) => ({ path: at.confPath(word), site: at }))
+  return one<PasswordFile | null>(contexts, null, (word, at) => {
+    const file = { path: at.confPath(word), site: at }
+    at.scope.checks.push(block => readPasswords(file, path => block.readData(path)))
+    return file
+  })
 }
 
 /** One password a line. */

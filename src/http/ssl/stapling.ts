@@ -10,7 +10,7 @@ import { parseUrl } from '../fetch.ts'
 import type { LocationResolver } from '../resolver.ts'
 import type { ServerContext, ShownCertificate, SslConf } from './context.ts'
 import { readFile, type Read } from './files.ts'
-import { askResponder, type OcspQuery } from './ocsp-query.ts'
+import { askResponder, described, type OcspQuery } from './ocsp-query.ts'
 
 /** Seconds until the next question: after a failure and at least, and at most. */
 const AGAIN = 300
@@ -77,7 +77,7 @@ function queryFor(
     return `invalid URL prefix in OCSP responder "${responder}" in the certificate "${name}"`
   }
   const flags = conf.ssl_stapling_verify ? OCSP_TRUSTOTHER : OCSP_NOVERIFY
-  return { responder, context, certificate: certificate!, issuer, chain, flags, resolver }
+  return { responder, context, certificate: certificate!, name, issuer, chain, flags, resolver }
 }
 
 export class Stapling {
@@ -111,15 +111,18 @@ export class Stapling {
 
   private async ask(): Promise<void> {
     this.refreshAt = Date.now() / 1000 + AGAIN
+    const tell = (problem: string): void => this.errorLog?.log(ERR, problem)
     try {
-      const { status, validUntil, response } = await askResponder(this.query)
-      if (status !== GOOD) throw new Error(`certificate status "${words[status] ?? status}" in the OCSP response`)
+      const { status, validUntil, response, peer } = await askResponder(this.query, tell)
+      const word = words[status] ?? status
+      if (status !== GOOD)
+        throw new Error(described(this.query, `certificate status "${word}" in the OCSP response`, peer))
       const now = Date.now() / 1000
       this.staple = response
       this.validUntil = validUntil
       this.refreshAt = Math.max(Math.min(validUntil - AGAIN, now + REFRESH), now + AGAIN)
     } catch (error) {
-      this.errorLog?.log(ERR, `${(error as Error).message} while requesting certificate status`)
+      tell((error as Error).message)
     }
   }
 }

@@ -12,6 +12,8 @@ const DROPPED = new Set('connection content-length keep-alive te trailer transfe
 /** @param size bytes of the head */
 export function passEarlyHints(x: Exchange, head: ResponseFields, size: number): void {
   const { r, settings } = x
+  // nginx has the first status that came.
+  x.attempt!.status = 103
   if (r.done || !takesEarlyHints(r)) return
   x.hintsLength += size
   if (x.hintsLength > settings.headLimits.headMax) {

@@ -131,7 +131,7 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
       this.unconnected(ALERT, refusal)
       return
     }
-    this.link = new PeerConnection(peer, this, this.tls, this.local)
+    this.link = new PeerConnection(peer, this, this.tls, this.local, this.settings.socketBuffers)
     this.link.spoken = this.protocol
     if (this.settings.socketKeepalive) this.link.connection.socket.setKeepAlive(true)
     this.link.watch(this.settings.connectTimeout)
@@ -194,6 +194,11 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
     return false
   }
 
+  /** Does the client get the head though nothing of the body has come yet? */
+  headAtOnce(): boolean {
+    return !this.buffering
+  }
+
   /** What it is about, in nginx's words. */
   action(): string {
     switch (this.state) {
@@ -216,13 +221,17 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
     const stale = why === ERROR && this.cached
     const action = this.action()
     this.closeLink()
-    this.attempt!.status = statusOf(why)
     this.attempt!.responseMs = this.attempt!.elapsed
     if (!stale) {
       const disabled = this.choice.release(why === HTTP_403 || why === HTTP_404 ? PASSED_ON : FAILED, this.attempt)
       if (disabled) this.log(WARN, `upstream server temporarily disabled while ${action}`)
     }
     if (why === TIMEOUT) this.log(ERR, `upstream timed out ${TIMED_OUT} while ${action}`)
+    if (this.r.stream.unheard === true) {
+      this.finalize(499)
+      return
+    }
+    this.attempt!.status = statusOf(why)
     if (!mayRetry(this, why, stale)) {
       if (this.cache !== null && this.cache.failed(why)) return
       this.finalize(statusOf(why))
@@ -375,7 +384,8 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
     if (this.state !== PREPARING && !this.r.complete && !told) {
       const isUnheard = this.state === ASKING && this.attempt!.bytesReceived === 0
       const action = isUnheard ? 'sending request to upstream' : this.action()
-      const problem = 'client prematurely closed connection, so upstream connection is closed too'
+      const closed = 'client prematurely closed connection, so upstream connection is closed too'
+      const problem = closed + (this.r.stream.parting ?? '')
       this.log(INFO, `epoll_wait() reported that ${problem} while ${action}`)
     }
     this.over(false)

@@ -60,7 +60,7 @@ function refuse(x: Exchange, problem: string): void {
 function headComplete(x: Exchange, chunk: Buffer, at: number): void {
   const { r } = x
   const attempt = x.attempt!
-  attempt.status = x.status
+  if (attempt.status === 0) attempt.status = x.status
   attempt.headerMs = attempt.elapsed
   const why = x.status >= 300 ? reasonOf(x.status) : 0
   if (why !== 0 && mayPassOn(x, why)) {
@@ -178,7 +178,7 @@ function relay(x: Exchange, chunk: Buffer, at: number): void {
     return
   }
   x.link!.watch(x.settings.readTimeout)
-  if (!x.buffering) r.out.write(r, EMPTY, FLUSH)
+  if (x.headAtOnce()) r.out.write(r, EMPTY, FLUSH)
 }
 
 function hasNoBody(status: number): boolean {

@@ -32,5 +32,5 @@ const parsed = new Uri()
 /** Does what the client has sent still mean the request's path? An internal redirect or rewrite may have changed it. */
 function spellingHolds(r: HttpRequest): boolean {
   if (!r.internal) return argsHold(r.unparsedUri, r.args)
-  return parseUri(r.head.path, r.server.mergeSlashes, parsed) && parsed.uri === r.uri && parsed.args === r.args
+  return parseUri(r.head.path, r.head.mergeSlashes, parsed) && parsed.uri === r.uri && parsed.args === r.args
 }

@@ -8,6 +8,7 @@ import { parseSize } from '../../config/units.ts'
 import { accepted, bitmask, buffers, flag, list, number, one, size, time } from '../../config/values.ts'
 import type { Buffers } from '../../config/values.ts'
 import type { HeadLimits } from '../../codec/h1/head.ts'
+import { socketBuffers, type SocketBuffers } from '../../net/socket-buffers.ts'
 import { tempPath } from '../core/core.ts'
 import { fileSending } from '../files/send-file.ts'
 import type { LocationBuilder, Value } from '../module.ts'
@@ -102,6 +103,8 @@ const common = {
   request_buffering: flag(anywhere, true),
   ignore_client_abort: flag(anywhere, false),
   socket_keepalive: flag(anywhere, false),
+  socket_rcvbuf: size(anywhere, 0),
+  socket_sndbuf: size(anywhere, 0),
   connect_timeout: time(anywhere, 60_000),
   send_timeout: time(anywhere, 60_000),
   read_timeout: time(anywhere, 60_000),
@@ -151,6 +154,7 @@ export interface UpstreamSettings {
   readonly bind: Bind | null
   readonly ignoreClientAbort: boolean
   readonly socketKeepalive: boolean
+  readonly socketBuffers: SocketBuffers | null
   readonly connectTimeout: number
   readonly sendTimeout: number
   readonly readTimeout: number
@@ -203,6 +207,7 @@ export function upstreamSettings(
     bind: bind === null ? null : new Bind(at.value(bind)),
     ignoreClientAbort: get('ignore_client_abort'),
     socketKeepalive: get('socket_keepalive'),
+    socketBuffers: socketBuffers(get('socket_rcvbuf'), get('socket_sndbuf')),
     connectTimeout: get('connect_timeout'),
     sendTimeout: get('send_timeout'),
     readTimeout: get('read_timeout'),

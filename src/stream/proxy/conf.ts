@@ -11,6 +11,7 @@ import { groupAtRunTime, groupOf, GROUPS } from '../../http/upstream/groups.ts'
 import { peerTlsFor, tlsDirectives, upstreamTls } from '../../http/upstream/tls.ts'
 import type { Value } from '../../http/module.ts'
 import { ERR } from '../../log/error-log.ts'
+import { socketBuffers, type SocketBuffers } from '../../net/socket-buffers.ts'
 import { parseUpstreamUrl, type UpstreamUrl } from '../../upstream/address.ts'
 import type { Group } from '../../upstream/group.ts'
 import type { PeerTlsSettings } from '../../upstream/peer-tls.ts'
@@ -66,6 +67,8 @@ export const proxyDirectives = {
   proxy_protocol: oneOf(anywhere, ['off', 'on', 'v1', 'v2'], 'off'),
   proxy_half_close: flag(anywhere, false),
   proxy_socket_keepalive: flag(anywhere, false),
+  proxy_socket_rcvbuf: size(anywhere, 0),
+  proxy_socket_sndbuf: size(anywhere, 0),
   proxy_connect_timeout: time(anywhere, 60_000),
   proxy_timeout: time(anywhere, 600_000),
   proxy_next_upstream: flag(anywhere, true),
@@ -78,9 +81,6 @@ export const proxyDirectives = {
   // Names that proxy_buffer_size has had.
   proxy_downstream_buffer: accepted(size(anywhere, 16384)),
   proxy_upstream_buffer: accepted(size(anywhere, 16384)),
-  // The kernel sizes them by itself.
-  proxy_socket_rcvbuf: accepted(size(anywhere, 0)),
-  proxy_socket_sndbuf: accepted(size(anywhere, 0)),
   proxy_requests: number(anywhere, 0),
   proxy_responses: number(anywhere, UNLIMITED),
 }
@@ -102,6 +102,7 @@ export interface ProxySettings {
   /** What is told to the upstream in front of everything, if anything. */
   readonly proxyProtocol: 'off' | 'v1' | 'v2'
   readonly socketKeepalive: boolean
+  readonly socketBuffers: SocketBuffers | null
   readonly uploadRate: Value | null
   readonly downloadRate: Value | null
   readonly bind: Bind | null
@@ -125,6 +126,7 @@ function settingsOf(conf: Conf<typeof proxyDirectives>, stream: HttpSetup): Prox
     halfClose: conf.proxy_half_close,
     proxyProtocol: conf.proxy_protocol === 'on' ? 'v1' : conf.proxy_protocol,
     socketKeepalive: conf.proxy_socket_keepalive,
+    socketBuffers: socketBuffers(conf.proxy_socket_rcvbuf, conf.proxy_socket_sndbuf),
     uploadRate: optional(conf.proxy_upload_rate),
     downloadRate: optional(conf.proxy_download_rate),
     bind: bind === null ? null : new Bind(bind),

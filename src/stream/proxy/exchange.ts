@@ -39,7 +39,7 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
     const peer = this.nextPeer()
     if (peer === null) return
     const local = this.settings.bind === null ? null : this.settings.bind.addressFor(asRequest(this.session))
-    this.link = new PeerConnection(peer, this, this.tls, local)
+    this.link = new PeerConnection(peer, this, this.tls, local, this.settings.socketBuffers)
     if (this.settings.socketKeepalive) this.link.connection.socket.setKeepAlive(true)
     this.link.watch(this.settings.connectTimeout)
   }

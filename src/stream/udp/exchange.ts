@@ -16,6 +16,7 @@ import {
   send,
   UdpWatch,
 } from '../../net/udp-socket.ts'
+import { sizeSocket } from '../../net/socket-buffers.ts'
 import { peers } from '../../upstream/connection-limit.ts'
 import { FAILED, SUCCEEDED } from '../../upstream/group.ts'
 import type { Peer } from '../../upstream/peer.ts'
@@ -81,6 +82,7 @@ export class UdpExchange extends Attempts<UdpSession> implements DatagramTaker {
       return
     }
     this.fd = fd
+    if (this.settings.socketBuffers !== null) sizeSocket(fd, this.settings.socketBuffers)
     this.watch = new UdpWatch(fd, () => this.read())
     peers.size++
     this.watch.resume()

@@ -37,6 +37,7 @@ export class UdpSession implements Session {
   readonly startMs = this.connectedMs
   readonly idle = false
   readonly kept = false
+  readonly spareSince = 0
   readonly proxyProtocol = null
   readonly tls = null
   readonly hello = null

@@ -58,6 +58,7 @@ class Side implements EndpointOwner {
     this.endpoint = new Endpoint(this, {
       role,
       laxFrameMax: 0,
+      overflows: false,
       announced: [],
       connectionWindow: 65535,
       fieldsMax: 65536,

@@ -21,6 +21,7 @@ import {
   uint32,
   windowUpdate,
   type Fields,
+  type Http2Client,
 } from '../../helpers/http2.ts'
 
 const WHOLE = END_HEADERS | END_STREAM
@@ -102,6 +103,70 @@ test('http2 logs: a stream that its client ends says why', async t => {
   await eventually(() => server.errorLog().includes('client sent DATA frame for half-closed stream 7'))
 })
 
+const LEAVES: readonly (readonly [how: string, says: string, leave: (client: Http2Client) => void])[] = [
+  ['cancels', 'client canceled stream 1', client => client.send(frame(3, 0, 1, uint32(8)))],
+  [
+    'widens its window too far',
+    'client violated flow control for stream 1: received WINDOW_UPDATE frame with window increment 2147483647 ' +
+      'not allowed for window N while processing HTTP/2 connection',
+    client => client.send(windowUpdate(1, 0x7fffffff)),
+  ],
+  [
+    'breaks the protocol',
+    'client sent PING frame with incorrect length 1 while processing HTTP/2 connection',
+    client => client.send(frame(6, 0, 0, 'x')),
+  ],
+  [
+    'resets the connection',
+    'recv() failed (104: Connection reset by peer) while processing HTTP/2 connection',
+    client => void client.socket.resetAndDestroy(),
+  ],
+]
+
+for (const [how, says, leave] of LEAVES)
+  test(`http2 logs: a client that ${how} is told of once more by who waits for it, and that is no upstream`, async t => {
+    const up = await origin(t, () => {})
+    const server = await serveHttp(
+      t,
+      `http2 on; access_log lines t;
+      location /rest { limit_rate 1; return 200 ${'x'.repeat(100)}; }
+      location / { proxy_pass http://${up.path}; }`,
+      LINES,
+    )
+    const told = async (opening: Buffer, awaited: (client: Http2Client) => Promise<unknown>): Promise<string[]> => {
+      const client = await http2(t, server.port)
+      const [log, lines] = [server.errorLog().length, readFileSync(join(server.dir, 'lines')).length]
+      client.send(opening)
+      await awaited(client)
+      leave(client)
+      await eventually(() => readFileSync(join(server.dir, 'lines')).length > lines)
+      const said = server
+        .errorLog()
+        .slice(log)
+        .matchAll(/\[info\] .*?: \*\d+ (.*?)(?: while sending| while reading|, client: )/g)
+      return Array.from(said, ([, text]) => text!.replace(/window \d+ while/, 'window N while'))
+    }
+    const answered = (client: Http2Client): Promise<unknown> => client.frame('DATA')
+    assert.deepEqual(await told(headers(1, get('/rest')), answered), [says, 'client prematurely closed connection'])
+    const reading = (client: Http2Client): Promise<unknown> =>
+      client.until(() => client.frames.some(({ type, stream }) => type === 'WINDOW_UPDATE' && stream === 1), 'a window')
+    assert.deepEqual(await told(headers(1, post('/'), END_HEADERS), reading), [
+      says,
+      'client prematurely closed stream',
+    ])
+    const asked = (): Promise<unknown> => eventually(() => up.requests.length > 0)
+    assert.deepEqual(await told(headers(1, get('/')), asked), [says])
+  })
+
+test('http2 logs: who resets the connection in the midst of a head has a line all the same', async t => {
+  const server = await serveHttp(t, 'http2 on; access_log lines t; return 200 ok;', LINES)
+  const client = await http2(t, server.port)
+  client.send(frame(6, 0, 0, '12345678'), headers(1, get(), END_STREAM))
+  await client.frame('PING')
+  client.socket.resetAndDestroy()
+  await eventually(() => readFileSync(join(server.dir, 'lines'), 'latin1') === '000|-|-|\n')
+})
+
 test('http2 logs: who leaves in the midst of a frame is told of, and hears nothing more', async t => {
   const server = await serveHttp(t, 'http2 on; access_log lines t; return 200 ok;', LINES)
   const client = await http2(t, server.port)
@@ -169,4 +234,16 @@ test('http2 logs: a body without a length that is too large is told of in one nu
   client.send(headers(1, post(), END_HEADERS), frame(0, 0, 1, '12345678'), frame(0, END_STREAM, 1, '12345678'))
   assert.equal((await client.response(1)).status, 413)
   await eventually(() => server.errorLog().includes('client intended to send too large chunked body: 16 bytes'))
+})
+
+test('http2 logs: an answer without a body has neither type nor length', async t => {
+  const server = await serveHttp(
+    t,
+    'http2 on; access_log lines t; default_type text/plain; return 204;',
+    "log_format t '$status|$sent_http_content_length|$sent_http_content_type';",
+  )
+  const client = await http2(t, server.port)
+  client.send(headers(1, get()))
+  await client.response(1)
+  await eventually(() => readFileSync(join(server.dir, 'lines'), 'latin1') === '204|-|-\n')
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
 import { eventually, get as getHttp1, origin, raw, reply } from '../../helpers/index.ts'
@@ -423,6 +424,23 @@ test('http2: a client that has no settings of its own may send longer frames, as
   assert.equal((await client.response(1)).status, 200)
   client.send(settings(), headers(3, get('/', LONG)))
   assert.equal((await client.frame('GOAWAY')).code, 6)
+})
+
+test('proxy_ignore_client_abort on: when its upstream fails, too, the request is that of a client that has left', async t => {
+  const sockets: Socket[] = []
+  const up = await origin(t, (_, socket) => void sockets.push(socket))
+  const server = await serveHttp(
+    t,
+    'http2 on; access_log lines shown; proxy_ignore_client_abort on; location / { proxy_pass http://up; }',
+    `upstream up { server ${up.path}; server 127.0.0.1:1 backup; } log_format shown '$uri $status $upstream_status';`,
+  )
+  const client = await http2(t, server.port)
+  client.send(headers(1, get('/a')))
+  await eventually(() => sockets.length === 1)
+  client.send(frame(3, 0, 1, uint32(8)))
+  await eventually(() => server.errorLog().includes('client canceled stream 1'))
+  sockets[0]!.destroy()
+  await eventually(() => readFileSync(join(server.dir, 'lines'), 'latin1') === '/a 499 -\n')
 })
 
 for (const how of ['cancels its stream', 'closes the connection'] as const) {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'node:test'
-import { origin, raw } from '../../helpers/index.ts'
+import { eventually, origin, raw } from '../../helpers/index.ts'
 import { serveHttp } from '../../helpers/http.ts'
 
 const HINT =
@@ -27,6 +29,21 @@ test('early_hints: without a condition, and for HTTP/1.0, the client hears the a
   assert.equal(await ask(t, HINT + ANSWER, ''), '')
   assert.equal(await ask(t, HINT + ANSWER, 'early_hints 0 "" $arg_x;'), '')
   assert.equal(await ask(t, HINT + ANSWER, 'early_hints 1;', '1.0'), '')
+})
+
+test('$upstream_status is that of an upstream’s first head, early hints included', async t => {
+  const up = await origin(t, [HINT + ANSWER, ANSWER])
+  const server = await serveHttp(
+    t,
+    `access_log lines t; location / { proxy_pass http://${up.path}; }`,
+    "log_format t '$status $upstream_status';",
+  )
+  for (let i = 0; i < 2; i++) {
+    const client = await raw(t, server.port)
+    await client.send('GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n')
+    await client.closed()
+  }
+  await eventually(() => readFileSync(join(server.dir, 'lines'), 'latin1') === '200 103\n200 200\n')
 })
 
 test('early_hints: more than proxy_buffer_size of them stays here', async t => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import test, { after } from 'node:test'
 import { EVENTS, MAIN } from '../../../src/config/directive.ts'
@@ -8,11 +9,12 @@ import { Registry } from '../../../src/config/registry.ts'
 import { FileSource } from '../../../src/config/source.ts'
 import { section } from '../../../src/config/values.ts'
 import { httpModules } from '../../../src/http/modules/index.ts'
-import { request, serve, tempDir, writeFiles, type Server } from '../../helpers/index.ts'
+import { PORTICO, request, serve, tempDir, writeFiles, type Server } from '../../helpers/index.ts'
 
 const file = { after }
 const server: Server = await serve(file, {
-  files: { 'more.geo': '10.2.0.0/16 included;\n' },
+  // nginx's binary form of an included file of ranges is of no interest.
+  files: { 'more.geo': '10.2.0.0/16 included;\n', 'more.geo.bin': 'GEORNG' },
   conf: `
     http {
       geo $arg_ip $nets { default none; 10.0.0.0/8 ten; 10.1.0.0/16 ten-one; 2001:db8::/32 doc; ::1 loop; include more.geo; delete 10.1.0.0/16; }
@@ -83,4 +85,18 @@ test('geo: a warning names the line it is about', t => {
     warn: warning => warnings.push(warning.toString()),
   })
   assert.deepEqual(warnings, [`duplicate network "10.0.0.0/8", value: "b", old value: "a" in ${dir}/more.geo:2`])
+})
+
+test('geo: connections have no proxies that tell of others', t => {
+  const dir = tempDir(t)
+  for (const [line, problem] of [
+    ['proxy 127.0.0.1;', 'invalid network "proxy"'],
+    ['ranges; proxy 127.0.0.1;', 'invalid range "proxy"'],
+    ['proxy_recursive;', 'invalid number of the geo parameters'],
+  ]) {
+    writeFiles(dir, { 'a.conf': `events {} stream { geo $a { ${line} } }` })
+    const { status, stderr } = spawnSync(PORTICO, ['-t', '-p', `${dir}/`, '-c', 'a.conf'], { encoding: 'latin1' })
+    assert.equal(status, 1)
+    assert.ok(stderr.includes(`${problem} in `), stderr)
+  }
 })

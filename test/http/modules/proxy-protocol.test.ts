@@ -11,6 +11,10 @@ const server: Server = await serve(
       client_header_timeout 300ms;
       return 200 "$proxy_protocol_addr $proxy_protocol_port $proxy_protocol_tlv_alpn $remote_addr";
     }
+    server {
+      listen 127.0.0.1:%%PORT_1%% proxy_protocol;
+      return 200 "[$proxy_protocol_tlv_nothing]";
+    }
   }`,
 )
 
@@ -39,4 +43,12 @@ test('listen proxy_protocol: who sends nothing is not waited for', async t => {
   const client = await raw(t, server.port)
   client.socket.write('PROXY')
   await client.closed()
+})
+
+test('a name that no value can have is told when it is asked for', async t => {
+  const client = await raw(t, server.ports[1]!)
+  client.socket.write('PROXY TCP4 192.0.2.1 192.0.2.2 123 80\r\n')
+  client.socket.write(requestBytes({}))
+  assert.equal((await client.response()).body.toString(), '[]')
+  await eventually(() => /\[error\] .*unknown PROXY protocol TLV "nothing", client: 127/.test(server.errorLog()))
 })

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { after } from 'node:test'
 import { promisify } from 'node:util'
+import { serveHttp } from '../../helpers/http.ts'
 import { eventually, PORTICO, raw, request, serve, tempDir, type Server } from '../../helpers/index.ts'
 
 const file = { after }
@@ -79,6 +80,14 @@ test('return 444 closes without an answer', async t => {
   const client = await raw(t, server.port)
   await client.send('GET /close HTTP/1.1\r\nHost: x\r\n\r\n')
   assert.equal(await client.closed(), '')
+})
+
+test('return 444 resets the connection where reset_timedout_connection is on', async t => {
+  const { port } = await serveHttp(t, 'reset_timedout_connection on; return 444;')
+  const client = await raw(t, port)
+  const error = new Promise<NodeJS.ErrnoException>(resolve => client.socket.once('error', resolve))
+  await client.send('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  assert.equal((await error).code, 'ECONNRESET')
 })
 
 test('set: in the order written, also on variables that were there before', async () => {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { execFile, execFileSync, spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import tls from 'node:tls'
 import { promisify } from 'node:util'
+import { answerTo, dnsServer, ipv4, record } from '../../helpers/dns.ts'
 import { eventually, freePort, serve, tempDir } from '../../helpers/index.ts'
 import { needs } from '../../helpers/needs.ts'
 
@@ -119,12 +120,53 @@ test('a responder’s word is stapled once it is known, and one from a file at o
   assert.equal(await stapled(asked), null)
   await eventually(async () => (await stapled(asked)) !== null)
   assert.equal(await stapled(wrong), null)
-  await eventually(() => /\[error\].*ECONNREFUSED.* while requesting certificate status/.test(running.errorLog()))
+  const refused = 'recv() failed (111: Connection refused) while requesting certificate status'
+  const about = ', responder: 127.0.0.1, peer: 127.0.0.1:1, certificate: "'
+  await eventually(() => running.errorLog().includes(`${refused}${about}`))
   assert.equal(await stapled(running.ports[4]!), null)
   const wrongType = 'OCSP responder sent invalid "Content-Type" header: "text/html" while requesting certificate status'
   await eventually(() => running.errorLog().includes(wrongType))
   assert.equal(await stapled(unknown), null)
   assert.match(running.errorLog(), /\[warn\].*"ssl_stapling" ignored, issuer certificate not found for certificate/)
+})
+
+test('of a responder with several addresses the next one is asked when one has no answer', async t => {
+  if (!needs(t, 'openssl')) return
+  const { dir, responder } = await authority(t, [], 'server')
+  const url = ['-url', `http://127.0.0.1:${responder}`]
+  const question = ['ocsp', '-issuer', 'ca.crt', '-cert', 'server.crt', ...url, '-respout', 'answer', '-noverify']
+  await run('openssl', question, { cwd: dir })
+  const asked: string[] = []
+  // On one port of many addresses: one that answers, one whose answer is of no use, and others at which there is nobody.
+  const answer = ({ socket }: IncomingMessage, response: ServerResponse): void => {
+    asked.push(socket.localAddress!)
+    if (socket.localAddress === '127.0.0.2') response.setHeader('Content-Type', 'text/html').end('hello')
+    else response.setHeader('Content-Type', 'application/ocsp-response').end(readFileSync(join(dir, 'answer')))
+  }
+  let port = 0
+  for (const address of ['127.0.0.1', '127.0.0.2']) {
+    const page = createServer(answer)
+    await new Promise<void>(resolve => page.listen(port, address, resolve))
+    t.after(() => page.close())
+    port = (page.address() as AddressInfo).port
+  }
+  const addresses = ['127.0.0.3', '127.0.0.4', '127.0.0.5', '127.0.0.6', '127.0.0.2', '127.0.0.1']
+  const names = await dnsServer(t, ({ bytes }) =>
+    answerTo(
+      bytes,
+      addresses.map(address => record(1, 60, ipv4(address))),
+    ),
+  )
+  const running = await serve(t, {
+    dir,
+    conf: `http { resolver 127.0.0.1:${names.port} ipv6=off;
+      server { listen %%PORT_0%% ssl; ssl_certificate server.crt; ssl_certificate_key server.key; ssl_stapling on;
+        ssl_trusted_certificate ca.crt; ssl_stapling_responder http://ocsp.test:${port}/; } }`,
+  })
+  await eventually(async () => (await stapled(running.port)) !== null)
+  // With whom one begins is left to chance.
+  assert.equal(asked.at(-1), '127.0.0.1')
+  for (const address of asked.slice(0, -1)) assert.equal(address, '127.0.0.2')
 })
 
 test('clients whose certificates are revoked are refused, and the answers remembered', async t => {

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import tls from 'node:tls'
 import { certificate } from '../../helpers/certificates.ts'
-import { serve, tempDir } from '../../helpers/index.ts'
+import { eventually, serve, tempDir } from '../../helpers/index.ts'
 
 interface Visit {
   readonly answer: string
@@ -229,4 +229,28 @@ test('a session outlives a connection that breaks off', async t => {
     })
     assert.match((await visit(port, 'a', { maxVersion, session })).answer, /\r\nr $/, maxVersion)
   }
+})
+
+test('what is wrong with a client’s certificate is logged with OpenSSL’s number, of requests and of connections', async t => {
+  const dir = tempDir(t)
+  for (const name of ['a', 'other']) certificate(dir, name, { ec: true })
+  const judged = 'ssl_verify_client on; ssl_client_certificate a.crt;'
+  const server = await serve(t, {
+    dir,
+    conf: `
+      http { server { listen 127.0.0.1:%%PORT_0%% ssl; ${pair} ${judged} return 200 ok; } }
+      stream { server { listen 127.0.0.1:%%PORT_1%% ssl; ${pair} ${judged} return ok; } }`,
+  })
+  for (const [port, at] of [
+    [server.ports[0]!, 'reading client request headers'],
+    [server.ports[1]!, 'SSL handshaking'],
+  ] as const)
+    for (const [client, problem] of [
+      [{}, 'client sent no required SSL certificate'],
+      [pairOf(dir, 'other'), 'client SSL certificate verify error: (18:self-signed certificate)'],
+    ] as const) {
+      // What it answers a connection with is not of interest: it may well be a reset.
+      await visit(port, 'a', client).catch(() => {})
+      await eventually(() => server.errorLog().includes(`${problem} while ${at}, client: 127.0.0.1, server: `))
+    }
 })

@@ -8,7 +8,6 @@ import { LOCATION } from '../../../src/config/directive.ts'
 import { flag } from '../../../src/config/values.ts'
 import type { HttpRequest } from '../../../src/http/request.ts'
 import { eventually } from '../../helpers/eventually.ts'
-import { origin, reply } from '../../helpers/index.ts'
 import { serveHttp } from '../../helpers/http.ts'
 import { raw } from '../../helpers/raw.ts'
 
@@ -272,63 +271,17 @@ test('send_timeout: a client that takes nothing is cut off', async t => {
   assert.ok((await client.closed()).length < 20_000_000)
 })
 
-test('worker_connections: the longest idle connection makes room for a new one', async t => {
-  const { port } = await serveHttp(t, conf, '', { modules: [echo], connectionsMax: 2 })
-  const first = await raw(t, port)
-  await first.request()
-  const second = await raw(t, port)
-  await second.request()
-  const third = await raw(t, port)
-  assert.equal((await third.request()).text, 'hello')
-  await first.closed()
-  assert.equal((await second.request()).text, 'hello')
-})
-
-test('worker_connections: connections to upstreams count, too; idle ones make room, and without room there is a 500', async t => {
-  let answer = (): void => {}
-  const up = await origin(t, ({ target }, socket) => {
-    answer = () => void socket.write(reply(target))
-  })
-  const other = await origin(t, reply('other'))
-  const server = await serveHttp(
-    t,
-    `add_header X-Up "<$upstream_addr>" always;
-     location / { proxy_pass http://${up.path}; }
-     location /other { proxy_pass http://${other.path}; }`,
-    '',
-    { connectionsMax: 3 },
-  )
-  const first = await raw(t, server.port)
-  await first.send('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n')
-  await eventually(() => up.requests.length === 1)
-  const second = await raw(t, server.port)
-  await second.send('GET /fast HTTP/1.1\r\nHost: x\r\n\r\n')
-  const refused = await second.response()
-  assert.deepEqual([refused.status, refused.header('x-up')], [500, '<>'])
-  await second.closed()
-  const alert = '3 worker_connections are not enough while connecting to upstream, client: 127.0.0.1'
-  assert.ok(server.errorLog().includes(alert))
-  answer()
-  assert.equal((await first.response()).text, '/slow')
-  // Its connection to the upstream is idle: with the client and the next one there are three.
-  const third = await raw(t, server.port)
-  await third.send('GET /other HTTP/1.1\r\nHost: x\r\n\r\n')
-  assert.equal((await third.response()).text, 'other')
-  await eventually(() => up.open.size === 0)
-  assert.equal(other.open.size, 1)
-})
-
-test('lingering_close: a connection that is refused a body is read on, cut off at once, or read on in any case', async t => {
+test('lingering_close: a connection whose body is refused midway is read on, cut off at once, or read on in any case', async t => {
   const { port } = await serveHttp(
     t,
     `lingering_timeout 30s; client_max_body_size 1;
-     location /on { }
-     location /off { lingering_close off; }
+     location /on { proxy_pass http://127.0.0.1:1; }
+     location /off { proxy_pass http://127.0.0.1:1; lingering_close off; }
      location /always { lingering_close always; return 200; }`,
   )
-  const lingers = async (path: string, fields: string): Promise<boolean> => {
+  const lingers = async (path: string, framing: string): Promise<boolean> => {
     const client = await raw(t, port)
-    await client.send(`POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${fields}\r\n`)
+    await client.send(`POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${framing}`)
     await client.response()
     // A connection that is gone answers a late byte with a reset, and after that none can be sent.
     for (let i = 0; i < 20; i++) {
@@ -341,7 +294,8 @@ test('lingering_close: a connection that is refused a body is read on, cut off a
     }
     return true
   }
-  assert.equal(await lingers('/on', 'Content-Length: 9\r\n'), true)
-  assert.equal(await lingers('/off', 'Content-Length: 9\r\n'), false)
-  assert.equal(await lingers('/always', ''), true)
+  const chunked = 'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n'
+  assert.equal(await lingers('/on', chunked), true)
+  assert.equal(await lingers('/off', chunked), false)
+  assert.equal(await lingers('/always', '\r\n'), true)
 })

@@ -143,6 +143,7 @@ export class Return extends Rule {
   run(r: HttpRequest): number {
     const { status, text } = this
     if (status >= 400 && (text === null || text.constant === '')) return status
+    if (r.body !== null && r.body.broken) return 400
     // The text may say it ($status); an error page's is that of the error.
     r.status = r.errorStatus === 0 ? status : r.errorStatus
     const body = this.constant ?? text?.get(r) ?? ''

@@ -1,0 +1,86 @@
+// A process of the bridge (python/portico_bridge) that the master starts and speaks with: the zygote, or the arbiter of tasks.
+//
+//   3 ◀─▶ commands and events, a JSON object a line       4 ◀─ its end tells the process that the master has gone
+
+import { spawn, type ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
+import type { AppSettings } from '../app.ts'
+import { ERR } from '../../log/error-log.ts'
+import { ControlLines } from './control-lines.ts'
+import { bridgeFolder, cannotStart, interpreterOf, pythonEnvironment } from './interpreter.ts'
+import type { Output } from './spawner.ts'
+
+export interface PythonProcessEvents {
+  failed(error: string, traceback: string): void
+  /** Nothing more will be reported. */
+  ended(how: string): void
+  log(level: number, message: string): void
+}
+
+export abstract class PythonProcess {
+  /** For messages. */
+  protected abstract readonly title: string
+  private readonly reports: PythonProcessEvents
+  private child: ChildProcess | null = null
+  private control: ControlLines | null = null
+
+  constructor(reports: PythonProcessEvents) {
+    this.reports = reports
+  }
+
+  /** What it is told first. */
+  protected abstract greeting(): object
+  protected abstract onEvent(event: any): void
+
+  /** @param passed descriptors it has from 5 on */
+  protected launch(module: string, settings: AppSettings, output: Output, passed: readonly number[] = []): void {
+    const python = interpreterOf(settings)
+    // The name is for those who look at processes.
+    const child = spawn(python, ['-m', module, settings.name], {
+      // The bridge itself goes to the application's folder, as the user who may have to be let in there.
+      cwd: bridgeFolder(),
+      env: pythonEnvironment(settings),
+      stdio: ['ignore', output, output, 'pipe', 'pipe', ...passed],
+      // A group of its own: Ctrl-C in a terminal is for the master, who then stops everybody in order.
+      detached: true,
+    })
+    child.once('error', error => {
+      if (child.pid !== undefined) return
+      this.reports.failed(cannotStart(python, error), '')
+      this.gone('could not be started')
+    })
+    // 'close' comes when the control socket has been read to its end too, so no report is lost.
+    child.once('close', (code, signal) => {
+      if (child.pid !== undefined) this.gone(signal === null ? `exited with code ${code}` : `exited on ${signal}`)
+    })
+    // Without descriptors there are not even the pipes.
+    if (child.pid === undefined) return
+    this.child = child
+    this.control = new ControlLines(
+      child.stdio[3] as Socket,
+      event => this.onEvent(event),
+      what => {
+        this.reports.log(ERR, `${this.title} sent ${what}`)
+        this.destroy()
+      },
+    )
+    const life = child.stdio[4] as Socket
+    life.on('error', () => {})
+    this.send(this.greeting())
+  }
+
+  send(command: object): void {
+    this.control?.send(command)
+  }
+
+  /** The last resort. */
+  destroy(): void {
+    this.child?.kill('SIGKILL')
+  }
+
+  private gone(how: string): void {
+    this.child = null
+    this.control = null
+    this.reports.ended(how)
+  }
+}

@@ -1,0 +1,40 @@
+// The worker's connections are the front's, but applications ask their socket who the client is: req.ip of Express, ctx.ip of Koa,
+// limits and logs. So the socket answers with what the front has said in the request's last field.
+
+import type http from 'node:http'
+import type { Socket } from 'node:net'
+import { CLIENT_FIELD } from '../node-start.ts'
+
+/** Events whose first argument is a request. */
+const ASKING = new Set<unknown>(['request', 'upgrade', 'checkContinue', 'checkExpectation', 'connect'])
+
+/** Before the application's own listeners, whichever those are at the time: libraries take others' away and call them later. */
+export function tellClients(server: http.Server): void {
+  const emit = server.emit.bind(server) as (...args: unknown[]) => boolean
+  server.emit = (...args: unknown[]): boolean => {
+    if (ASKING.has(args[0])) heed(args[1] as http.IncomingMessage)
+    return emit(...args)
+  }
+}
+
+function heed({ headers, socket }: http.IncomingMessage): void {
+  const told = headers[CLIENT_FIELD]
+  if (typeof told !== 'string') return
+  delete headers[CLIENT_FIELD]
+  const [address = '-', port = '-', scheme] = told.split(' ')
+  setClient(socket, address === '-' ? undefined : address, port === '-' ? undefined : Number(port))
+  ;(socket as Socket & { encrypted?: boolean }).encrypted = scheme === 'https'
+}
+
+/** A connection serves one request after the other, of many clients. */
+function setClient(socket: Socket, address: string | undefined, port: number | undefined): void {
+  set(socket, 'remoteAddress', address)
+  set(socket, 'remotePort', port)
+  set(socket, 'remoteFamily', address === undefined ? undefined : address.includes(':') ? 'IPv6' : 'IPv4')
+}
+
+/** The prototype has getters of these names, which cannot be assigned to. */
+function set(socket: Socket, name: 'remoteAddress' | 'remotePort' | 'remoteFamily', value: unknown): void {
+  if (Object.hasOwn(socket, name)) (socket as unknown as Record<string, unknown>)[name] = value
+  else Object.defineProperty(socket, name, { value, writable: true, configurable: true, enumerable: false })
+}

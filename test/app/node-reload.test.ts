@@ -1,0 +1,53 @@
+// `portico serve --reload` with applications of Node.
+
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'node:test'
+import { eventually } from '../helpers/eventually.ts'
+import { get } from '../helpers/raw.ts'
+import { serveApp, type Server } from '../helpers/serve.ts'
+
+const FILES = {
+  'package.json': '{"type":"module"}',
+  'app.ts': `import { word } from './lib/word.ts'\nexport default (): Response => new Response(word)`,
+  'lib/word.ts': `export const word: string = 'one'`,
+}
+
+/** As editors write: the whole file at once. */
+function write(server: Server, name: string, text: string): void {
+  writeFileSync(join(server.dir, 'new'), text)
+  renameSync(join(server.dir, 'new'), join(server.dir, name))
+}
+
+const text = async (server: Server): Promise<string> => (await get(server.port, '/')).text
+
+test('node --reload: what is imported is loaded anew when it changes, and why it cannot be is shown until it can', async t => {
+  const server = await serveApp(t, ['--reload', '-w', '2', 'app.ts'], { files: FILES })
+  await eventually(async () => (await text(server)) === 'one')
+  write(server, 'lib/word.ts', `export const word: string = 'two'`)
+  await eventually(async () => (await text(server)) === 'two')
+  write(server, 'lib/word.ts', `export const word: string = 'three`)
+  await eventually(async () => {
+    const answer = await get(server.port, '/')
+    return answer.status === 500 && /cannot be loaded[^]*SyntaxError[^]*lib\/word\.ts:1/.test(answer.text)
+  })
+  write(server, 'lib/word.ts', `throw new Error('a <mistake>')\nexport const word: string = ''`)
+  await eventually(async () => /Error: a &lt;mistake&gt;[^]*lib\/word\.ts:1/.test(await text(server)))
+  rmSync(join(server.dir, 'lib/word.ts'))
+  write(server, 'app.ts', `import { other } from './other.ts'\nexport default () => new Response(other)`)
+  await eventually(async () => /Cannot find module[^]*other\.ts/.test(await text(server)))
+  write(server, 'other.ts', `export const other: string = 'four'`)
+  await eventually(async () => (await text(server)) === 'four')
+})
+
+test('node --reload: a further file counts too', async t => {
+  const files = { ...FILES, 'page.html': 'first' }
+  const source = `import { readFileSync } from 'node:fs'
+const page = readFileSync('page.html', 'utf8')
+export default (): Response => new Response(page)`
+  const args = ['--reload', '--reload-extra-file', '*.html', '-w', '1', 'app.ts']
+  const server = await serveApp(t, args, { files: { ...files, 'app.ts': source } })
+  await eventually(async () => (await text(server)) === 'first')
+  write(server, 'page.html', 'second')
+  await eventually(async () => (await text(server)) === 'second')
+})
