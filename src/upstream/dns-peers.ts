@@ -64,6 +64,7 @@ export class DnsPeers {
     slots.lock()
     this.seen = slots.version
     const present = new Set<number>()
+    const due: Name[] = []
     for (const at of slots.used()) {
       if (!slots.has(at, TEMPLATE)) continue
       const id = slots.id(at)
@@ -72,7 +73,9 @@ export class DnsPeers {
       const name = new Name(this, id, slots.text(at, SERVER), slots.text(at, SERVICE), slots.port(at))
       name.backup = slots.has(at, BACKUP)
       this.names.set(id, name)
-      name.askIn(Math.max(1, slots.valid(at) - Date.now()))
+      const wait = slots.valid(at) - Date.now()
+      if (wait > 0) name.askIn(wait)
+      else due.push(name)
     }
     slots.unlock()
     for (const [id, name] of this.names) {
@@ -80,6 +83,8 @@ export class DnsPeers {
       name.stop()
       this.names.delete(id)
     }
+    // At once, or whoever asks as soon as the program serves finds no server; an answer that is known takes the lock again.
+    for (const name of due) name.ask()
   }
 
   ask(name: string, service: string, done: (result: Resolution) => void): Waiter | null {
@@ -152,7 +157,7 @@ class Name {
     if (waiter !== null) this.waiters.add(waiter)
   }
 
-  private ask(): void {
+  ask(): void {
     this.wait(this.host, this.service, result => {
       if (result.code !== 0) this.failed(result.code)
       else if (this.service === '')

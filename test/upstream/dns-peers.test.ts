@@ -60,6 +60,18 @@ async function run(t: Scope, line: string, script: DnsScript, validMs: number | 
   }
 }
 
+test('a name is asked for at once, not when the clock next ticks', () => {
+  const shared = new SharedPeers(new SharedArrayBuffer(zoneBytes(32768)), [
+    { declaration: readServer(['a.example', 'resolve'], [], refusal), names: [] },
+  ])
+  const asked: string[] = []
+  const resolver = { options: {}, resolve: (name: string) => (asked.push(name), null) } as unknown as Resolver
+  const dns = new DnsPeers('g', shared, resolver, 300, new ErrorLog([], new LogFiles()), () => true)
+  dns.start()
+  dns.stop()
+  assert.deepEqual(asked, ['a.example'])
+})
+
 function a(address: string, ttl = 0): Buffer {
   return record(A, ttl, ipv4(address))
 }
