@@ -100,7 +100,7 @@ test('hooks are called in the process they belong to, with what they may ask for
       [worker, 'dirty_worker_init', "True ['tasks:Adder'] False"],
     ],
   )
-  assert.match(server.output, /\[INFO\] tasks begin/)
+  await eventually(() => /\[INFO\] tasks begin/.test(server.output))
   signalTo(Number(worker), 'SIGKILL')
   await eventually(() =>
     hooks(server).some(([pid, ...rest]) => pid === arbiter && rest.join(' ') === `dirty_worker_exit ${worker} False 0`),

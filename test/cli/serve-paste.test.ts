@@ -34,7 +34,7 @@ test('an ini file makes the application, with variables from the command line', 
   const files = { 'shop.py': SHOP, 'shop.ini': INI }
   const main = await serveApp(t, ['--paste', 'shop.ini', 'ignored:app'], { files, env })
   assert.equal((await get(main.port)).text, 'red None True')
-  assert.match(main.output, /1 sync worker of "config:\/.*shop\.ini"/)
+  await eventually(() => /1 sync worker of "config:\/.*shop\.ini"/.test(main.output))
   const other = await serveApp(t, ['--paster=shop.ini#other', '--paste-global', 'size=a\\=b'], { files, env })
   assert.equal((await get(other.port)).text, 'a=b-ish a=b True')
 })
