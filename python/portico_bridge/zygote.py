@@ -56,6 +56,17 @@ def main():
     os.set_inheritable(LIFE, False)
     os.set_blocking(CONTROL, True)
     control = Control()
+    settings = greeted(control)
+    application, hooks = prepare(control, settings)
+    worker = Zygote(control, settings, application, hooks).run()
+    if worker is not None:
+        worker.run()
+    flush()
+    os._exit(0)
+
+
+def greeted(control):
+    """What the master says first. Without a master there is nothing to do."""
     try:
         settings = control.first_line()
     except Stop:
@@ -64,12 +75,7 @@ def main():
     die_with(LIFE)
     if has_ended(LIFE):
         sys.exit(0)
-    application, hooks = prepare(control, settings)
-    worker = Zygote(control, settings, application, hooks).run()
-    if worker is not None:
-        worker.run()
-    flush()
-    os._exit(0)
+    return settings
 
 
 def prepare(control, settings):

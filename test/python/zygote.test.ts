@@ -13,20 +13,12 @@ import { eventually, within } from '../helpers/eventually.ts'
 import { processTree, signalTo } from '../helpers/processes.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { Front, Zygote, serve } from './front.ts'
+import { runFuzzer } from './fuzzer.ts'
 
 const APPS = join(import.meta.dirname, 'apps')
 
 test('frames in Python: any input is read or refused, and the split does not matter', t => {
-  const seed = process.env['FUZZ_SEED'] ?? String(Math.floor(Math.random() * 2 ** 32))
-  t.diagnostic(`FUZZ_SEED=${seed}`)
-  const env = {
-    ...process.env,
-    PYTHONPATH: join(import.meta.dirname, '../../python'),
-    PYTHONDONTWRITEBYTECODE: '1',
-    FUZZ_SEED: seed,
-  }
-  const run = spawnSync('python3', [join(import.meta.dirname, 'fuzz_frames.py')], { env, encoding: 'utf8' })
-  assert.equal(run.status, 0, run.stderr)
+  runFuzzer(t, 'fuzz_frames.py')
 })
 
 test('zygote: it is ready, forks workers that listen, and tells how they end', async t => {

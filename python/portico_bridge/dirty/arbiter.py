@@ -17,8 +17,8 @@ from time import monotonic
 
 from .. import privileges
 from ..loader import LoadError
-from ..worker import CANNOT_LOAD, die_with, do_nothing, flush
-from ..zygote import Control, Stop, become, fill_defaults, has_ended
+from ..worker import CANNOT_LOAD, do_nothing, flush
+from ..zygote import Control, Stop, become, fill_defaults, greeted
 from .api import protocol, tlv
 from .affairs import Affairs
 from .api.connection import SOCKET_VARIABLE
@@ -44,13 +44,7 @@ def main():
     for fd in (CONTROL, LIFE, LISTEN):
         os.set_inheritable(fd, False)
     control = Control()
-    try:
-        settings = control.first_line()
-    except Stop:
-        sys.exit(0)
-    die_with(LIFE)
-    if has_ended(LIFE):
-        sys.exit(0)
+    settings = greeted(control)
     hooks = prepare(control, settings)
     worker = Arbiter(control, settings, hooks).run()
     if worker is not None:
