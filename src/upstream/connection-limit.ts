@@ -7,14 +7,23 @@ import { unixSeconds } from '../lib/clock.ts'
 /** Connections of one kind. */
 export interface Counted {
   readonly size: number
-  /** Those that may be closed for want of room. */
+  /** Those that may be closed for want of room. Looks at all of them. */
   spare(): readonly Spare[]
+  /** Is it still one of these? */
+  holds(spare: Spare): boolean
   give(spare: Spare): void
 }
 
 export interface Spare {
-  /** Of two, the one that became so earlier has the lower number. */
+  /** When it became one that may be closed, in nextSpare()'s count; 0: it is none. */
   readonly spareSince: number
+}
+
+let spares = 0
+
+/** Counts connections as they become ones that may be closed for want of room. */
+export function nextSpare(): number {
+  return ++spares
 }
 
 /** Room is made when no more than this part is left of it (1/16), so many connections at a time: a part (1/8) of those that
@@ -22,8 +31,18 @@ export interface Spare {
 const ROOM_LEFT = 16
 const SPARED = 8
 const AT_ONCE = 32
-/** While there still is room and nobody could be spared, this long nobody is looked for. Milliseconds. */
+/** When nobody could be spared, nobody is looked for again for this long, unless there is no room at all and somebody has
+ *  become idle since. Milliseconds. */
 const LOOK_AGAIN = 100
+/** What was found when all connections were looked at is used up in the order found, and not kept longer. Milliseconds. */
+const FOUND_KEPT = 1000
+
+/** A connection that could be spared when all were looked at. */
+interface Found {
+  readonly group: Counted
+  readonly one: Spare
+  readonly since: number
+}
 
 /** Of the thread; null in programs without one. */
 let limit: ConnectionLimit | null = null
@@ -34,6 +53,10 @@ export class ConnectionLimit {
   private readonly tell: (message: string) => void
   private toldAt = 0
   private lookAgainAt = 0
+  /** nextSpare()'s count when nobody could be spared. */
+  private fruitlessAt = -1
+  /** The longest idle last. */
+  private found: Found[] = []
   private readonly groups: Counted[] = []
 
   constructor(max: number, tell: (message: string) => void) {
@@ -49,7 +72,7 @@ export class ConnectionLimit {
   makesRoom(): boolean {
     const left = this.left()
     if (left > Math.floor(this.max / ROOM_LEFT)) return true
-    if (left <= 0 || performance.now() >= this.lookAgainAt) this.drainClients()
+    if (performance.now() >= this.lookAgainAt || (left <= 0 && spares !== this.fruitlessAt)) this.drainClients()
     if (this.left() > 0) return true
     // nginx leaves these alone, and refuses.
     if (!peers.closeOldestIdle()) return false
@@ -64,16 +87,45 @@ export class ConnectionLimit {
   }
 
   private drainClients(): void {
-    const spare: { readonly group: Counted; readonly one: Spare }[] = []
-    for (const group of this.groups) for (const one of group.spare()) spare.push({ group, one })
-    if (spare.length === 0) {
-      this.lookAgainAt = performance.now() + LOOK_AGAIN
-      return
+    if (this.closeFound()) return
+    this.look()
+    if (this.closeFound()) return
+    this.lookAgainAt = performance.now() + LOOK_AGAIN
+    this.fruitlessAt = spares
+  }
+
+  /** All connections are looked at once for many that are closed: one that is found becomes idle later than all others only
+   *  by being busy in between, which shows in its number. */
+  private look(): void {
+    const { found } = this
+    for (const group of this.groups) for (const one of group.spare()) found.push({ group, one, since: one.spareSince })
+    found.sort((a, b) => b.since - a.since)
+    if (found.length > 0) setTimeout(() => this.forget(found), FOUND_KEPT).unref()
+  }
+
+  private forget(found: Found[]): void {
+    if (this.found === found) this.found = []
+  }
+
+  /** @returns whether any was closed */
+  private closeFound(): boolean {
+    const { found } = this
+    let count = Math.max(1, Math.min(AT_ONCE, Math.floor(found.length / SPARED)))
+    let closed = false
+    while (count > 0) {
+      const next = found.pop()
+      if (next === undefined) {
+        this.found = []
+        break
+      }
+      const { group, one, since } = next
+      if (one.spareSince !== since || !group.holds(one)) continue
+      if (!closed) this.tellReuse()
+      closed = true
+      count--
+      group.give(one)
     }
-    this.tellReuse()
-    const count = Math.max(1, Math.min(AT_ONCE, Math.floor(spare.length / SPARED)))
-    spare.sort((a, b) => a.one.spareSince - b.one.spareSince)
-    for (const { group, one } of spare.slice(0, count)) group.give(one)
+    return closed
   }
 
   /** Once in every second of the clock. */

@@ -26,10 +26,11 @@ import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { INFO } from '../../log/error-log.ts'
 import type { Connection, ConnectionHandler } from '../../net/connection.ts'
 import { opensslText } from '../../net/tls-errors.ts'
+import { nextSpare } from '../../upstream/connection-limit.ts'
 import { countClosed, countMove, GONE, WAITING, WRITING } from '../../zone/connection-counts.ts'
 import { ClientSession, GONE_EARLY } from '../session/client-session.ts'
 import type { ServerRuntime } from '../runtime.ts'
-import { nextSpare, type Sessions } from '../session/sessions.ts'
+import type { Sessions } from '../session/sessions.ts'
 import { Http2Stream } from './stream.ts'
 
 /** Bytes waiting for a client that takes none. */

@@ -22,11 +22,12 @@ import { endRequest } from '../request-end.ts'
 import { NONE, RequestReader } from './request-reader.ts'
 import { Tunnel } from './tunnel.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from '../runtime.ts'
+import { nextSpare } from '../../upstream/connection-limit.ts'
 import { countClosed, countMove, countRequest, GONE, WAITING } from '../../zone/connection-counts.ts'
 import { ACTIVE, CLOSED, HEAD, IDLE, LINGER, TUNNEL } from './states.ts'
 import { awaitsOpening, logTlsError, noteBroken, noteGone, Opening, stageOf, type OpeningOwner } from './opening.ts'
 import { PassedConnection } from './passed-connection.ts'
-import { LAST_REQUEST_GRACE, nextSpare, type Sessions } from './sessions.ts'
+import { LAST_REQUEST_GRACE, type Sessions } from './sessions.ts'
 
 export class Http1Session extends RequestReader implements OpeningOwner, ClientStream, WriterOwner {
   connection: Connection

@@ -32,13 +32,6 @@ export interface Session {
 /** Idle connections of a retired thread may still bring the request that is on its way. Milliseconds. */
 export const LAST_REQUEST_GRACE = 1000
 
-let spares = 0
-
-/** Counts sessions as they become ones that may be closed for want of room. */
-export function nextSpare(): number {
-  return ++spares
-}
-
 /** A connection's first session; `handle` is libuv's, or a PassedConnection. */
 export type MakeSession = (handle: unknown, listen: ListenRuntime, sessions: Sessions, number: number) => Session
 
@@ -180,6 +173,10 @@ export class Sessions {
     const spare: Session[] = []
     for (const session of this.all) if (session.spareSince > 0) spare.push(session)
     return spare
+  }
+
+  holds(session: Session): boolean {
+    return this.all.has(session)
   }
 
   /** Its place is free at once, though it is a while until the last is heard of it. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { serveHttp } from '../../helpers/http.ts'
 import { get as fields, headers, http2 } from '../../helpers/http2.ts'
+import { ConnectionLimit, type Counted, nextSpare, type Spare } from '../../../src/upstream/connection-limit.ts'
 import { eventually, origin, raw, reply } from '../../helpers/index.ts'
 
 const conf = `http2 on;
@@ -146,4 +147,49 @@ test('keepalive_min_timeout: when it has passed the server that goes is gone', a
   })
   await gone
   await held.closed()
+})
+
+test('worker_connections: who has come to be busy since all were looked at is passed over, and no connection is looked at twice', () => {
+  const limit = new ConnectionLimit(64, () => {})
+  let looks = 0
+  const all = Array.from({ length: 64 }, () => ({ spareSince: nextSpare() }))
+  const group: Counted & { given: Spare[] } = {
+    size: 64,
+    given: [],
+    spare: () => {
+      looks++
+      return all.filter(one => one.spareSince > 0)
+    },
+    holds: one => all.includes(one),
+    give(one) {
+      all.splice(all.indexOf(one), 1)
+      Object.assign(group, { size: all.length })
+      group.given.push(one)
+    },
+  }
+  limit.add(group)
+  const first = all[0] as Spare
+  assert.equal(limit.makesRoom(), true)
+  assert.equal(group.given.length, 8)
+  assert.equal(group.given[0], first)
+  const [again, busy] = all as [{ spareSince: number }, { spareSince: number }]
+  again.spareSince = nextSpare()
+  busy.spareSince = 0
+  while (all.length < 64) all.push({ spareSince: 0 })
+  Object.assign(group, { size: 64 })
+  assert.equal(limit.makesRoom(), true)
+  assert.equal(looks, 1)
+  assert.ok(group.given.length > 8 && !group.given.includes(again) && !group.given.includes(busy))
+  // Nobody is left to be closed, and nobody becomes idle: nobody is looked for at each connection that is turned away.
+  for (const one of all) one.spareSince = 0
+  Object.assign(group, { size: 64 })
+  while (all.length < 64) all.push({ spareSince: 0 })
+  assert.equal(limit.makesRoom(), false)
+  const before = looks
+  for (let i = 0; i < 10; i++) assert.equal(limit.makesRoom(), false)
+  assert.equal(looks, before)
+  const idle = all[5] as { spareSince: number }
+  idle.spareSince = nextSpare()
+  assert.equal(limit.makesRoom(), true)
+  assert.equal(group.given.at(-1), idle)
 })
