@@ -12,8 +12,9 @@ import { offersHttp2 } from './openssl/alpn.ts'
 import { awaitSessions, resumeSession } from './openssl/client-sessions.ts'
 import * as c from './openssl/constants.ts'
 import type { TlsContext } from './openssl/context.ts'
-import { queuedErrors } from './openssl/errors.ts'
+import { clearErrors, queuedErrors } from './openssl/errors.ts'
 import { cString, openssl } from './openssl/library.ts'
+import { addressOf } from './openssl/memory.ts'
 import { RecordReader, type RecordSink } from './openssl/record-reader.ts'
 import { RECORD_MAX, type RecordSource, RecordWriter } from './openssl/record-writer.ts'
 import { attach, claim, cork, flush, leaveSoon, offer, send, uncork } from './openssl/records.ts'
@@ -141,7 +142,7 @@ export class TlsConnection extends TlsSession implements ConnectionHandler, Reco
   private handshake(record: Buffer): void {
     const o = openssl()
     claim(this.plain)
-    o.ERR_clear_error()
+    clearErrors()
     offer(record)
     offersHttp2(this.http2)
     const done = o.SSL_do_handshake(this.ssl)
@@ -172,7 +173,7 @@ export class TlsConnection extends TlsSession implements ConnectionHandler, Reco
   private readEarly(record: Buffer): void {
     const o = openssl()
     claim(this.plain)
-    o.ERR_clear_error()
+    clearErrors()
     offer(record)
     offersHttp2(this.http2)
     const got = o.SSL_read_early_data(this.ssl, record, BigInt(record.length), readCount)
@@ -197,9 +198,9 @@ export class TlsConnection extends TlsSession implements ConnectionHandler, Reco
   private readRecord(record: Buffer): void {
     const o = openssl()
     claim(this.plain)
-    o.ERR_clear_error()
+    clearErrors()
     offer(record)
-    const size = o.SSL_read(this.ssl, record, record.length)
+    const size = o.SSL_read(this.ssl, addressOf(record), record.length)
     if (size > 0) {
       this.bytesIn += size
       this.handler.onData(record.subarray(0, size))
@@ -318,7 +319,7 @@ export class TlsConnection extends TlsSession implements ConnectionHandler, Reco
     if (!this.secured || !this.alive) return
     const o = openssl()
     claim(this.plain)
-    o.ERR_clear_error()
+    clearErrors()
     o.SSL_shutdown(this.ssl)
     this.saidEnd = true
   }

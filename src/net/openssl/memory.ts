@@ -5,6 +5,20 @@ import { openssl } from './library.ts'
 
 const NOWHERE = Buffer.from('\0')
 
+let lastMemory: ArrayBufferLike | null = null
+let lastBase = 0n
+
+/** Where these bytes lie. For what comes with every record: what is read from sockets always lies in the same memory, and to
+ *  ask where costs as much as a call of OpenSSL's. */
+export function addressOf(bytes: Uint8Array): bigint {
+  const { buffer } = bytes
+  if (buffer !== lastMemory) {
+    lastBase = getRawPointer(bytes) - BigInt(bytes.byteOffset)
+    lastMemory = buffer
+  }
+  return lastBase + BigInt(bytes.byteOffset)
+}
+
 /** The DER form of something: `encode` is one of the i2d functions. */
 export function derOf(encode: (from: bigint, to: Uint8Array) => number, from: bigint): Buffer {
   const target = Buffer.alloc(8)

@@ -1,6 +1,8 @@
 // Makes records of what is sent: as few as possible, none longer than asked for, and no more ahead of the socket than a few.
 
+import { getRawPointer } from 'node:ffi'
 import type { Connection } from '../connection.ts'
+import { clearErrors } from './errors.ts'
 import { openssl } from './library.ts'
 import { claim, flush } from './records.ts'
 
@@ -8,6 +10,7 @@ import { claim, flush } from './records.ts'
 export const RECORD_MAX = 16384
 /** What is put together for one record. */
 const scratch = Buffer.allocUnsafeSlow(RECORD_MAX)
+const scratchAt = getRawPointer(scratch)
 /** Records made before they are sent, so that memory does not grow with what is written. */
 const AHEAD = 4 * RECORD_MAX
 const written = Buffer.alloc(8)
@@ -57,11 +60,14 @@ export class RecordWriter {
   bytes(bytes: Buffer, size: number): void {
     const { owner } = this
     claim(this.plain)
-    openssl().ERR_clear_error()
+    clearErrors()
+    const from = bytes === scratch ? scratchAt : getRawPointer(bytes)
     let ahead = 0
     for (let at = 0; at < size && owner.alive;) {
       const piece = Math.min(this.recordSize, size - at)
-      const done = this.writeRecord(at === 0 ? bytes : bytes.subarray(at), piece)
+      const done = this.owner.early
+        ? this.writeEarly(bytes, at, piece)
+        : openssl().SSL_write(this.ssl, from + BigInt(at), piece)
       if (done <= 0) {
         owner.fail()
         return
@@ -74,9 +80,8 @@ export class RecordWriter {
     }
   }
 
-  private writeRecord(bytes: Buffer, size: number): number {
-    const o = openssl()
-    if (!this.owner.early) return o.SSL_write(this.ssl, bytes, size)
-    return o.SSL_write_early_data(this.ssl, bytes, BigInt(size), written) === 1 ? size : -1
+  private writeEarly(bytes: Buffer, at: number, size: number): number {
+    const done = openssl().SSL_write_early_data(this.ssl, bytes.subarray(at), BigInt(size), written)
+    return done === 1 ? size : -1
   }
 }

@@ -1,18 +1,21 @@
 // Between OpenSSL and a socket lie two memory BIOs. A thread needs only one pair of them for all its connections: a record goes
 // in as a whole and is used up at once, and what comes out is written to the socket before anything else happens.
 
+import { getRawPointer } from 'node:ffi'
 import type { Connection } from '../connection.ts'
 import { openssl } from './library.ts'
+import { addressOf } from './memory.ts'
 import { freeAtEnd } from './thread-end.ts'
 
 /** Bytes taken from OpenSSL, and given to the socket, at a time: four full records. */
 const OUT_SIZE = 4 * 16384 + 512
 const BIO_CTRL_RESET = 1
-const BIO_CTRL_PENDING = 10
 
 let incoming = 0n
 let outgoing = 0n
 let out = Buffer.alloc(0)
+/** Where that is. */
+let outAt = 0n
 /** Whose records wait for more, so that they leave together; null: nobody's. */
 let holder: Connection | null = null
 
@@ -23,7 +26,7 @@ export function attach(ssl: bigint): void {
     incoming = o.BIO_new(o.BIO_s_mem())
     outgoing = o.BIO_new(o.BIO_s_mem())
     freeAtEnd(incoming, outgoing)
-    out = Buffer.allocUnsafeSlow(OUT_SIZE)
+    renewOut()
   }
   // The SSL gives one reference to each back when it is freed.
   o.BIO_up_ref(incoming)
@@ -31,12 +34,17 @@ export function attach(ssl: bigint): void {
   o.SSL_set_bio(ssl, incoming, outgoing)
 }
 
+function renewOut(): void {
+  out = Buffer.allocUnsafeSlow(OUT_SIZE)
+  outAt = getRawPointer(out)
+}
+
 /** The next call of OpenSSL's finds these bytes, and no others. */
 export function offer(bytes: Buffer): void {
   const o = openssl()
   // What is left of another's is none of this one's. Emptying clears all the memory there is: not for nothing.
-  if (o.BIO_ctrl(incoming, BIO_CTRL_PENDING, 0n, 0n) !== 0n) o.BIO_ctrl(incoming, BIO_CTRL_RESET, 0n, 0n)
-  if (bytes.length > 0) o.BIO_write(incoming, bytes, bytes.length)
+  if (o.BIO_ctrl_pending(incoming) !== 0n) o.BIO_ctrl(incoming, BIO_CTRL_RESET, 0n, 0n)
+  if (bytes.length > 0) o.BIO_write(incoming, addressOf(bytes), bytes.length)
 }
 
 /** What OpenSSL says from now on is said to this connection: whatever it has said to another is sent. */
@@ -69,7 +77,7 @@ export function flush(to: Connection): boolean {
   const o = openssl()
   let fast = to.pending === 0
   for (;;) {
-    const size = o.BIO_read(outgoing, out, OUT_SIZE)
+    const size = o.BIO_read(outgoing, outAt, OUT_SIZE)
     if (size <= 0) return fast
     if (to.socket.destroyed) continue
     const bytes = out.subarray(0, size)
@@ -77,7 +85,7 @@ export function flush(to: Connection): boolean {
     else {
       fast = to.write(bytes)
       // What the kernel has not taken stays where it is until it does.
-      if (!fast) out = Buffer.allocUnsafeSlow(OUT_SIZE)
+      if (!fast) renewOut()
     }
     if (size < OUT_SIZE) return fast
   }
