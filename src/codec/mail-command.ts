@@ -49,7 +49,7 @@ export function readCommand(text: string, grammar: Grammar, into: MailCommand): 
   into.name = ''
   into.args = []
   const line = lineBefore(text, end)
-  into.line = line?.replace(/ +$/, '') ?? ''
+  into.line = line === null ? '' : withoutSpacesBehind(line)
   const [, word, rest] = /^([A-Za-z]+)(?: +|$)(.*)$/.exec(line ?? '') ?? []
   const name = word?.toUpperCase() ?? ''
   if (!grammar.names.has(name)) return end + 1
@@ -80,6 +80,13 @@ export function readAnswer(text: string, into: MailCommand): number {
 function lineBefore(text: string, end: number): string | null {
   const line = text.slice(0, text[end - 1] === '\r' ? end - 1 : end)
   return line.includes('\r') ? null : line
+}
+
+/** As ` +$` would take them, but that the expression tries each run of spaces from each of its spaces. */
+function withoutSpacesBehind(line: string): string {
+  let end = line.length
+  while (end > 0 && line[end - 1] === ' ') end--
+  return line.slice(0, end)
 }
 
 function wordsOf(text: string): string[] {

@@ -4,6 +4,7 @@
 import type { RequestHead } from '../codec/h1/request-head.ts'
 import type { ProxyProtocol } from '../codec/proxy-protocol.ts'
 import { unixMs } from '../lib/clock.ts'
+import { printable } from '../log/error-log.ts'
 import type { Connection, ConnectionHandler } from '../net/connection.ts'
 import { freshSlots } from './module.ts'
 import type { DateRule } from './not-modified.ts'
@@ -228,13 +229,16 @@ export class HttpRequest {
     else this.cleanups.push(cleanup)
   }
 
-  /** Logs with nginx's context: what was being done, client, server, request line, upstream, host. */
-  log(level: number, message: string): void {
-    this.report(level, this.action === '' ? message : `${message} while ${this.action}`)
+  /**
+   * Logs with nginx's context: what was being done, client, server, request line, upstream, host.
+   * @param hasLines the message is an application's, and may have several lines
+   */
+  log(level: number, message: string, hasLines = false): void {
+    this.report(level, this.action === '' ? message : `${message} while ${this.action}`, hasLines)
   }
 
   /** As log(), where the message itself says what was being done. */
-  report(level: number, message: string): void {
+  report(level: number, message: string, hasLines = false): void {
     const log = this.location.errorLog
     if (level > log.level) return
     const server = this.server.name
@@ -242,15 +246,13 @@ export class HttpRequest {
     const upstream = this.asked === null ? '' : this.asked.logged
     const host = this.header('host')
     const referrer = this.header('referer')
-    log.log(
-      level,
-      `${message}, client: ${this.clientAddress}, server: ${server}` +
-        (line === '' ? '' : `, request: "${line}"`) +
-        (this.parent === null ? '' : `, subrequest: "${this.uri}"`) +
-        (upstream === '' ? '' : `, upstream: "${upstream}"`) +
-        (host === null ? '' : `, host: "${host}"`) +
-        (referrer === null ? '' : `, referrer: "${referrer}"`),
-      this.stream.connectionNumber,
-    )
+    const context =
+      `, client: ${this.clientAddress}, server: ${server}` +
+      (line === '' ? '' : `, request: "${line}"`) +
+      (this.parent === null ? '' : `, subrequest: "${this.uri}"`) +
+      (upstream === '' ? '' : `, upstream: "${upstream}"`) +
+      (host === null ? '' : `, host: "${host}"`) +
+      (referrer === null ? '' : `, referrer: "${referrer}"`)
+    log.log(level, message + printable(context, false), this.stream.connectionNumber, hasLines)
   }
 }

@@ -29,6 +29,13 @@ function refuse(r: HttpRequest, uri: string): null {
   return null
 }
 
+/** What is left of a URI behind its location's name, as it may be put behind a path that stands for that name. `location /name`
+ *  has `/name../x`, too, which would lead out of a path that ends with a slash (nginx lets it). Other steps up a URI has not. */
+export function restWithin(path: string, rest: string): string {
+  if (!rest.startsWith('..') || !path.endsWith('/')) return rest
+  return rest.length === 2 || rest[2] === '/' ? rest.slice(3) : rest
+}
+
 /** As ngx_unescape_uri: a sign that is no encoding goes, and with it a digit and what stands behind that. */
 function unescaped(text: string): string {
   return text.replace(/%(?:([0-9a-f])(?:([0-9a-f])|[^]|$)|([^])|$)/gi, (_sign, first, second, other) => {

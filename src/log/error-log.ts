@@ -171,12 +171,33 @@ export class ErrorLog {
   }
 
   /** @param connection nginx's `*N`; 0 for none */
-  log(level: number, message: string, connection = 0): void {
+  /** @param hasLines ends of lines stay: the program's own words, or an application's, as tracebacks are */
+  log(level: number, message: string, connection = 0, hasLines = connection === 0): void {
     if (level > this.level) return
     const number = connection === 0 ? '' : `*${connection} `
-    const line = `${logTime()} [${LEVEL_NAMES[level]}] ${process.pid}#${this.thread}: ${number}${message}`
+    const text = printable(message, hasLines)
+    const line = `${logTime()} [${LEVEL_NAMES[level]}] ${process.pid}#${this.thread}: ${number}${text}`
     for (const target of this.targets) if (level <= target.level) target.write(level, line)
   }
+}
+
+// Those of ASCII, and of Latin-1 (U+0080 to U+009F) as UTF-8 has them: a terminal may obey both.
+// oxlint-disable-next-line no-control-regex
+const CONTROLS = /[\0-\x1f\x7f]|\xc2[\x80-\x9f]/g
+// oxlint-disable-next-line no-control-regex
+const CONTROLS_IN_LINES = /[\0-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]/g
+
+/** What a client has said ends no line and moves no terminal's cursor. nginx lets both through. */
+export function printable(message: string, hasLines: boolean): string {
+  const controls = hasLines ? CONTROLS_IN_LINES : CONTROLS
+  return message.search(controls) === -1 ? message : message.replace(controls, escaped)
+}
+
+/** As in access logs. */
+function escaped(control: string): string {
+  let text = ''
+  for (const byte of control) text += `\\x${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
+  return text
 }
 
 /** Whoever sees the effect of an error, or its answer, finds the line in the log. */

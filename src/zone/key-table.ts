@@ -3,9 +3,13 @@
 //
 //   header │ buckets: first entry of each chain │ entries: chain, order of use, key, numbers
 //
+// Keys are what clients say, or where they come from: an IPv6 client has 2^64 addresses. Whoever knew which of them share a
+// chain could make it as long as the table, and all threads wait for whoever walks along it. So the hash has a secret, the
+// table's own.
+//
 // Every method but lock() is for the thread that holds the lock.
 
-import { hash as digest } from 'node:crypto'
+import { hash as digest, randomInt } from 'node:crypto'
 import { lock, unlock } from './shared-lock.ts'
 
 // The header's words.
@@ -15,9 +19,12 @@ const FREE = 2
 const NEWEST = 3
 const OLDEST = 4
 const COUNT = 5
+/** Two words. */
+const SECRET = 6
 const HEADER = 16
 
 const READY = 1
+const WORD_VALUES = 0x1_0000_0000
 
 // An entry's words, with indexes of entries from 1 on; 0 is none.
 const CHAIN = 0
@@ -75,6 +82,8 @@ export class KeyTable {
   private clear(): void {
     const { words, capacity } = this
     words.fill(0, STATE)
+    words[SECRET] = randomInt(WORD_VALUES)
+    words[SECRET + 1] = randomInt(WORD_VALUES)
     for (let entry = 1; entry <= capacity; entry++) words[this.at(entry) + CHAIN] = entry === capacity ? 0 : entry + 1
     words[FREE] = capacity > 0 ? 1 : 0
     words[STATE] = READY
@@ -104,6 +113,7 @@ export class KeyTable {
   find(key: string): number {
     const { words } = this
     readKey(key)
+    keyHash = this.hashOf(keyWords, 0, keyLength)
     let entry = words[this.bucket()]!
     while (entry !== 0 && !this.isKey(entry)) entry = words[this.at(entry) + CHAIN]!
     return entry
@@ -154,13 +164,38 @@ export class KeyTable {
   remove(entry: number): void {
     const { words } = this
     const at = this.at(entry)
-    let link = HEADER + ((hashOf(words, at + KEY, words[at + LENGTH]!) >>> 0) % this.buckets)
+    let link = HEADER + ((this.hashOf(words, at + KEY, words[at + LENGTH]!) >>> 0) % this.buckets)
     while (words[link] !== entry) link = this.at(words[link]!) + CHAIN
     words[link] = words[at + CHAIN]!
     this.unlink(entry)
     words[at + CHAIN] = words[FREE]!
     words[FREE] = entry
     words[COUNT]!--
+  }
+
+  /** HalfSipHash-1-3 by words: a last word for the length, three rounds at the end. */
+  private hashOf(from: Int32Array, at: number, length: number): number {
+    const key0 = this.words[SECRET]!
+    const key1 = this.words[SECRET + 1]!
+    const count = length === DIGEST ? KEY_WORDS : (length + 3) >> 2
+    let [v0, v1, v2, v3] = [key0, key1, key0 ^ 0x6c796765, key1 ^ 0x74656462]
+    for (let i = 0; i < count + 4; i++) {
+      const word = i < count ? from[at + i]! : i === count ? length : 0
+      v3 ^= word
+      v0 = (v0 + v1) | 0
+      v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0
+      v0 = (v0 << 16) | (v0 >>> 16)
+      v2 = (v2 + v3) | 0
+      v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2
+      v0 = (v0 + v3) | 0
+      v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0
+      v2 = (v2 + v1) | 0
+      v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2
+      v2 = (v2 << 16) | (v2 >>> 16)
+      v0 ^= word
+      if (i === count) v2 ^= 0xff
+    }
+    return v1 ^ v3
   }
 
   private link(entry: number): void {
@@ -194,14 +229,4 @@ function readKey(key: string): void {
     keyLength = DIGEST
     digest('sha256', Buffer.from(key, 'latin1'), 'buffer').copy(keyBytes)
   }
-  keyHash = hashOf(keyWords, 0, keyLength)
-}
-
-/** FNV-1a by words, with a last stir (as in MurmurHash3) since tables are smaller than 32 bits. */
-function hashOf(words: Int32Array, at: number, length: number): number {
-  let h = 0x811c9dc5 ^ length
-  for (let i = 0; i < KEY_WORDS; i++) h = Math.imul(h ^ words[at + i]!, 0x01000193)
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
-  return h ^ (h >>> 16)
 }

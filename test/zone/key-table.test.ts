@@ -110,3 +110,56 @@ test('a lock whose holder is dead is taken after a while, and the table begins a
   assert.equal(table.find('a'), 0)
   table.unlock()
 })
+
+test('whoever chooses the keys does not choose their chains', () => {
+  // Addresses of one IPv6 network that a hash without a secret puts into one chain: that of FNV by words, times over.
+  const prime = 0x01000193
+  let state = 0x811c9dc5 ^ 16
+  for (const word of [0x20010db8, 1]) state = Math.imul(state ^ word, prime)
+  const keys = Array.from({ length: 2000 }, (_, i) => {
+    const bytes = Buffer.alloc(16)
+    bytes.writeInt32LE(0x20010db8, 0)
+    bytes.writeInt32LE(1, 4)
+    bytes.writeInt32LE(i, 8)
+    bytes.writeInt32LE(Math.imul(state ^ i, prime) ^ 12345, 12)
+    return bytes.toString('latin1')
+  })
+  const memory = new SharedArrayBuffer(1 << 20)
+  const table = new KeyTable(memory)
+  table.lock()
+  for (const key of keys) {
+    assert.equal(table.find(key), 0)
+    assert.notEqual(table.add(), 0)
+  }
+  assert.ok(longestChain(memory, table.capacity) < 12)
+  // Another table has another secret.
+  const other = tableOf(1 << 20)
+  const orderOf = (one: KeyTable): number[] => {
+    for (const key of keys) if (one.find(key) === 0) one.add()
+    return keys.map(key => chainOf(one, key))
+  }
+  assert.notDeepEqual(orderOf(other), orderOf(table))
+})
+
+interface Inside {
+  readonly words: Int32Array
+  bucket(): number
+}
+
+/** The bucket that a key is looked for in. */
+function chainOf(table: KeyTable, key: string): number {
+  table.find(key)
+  return (table as unknown as Inside).bucket()
+}
+
+function longestChain(memory: SharedArrayBuffer, capacity: number): number {
+  const words = new Int32Array(memory)
+  const [header, entries] = [16, 16 + capacity]
+  let longest = 0
+  for (let bucket = 0; bucket < capacity; bucket++) {
+    let length = 0
+    for (let entry = words[header + bucket]!; entry !== 0; entry = words[entries + (entry - 1) * 16]!) length++
+    longest = Math.max(longest, length)
+  }
+  return longest
+}

@@ -249,7 +249,7 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
   }
 
   onLog(level: number, text: string): void {
-    this.r.log(level, text)
+    this.r.log(level, text, true)
   }
 
   /** The worker is done: what the client still sends is for nobody. */

@@ -16,26 +16,27 @@ export const TRAILER = 12
 /** Of one connection only, or ours to say. */
 const DROPPED = 7
 
-const kinds: Readonly<Record<string, number>> = {
-  'content-type': CONTENT_TYPE,
-  'content-length': CONTENT_LENGTH,
-  location: LOCATION,
-  'last-modified': LAST_MODIFIED,
-  etag: ETAG,
-  'x-accel-buffering': ACCEL_BUFFERING,
-  'x-accel-redirect': ACCEL_REDIRECT,
-  'x-accel-limit-rate': ACCEL_LIMIT_RATE,
-  'x-accel-charset': ACCEL_CHARSET,
-  'x-accel-expires': ACCEL_EXPIRES,
-  connection: DROPPED,
-  'keep-alive': DROPPED,
-  'transfer-encoding': DROPPED,
-  upgrade: DROPPED,
-  trailer: TRAILER,
-  te: DROPPED,
-  date: DROPPED,
-  server: DROPPED,
-}
+/** A map: to an object `constructor` is a name it knows. */
+const kinds: ReadonlyMap<string, number> = new Map([
+  ['content-type', CONTENT_TYPE],
+  ['content-length', CONTENT_LENGTH],
+  ['location', LOCATION],
+  ['last-modified', LAST_MODIFIED],
+  ['etag', ETAG],
+  ['x-accel-buffering', ACCEL_BUFFERING],
+  ['x-accel-redirect', ACCEL_REDIRECT],
+  ['x-accel-limit-rate', ACCEL_LIMIT_RATE],
+  ['x-accel-charset', ACCEL_CHARSET],
+  ['x-accel-expires', ACCEL_EXPIRES],
+  ['connection', DROPPED],
+  ['keep-alive', DROPPED],
+  ['transfer-encoding', DROPPED],
+  ['upgrade', DROPPED],
+  ['trailer', TRAILER],
+  ['te', DROPPED],
+  ['date', DROPPED],
+  ['server', DROPPED],
+])
 
 /** By the name as the application spells it, which is one of few. */
 const kindOfName = new Map<string, number>()
@@ -45,7 +46,7 @@ const NAMES_MAX = 1000
 export function kindOf(name: string): number {
   let kind = kindOfName.get(name)
   if (kind === undefined) {
-    kind = kinds[name.toLowerCase()] ?? OTHER
+    kind = kinds.get(name.toLowerCase()) ?? OTHER
     if (kindOfName.size < NAMES_MAX) kindOfName.set(name, kind)
   }
   return kind

@@ -2,6 +2,7 @@
 // header_map and proxy_allow_ips, and the address itself from X-Forwarded-For or Forwarded where that is asked for. What a
 // peer says that is not trusted is nobody's word; what it sends stays a field like any other.
 
+import { isIP } from 'node:net'
 import { unescapeUri } from '../../codec/h1/uri.ts'
 import { spokeTls } from '../../codec/proxy-protocol.ts'
 import { lastForwarded } from '../access/forwarded-header.ts'
@@ -97,6 +98,7 @@ export function takeWord(r: HttpRequest, believer: Believer): number {
     if (!isAmong(peer, trust.proxyHeaders)) return FORBIDDEN
     const { source, sourcePort, tlvs } = r.stream.proxyProtocol
     if (source !== '') {
+      if (isIP(source) === 0) return BAD_REQUEST
       r.clientAddress = source
       r.clientPort = sourcePort
     }

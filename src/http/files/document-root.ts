@@ -6,6 +6,7 @@ import { Template } from '../../config/template.ts'
 import { coreDirectives } from '../core/core.ts'
 import type { Value } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
+import { restWithin } from '../unsafe-uri.ts'
 
 /** The innermost `root` or `alias` in force, and how much of the URI an alias replaces (-1 for a root). */
 export function documentRoot(scope: Scope, prefix: string): { template: Template; aliasLength: number } {
@@ -46,5 +47,9 @@ function aliasLength(scope: Scope): number {
 
 export function filePath(r: HttpRequest): string {
   const { root, aliasLength } = r.location
-  return aliasLength < 0 || r.aliasTakesUri ? root.get(r) + r.uri : root.get(r) + r.uri.slice(aliasLength)
+  return aliasLength < 0 || r.aliasTakesUri ? root.get(r) + r.uri : underAlias(root.get(r), r.uri.slice(aliasLength))
+}
+
+function underAlias(folder: string, rest: string): string {
+  return folder + restWithin(folder, rest)
 }

@@ -185,6 +185,15 @@ function routeGroup(r: HttpRequest, conf: Api, zone: ZoneGroup, rest: readonly s
 
 function mayWrite(r: HttpRequest, conf: Api): void {
   if (!conf.write) throw new ApiError(405, `method ${r.method} is disabled`, 'MethodDisabled')
+  if (isForeign(r)) throw new ApiError(403, 'a page of another site may not write', 'ForeignOrigin')
+}
+
+/** Any page can make its reader's browser POST to where the reader's address may write. Browsers tell; programs have no origin. */
+function isForeign(r: HttpRequest): boolean {
+  const site = r.header('sec-fetch-site')
+  if (site !== null) return site !== 'same-origin' && site !== 'none'
+  const origin = r.header('origin')
+  return origin !== null && origin.replace(/^https?:\/\//, '').toLowerCase() !== r.header('host')?.toLowerCase()
 }
 
 function allGroups({ zones }: Api): Record<string, unknown> {

@@ -264,7 +264,9 @@ function takeStdout(x: Exchange, from: number, to: number): boolean {
 }
 
 function logStderr(x: Exchange, bytes: Buffer, from: number, to: number): string {
-  const text = latin1(bytes, from, to).replace(/(?!^)[\r\n. ]+$/, '')
-  x.log(ERR, `FastCGI sent in stderr: "${text}" while ${x.action()}`)
+  let end = to
+  while (end > from + 1 && '\r\n. '.includes(String.fromCharCode(bytes[end - 1]!))) end--
+  const text = latin1(bytes, from, end)
+  x.log(ERR, `FastCGI sent in stderr: "${text}" while ${x.action()}`, true)
   return text
 }

@@ -10,6 +10,7 @@ import { httpModule, NEXT, type Value } from '../module.ts'
 import { DIRECTORY, FAILED } from '../files/open-file.ts'
 import type { FileFinder } from '../files/open-file-cache.ts'
 import type { HttpRequest } from '../request.ts'
+import { restWithin } from '../unsafe-uri.ts'
 
 interface Try {
   readonly name: Template
@@ -107,7 +108,9 @@ function withoutLocation(r: HttpRequest, value: Value): string {
   const name = value.get(r)
   const { aliasLength } = r.location
   if (aliasLength <= 0 || aliasLength === Number.MAX_SAFE_INTEGER) return name
-  return name.startsWith(r.uri.slice(0, aliasLength)) ? name.slice(aliasLength) : name
+  if (!name.startsWith(r.uri.slice(0, aliasLength))) return name
+  const rest = name.slice(aliasLength)
+  return rest.startsWith('.') ? restWithin(r.location.root.get(r), rest) : rest
 }
 
 /** The URI becomes the name of what was found. */

@@ -8,6 +8,7 @@ import { addressBytes } from '../../lib/networks.ts'
 import { RCV_SPACE, RTT, RTTVAR, SND_CWND, tcpInfo } from '../../net/tcp-info.ts'
 import { basicUser } from '../access/basic-credentials.ts'
 import { rateOf, setRateText } from '../access/limit-rate.ts'
+import { toldOf } from '../app/trust.ts'
 import { captures } from '../regex.ts'
 import { ours, Slot, type Variable } from '../module.ts'
 import { filePath } from '../files/document-root.ts'
@@ -125,14 +126,25 @@ function joined(r: HttpRequest, name: string, separator: string): string | null 
   const { names, values, count } = r.head
   let value: string | null = null
   for (let i = 0; i < count; i++) {
-    if (isNamed(names[i]!, name)) value = value === null ? values[i]! : value + separator + values[i]!
+    const field = names[i]!
+    if (field === name || (isLike(field, name) && !isKept(r, field)))
+      value = value === null ? values[i]! : value + separator + values[i]!
   }
   return value
 }
 
 /** In a variable's name, `_` stands for `-` and for itself. */
 function isNamed(field: string, name: string): boolean {
-  return field === name || (field.length === name.length && field.includes('_') && field.replaceAll('_', '-') === name)
+  return field === name || isLike(field, name)
+}
+
+function isLike(field: string, name: string): boolean {
+  return field.length === name.length && field.includes('_') && field.replaceAll('_', '-') === name
+}
+
+/** What is kept from an application because of a `_` in its name, is kept from logs: it would pass for the field with a `-`. */
+function isKept(r: HttpRequest, field: string): boolean {
+  return toldOf.get(r)?.passes(field) === false
 }
 
 /** First argument of that name, as sent; names compare without case. */

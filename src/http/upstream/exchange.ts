@@ -397,7 +397,7 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
     return `${protocol.scheme}${attempt.addr}${attempt.addr.startsWith('unix:') ? ':' : ''}${uri}`
   }
 
-  log(level: number, message: string): void {
-    this.r.report(level, message)
+  log(level: number, message: string, hasLines = false): void {
+    this.r.report(level, message, hasLines)
   }
 }

@@ -3,13 +3,14 @@
 import { escapeUri, parseUri, Uri } from '../../codec/h1/uri.ts'
 import type { HttpRequest } from '../request.ts'
 import { targetText } from '../field-value.ts'
+import { restWithin } from '../unsafe-uri.ts'
 
 /** The location's part of the path replaced where proxy_pass has a URI (`passUri`), else the client's own spelling. */
 export function requestUri(r: HttpRequest, passUri: string, fromVariables: boolean, location: string): string {
   if (fromVariables && passUri !== '') return passUri
   if (passUri === '' && spellingHolds(r)) return clientTarget(r)
   const replaced = r.locationMatches && passUri !== '' ? Math.min(location.length, r.uri.length) : 0
-  const rest = r.uri.slice(replaced)
+  const rest = replaced === 0 ? r.uri : restWithin(passUri, r.uri.slice(replaced))
   const path = (r.locationMatches ? passUri : '') + (r.uriIsRaw ? rest : escapeUri(rest, 'uri'))
   return r.args === '' ? path : `${path}?${targetText(r.args)}`
 }

@@ -12,8 +12,9 @@ import { lastBytes, neededPairs } from './required.ts'
 
 export { PatternError }
 
-/** Backtracks before V8 turns to its linear engine: about a tenth of a millisecond. */
-const BACKTRACKS_MAX = 20_000
+/** Backtracks before V8 turns to its linear engine. A run of one class (`/+$`) is walked back and forth over without being counted:
+ *  there is one backtrack for each place where the search begins, and each may cost as much as the text is long. */
+const BACKTRACKS_MAX = 500
 
 // For the whole process; expressions compiled from here on obey.
 setFlagsFromString('--enable-experimental-regexp-engine')

@@ -256,6 +256,38 @@ test('refusals have a status, a code and a reason', async t => {
   assert.equal(big.status, 413)
 })
 
+test('no page of another site can write, whatever its reader may', async t => {
+  const server = await serveGroup(t, 'server 127.0.0.1:1;')
+  const own = `127.0.0.1:${server.port}`
+  const post = async (headers: Record<string, string>): Promise<number> =>
+    (
+      await request({
+        address: server.port,
+        method: 'POST',
+        path: '/api/9/http/upstreams/u/servers',
+        headers: { Host: own, 'Content-Type': 'text/plain', ...headers },
+        body: '{"server":"127.0.0.1:9"}',
+      })
+    ).status
+  for (const foreign of [
+    { 'Sec-Fetch-Site': 'cross-site' },
+    { 'Sec-Fetch-Site': 'same-site', Origin: `http://${own}` },
+    { Origin: 'http://evil.example' },
+    { Origin: 'null' },
+    { Origin: `http://${own}0` },
+  ]) {
+    assert.equal(await post(foreign), 403, JSON.stringify(foreign))
+  }
+  for (const known of [
+    {},
+    { Origin: `http://${own}` },
+    { 'Sec-Fetch-Site': 'same-origin', Origin: 'https://front.example' },
+    { 'Sec-Fetch-Site': 'none' },
+  ]) {
+    assert.equal(await post(known), 201, JSON.stringify(known))
+  }
+})
+
 test('without write=on nothing can be changed', async t => {
   const server = await serveGroup(t, 'server 127.0.0.1:1;', { write: '' })
   for (const [method, path] of [
