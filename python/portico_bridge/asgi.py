@@ -17,10 +17,12 @@ import sys
 from .asgi_double import single_callable
 from .asgi_http import HttpStream
 from .asgi_lifespan import Lifespan
+from .asgi_stream import stream_below
 from .asgi_websocket import WebSocketStream
 from .frames import ABORT, BODY, BYE, CLOSE, END, ENVIRON_MAX, ERROR, FROM_FILE, HEADER, HELLO, JOIN_MAX, LOG, LOG_MAX
-from .frames import MESSAGE, REQUEST, REQUEST_MAX, SHUTDOWN, WEBSOCKET, WINDOW, ProtocolError, is_foreign
+from .frames import MESSAGE, REQUEST, REQUEST_MAX, SHUTDOWN, SOON, WEBSOCKET, WINDOW, ProtocolError, is_foreign
 from .seat import listen
+from .worker import flush
 
 BYE_SECONDS = 0.05
 # For tasks the application has left behind, to clean up after themselves.
@@ -43,7 +45,9 @@ class AsgiSeat:
         self.connections = set()
         self.tasks = set()
         self.leaving = False
+        self.ending = False  # the front has begun to stop
         self.forked = False
+        self.forker = None  # in a forked process: the stream it was forked for, None where that cannot be told
         self.server = None
         self.listener = listen(path)
         self.root_path = options.get('root_path') or ''
@@ -60,8 +64,18 @@ class AsgiSeat:
         for number in (signal.SIGINT, signal.SIGQUIT):
             self.loop.add_signal_handler(number, os._exit, 0)
         self.loop.add_signal_handler(signal.SIGTERM, self._terminate)
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        signal.siginterrupt(signal.SIGTERM, False)
         self.loop.add_reader(self.life, os._exit, 0)
         return self.loop.run_until_complete(self.lifespan.start())
+
+    def handle_exit(self, _number, _frame):
+        """The loop hears of the signal by its own pipe. Libraries, as that for events of Starlette, look for the server behind
+        the handler, by uvicorn's names, and end their streams once it says `should_exit`."""
+
+    @property
+    def should_exit(self):
+        return self.leaving or self.ending
 
     def serve(self):
         """Until the seat has left and everything begun is done."""
@@ -132,9 +146,19 @@ class AsgiSeat:
     def disown(self):
         """In a process forked by the application: nothing it does may reach the front."""
         self.forked = True
+        self.forker = stream_below(sys._getframe())
         for connection in self.connections:
+            connection.gone = True
             os.close(connection.transport.get_extra_info('socket').fileno())
         self.listener.close()
+
+    def end_fork(self, stream, status):
+        """Such a process has come to the end of its request. Behind that there is only what the worker does, by a loop that is not
+        its own: the kernel's side of it and the pipe of the signals are shared.
+        """
+        if self.forker is None or self.forker is stream:
+            flush()
+            os._exit(status)
 
     def say(self, text):
         """What concerns no request."""
@@ -173,6 +197,7 @@ class FrontConnection(asyncio.Protocol):
         self.transport = transport
         self.foreign = is_foreign(transport.get_extra_info('socket'))
         self.seat.connections.add(self)
+        self.seat.ending = False
         self.write_frame(HELLO, 0, json.dumps(self.seat.hello).encode())
         if self.seat.leaving:
             self.leave()
@@ -252,6 +277,9 @@ class FrontConnection(asyncio.Protocol):
         stream.task = self.seat.run_stream(stream)
 
     def _hear(self, kind, number, flags, content):
+        if kind == SHUTDOWN and flags & SOON:
+            self.seat.ending = True
+            return
         if kind == SHUTDOWN:
             self.seat.leave_worker()
             return

@@ -1,6 +1,6 @@
 """Applications of ASGI 2: called with the scope alone, they give what is then called with receive and send."""
 
-import inspect
+from .signatures import fits, signature_of
 
 
 def single_callable(application):
@@ -20,16 +20,5 @@ def is_double(application):
         return False
     if getattr(application, '_asgi_double_callable', False):
         return True
-    try:
-        signature = inspect.signature(application)
-    except (TypeError, ValueError):
-        return False
-    return _takes(signature, 1) and not _takes(signature, 3)
-
-
-def _takes(signature, number):
-    try:
-        signature.bind(*[None] * number)
-    except TypeError:
-        return False
-    return True
+    signature = signature_of(application)
+    return signature is not None and fits(signature, 1) and not fits(signature, 3)

@@ -119,6 +119,8 @@ class HttpStream(Stream):
             await self.room()
 
     def _start(self, message):
+        if self.phase != AWAITS_START and self.gone:
+            raise ClientGone('the client closed the connection')
         if self.phase != AWAITS_START:
             raise RuntimeError('"http.response.start" was sent already')
         self.trails = bool(message.get('trailers'))

@@ -8,6 +8,8 @@ import asyncio
 import copy
 import traceback
 
+from .telling import message_of
+
 UNSUPPORTED, STARTING, STARTED, FAILED, STOPPED = range(5)
 
 
@@ -73,7 +75,7 @@ class Lifespan:
             self._note_error(error)
 
     def _note_error(self, error):
-        self.cause = cause = '%s: %s' % (type(error).__name__, ' '.join(str(error).split()))
+        self.cause = cause = '%s: %s' % (type(error).__name__, message_of(error))
         if self.phase == STARTING and self.mode == 'on':
             self.details = ''.join(traceback.format_exception(type(error), error, error.__traceback__))
         elif self.phase == STARTING and self.asked:

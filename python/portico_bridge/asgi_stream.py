@@ -8,6 +8,7 @@ import os
 import traceback
 
 from .frames import DATA, END, ERROR, FAIL, HEAD, HEADED, HEADER
+from .telling import message_of
 
 # Bytes of a response (or of websocket messages) that may be on their way to the client, and of a request to the application.
 SEND_WINDOW = 256 * 1024
@@ -40,18 +41,22 @@ class Stream:
 
     async def run(self):
         seat = self.connection.seat
+        status = 0
         try:
             await seat.application(self.scope(), self.receive, self.send)
         except asyncio.CancelledError as error:
             if not self.cancelled:
                 self.failed(error)
         except BaseException as error:  # a task that let SystemExit out would end the loop
+            status = status_of(error)
             self.failed(error)
-            if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            if isinstance(error, (SystemExit, KeyboardInterrupt)) and not seat.forked:
                 seat.leave_worker()
         else:
             self.returned()
         finally:  # also when a logger of the user's own fails
+            if seat.forked:
+                seat.end_fork(self, status)
             if not self.ended:
                 self.end(FAIL)
             self.let_go()
@@ -199,9 +204,24 @@ class Stream:
         lines = ''.join(traceback.format_exception(type(error), error, trace)).rstrip()
         places = [frame for frame in traceback.extract_tb(trace) if os.path.dirname(frame.filename) != own]
         place = ' (%s:%s)' % (places[-1].filename, places[-1].lineno) if places else ''
-        message = ' '.join(str(error).split())
+        message = message_of(error)
         cause = '%s: %s' % (type(error).__name__, message) if message else type(error).__name__
         self.log(ERROR, 'error in %s: %s%s, %s\n%s' % (seat.name, cause, place, self.line(), lines))
+
+
+def stream_below(frame):
+    """The stream whose application has called what runs in the frame; None: it was another task, or a thread."""
+    while frame is not None:
+        if frame.f_code is Stream.run.__code__:
+            return frame.f_locals['self']
+        frame = frame.f_back
+    return None
+
+
+def status_of(error):
+    """Of a process that ends with it."""
+    code = error.code if isinstance(error, SystemExit) else 1
+    return code & 255 if isinstance(code, int) else int(code is not None)
 
 
 def address(host, port):

@@ -16,6 +16,8 @@ import json
 import os
 import sys
 
+from .signatures import signature_of
+
 RESULT = 3
 # Ends with whoever wants the settings: a file may take for ever, and nobody is left to wait for it.
 LIFE = 4
@@ -148,10 +150,10 @@ def function(name, value):
 
 def arity(value):
     """How many positional arguments it takes; None: any number, or nobody knows."""
-    try:
-        parameters = inspect.signature(value).parameters.values()
-    except (TypeError, ValueError):
+    signature = signature_of(value)
+    if signature is None:
         return None
+    parameters = signature.parameters.values()
     if any(one.kind is one.VAR_POSITIONAL for one in parameters):
         return None
     return sum(one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD) for one in parameters)

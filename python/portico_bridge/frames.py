@@ -18,6 +18,8 @@ FROM_FILE = 4
 WEBSOCKET = TEXT = 8
 # Of REQUEST: it was sent ahead, and is for the worker only if its token is (claims.py).
 CLAIM = 16
+# Of SHUTDOWN: not yet, the server has begun to stop.
+SOON = 2
 
 # What a message takes of a window beyond its length: empty ones must not be free.
 MESSAGE_COST = 16

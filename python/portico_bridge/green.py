@@ -17,6 +17,7 @@ from .frames import BodyMissing, ClientGone, Connection, FrontGone, ProtocolErro
 from .interim import EarlyHints
 from .loader import LoadError
 from .seat import ErrorStream, listen
+from .worker import flush
 from .wsgi import base_environ, respond
 
 # As src/app/dispatch/lane.ts begins.
@@ -32,6 +33,8 @@ def patch():
         monkey.patch_all()
     except ImportError as error:
         raise LoadError('workers of kind gevent need the package gevent: %s' % error) from None
+    except Exception as error:  # one that was made for another Python
+        raise LoadError('gevent cannot patch the standard library: %s: %s' % (type(error).__name__, error)) from None
 
 
 class GreenSeat:
@@ -48,6 +51,7 @@ class GreenSeat:
         self.leave_worker = leave
         self.connections = set()
         self.forked = False
+        self.forker = None  # in a forked process: the stream it was forked for, None where that cannot be told
         self.leaving = Event()
         self.empty = Event()
         self.base = base_environ(None, None, True)
@@ -79,16 +83,33 @@ class GreenSeat:
         os._exit(0)
 
     def disown(self):
+        from gevent import getcurrent
+
         self.forked = True
+        current = getcurrent()
         for connection in self.connections:
+            for stream in connection.streams.values():
+                if stream.greenlet is current:
+                    self.forker = stream
             connection.sock.close()
         self.listener.close()
+
+    def end_fork(self, stream):
+        """Such a process has come to the end of its request. Behind that there is only what the worker does."""
+        if self.forker is None or self.forker is stream:
+            flush()
+            os._exit(0)
 
     def _accept(self):
         import gevent
 
         while True:
-            sock = self.listener.accept()[0]
+            try:
+                sock = self.listener.accept()[0]
+            except OSError:
+                if self.forked:
+                    return  # closed by disown(), under this greenlet's copy
+                raise
             connection = GreenConnection(self, sock)
             self.connections.add(connection)
             gevent.spawn(connection.run)
@@ -233,7 +254,14 @@ class GreenStream:
             self.gone = True
         except FrontGone:
             pass
-        self.connection.seat.slow_close = self.slow_close
+        except Exception as error:
+            # Its own loop serves on, so nobody would notice that this request is never answered.
+            connection.log('%s while a request was answered: it is broken off' % type(error).__name__, self.number)
+            sys.excepthook(*sys.exc_info())
+            self.gone = True
+        if connection.seat.forked:
+            connection.seat.end_fork(self)
+        connection.seat.slow_close = self.slow_close
         self._finish()
 
     def _finish(self):

@@ -15,6 +15,7 @@ from .frames import ClientGone, FrontGone
 from .interim import text_of
 from .loader import LoadError
 from .stand_in import GUNICORN_VERSION, Application, Config, Request, Response, Server, Worker, provide_gunicorn
+from .telling import message_of
 from .wsgi import TOLD, FileWrapper
 
 # Hooks whose failure keeps a worker, or everything, from starting. Others are only told of.
@@ -384,7 +385,7 @@ def failure(what, error):
     while trace is not None and os.path.dirname(trace.tb_frame.f_code.co_filename) == os.path.dirname(__file__):
         trace = trace.tb_next
     details = ''.join(traceback.format_exception(type(error), error, trace))
-    return LoadError('%s failed: %s: %s' % (what, type(error).__name__, ' '.join(str(error).split())), details)
+    return LoadError('%s failed: %s: %s' % (what, type(error).__name__, message_of(error)), details)
 
 
 def is_own_log(values):

@@ -9,6 +9,8 @@
 import importlib
 import sys
 
+from .telling import message_of
+
 # An absolute path, which no expression in a module of that name begins with.
 PASTE = 'config:/'
 CO_COROUTINE = 0x80  # inspect's, which costs a start some milliseconds
@@ -79,20 +81,10 @@ def _is_coroutine_function(application):
 
 def _takes_only_two(application):
     """ASGI has three arguments, or one."""
-    import inspect
+    from .signatures import fits, signature_of
 
-    try:
-        signature = inspect.signature(application)
-    except (TypeError, ValueError):
-        return False
-    fits = []
-    for number in (1, 2, 3):
-        try:
-            signature.bind(*[None] * number)
-            fits.append(number)
-        except TypeError:
-            pass
-    return fits == [2]
+    signature = signature_of(application)
+    return signature is not None and [number for number in (1, 2, 3) if fits(signature, number)] == [2]
 
 
 def _import(spec, name):
@@ -171,7 +163,7 @@ def _failure(spec, what, error):
     else:
         last = traceback.extract_tb(trace)[-1:]
         place = '%s:%s' % (last[0].filename, last[0].lineno) if last else ''
-    message = ' '.join(str(error).split())
+    message = message_of(error)
     if isinstance(error, SyntaxError) and error.msg:
         message = error.msg
     cause = '%s: %s' % (type(error).__name__, message) if message else type(error).__name__

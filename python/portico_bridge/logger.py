@@ -47,16 +47,24 @@ class ReopenedFile(logging.FileHandler):
 
     def emit(self, record):
         try:
-            found = os.stat(self.baseFilename)
-            if self.stream is not None and found.st_ino != os.fstat(self.stream.fileno()).st_ino:
-                self._renew()
+            self._follow()
         except OSError:
+            self.handleError(record)
+        else:
+            super().emit(record)
+
+    def _follow(self):
+        try:
+            found = os.stat(self.baseFilename)
+            if self.stream is None or found.st_ino != os.fstat(self.stream.fileno()).st_ino:
+                self._renew()
+        except FileNotFoundError:
             self._renew()
-        super().emit(record)
 
     def _renew(self):
-        if self.stream is not None:
-            self.stream.close()
+        former, self.stream = self.stream, None
+        if former is not None:
+            former.close()
         self.stream = self._open()
 
 
@@ -92,8 +100,11 @@ class Logger:
         self.error_log.setLevel(self.loglevel)
         self.access_log.setLevel(logging.INFO)
         self._set_handler(self.error_log, cfg.errorlog, logging.Formatter(self.error_fmt, self.datefmt))
-        if cfg.access_in_python and cfg.accesslog is not None:
-            self._set_handler(self.access_log, cfg.accesslog, logging.Formatter(self.access_fmt), sys.stdout)
+        if cfg.accesslog is not None:
+            # Where the front logs the requests, the application may still have lines of its own.
+            own = cfg.accesslog == '-' or cfg.access_in_python
+            log = cfg.accesslog if own else ReopenedFile(cfg.accesslog, delay=True)
+            self._set_handler(self.access_log, log, logging.Formatter(self.access_fmt), sys.stdout)
         if cfg.syslog:
             self._set_syslog_handler(self.error_log, cfg, self.syslog_fmt, 'error')
             if cfg.access_in_python and not cfg.disable_redirect_access_to_syslog:
@@ -133,7 +144,10 @@ class Logger:
             log.removeHandler(handler)
         if output is None:
             return
-        handler = logging.StreamHandler(stream) if output == '-' else ReopenedFile(output)
+        if isinstance(output, logging.Handler):
+            handler = output
+        else:
+            handler = logging.StreamHandler(stream) if output == '-' else ReopenedFile(output)
         handler.setFormatter(fmt)
         handler._gunicorn = True
         log.addHandler(handler)

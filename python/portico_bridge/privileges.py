@@ -19,10 +19,7 @@ def drop(user, group):
         return 'user "%s" and group "%s" are ignored: not started by root' % (user, group)
     try:
         if gid is not None:
-            if name is not None:
-                os.initgroups(name, gid)
-            else:
-                os.setgroups([gid])
+            _take_groups(name, uid, gid)
             os.setgid(gid)
         if uid is not None:
             os.setuid(uid)
@@ -30,6 +27,18 @@ def drop(user, group):
         raise PrivilegeError('cannot become user "%s" and group "%s": %s' % (user, group, error)) from None
     _check_reach(user if user is not None else uid)
     return None
+
+
+def _take_groups(name, uid, gid):
+    try:
+        if name is not None:
+            os.initgroups(name, gid)
+        else:
+            os.setgroups([gid])
+    except PermissionError:
+        # Root without its rights, as in a container, may stay who it is.
+        if uid not in (None, os.getuid()) or gid != os.getgid():
+            raise
 
 
 def _check_reach(user):

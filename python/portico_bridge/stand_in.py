@@ -148,7 +148,8 @@ class Config:
 
     @property
     def worker_class_str(self):
-        return self.values['worker_class']
+        kind = self.values['worker_class']
+        return 'gthread' if kind == 'sync' and self.values['threads'] > 1 else kind
 
     @property
     def proc_name(self):

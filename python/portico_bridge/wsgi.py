@@ -18,6 +18,7 @@ from . import VERSION
 from .frames import DATA, END, ERROR, FAIL, FILE, HEAD, HEADED, HEADER, JOIN_MAX, WARN
 from .frames import ClientGone, FrontGone, ProtocolError, regular_file_path
 from .head import CONTENT_LENGTH, HOP_BY_HOP, KINDS, STATUSES, HeadError, check_status, classify, encode_head, explain
+from .telling import message_of
 
 # An application that takes longer than this in close() has something to do after the response: so many of its next responses
 # leave before close() is called. Not all of them: on a busy machine it may just have been another process's turn.
@@ -348,6 +349,11 @@ class Exchange:
                     self._log_exception('%s left the worker in' % type(error).__name__ if leaving else 'error in', error)
             if result is not None and not self.closed:
                 self._close(result)
+        except FrontGone:
+            pass
+        except (SystemExit, KeyboardInterrupt):  # of its close()
+            leaving = True
+        try:
             if not connection.gone:
                 self._answer_failure()
         except FrontGone:
@@ -376,7 +382,7 @@ class Exchange:
         own = os.path.dirname(__file__)
         places = [frame for frame in traceback.extract_tb(trace) if os.path.dirname(frame.filename) != own]
         place = ' (%s:%s)' % (places[-1].filename, places[-1].lineno) if places else ''
-        message = ' '.join(str(error).split())
+        message = message_of(error)
         cause = '%s: %s' % (type(error).__name__, message) if message else type(error).__name__
         self.log(ERROR, '%s %s: %s%s, %s\n%s' % (what, self.seat.name, cause, place, self._line(), lines))
 

@@ -13,7 +13,7 @@ import signal
 import sys
 from time import monotonic
 
-from . import privileges
+from . import preloaded, privileges
 from .loader import LoadError, load
 from .worker import CANNOT_LOAD, KINDS, Worker, die_with, do_nothing, flush, unlink
 
@@ -28,6 +28,9 @@ ABORT_SECONDS = 1.0
 QUIT_SECONDS = 2.0
 # Milliseconds that poll takes.
 POLL_MAX = 2**31 - 1
+# What the application may send its parent, which is the arbiter where Gunicorn serves it.
+ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+ASKS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
 # What ends one worker, by the command's name.
 ENDINGS = {'end': signal.SIGTERM, 'abort': signal.SIGABRT, 'kill': signal.SIGKILL}
 
@@ -55,12 +58,15 @@ def main():
     os.set_inheritable(CONTROL, False)
     os.set_inheritable(LIFE, False)
     os.set_blocking(CONTROL, True)
+    preloaded.hold(CONTROL, LIFE)
     control = Control()
     settings = greeted(control)
     application, hooks = prepare(control, settings)
     worker = Zygote(control, settings, application, hooks).run()
     if worker is not None:
         worker.run()
+    flush()
+    preloaded.run_exit_functions()
     flush()
     os._exit(0)
 
@@ -219,6 +225,7 @@ class Zygote:
         self.control = control
         self.settings = settings
         self.hooks = hooks
+        self.master = os.getppid()
         self.changes = self.changes_end = -1  # where workers say that a file has changed
         self.application = application
         self.children = {}
@@ -261,9 +268,8 @@ class Zygote:
         os.set_blocking(self.wakeup_end, False)
         # The application may have installed handlers while it was imported; workers get those of SIGCHLD back.
         self.former = signal.signal(signal.SIGCHLD, do_nothing)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        for number in (*ENDS, *ASKS, signal.SIGWINCH):
             signal.signal(number, do_nothing)
-        signal.signal(signal.SIGWINCH, do_nothing)
         signal.set_wakeup_fd(self.wakeup_end, warn_on_full_buffer=False)
 
     def _turn(self):
@@ -309,10 +315,27 @@ class Zygote:
 
     def _note_signals(self):
         for number in os.read(self.wakeup, 512):
+            if self.hooks is not None and number in ENDS + ASKS and self._pass_on(number):
+                continue
             if number == signal.SIGTERM:
                 self._stop(True)
             elif number in (signal.SIGINT, signal.SIGQUIT):
                 self._stop(False)
+
+    def _pass_on(self, number):
+        """What a worker says to its parent is for the master. Nothing is known of who sends it, so a master that has heard it, too,
+        hears it twice: from a terminal, or from a supervisor that tells all processes.
+        """
+        if os.getppid() != self.master:
+            return False
+        try:
+            os.kill(self.master, number)
+        except PermissionError:
+            # The master is root; with Gunicorn the worker itself would not be allowed to.
+            if number in ASKS:
+                self.control.warn('signal %d to process %d is for the master, whom it may not tell' % (number, os.getpid()))
+            return False
+        return True
 
     # Forking
 
@@ -359,11 +382,10 @@ class Zygote:
 
     def _become_worker(self, slot, report, report_end, life, life_end, hooked):
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        for number in (*ENDS, *ASKS, signal.SIGWINCH):
             signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGWINCH, signal.SIG_DFL)
         signal.signal(signal.SIGCHLD, self.former if self.former is not None else signal.SIG_DFL)
-        for fd in (CONTROL, LIFE, self.wakeup, self.wakeup_end, report, life):
+        for fd in (self.wakeup, self.wakeup_end, report, life):
             os.close(fd)
         for child in self.children.values():
             os.close(child.life)

@@ -26,6 +26,8 @@ export type NodeReport =
   | { readonly portico: 'here' }
   /** A file of the application is not what it was. */
   | { readonly portico: 'changed'; readonly file: string }
+  /** What whoever runs it should know, once. */
+  | { readonly portico: 'notes'; readonly note: string }
   /** The application wants to fork cluster workers: it is to be started as one. */
   | { readonly portico: 'clusters' }
 

@@ -2,7 +2,6 @@
 // other from a terminal or from standard input. Options and exit codes are those of Gunicorn's own client.
 
 import { readFileSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { ControlClient, ControlError } from '../control/client.ts'
@@ -11,7 +10,7 @@ import { PRODUCT, VERSION } from '../lib/product.ts'
 import { OptionError, parseControl, words } from './control-options.ts'
 import type { ControlOptions } from './control-options.ts'
 import { print } from './master-log.ts'
-import { defaultControlSocket } from './serve-control.ts'
+import { defaultControlSocket, homeFolder } from './serve-control.ts'
 
 const USAGE = 2
 const INTERRUPTED = 130
@@ -113,7 +112,7 @@ async function obey(client: ControlClient, line: string, json: boolean): Promise
 }
 
 /** Gunicorn's client keeps it there as well, the oldest first. */
-const historyFile = join(homedir(), '.gunicornc_history')
+const historyFile = join(homeFolder(), '.gunicornc_history')
 
 function history(): string[] {
   try {

@@ -1,6 +1,7 @@
 // The command line. Everything else is loaded when it is known what is wanted.
 
 import { basename } from 'node:path'
+import { endOnSignals } from '../process/early-signals.ts'
 import { invocationOf } from './invocation.ts'
 import type { Invocation } from './invocation.ts'
 import { MasterLog, print } from './master-log.ts'
@@ -13,6 +14,7 @@ const invokedAs = basename(process.env['PORTICO_INVOKED_AS'] ?? 'portico') === '
 /** What people try first; nginx has no long switches. */
 const LONG: Readonly<Record<string, string>> = { '--help': '-h', '--version': '-v' }
 
+endOnSignals()
 process.exitCode = await command(process.argv.slice(2))
 process.exit()
 
@@ -59,9 +61,11 @@ async function main(args: readonly string[]): Promise<number> {
   if (switches.version) await showVersion(switches)
   if (switches.version && !switches.test) return 0
   const invocation = invocationOf(switches)
-  if (switches.test) return await test(switches, invocation)
-  if (switches.signal !== null) return await signal(switches.signal, invocation)
-  return await start(invocation)
+  // Who runs nginx expects its word about a default folder that is not there; here the configuration names the log.
+  const log = new MasterLog(invokedAs, invocation.errorLog, switches.errorLog !== null || invokedAs === 'nginx')
+  if (switches.test) return await test(switches, invocation, log)
+  if (switches.signal !== null) return await signal(switches.signal, invocation, log)
+  return await start(invocation, log)
 }
 
 async function showVersion({ help: wantsHelp, configure }: Switches): Promise<void> {
@@ -71,19 +75,19 @@ async function showVersion({ help: wantsHelp, configure }: Switches): Promise<vo
   if (configure) print(2, configureLines((await import('./configuration.ts')).registry))
 }
 
-async function test(switches: Switches, invocation: Invocation): Promise<number> {
+async function test(switches: Switches, invocation: Invocation, log: MasterLog): Promise<number> {
   const { test } = await import('./test.ts')
-  return test(invocation, new MasterLog(invokedAs, invocation.errorLog), switches)
+  return test(invocation, log, switches)
 }
 
-async function signal(name: SignalName, invocation: Invocation): Promise<number> {
+async function signal(name: SignalName, invocation: Invocation, log: MasterLog): Promise<number> {
   const { signalMaster } = await import('./signal.ts')
-  return signalMaster(name, invocation, new MasterLog(invokedAs, invocation.errorLog))
+  return signalMaster(name, invocation, log)
 }
 
-async function start(invocation: Invocation): Promise<number> {
+async function start(invocation: Invocation, log: MasterLog): Promise<number> {
   const { run } = await import('./run.ts')
   const { FileSource } = await import('../config/source.ts')
   process.title = `${invokedAs}: master process`
-  return run(invocation, new MasterLog(invokedAs, invocation.errorLog), () => new FileSource())
+  return run(invocation, log, () => new FileSource())
 }

@@ -14,14 +14,18 @@ export class MasterLog {
   private log: ErrorLog
   private onStderr = false
 
-  /** @param path `-e`: in use until the configuration names another. Null: standard error */
-  constructor(name: string, path: string | null) {
+  /**
+   * @param path `-e`: in use until the configuration names another. Null: standard error
+   * @param missed a folder that is not there is worth a word
+   */
+  constructor(name: string, path: string | null, missed = true) {
     this.name = name
     this.log = new ErrorLog([], this.files)
     if (path === null) return
     try {
       this.log = new ErrorLog([{ path, level: NOTICE }], this.files)
     } catch (error) {
+      if (!missed && (error as NodeJS.ErrnoException).code === 'ENOENT') return
       this.say(`[alert] could not open error log file: ${failed('open()', path, error)}`)
     }
   }

@@ -1,7 +1,7 @@
 // What a start would stumble over though the configuration is right: a pid file, folders, logs and addresses that cannot be
 // had. `-t` tries them as nginx does, without writing to any or keeping one (ngx_init_cycle).
 
-import { closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import { dirname } from 'node:path'
 import { provideFolder, provideLogFile } from '../process/privileges.ts'
@@ -31,7 +31,10 @@ const STANDARD = new Set(['/dev/stdout', '/dev/stderr'])
 /** The folder of the default paths: nginx's installation makes it, nobody has made ours. */
 export function provideLogs(prefix: string, paths: readonly string[]): void {
   const folder = `${prefix}logs`
-  if (paths.some(path => dirname(path) === folder)) mkdirSync(Buffer.from(folder, 'latin1'), { recursive: true })
+  if (!paths.some(path => dirname(path) === folder)) return
+  const name = Buffer.from(folder, 'latin1')
+  // Threads that run as somebody else open their logs in there, whatever the mask of who starts the program.
+  if (mkdirSync(name, { recursive: true }) !== undefined) chmodSync(name, 0o755)
 }
 
 /** One that is there may be a running server's. */

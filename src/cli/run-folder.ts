@@ -4,6 +4,7 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { endBy } from '../process/early-signals.ts'
 import { reason } from '../process/system-error.ts'
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const
@@ -17,7 +18,7 @@ export class RunFolder {
   private readonly end = (signal: NodeJS.Signals): void => {
     this.letGo()
     if (this.path !== '') this.remove()
-    process.kill(process.pid, signal)
+    endBy(signal)
   }
 
   /** Throws an Error worded for the user. */

@@ -2,7 +2,6 @@
 // front process and its threads load their code while the master reads and checks the configuration.
 
 import { resolve } from 'node:path'
-import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { Parsed } from '../config/parse.ts'
@@ -11,8 +10,11 @@ import type { Bundle, Source } from '../config/source.ts'
 import { NGINX_VERSION, PRODUCT, VERSION } from '../lib/product.ts'
 import { NOTICE, WARN } from '../log/error-log.ts'
 import { daemonReady, isDaemon, leaveStderr, startDaemon } from '../process/daemon.ts'
+import { isFirstProcess, letGo } from '../process/early-signals.ts'
+import { adoptOrphans } from '../process/first-process.ts'
 import { FrontHandle } from '../process/front-handle.ts'
 import { inherited } from '../process/inheritance.ts'
+import { limitsOf, RLIMIT_NOFILE } from '../process/limits.ts'
 import type { FrontStderr } from '../process/front-keeper.ts'
 import { Master } from '../process/master.ts'
 import type { Companions, Program } from '../process/master.ts'
@@ -22,6 +24,7 @@ import type { ServerBlock } from '../http/server/server-block.ts'
 import { socketKeys } from '../stream/udp/listener.ts'
 import type { TaskPools } from '../app/pool/task-pools.ts'
 import type { StopSignals } from '../process/signals.ts'
+import { startThreadPool } from '../process/thread-pool.ts'
 import type { Command } from '../process/successor.ts'
 import { COUNTS_BYTES, COUNTS_KEY } from '../zone/connection-counts.ts'
 import { Control } from '../control/control.ts'
@@ -103,6 +106,8 @@ export async function run(
   if (daemon && !isDaemon && inherited === null && parsed.errors.length === 0) {
     return startDaemon(manners.keepsOutput)
   }
+  if (isFirstProcess) adoptOrphans()
+  startThreadPool()
   const front = new FrontHandle(frontEntry, frontStderr(daemon && !manners.keepsOutput))
   front.send({ type: 'prepare', threads: threadsGuess(parsed) })
   const program = new Server(invocation, log, open, daemon, manners)
@@ -113,6 +118,7 @@ export async function run(
     return 1
   }
   const master = new Master(program, front, daemon, manners.stopSignals)
+  letGo()
   program.side.master = master
   let exitCode: number | null = null
   manners.begin({
@@ -208,6 +214,7 @@ class Server implements Program {
       coreSize: main.coreSize,
       priority: main.priority,
       shutdownTimeout: main.shutdownTimeout,
+      stopSignals: this.manners.stopSignals,
       listens: blocks.flatMap(({ listens }) => listens).flatMap(address => socketsOf(address, main.threads)),
       folders: blocks.flatMap(({ folders }) => folders),
       logFiles: [
@@ -234,7 +241,7 @@ class Server implements Program {
     this.log(NOTICE, `nginx/${NGINX_VERSION}`)
     this.log(NOTICE, `${PRODUCT}/${VERSION} on Node ${process.versions.node}`)
     this.log(NOTICE, `OS: Linux ${release()}`)
-    this.log(NOTICE, `getrlimit(RLIMIT_NOFILE): ${openFilesLimit()}`)
+    this.log(NOTICE, `getrlimit(RLIMIT_NOFILE): ${limitsOf(RLIMIT_NOFILE)}`)
   }
 
   companions(plan: Plan, generation: number, broadcast: (content: TopicMessage) => void): Companions {
@@ -322,10 +329,4 @@ function socketsOf(address: ListenAddress, threads: number): Plan['listens'] {
 function split(word: string): [string, string] {
   const at = word.indexOf('=')
   return [word.slice(0, at), word.slice(at + 1)]
-}
-
-/** `soft:hard`, as the kernel tells it. */
-function openFilesLimit(): string {
-  const line = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))
-  return line === null ? 'unknown' : `${line[1]}:${line[2]}`
 }

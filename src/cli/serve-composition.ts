@@ -105,8 +105,15 @@ function folderOf(start: string, chdir: string): string {
   return folder
 }
 
-/** By the name it was entered with: a link to a release is to lead the next master (USR2) to the next release. */
+let started = ''
+
+/** By the name it was entered with: a link to a release leads a reload and the next master (USR2) to the next release. */
 export function startFolder(): string {
+  // Once: the link may lead elsewhere by the time of a reload.
+  return (started ||= namedFolder())
+}
+
+function namedFolder(): string {
   const named = process.env['PWD'] ?? ''
   const [there, here] = [named, '.'].map(path => statSync(path, { throwIfNoEntry: false }))
   return named.startsWith('/') && there?.ino === here?.ino && there?.dev === here?.dev ? named : process.cwd()

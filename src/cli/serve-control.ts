@@ -12,7 +12,16 @@ import type { Composition } from './serve-composition.ts'
 export function defaultControlSocket(): string {
   const run = process.env['XDG_RUNTIME_DIR'] ?? ''
   const isFolder = run !== '' && existsSync(run) && statSync(run).isDirectory()
-  return isFolder ? join(run, 'gunicorn.ctl') : join(homedir(), '.gunicorn', 'gunicorn.ctl')
+  return isFolder ? join(run, 'gunicorn.ctl') : join(homeFolder(), '.gunicorn', 'gunicorn.ctl')
+}
+
+/** Who has neither HOME nor an entry among the users, as in some containers, is at home where all are. */
+export function homeFolder(): string {
+  try {
+    return homedir()
+  } catch {
+    return '/'
+  }
 }
 
 /** Those Gunicorn shows. */

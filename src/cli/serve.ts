@@ -104,7 +104,8 @@ async function perform(
   const { settings } = composition.line
   const { folder } = composition.around
   if (settings.print_config) {
-    print(1, composition.text)
+    const { printable } = await import('./serve-print.ts')
+    print(1, printable(composition))
     return 0
   }
   if (settings.check_config) {

@@ -70,6 +70,7 @@ class HttpThread implements ThreadProgram {
       const done = (): void => {
         if (--busy === 0) onIdle()
       }
+      if (!grace) for (const application of http.registry(APPLICATIONS).values()) application.warn()
       http.retire(grace, done)
       stream.retire(false, done)
       mail.retire(false, done)

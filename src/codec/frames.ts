@@ -27,6 +27,8 @@ export const FROM_FILE = 4
 export const WEBSOCKET = 8
 /** Of REQUEST: it was sent ahead, and is for the worker only if it finds its token (dispatch/claims.ts). */
 export const CLAIM = 16
+/** Of SHUTDOWN: not yet, the server has begun to stop. */
+export const SOON = 2
 /** Of MESSAGE: it is text. */
 export const TEXT = 8
 
@@ -97,8 +99,8 @@ export function encodeClose(stream: number, code: number, reason: Buffer): Buffe
   return encodeFrame(CLOSE, stream, 0, content)
 }
 
-export function encodeShutdown(): Buffer {
-  return encodeFrame(SHUTDOWN, 0, 0, EMPTY)
+export function encodeShutdown(flags = 0): Buffer {
+  return encodeFrame(SHUTDOWN, 0, flags, EMPTY)
 }
 
 /** Any frame; with `length`, only its header and what is at hand of the content. */

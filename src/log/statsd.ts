@@ -43,6 +43,10 @@ export class Statsd {
     this.append(`${this.prefix}${name}:${ms}|ms${this.tags}`)
   }
 
+  histogram(name: string, value: number): void {
+    this.append(`${this.prefix}${name}:${value}|h${this.tags}`)
+  }
+
   gauge(name: string, value: number): void {
     this.append(`${this.prefix}${name}:${value}|g${this.tags}`)
   }

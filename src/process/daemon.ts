@@ -2,8 +2,9 @@
 // until it serves; its errors reach the caller's terminal, and its exit code the caller.
 
 import { spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, writeSync } from 'node:fs'
 import { redirect } from './libc.ts'
+import { reason } from './system-error.ts'
 
 const MARK = 'PORTICO_DAEMON'
 
@@ -27,7 +28,10 @@ export function startDaemon(keepsOutput: boolean): Promise<number> {
       resolve(0)
     })
     child.once('exit', code => resolve(code ?? 1))
-    child.once('error', () => resolve(1))
+    child.once('error', error => {
+      writeSync(2, `the daemon could not be started ("${process.execPath}": ${reason(error)})\n`)
+      resolve(1)
+    })
   })
 }
 

@@ -2,8 +2,10 @@
 
 import { spawn } from 'node:child_process'
 import type { ChildProcess, StdioOptions } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { handleOf } from './descriptor-handle.ts'
 import type { FromFront, ToFront } from './messages.ts'
+import { reason } from './system-error.ts'
 
 export interface FrontEvents {
   message(front: FrontHandle, message: FromFront): void
@@ -29,24 +31,42 @@ export class FrontHandle {
   leaving = false
   /** Its threads accept connections, of one generation at least. */
   serving = false
-  private readonly child: ChildProcess
+  /** Why there has never been a process; '' where there is or was one. */
+  failure = ''
+  private readonly child: ChildProcess | null
   private events: FrontEvents | null = null
   private end: { code: number | null; signal: NodeJS.Signals | null } | null = null
 
   /** @param stderr where the process's own complaints go: inherited, nowhere, or to a descriptor */
   constructor(entry: string, stderr: 'inherit' | 'ignore' | number) {
     const stdio: StdioOptions = ['ignore', stderr === 'inherit' ? 'inherit' : 'ignore', stderr, 'ipc']
-    this.child = spawn(process.execPath, [...process.execArgv, ...MEMORY, ...COMPILING, entry], {
-      stdio,
-      detached: true,
+    const child = this.spawn([...process.execArgv, ...MEMORY, ...COMPILING, entry], stdio)
+    this.child = child
+    this.pid = child?.pid ?? 0
+    if (child === null) return
+    child.on('message', (message: FromFront) => this.events?.message(this, message))
+    child.on('exit', (code, signal) => this.exit(code, signal))
+    child.on('error', error => {
+      // Or a message that could not be delivered: its exit tells what there is to tell.
+      if (this.pid === 0) this.notStarted(error)
     })
-    this.pid = this.child.pid ?? 0
-    this.child.on('message', (message: FromFront) => this.events?.message(this, message))
-    this.child.on('exit', (code, signal) => this.exit(code, signal))
-    this.child.on('error', () => {
-      // A message that could not be delivered, or no process at all: its exit tells what there is to tell.
-      if (this.pid === 0) this.exit(1, null)
-    })
+  }
+
+  /** Some reasons why it cannot be started are thrown (ENOMEM), others come as an event. */
+  private spawn(args: readonly string[], stdio: StdioOptions): ChildProcess | null {
+    try {
+      return spawn(process.execPath, args, { stdio, detached: true })
+    } catch (error) {
+      setImmediate(() => this.notStarted(error))
+      return null
+    }
+  }
+
+  private notStarted(error: unknown): void {
+    const noDevice = (error as NodeJS.ErrnoException).code === 'ENOENT' && existsSync(process.execPath)
+    const file = noDevice ? '/dev/null' : process.execPath
+    this.failure = `the front process could not be started ("${file}": ${reason(error)})`
+    this.exit(1, null)
   }
 
   /** Whoever started it speculatively has no use for its events; the master has. */
@@ -57,15 +77,15 @@ export class FrontHandle {
   }
 
   send(message: ToFront): void {
-    if (this.child.connected) this.child.send(message)
+    if (this.isThere()) this.child!.send(message)
   }
 
   /** Hands over a copy of a listening socket. */
   sendSocket(key: string, fd: number, udp = false): void {
-    if (!this.child.connected) return
+    if (!this.isThere()) return
     const handle = handleOf(fd, udp)
     const message: ToFront = { type: 'socket', key }
-    this.child.send(message, handle as never, {}, () => handle.close())
+    this.child!.send(message, handle as never, {}, () => handle.close())
   }
 
   stop(ending: 'graceful' | 'fast'): void {
@@ -76,7 +96,11 @@ export class FrontHandle {
 
   kill(): void {
     this.leaving = true
-    this.child.kill('SIGKILL')
+    this.child?.kill('SIGKILL')
+  }
+
+  private isThere(): boolean {
+    return this.pid !== 0 && this.child!.connected
   }
 
   private exit(code: number | null, signal: NodeJS.Signals | null): void {

@@ -155,14 +155,15 @@ export class FrontKeeper implements FrontEvents {
   exited(front: FrontHandle, code: number | null, signal: NodeJS.Signals | null): void {
     const how = signal === null ? `exited with code ${code}` : `exited on signal ${constants.signals[signal]}`
     const orderly = code === 0 || this.ending === 'fast'
-    this.master.log(orderly ? NOTICE : ALERT, `worker process ${front.pid} ${how}`)
+    // Whoever has had it started is told, and tells.
+    if (front.failure === '') this.master.log(orderly ? NOTICE : ALERT, `worker process ${front.pid} ${how}`)
     if (front !== this.front) return
     this.front = null
     this.master.retired(null)
     this.onExit?.()
     const waiting = this.starting
     this.starting = null
-    waiting?.done(`the front process ${how} before it listened`)
+    waiting?.done(front.failure || `the front process ${how} before it listened`)
     this.replace(front)
   }
 

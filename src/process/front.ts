@@ -1,17 +1,20 @@
 // The front process: holds the listening sockets' descriptors, the memory its threads share, and the threads. Its own
 // event loop carries no traffic; it does what the master says, and goes when the master does.
 
-import { closeSync } from 'node:fs'
+import { closeSync, realpathSync } from 'node:fs'
 import { ALERT, ErrorLog, LogFiles, WARN } from '../log/error-log.ts'
 import { takeDescriptor } from './descriptor-handle.ts'
 import { Generation } from './generation.ts'
 import { settle } from './privileges.ts'
 import { rest, restNowAndThen } from './rest.ts'
+import { startThreadPool } from './thread-pool.ts'
+import { startFailure } from './system-error.ts'
 import { ThreadHandle } from './thread-handle.ts'
 import type { Handle } from './descriptor-handle.ts'
 import type { Surroundings } from './generation.ts'
 import type { Ending, FromFront, ToFront } from './messages.ts'
 import type { FrontSettings, MemoryRequest } from './plan.ts'
+import type { StopSignals } from './signals.ts'
 
 /** Threads that are told to end at once and do not are ended with the process. */
 const FAST_END_MS = 1000
@@ -21,8 +24,8 @@ export function runFront(threadEntry: URL): void {
   const front = new Front(threadEntry)
   process.on('message', (message: ToFront, handle: unknown) => front.receive(message, handle as Handle))
   process.on('disconnect', () => process.exit(0))
-  process.on('SIGTERM', () => front.stop('fast'))
-  process.on('SIGQUIT', () => front.stop('graceful'))
+  process.on('SIGTERM', () => front.signalled('nginx'))
+  process.on('SIGQUIT', () => front.signalled('gunicorn'))
   process.on('SIGUSR1', () => front.reopen())
   // A terminal sends these to all processes; the master is the one who answers them.
   for (const name of ['SIGINT', 'SIGHUP', 'SIGWINCH', 'SIGUSR2'] as const) process.on(name, () => {})
@@ -37,6 +40,7 @@ class Front implements Surroundings {
   private readonly logFiles = new LogFiles()
   private errorLog = new ErrorLog([], this.logFiles)
   private settled = false
+  private stopSignals: StopSignals = 'nginx'
   private ending: Ending | null = null
 
   constructor(threadEntry: URL) {
@@ -46,7 +50,7 @@ class Front implements Surroundings {
   receive(message: ToFront, handle: Handle): void {
     switch (message.type) {
       case 'prepare':
-        while (this.idle.length < message.threads) this.idle.push(new ThreadHandle(this.threadEntry))
+        this.prepare(message.threads)
         break
       case 'socket':
         this.sockets.set(message.key, takeDescriptor(handle))
@@ -91,9 +95,24 @@ class Front implements Surroundings {
     this.exitIfDone()
   }
 
+  /** @param atOnce in whose manners the signal is not graceful */
+  signalled(atOnce: StopSignals): void {
+    this.stop(this.stopSignals === atOnce ? 'fast' : 'graceful')
+  }
+
   reopen(): void {
     for (const problem of this.logFiles.reopen()) this.log(WARN, problem)
     for (const generation of this.generations.values()) generation.reopen()
+  }
+
+  /** Those that cannot be had now are missed, and told of, when there is an order. */
+  private prepare(threads: number): void {
+    leaveLostFolder()
+    try {
+      while (this.idle.length < threads) this.idle.push(new ThreadHandle(this.threadEntry))
+    } catch {
+      // As the comment says.
+    }
   }
 
   // What generations need.
@@ -107,6 +126,7 @@ class Front implements Surroundings {
   }
 
   thread(): ThreadHandle {
+    leaveLostFolder()
     for (let thread = this.idle.shift(); thread !== undefined; thread = this.idle.shift()) {
       if (thread.usable) return thread
     }
@@ -123,6 +143,7 @@ class Front implements Surroundings {
 
   private start({ generation, settings, keys, data }: Extract<ToFront, { type: 'start' }>): void {
     try {
+      startThreadPool()
       this.settle(settings)
       const { threads, shutdownTimeout } = settings
       const sockets = keys.map(key => [key, this.sockets.get(key) ?? -1] as const)
@@ -131,12 +152,13 @@ class Front implements Surroundings {
       this.generations.set(generation, new Generation(own, this))
       restNowAndThen()
     } catch (error) {
-      this.tell({ type: 'failed', generation, error: (error as Error).message })
+      this.tell({ type: 'failed', generation, error: startFailure(error) })
     }
   }
 
   /** User, limits and folder are those of the first configuration: a process cannot become root again. */
   private settle(settings: FrontSettings): void {
+    this.stopSignals = settings.stopSignals
     if (!this.settled) {
       const problems: string[] = []
       settle(settings, problem => problems.push(problem))
@@ -189,5 +211,14 @@ class Front implements Surroundings {
   private exit(): never {
     this.logFiles.flush()
     process.exit(0)
+  }
+}
+
+/** Node's threads do not start in a folder that has been removed, as that of an old release the program was started in. */
+function leaveLostFolder(): void {
+  try {
+    realpathSync.native('.')
+  } catch {
+    process.chdir('/')
   }
 }

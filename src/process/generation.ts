@@ -1,5 +1,6 @@
 // The threads that serve one configuration. After a reload two generations live side by side until the older has finished.
 
+import { closeSync } from 'node:fs'
 import { ALERT, NOTICE } from '../log/error-log.ts'
 import { dup } from './libc.ts'
 import { ThreadHandle } from './thread-handle.ts'
@@ -7,12 +8,14 @@ import type { ThreadEvents } from './thread-handle.ts'
 import type { FromFront } from './messages.ts'
 import type { TopicMessage } from './plan.ts'
 
+type Descriptors = readonly (readonly [key: string, fd: number])[]
+
 export interface GenerationSettings {
   readonly number: number
   readonly threads: number
   readonly shutdownTimeout: number
   readonly data: unknown
-  readonly sockets: readonly (readonly [key: string, fd: number])[]
+  readonly sockets: Descriptors
   readonly memory: readonly (readonly [key: string, memory: SharedArrayBuffer])[]
 }
 
@@ -43,7 +46,17 @@ export class Generation implements ThreadEvents {
   constructor(settings: GenerationSettings, around: Surroundings) {
     this.settings = settings
     this.around = around
-    for (let index = 0; index < settings.threads; index++) this.startThread(index)
+    this.startThreads()
+  }
+
+  /** One that cannot be had leaves none of the others behind. */
+  private startThreads(): void {
+    try {
+      for (let index = 0; index < this.settings.threads; index++) this.startThread(index)
+    } catch (error) {
+      this.stop()
+      throw error
+    }
   }
 
   retire(grace: boolean): void {
@@ -122,25 +135,45 @@ export class Generation implements ThreadEvents {
 
   private startThread(index: number): void {
     const { number, threads, data, sockets, memory } = this.settings
-    const thread = this.around.thread()
+    const descriptors = copied(sockets)
+    const thread = this.threadFor(descriptors)
     this.threads.add(thread)
-    const descriptors = sockets.map(([key, fd]) => [key, dup(fd)] as const)
     thread.start({ generation: number, thread: index, threads, data, descriptors, memory }, this)
     this.around.log(NOTICE, `start worker process ${thread.id}`)
     this.around.tell({ type: 'join', generation: number, thread: thread.id })
   }
 
+  private threadFor(descriptors: Descriptors): ThreadHandle {
+    try {
+      return this.around.thread()
+    } catch (error) {
+      for (const [, fd] of descriptors) closeSync(fd)
+      throw new Error(`a front thread could not be started (${(error as Error).message})`, { cause: error })
+    }
+  }
+
   private replace(thread: ThreadHandle): void {
     const lived = performance.now() - thread.startedAt
-    if (lived >= SHORT_LIFE_MS) {
-      this.startThread(thread.index)
-      return
-    }
+    if (lived >= SHORT_LIFE_MS) this.startAnother(thread.index)
+    else this.startLater(thread.index)
+  }
+
+  private startLater(index: number): void {
     const timer = setTimeout(() => {
       this.replacements.delete(timer)
-      this.startThread(thread.index)
+      this.startAnother(index)
     }, SHORT_LIFE_MS)
     this.replacements.add(timer)
+  }
+
+  /** What it needs may be used up for the moment: threads, descriptors. */
+  private startAnother(index: number): void {
+    try {
+      this.startThread(index)
+    } catch (error) {
+      this.around.log(ALERT, (error as Error).message)
+      this.startLater(index)
+    }
   }
 
   private forgetReplacements(): void {
@@ -158,5 +191,17 @@ export class Generation implements ThreadEvents {
 
   private endIfEmpty(): void {
     if (this.threads.size === 0) this.around.ended(this)
+  }
+}
+
+/** For a thread of its own; all or none. */
+function copied(sockets: Descriptors): Descriptors {
+  const copies: [key: string, fd: number][] = []
+  try {
+    for (const [key, fd] of sockets) copies.push([key, dup(fd)])
+    return copies
+  } catch (error) {
+    for (const [, fd] of copies) closeSync(fd)
+    throw error
   }
 }

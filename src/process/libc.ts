@@ -1,13 +1,16 @@
 // The few system calls Node has no way to make. A descriptor made here is closed on exec, so that it does not leak into
 // workers and their children by accident.
 
-import { dlopen } from 'node:ffi'
+import { dlopen, getInt32 } from 'node:ffi'
+import { getSystemErrorName } from 'node:util'
+import { reason } from './system-error.ts'
 
 const { functions: libc } = dlopen(null, {
   fcntl: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
   dup2: { arguments: ['i32', 'i32'], return: 'i32' },
   listen: { arguments: ['i32', 'i32'], return: 'i32' },
   setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },
+  __errno_location: { arguments: [], return: 'pointer' },
   madvise: { arguments: ['u64', 'u64', 'i32'], return: 'i32' },
 }) as unknown as {
   functions: {
@@ -15,6 +18,7 @@ const { functions: libc } = dlopen(null, {
     dup2(from: number, to: number): number
     listen(fd: number, backlog: number): number
     setsockopt(fd: number, level: number, name: number, value: Buffer, length: number): number
+    __errno_location(): bigint
     madvise(address: bigint, length: bigint, advice: number): number
   }
 }
@@ -26,8 +30,13 @@ const MADV_DONTNEED = 4
 /** Another descriptor for the same open file. */
 export function dup(fd: number): number {
   const copy = libc.fcntl(fd, F_DUPFD_CLOEXEC, STANDARD_STREAMS)
-  if (copy < 0) throw new Error(`dup() of descriptor ${fd} failed`)
+  if (copy < 0) throw new Error(`dup() of descriptor ${fd} failed (${lastReason()})`)
   return copy
+}
+
+function lastReason(): string {
+  const errno = -getInt32(libc.__errno_location())
+  return reason({ errno, code: getSystemErrorName(errno) })
 }
 
 /** Makes `to` the same open file as `from`; what `to` was before is closed. */

@@ -2,10 +2,11 @@
 // answers '' or why it was refused, in the C library's words.
 
 import { dlopen, getInt32 } from 'node:ffi'
-import { access, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 import { reason } from './system-error.ts'
+import { startThreadPool } from './thread-pool.ts'
 
 export const RLIMIT_CORE = 4
 export const RLIMIT_NOFILE = 7
@@ -16,7 +17,11 @@ const PR_SET_DUMPABLE = 4
 const NICE_MIN = -20
 const NICE_MAX = 19
 
+/** The kernel's word for no limit. */
+const RLIM_INFINITY = 0xffffffffffffffffn
+
 interface Calls {
+  getrlimit(resource: number, limits: Buffer): number
   setrlimit(resource: number, limits: Buffer): number
   prctl(option: number, argument: bigint): number
   sched_setaffinity(thread: number, size: bigint, mask: Buffer): number
@@ -32,6 +37,15 @@ export function limit(resource: number, value: number): string {
   limits.writeBigUInt64LE(BigInt(value), 8)
   const libc = (calls ??= load())
   return libc.setrlimit(resource, limits) === 0 ? '' : lastReason(libc)
+}
+
+/** `soft:hard` */
+export function limitsOf(resource: number): string {
+  const limits = Buffer.alloc(16)
+  calls ??= load()
+  if (calls.getrlimit(resource, limits) !== 0) return 'unknown'
+  const values = [limits.readBigUInt64LE(0), limits.readBigUInt64LE(8)]
+  return values.map(value => (value === RLIM_INFINITY ? 'unlimited' : value)).join(':')
 }
 
 /** To the kernel a thread is as nice as it is itself, and as whoever has started it: there are some already. */
@@ -54,8 +68,8 @@ export function allowCoreDump(): void {
 
 /** The calling thread runs there alone from now on. */
 export function bindToCpus(cpus: readonly number[]): string {
-  // libuv's pool works for all threads, and its threads would be bound like the one that needs it first.
-  access('/', () => {})
+  // Its threads would be bound like the one that needs them first.
+  startThreadPool()
   const mask = Buffer.alloc(CPU_SETSIZE / 8)
   for (const cpu of cpus) mask[cpu >> 3]! |= 1 << (cpu & 7)
   const libc = (calls ??= load())
@@ -69,6 +83,7 @@ function lastReason(libc: Calls): string {
 
 function load(): Calls {
   const { functions } = dlopen(null, {
+    getrlimit: { arguments: ['i32', 'buffer'], return: 'i32' },
     setrlimit: { arguments: ['i32', 'buffer'], return: 'i32' },
     prctl: { arguments: ['i32', 'u64'], return: 'i32' },
     sched_setaffinity: { arguments: ['i32', 'u64', 'buffer'], return: 'i32' },

@@ -2,6 +2,7 @@
 // (src/cli) makes a plan of what was compiled, and `data` passes through to the threads unread.
 
 import type { LogTarget } from '../log/error-log.ts'
+import type { StopSignals } from './signals.ts'
 
 /** An address to listen on; `key` names it in all processes and over reloads. */
 export interface ListenAddress {
@@ -53,6 +54,8 @@ export interface FrontSettings {
   readonly priority: number
   /** How long a retired thread may go on, in ms; 0: as long as it takes. */
   readonly shutdownTimeout: number
+  /** What TERM and QUIT mean to the front itself: supervisors send them to every process of a service. */
+  readonly stopSignals: StopSignals
 }
 
 export interface Plan extends FrontSettings {

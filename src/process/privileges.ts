@@ -16,7 +16,7 @@ import {
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
 import { dirname } from 'node:path'
 import { allowCoreDump, limit, RLIMIT_CORE, RLIMIT_NOFILE, setNiceness } from './limits.ts'
-import { failed } from './system-error.ts'
+import { failed, reason } from './system-error.ts'
 import { nameless } from './users.ts'
 import type { FrontSettings, User } from './plan.ts'
 
@@ -93,6 +93,26 @@ function attempt<T>(call: string, path: string, act: () => T): T {
   }
 }
 
+/** Root without its rights, as in a container, may stay who it is, with the groups it has. */
+function become({ name, uid, gid }: User): void {
+  try {
+    if (nameless(name) === null) call(`initgroups(${name}, ${gid})`, () => root.initgroups(name, gid))
+    else call(`setgroups(${gid})`, () => process.setgroups!([gid]))
+  } catch (error) {
+    if (process.getuid!() !== uid || process.getgid!() !== gid) throw error
+  }
+  call(`setgid(${gid})`, () => process.setgid!(gid))
+  call(`setuid(${uid})`, () => process.setuid!(uid))
+}
+
+function call(words: string, act: () => void): void {
+  try {
+    act()
+  } catch (error) {
+    throw new Error(`${words} failed (${reason(error)})`, { cause: error })
+  }
+}
+
 const root = process as unknown as { initgroups(user: string, group: number): void }
 
 /** In the front's main thread; the C library sees to it that all threads of the process change. Throws if it may not. */
@@ -109,10 +129,7 @@ export function settle(
   if (user !== null) {
     flushCompileCache()
     shareCompiledCode(getCompileCacheDir())
-    if (nameless(user.name) === null) root.initgroups(user.name, user.gid)
-    else process.setgroups!([user.gid])
-    process.setgid!(user.gid)
-    process.setuid!(user.uid)
+    become(user)
     if (coreSize !== null && coreSize > 0) allowCoreDump()
   }
   if (workingDirectory !== null) {

@@ -2,9 +2,11 @@
 // one of them is told to go. It is nobody's child for long: when this process ends, it goes on.
 
 import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 import { INHERITANCE } from './given-sockets.ts'
 import { written } from './inheritance.ts'
+import { reason } from './system-error.ts'
 
 /** A program and its arguments. */
 export interface Command {
@@ -23,16 +25,25 @@ export class Successor {
     sockets: ReadonlyMap<string, number>,
     onExit: (how: string, orderly: boolean) => void,
   ) {
-    const child = spawn(program, args, {
-      stdio: ['ignore', 'inherit', 'inherit', ...sockets.values()],
-      cwd: folder,
-      env: { ...process.env, [INHERITANCE]: written([...sockets.keys()]) },
-    })
+    const failed = (error: unknown): void => onExit(`could not be started ("${program}": ${reason(error)})`, false)
+    let child: ChildProcess
+    try {
+      child = spawn(program, args, {
+        stdio: ['ignore', 'inherit', 'inherit', ...sockets.values()],
+        cwd: folder,
+        env: { ...process.env, [INHERITANCE]: written([...sockets.keys()]) },
+      })
+    } catch (error) {
+      // Some reasons are thrown (ENOMEM), others come as an event.
+      this.pid = 0
+      setImmediate(() => failed(error))
+      return
+    }
     this.pid = child.pid ?? 0
     child.once('exit', (code, signal) => {
       const how = signal === null ? `exited with code ${code}` : `exited on signal ${constants.signals[signal]}`
       onExit(how, code === 0)
     })
-    child.once('error', error => onExit(`could not be started (${error.message})`, false))
+    child.once('error', failed)
   }
 }

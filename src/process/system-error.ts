@@ -7,7 +7,9 @@ import { getSystemErrorMap } from 'node:util'
 export function reason(error: unknown): string {
   const { code = '', errno = 0, message } = error as NodeJS.ErrnoException
   if (errno === 0) return message
-  return `${-errno}: ${texts[code] ?? getSystemErrorMap().get(errno)?.[1] ?? code}`
+  // Node's own calls have it negative, those for users and groups do not.
+  const number = Math.abs(errno)
+  return `${number}: ${texts[code] ?? getSystemErrorMap().get(-number)?.[1] ?? code}`
 }
 
 /** `open() "/x" failed (2: No such file or directory)` */
@@ -15,11 +17,22 @@ export function failed(call: string, what: string, error: unknown): string {
   return `${call} "${what}" failed (${reason(error)})`
 }
 
+/** What keeps the front from starting. Root has made log files for its user; whether that user may enter their folders shows there. */
+export function startFailure(error: unknown): string {
+  const { code, syscall, path } = error as NodeJS.ErrnoException
+  if (syscall !== 'open' || path === undefined) return error instanceof Error ? error.message : String(error)
+  const user =
+    code === 'EACCES' ? `: the front runs as user ${process.geteuid!()}, who must be let into the folder` : ''
+  return `${failed('open()', path, error)}${user}`
+}
+
 const texts: Readonly<Record<string, string>> = {
   EPERM: 'Operation not permitted',
   ENOENT: 'No such file or directory',
   ESRCH: 'No such process',
   EIO: 'Input/output error',
+  EAGAIN: 'Resource temporarily unavailable',
+  ENOMEM: 'Cannot allocate memory',
   EACCES: 'Permission denied',
   EEXIST: 'File exists',
   ENOTDIR: 'Not a directory',

@@ -5,6 +5,7 @@ import { parentPort } from 'node:worker_threads'
 import { delay } from '../lib/longest-delay.ts'
 import type { FromThread, ThreadOrder, ToThread } from './messages.ts'
 import type { TopicMessage } from './plan.ts'
+import { startFailure } from './system-error.ts'
 
 /** What is to run in the thread. */
 export interface ThreadProgram {
@@ -35,7 +36,7 @@ export function runThread(program: ThreadProgram): void {
       .start(order, content => tell({ type: 'topic', content }))
       .then(
         () => tell({ type: 'listening' }),
-        (error: unknown) => tell({ type: 'failed', error: error instanceof Error ? error.message : String(error) }),
+        (error: unknown) => tell({ type: 'failed', error: startFailure(error) }),
       )
     started = true
   }

@@ -41,6 +41,7 @@ for (const kind of ['sync', 'threads']) {
       ['/exit', 502],
       ['/core', 502],
       ['/sys-exit', 500],
+      ['/riddle', 500],
       ['/for-ever', 504],
       ['/busy-for-ever', 504],
       ['/fork', 200],

@@ -145,7 +145,7 @@ module.exports = handler`,
     'workers 1; environment ELSEWHERE=%%PORT_1%%;',
   )
   assert.equal(await text(server), 'exported')
-  assert.equal(await text(server, '/listen'), 'string')
+  assert.equal(await text(server, '/listen'), 'object')
   assert.equal(await text(server), 'true')
   await assert.rejects(get(server.ports[1]!, '/'), { code: 'ECONNREFUSED' })
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'node:test'
@@ -252,6 +252,21 @@ test('pool: workers come even when somebody has removed the folder of their sock
   await eventually(() => pool.pids().length === 1 && pool.pids()[0] !== first)
   await pool.stop(true, 5000)
   assert.deepEqual(readdirSync(dir), [])
+})
+
+test('pool: no worker makes its socket where somebody else has made a folder of that name', async t => {
+  const { pool, dir, log } = run(t, { workers: 1 })
+  const [first] = await serving(pool, 1)
+  const [name] = readdirSync(dir)
+  const [folder, foreign] = [join(dir, name!), tempDir(t)]
+  rmSync(folder, { recursive: true })
+  symlinkSync(foreign, folder)
+  process.kill(first!, 'SIGKILL')
+  await eventually(() => log.some(line => line.includes('could not be made again: it was taken by somebody else')))
+  assert.deepEqual([pool.pids(), readdirSync(foreign)], [[], []])
+  rmSync(folder)
+  await serving(pool, 1)
+  assert.deepEqual(readdirSync(foreign), [])
 })
 
 test('pool: without descriptors for a worker the zygote says so, and lives on', async t => {

@@ -84,6 +84,17 @@ test('through a link named nginx it speaks as nginx', t => {
   assert.doesNotMatch(portico(['-h'], link).err, /serve/)
 })
 
+test('the default error log is missed where nginx is called, or where -e names it, and not by a first -t', t => {
+  const dir = tempDir(t)
+  writeFiles(dir, { 'a.conf': 'pid a.pid; error_log a.log; events {}' })
+  symlinkSync(PORTICO, join(dir, 'nginx'))
+  const args = ['-p', `${dir}/`, '-c', 'a.conf', '-t', '-q']
+  assert.deepEqual(portico(args), { code: 0, out: '', err: '' })
+  const missed = `could not open error log file: open() "${dir}/logs/error.log" failed (2: No such file or directory)`
+  assert.equal(portico(args, join(dir, 'nginx')).err, `nginx: [alert] ${missed}\n`)
+  assert.equal(portico([...args, '-e', 'logs/error.log']).err, `portico: [alert] ${missed}\n`)
+})
+
 test('-t says that a usable configuration is one, and -q makes it say nothing', t => {
   const { dir, args } = folder(t, 'ssl_object_cache_inheritable on; events {}')
   assert.deepEqual(portico([...args, '-t']), {

@@ -22,15 +22,15 @@ test('requests that no worker has begun are counted, in all threads', async t =>
   const text = (): string => statsd.heard.map(one => one.text).join('\n')
   const args = ['--statsd-host', `127.0.0.1:${statsd.port}`, '--statsd-prefix', 'site', '--enable-backlog-metric']
   const server = await serveApp(t, [...args, '--front-threads', '2', 'app:app'], { files: { 'app.py': APP }, env })
-  await eventually(() => /^site\.gunicorn\.backlog:0\|ms$/m.test(text()))
+  await eventually(() => /^site\.gunicorn\.backlog:0\|h$/m.test(text()))
   const answers = Array.from({ length: 4 }, () => get(server.port))
   // One is being served.
-  await eventually(() => /^site\.gunicorn\.backlog:3\|ms$/m.test(text()))
+  await eventually(() => /^site\.gunicorn\.backlog:3\|h$/m.test(text()))
   assert.doesNotMatch(text(), /backlog:[4-9]/)
   writeFileSync(join(server.dir, 'go'), '')
   for (const answer of answers) assert.equal((await answer).text, 'ok')
   const before = statsd.heard.length
-  await eventually(() => statsd.heard.slice(before).some(one => one.text.includes('site.gunicorn.backlog:0|ms')))
+  await eventually(() => statsd.heard.slice(before).some(one => one.text.includes('site.gunicorn.backlog:0|h')))
 })
 
 test('nobody hears of it who has not asked', async t => {

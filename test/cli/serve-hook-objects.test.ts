@@ -185,3 +185,19 @@ except ImportError as error:
   })
   assert.equal(stdout, '3 Config Request Response timer Worker\ngunicorn.nothing\n', stderr)
 })
+
+test('a sync worker with threads is called gthread, as Gunicorn calls it', async t => {
+  if (!needs(t, 'python3')) return
+  const conf = `def when_ready(server):
+    with open('name', 'w') as file:
+        file.write(server.cfg.worker_class_str)
+`
+  for (const [threads, name] of [
+    ['1', 'sync'],
+    ['2', 'gthread'],
+  ] as const) {
+    const files = { 'gunicorn.conf.py': conf, 'hello.py': HELLO }
+    const server = await serveApp(t, ['--threads', threads, 'hello'], { files, env })
+    await eventually(() => server.file('name') === name)
+  }
+})

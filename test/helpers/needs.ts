@@ -68,8 +68,8 @@ export function needsIpv6(t: Pick<TestContext, 'skip'>): boolean {
 export const LOOPBACK6 = hasIpv6 ? '::1' : '127.0.0.1'
 export const LISTEN6 = hasIpv6 ? '[::1]' : '127.0.0.1'
 
-/** Debian's own Python, which its packages of Django and Flask are for; another python3 may come first on the path. */
-export const PYTHON = isExecutable('/usr/bin/python3') ? '/usr/bin/python3' : (findCommand('python3') ?? 'python3')
+/** PORTICO_PYTHON, or Debian's own, which its packages of Django and Flask are for; another python3 may come first on the path. */
+export const PYTHON = process.env['PORTICO_PYTHON'] || systemPython()
 
 const modules = new Map<string, boolean>()
 
@@ -82,6 +82,10 @@ export function hasPython(module: string): boolean {
   const found = spawnSync(PYTHON, ['-c', code], { stdio: 'ignore' }).status === 0
   modules.set(module, found)
   return found
+}
+
+function systemPython(): string {
+  return isExecutable('/usr/bin/python3') ? '/usr/bin/python3' : (findCommand('python3') ?? 'python3')
 }
 
 /** Debian keeps servers in /usr/sbin, which is not on every user's path. */

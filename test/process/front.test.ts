@@ -59,6 +59,7 @@ class Stage {
       coreSize: null,
       priority: 0,
       shutdownTimeout: 0,
+      stopSignals: 'nginx',
     }
     this.front.send({ type: 'start', generation, settings, keys: ['a'], data })
   }

@@ -69,7 +69,7 @@ export class Zygote {
 
   constructor(t: Scope, settings: Settings) {
     this.dir = tempDir(t)
-    const { python = 'python3', ...rest } = settings
+    const { python = process.env['PORTICO_PYTHON'] || 'python3', ...rest } = settings
     const env = { ...process.env, PYTHONPATH: PYTHON, PYTHONDONTWRITEBYTECODE: '1' }
     this.process = spawn(python, ['-m', 'portico_bridge'], { env, stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'] })
     this.exited = new Promise(resolve => this.process.once('close', (status, signal) => resolve([status, signal])))

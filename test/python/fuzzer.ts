@@ -15,6 +15,9 @@ export function runFuzzer(t: TestContext, file: string): void {
     PYTHONDONTWRITEBYTECODE: '1',
     FUZZ_SEED: seed,
   }
-  const run = spawnSync('python3', [join(import.meta.dirname, file)], { env, encoding: 'utf8' })
+  const run = spawnSync(process.env['PORTICO_PYTHON'] || 'python3', [join(import.meta.dirname, file)], {
+    env,
+    encoding: 'utf8',
+  })
   assert.equal(run.status, 0, run.stderr)
 }

@@ -117,6 +117,11 @@ export class Dispatcher implements LineUser {
     else if (!this.links.all.some(link => link.ready)) this.notLoaded()
   }
 
+  /** The server has begun to stop: workers hear of it that may have streams without an end. */
+  warn(): void {
+    if (this.settings.kind === 'asgi') for (const link of this.links.all) link.warn?.()
+  }
+
   stop(): void {
     this.stopped = true
     this.line.stop()

@@ -23,6 +23,8 @@ export interface DispatcherLink {
   readonly inFlight: number
   serve(call: Call): void
   leave(): void
+  /** It goes on, and is told that the server has begun to stop. */
+  warn?(): void
   destroy(): void
 }
 

@@ -2,7 +2,7 @@
 // stream of its own on it (lane.ts). Nobody ever pauses the connection: a stream that is held back has used up its window.
 
 import { FrameReader, type FrameSink, type Hello } from '../../codec/frame-reader.ts'
-import { encodeShutdown, encodeWindow } from '../../codec/frames.ts'
+import { encodeShutdown, encodeWindow, SOON } from '../../codec/frames.ts'
 import { ERR } from '../../log/error-log.ts'
 import { connect, type Connection } from '../../net/connection.ts'
 import type { Call } from './call.ts'
@@ -59,6 +59,11 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
     this.leaving = true
     this.connection.write(encodeShutdown())
     if (this.lanes.size === 0) this.connection.shutdown()
+  }
+
+  /** Applications end their streams of events then, which last for ever otherwise. */
+  warn(): void {
+    if (this.ready && !this.leaving && !this.closed) this.connection.write(encodeShutdown(SOON))
   }
 
   destroy(): void {

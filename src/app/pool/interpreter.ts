@@ -19,7 +19,9 @@ export function interpreterNamed(python: string): string {
 /** Why it could not be started, and where it is named. */
 export function cannotStart(python: string, error: NodeJS.ErrnoException): string {
   const why = error.code === 'ENOENT' ? 'there is no such program' : error.message
-  return `cannot start the interpreter "${python}": ${why}; "python" (--python), PORTICO_PYTHON or VIRTUAL_ENV name it`
+  const isWrong = error.code === 'ENOENT' || error.code === 'EACCES'
+  const hint = isWrong ? '; "python" (--python), PORTICO_PYTHON or VIRTUAL_ENV name it' : ''
+  return `cannot start the interpreter "${python}": ${why}${hint}`
 }
 
 /** The folder with `portico_bridge`: `python/` of the checkout or package, some way above the running file. */

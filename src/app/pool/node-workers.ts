@@ -8,7 +8,7 @@ import { constants } from 'node:os'
 import { join } from 'node:path'
 import { delay } from '../../lib/longest-delay.ts'
 import type { AppSettings } from '../app.ts'
-import { NOTICE } from '../../log/error-log.ts'
+import { NOTICE, WARN } from '../../log/error-log.ts'
 import { NODE_QUESTION, WORKER_VARIABLE, type NodeReport, type NodeWorkerStart } from '../node-start.ts'
 import type { Ids } from './socket-directory.ts'
 import type { Output, Spawner, SpawnerEvents } from './spawner.ts'
@@ -41,6 +41,8 @@ export class NodeWorkers implements Spawner {
   private readonly settled = new Set<number>()
   /** The application forks cluster workers: each of ours is one. */
   private isClustered = false
+  /** Workers have something to say about the application: all of them the same. */
+  private noted = false
   private stopping = false
   private count = 0
 
@@ -104,6 +106,8 @@ export class NodeWorkers implements Spawner {
           return this.events.workerFailed(slot, pid, message.error, message.traceback)
         case 'changed':
           return this.events.changed(message.file)
+        case 'notes':
+          return this.note(message.note)
         case 'clusters':
           this.isClustered = true
       }
@@ -117,6 +121,11 @@ export class NodeWorkers implements Spawner {
         return this.forkClustered(slot)
       this.ended(slot, pid, code ?? 0, signal)
     })
+  }
+
+  private note(note: string): void {
+    if (!this.noted) this.events.log(WARN, note)
+    this.noted = true
   }
 
   private forkClustered(slot: number): void {

@@ -45,6 +45,12 @@ export interface WorkerStatus {
 const SHORT_LIFE_MS = 1000
 /** Deaths at once that are made good without delay. */
 const FREE_DEATHS = 2
+/**
+ * The pauses after more of them, where the worker had come to serve: a request may have killed it, and whoever sends that again
+ * and again must not leave the others without workers. The pause is for one that dies by itself.
+ */
+const CRASH_FIRST_MS = 50
+const CRASH_MAX_MS = 800
 /** How often workers are weighed, where their memory has a limit. */
 const WEIGH_MS = 2000
 /** What a stop at once may take before the processes are killed. */
@@ -59,7 +65,9 @@ export class AppPool implements SpawnerEvents {
   private readonly roster: Roster
   private readonly headcount: Headcount
   private readonly reports: Reports
+  /** Deaths at once, before they served and after. */
   private readonly deaths = new Backoff(FREE_DEATHS)
+  private readonly crashes = new Backoff(FREE_DEATHS, CRASH_FIRST_MS, CRASH_MAX_MS)
   /** Loads of the application that failed: in the zygote, and in workers. */
   private readonly loads = new Backoff(0)
   private readonly boots = new Backoff(0)
@@ -126,10 +134,16 @@ export class AppPool implements SpawnerEvents {
   }
 
   private abort(worker: PoolWorker): void {
-    this.log(ERR, `worker process ${worker.pid} did not answer in time and is aborted`)
+    const { kind, threads, gracefulTimeout } = this.settings
+    // What its other threads serve is not to end with the one that hangs.
+    const isShared = kind === 'threads' && threads > 1
+    this.log(ERR, `worker process ${worker.pid} did not answer in time and is ${isShared ? 'replaced' : 'aborted'}`)
     worker.aborted = true
     this.dismiss(worker)
-    this.spawner?.abort(worker.pid)
+    if (isShared) {
+      this.spawner?.leave(worker.pid)
+      worker.deadline = setTimeout(() => this.spawner?.abort(worker.pid), delay(gracefulTimeout))
+    } else this.spawner?.abort(worker.pid)
     this.fill()
   }
 
@@ -335,11 +349,17 @@ export class AppPool implements SpawnerEvents {
     const how = signal === 0 ? `exited with code ${status}` : `exited on signal ${signal}${hint}`
     this.log(expected || (status === 0 && signal === 0) ? NOTICE : ALERT, `worker process ${pid} ${how}`)
     if (worker.state === SERVING) this.reports.gone(worker)
-    if (Date.now() - worker.startedMs > SHORT_LIFE_MS) this.deaths.succeed()
-    else if (!expected) this.deaths.fail()
+    this.noteLife(worker, expected)
     if (!expected && signal === 0 && HALTING.includes(status)) this.asksForTheEnd(worker, status)
     this.roster.remove(worker)
     this.fill()
+  }
+
+  private noteLife(worker: PoolWorker, expected: boolean): void {
+    if (Date.now() - worker.startedMs > SHORT_LIFE_MS) {
+      this.deaths.succeed()
+      this.crashes.succeed()
+    } else if (!expected) (worker.paths.length > 0 ? this.crashes : this.deaths).fail()
   }
 
   /** Gunicorn ends with it. What a reload has begun only does not take over. */
@@ -393,7 +413,7 @@ export class AppPool implements SpawnerEvents {
   /** Forks what is missing. */
   private fill(): void {
     if (!this.isReady || this.stopping || this.isHalted || this.spawner === null) return
-    const pause = Math.max(this.deaths.delay(), this.boots.delay())
+    const pause = Math.max(this.deaths.delay(), this.crashes.delay(), this.boots.delay())
     if (pause > 0 && this.retry === null) {
       this.later(pause, () => this.forkMissing())
       return
@@ -403,7 +423,10 @@ export class AppPool implements SpawnerEvents {
 
   private forkMissing(): void {
     if (!this.isReady || this.stopping) return
-    this.provideDirectory()
+    if (!this.provideDirectory()) {
+      this.later(this.boots.fail(), () => this.forkMissing())
+      return
+    }
     const { leaving } = this.roster
     if (leaving.length > 0) this.spawner?.tell?.({ command: 'going', pids: leaving.map(one => one.pid) })
     for (let i = this.roster.present; i < this.headcount.wanted; i++) {
@@ -433,11 +456,13 @@ export class AppPool implements SpawnerEvents {
 
   // ── what is started and ended ────────────────────────────────────────────────────────────────────────────────────
 
-  private provideDirectory(): void {
+  private provideDirectory(): boolean {
     try {
       this.directory?.restore()
+      return true
     } catch (error) {
       this.log(ERR, `"${this.directory!.path}" could not be made again: ${(error as Error).message}`)
+      return false
     }
   }
 

@@ -10,6 +10,9 @@ import { ControlLines } from './control-lines.ts'
 import { bridgeFolder, cannotStart, interpreterOf, pythonEnvironment } from './interpreter.ts'
 import type { Output } from './spawner.ts'
 
+/** For reading what a process has said before it ended. */
+const DRAIN_MS = 250
+
 export interface PythonProcessEvents {
   failed(error: string, traceback: string): void
   /** Nothing more will be reported. */
@@ -35,24 +38,31 @@ export abstract class PythonProcess {
   /** @param passed descriptors it has from 5 on */
   protected launch(module: string, settings: AppSettings, output: Output, passed: readonly number[] = []): void {
     const python = interpreterOf(settings)
-    // The name is for those who look at processes.
-    const child = spawn(python, ['-m', module, settings.name], {
-      // The bridge itself goes to the application's folder, as the user who may have to be let in there.
-      cwd: bridgeFolder(),
-      env: pythonEnvironment(settings),
-      stdio: ['ignore', output, output, 'pipe', 'pipe', ...passed],
-      // A group of its own: Ctrl-C in a terminal is for the master, who then stops everybody in order.
-      detached: true,
-    })
+    let child: ChildProcess
+    try {
+      // The name is for those who look at processes.
+      child = spawn(python, ['-m', module, settings.name], {
+        // The bridge itself goes to the application's folder, as the user who may have to be let in there.
+        cwd: bridgeFolder(),
+        env: pythonEnvironment(settings),
+        stdio: ['ignore', output, output, 'pipe', 'pipe', ...passed],
+        // A group of its own: Ctrl-C in a terminal is for the master, who then stops everybody in order.
+        detached: true,
+      })
+    } catch (error) {
+      // Some reasons are thrown (ENOMEM), others come as an event.
+      setImmediate(() => this.notStarted(python, error as Error))
+      return
+    }
     child.once('error', error => {
-      if (child.pid !== undefined) return
-      this.reports.failed(cannotStart(python, error), '')
-      this.gone('could not be started')
+      if (child.pid === undefined) this.notStarted(python, error)
     })
     // 'close' comes when the control socket has been read to its end too, so no report is lost.
     child.once('close', (code, signal) => {
       if (child.pid !== undefined) this.gone(signal === null ? `exited with code ${code}` : `exited on ${signal}`)
     })
+    // Unless somebody else holds the other end: what the application has forked must not keep its application waiting.
+    child.once('exit', () => setTimeout(() => child.stdio.forEach(one => one?.destroy()), DRAIN_MS).unref())
     // Without descriptors there are not even the pipes.
     if (child.pid === undefined) return
     this.child = child
@@ -76,6 +86,11 @@ export abstract class PythonProcess {
   /** The last resort. */
   destroy(): void {
     this.child?.kill('SIGKILL')
+  }
+
+  private notStarted(python: string, error: Error): void {
+    this.reports.failed(cannotStart(python, error), '')
+    this.gone('could not be started')
   }
 
   private gone(how: string): void {

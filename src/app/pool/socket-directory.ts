@@ -4,7 +4,7 @@
 import { chmodSync, chownSync, lchownSync, lstatSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { reason } from '../../process/system-error.ts'
+import { failed, reason } from '../../process/system-error.ts'
 
 export interface Ids {
   readonly uid: number
@@ -31,13 +31,25 @@ export class SocketDirectory {
   private handOver(): void {
     const { path, owner, front } = this
     if (owner === null) return
-    chownSync(path, owner.uid, front === null ? owner.gid : front.gid)
+    // First, as long as nobody else can put a link in its place.
     if (front !== null) chmodSync(path, 0o710)
+    try {
+      chownSync(path, owner.uid, front === null ? owner.gid : front.gid)
+    } catch (error) {
+      this.remove()
+      throw new Error(failed('chown()', path, error), { cause: error })
+    }
   }
 
-  /** Somebody may have tidied up the temporary folder. What is made in its place is ours, or nothing is made. */
+  /** Somebody may have tidied up the temporary folder, and somebody else made one of that name: sockets in there would be theirs.
+   *  What is made in its place is ours, or nothing is made. */
   restore(): void {
-    if (lstatSync(this.path, { throwIfNoEntry: false }) !== undefined) return
+    const found = lstatSync(this.path, { throwIfNoEntry: false })
+    if (found !== undefined) {
+      const { uid } = this.owner ?? { uid: process.geteuid!() }
+      if (!found.isDirectory() || found.uid !== uid) throw new Error('it was taken by somebody else')
+      return
+    }
     mkdirSync(this.path, 0o700)
     this.handOver()
   }

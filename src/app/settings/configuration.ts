@@ -353,7 +353,7 @@ function listenWords(address: Listening, folder: string): string {
 }
 
 /** Threads asked of sync workers make them gthread, as in Gunicorn. */
-export function kindOf({ worker_class, threads, wsgi_app }: Settings): Exclude<WorkerClass, 'uvicorn'> | 'node' {
+export function kindOf({ worker_class, threads, wsgi_app }: Settings): Exclude<WorkerClass, 'uvicorn'> {
   if (/\.[cm]?[jt]s$/.test(wsgi_app ?? '')) return 'node'
   if (worker_class === 'uvicorn') return 'asgi'
   return threads > 1 && worker_class === 'sync' ? 'threads' : worker_class

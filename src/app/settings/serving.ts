@@ -35,7 +35,7 @@ export const serverSocket = {
   }),
 }
 
-export type WorkerClass = 'sync' | 'threads' | 'gevent' | 'asgi' | 'uvicorn'
+export type WorkerClass = 'sync' | 'threads' | 'gevent' | 'asgi' | 'uvicorn' | 'node'
 
 const CLASSES: Record<string, WorkerClass> = {
   sync: 'sync',
@@ -56,6 +56,8 @@ const CLASSES: Record<string, WorkerClass> = {
   'gunicorn.workers.ggevent.GeventPyWSGIWorker': 'gevent',
   'gunicorn.workers.gthread': 'threads',
   asgi: 'asgi',
+  // For a program whose name does not say it: bin/www.
+  node: 'node',
   'egg:gunicorn#asgi': 'asgi',
   'gunicorn.workers.gasgi.ASGIWorker': 'asgi',
   // What people give Gunicorn for ASGI: the same applications, another server inside, which believes trusted proxies more.
@@ -71,12 +73,21 @@ const CLASSES: Record<string, WorkerClass> = {
 /** Classes that were looked for in vain. */
 const missing = new Set<string>()
 
+/** Classes that give applications of WSGI websockets, in gevent-websocket's way, and whether the one read last is such a class. */
+const webSocketClasses = new Set<string>()
+let promisesWebSockets = false
+
+function isWebSocketClass(name: FileValue): boolean {
+  return typeof name === 'string' && (name.startsWith('geventwebsocket.') || webSocketClasses.has(name))
+}
+
 function workerClass(word: string): WorkerClass {
   const name = word.trim()
+  promisesWebSockets = isWebSocketClass(name)
   const kind = Object.hasOwn(CLASSES, name) ? CLASSES[name] : undefined
   if (kind !== undefined) return kind
   if (missing.has(name)) throw new SettingError('there is no such class')
-  throw new SettingError(`${adviceOn(name)}; there are sync, gthread, gevent and asgi`)
+  throw new SettingError(`${adviceOn(name)}; there are sync, gthread, gevent, asgi and node`)
 }
 
 function adviceOn(name: string): string {
@@ -90,6 +101,7 @@ function adviceOn(name: string): string {
 export function learnWorkerClass(name: string, bases: FileValue): void {
   const names = Array.isArray(bases) ? bases : []
   const known = names.find(base => typeof base === 'string' && Object.hasOwn(CLASSES, base))
+  if (names.some(isWebSocketClass)) webSocketClasses.add(name)
   if (known !== undefined) CLASSES[name] = CLASSES[known as string]!
   else if (!Array.isArray(bases) && !/^(?:gunicorn|uvicorn|uvicorn_worker)\./.test(name)) missing.add(name)
 }
@@ -105,7 +117,14 @@ function workerClassOf(value: FileValue): WorkerClass {
   const known = names.find(name => typeof name === 'string' && Object.hasOwn(CLASSES, name.trim()))
   // Python would have told of what it is derived from.
   if (typeof value === 'string' && isForeignClass(value)) learnWorkerClass(value.trim(), value)
-  return workerClass(`${known ?? names[0]}`)
+  const kind = workerClass(`${known ?? names[0]}`)
+  promisesWebSockets = names.some(isWebSocketClass)
+  return kind
+}
+
+function webSocketCaution(): string {
+  if (!promisesWebSockets) return ''
+  return 'worker_class: workers of WSGI applications have no websockets, gevent-websocket or not: an ASGI application has them'
 }
 
 /** The most a worker can have (app/dispatch/seats.ts). */
@@ -128,11 +147,12 @@ export const workerProcesses = {
         flags: ['-k', '--worker-class'],
         value: 'CLASS',
         default: 'sync',
-        about: 'How they do it: sync, gthread, gevent or asgi.',
+        about: 'How they do it: sync, gthread, gevent, asgi or node.',
       },
       workerClass,
     ),
     readValue: workerClassOf,
+    caution: webSocketCaution,
   },
   threads: {
     ...whole({

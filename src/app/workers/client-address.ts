@@ -1,12 +1,17 @@
 // The worker's connections are the front's, but applications ask their socket who the client is: req.ip of Express, ctx.ip of Koa,
 // limits and logs. So the socket answers with what the front has said in the request's last field.
 
-import type http from 'node:http'
-import type { Socket } from 'node:net'
+import http from 'node:http'
+import { Socket } from 'node:net'
 import { CLIENT_FIELD } from '../node-start.ts'
 
 /** Events whose first argument is a request. */
 const ASKING = new Set<unknown>(['request', 'upgrade', 'checkContinue', 'checkExpectation', 'connect'])
+
+/** How many of `rawHeaders` a request believes it has: node:http makes its other views of them from those when they are asked for. */
+const COUNT = Object.getOwnPropertySymbols(new http.IncomingMessage(new Socket())).find(
+  ({ description }) => description === 'kHeadersCount',
+)
 
 /** Before the application's own listeners, whichever those are at the time: libraries take others' away and call them later. */
 export function tellClients(server: http.Server): void {
@@ -17,13 +22,29 @@ export function tellClients(server: http.Server): void {
   }
 }
 
-function heed({ headers, socket }: http.IncomingMessage): void {
+function heed(message: http.IncomingMessage): void {
+  const { headers, socket } = message
   const told = headers[CLIENT_FIELD]
-  if (typeof told !== 'string') return
+  if (typeof told !== 'string') return beOwn(socket)
   delete headers[CLIENT_FIELD]
+  dropLast(message)
   const [address = '-', port = '-', scheme] = told.split(' ')
   setClient(socket, address === '-' ? undefined : address, port === '-' ? undefined : Number(port))
   ;(socket as Socket & { encrypted?: boolean }).encrypted = scheme === 'https'
+}
+
+/** Libraries that make fields of their own from `rawHeaders` need not see ours either. */
+function dropLast(message: http.IncomingMessage): void {
+  const { rawHeaders } = message
+  const counted = message as unknown as Record<symbol, number>
+  if (COUNT === undefined || rawHeaders.at(-2) !== CLIENT_FIELD || counted[COUNT] !== rawHeaders.length) return
+  rawHeaders.length -= 2
+  counted[COUNT] = rawHeaders.length
+}
+
+/** The program asks itself (own-address.ts): nobody else comes without the field. */
+function beOwn(socket: Socket): void {
+  if (socket.remoteAddress === undefined) setClient(socket, '127.0.0.1', undefined)
 }
 
 /** A connection serves one request after the other, of many clients. */

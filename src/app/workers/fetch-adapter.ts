@@ -22,6 +22,7 @@ async function serve(handler: FetchHandler, message: IncomingMessage, response: 
   response.once('close', () => {
     if (!response.writableFinished) left.abort()
   })
+  response.once('finish', () => discardRest(message))
   try {
     const bindings = { incoming: message, outgoing: response }
     const answer = await handler(requestOf(message, left.signal), bindings)
@@ -33,6 +34,16 @@ async function serve(handler: FetchHandler, message: IncomingMessage, response: 
     if (response.headersSent) response.destroy()
     else response.writeHead(500).end()
   }
+}
+
+/**
+ * Whoever sends a body must get rid of it before the answer is heard everywhere. node:http does this only for messages that
+ * nobody reads, and a Request reads ahead.
+ */
+function discardRest(message: IncomingMessage): void {
+  if (message.readableEnded) return
+  message.removeAllListeners('data')
+  message.resume()
 }
 
 /** Libraries bring classes of their own, and replace the global one while others still make the old. */

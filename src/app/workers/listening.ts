@@ -6,6 +6,7 @@ import http from 'node:http'
 import net from 'node:net'
 import { type Listener } from './exported.ts'
 import { tellClients } from './client-address.ts'
+import { addressOf, type Asked, askedOf, callbackOf, connectHome, isTwin, keepOwnDoor } from './own-address.ts'
 
 export interface ListeningOptions {
   /** The pool's socket. */
@@ -14,6 +15,8 @@ export interface ListeningOptions {
   readonly port: string
   readonly serves: () => void
   readonly failed: (error: unknown) => void
+  /** What listens may not be what was meant. */
+  readonly notes: (note: string) => void
   /** The application has closed its server. */
   readonly closed: () => void
 }
@@ -28,6 +31,8 @@ type Listen = (...args: any[]) => net.Server
 
 let options: ListeningOptions
 let server: http.Server | null = null
+/** What it was asked to listen on. */
+let home: Asked = { port: '', host: '' }
 /** The server made for the handler that the file exports. */
 let own: { readonly server: http.Server; readonly handler: Listener } | null = null
 let leaving = false
@@ -40,19 +45,22 @@ const listen = prototype.listen
 export function takeListen(wanted: ListeningOptions): void {
   options = wanted
   prototype.listen = function (this: net.Server, ...args: any[]): net.Server {
-    if (this instanceof http.Server && server === null && isWanted(args)) return take(this, callbackOf(args))
+    const asked = askedOf(args)
+    if (this instanceof http.Server && server === null && isWanted(asked)) return take(this, asked, callbackOf(args))
     if (this instanceof http.Server && own !== null && this.listeners('request').includes(own.handler)) {
-      return succeed(this, own.server, callbackOf(args))
+      return succeed(this, own.server, asked, callbackOf(args))
     }
-    others.push(nameOf(this, args))
-    return listen.apply(this, sharing(args))
+    if (this instanceof http.Server && isTwin(home, asked)) return standBy(this, asked, callbackOf(args))
+    others.push(nameOf(this, asked))
+    noteOther(this, asked)
+    return listen.apply(this, sharing(args, asked))
   }
 }
 
 /** Serves what the file exports. */
 export function serveHandler(handler: Listener): void {
   own = { server: http.createServer(handler), handler }
-  take(own.server, undefined)
+  take(own.server, home, undefined)
 }
 
 export function isServing(): boolean {
@@ -64,12 +72,15 @@ export function othersListening(): string {
   return others.join(', ')
 }
 
-function isWanted(args: readonly any[]): boolean {
-  return options.port === '' || portOf(args) === options.port
+/** A PORT that is none (0, a path) says nothing. */
+function isWanted({ port }: Asked): boolean {
+  const wanted = askedOf([options.port]).port
+  return wanted === '' || port === wanted
 }
 
-function take(made: http.Server, callback: (() => void) | undefined): net.Server {
+function take(made: http.Server, asked: Asked, callback: (() => void) | undefined): net.Server {
   server = made
+  beAt(made, asked)
   prepare(made)
   tellClients(made)
   made.once('error', options.failed)
@@ -83,21 +94,49 @@ function take(made: http.Server, callback: (() => void) | undefined): net.Server
   })
 }
 
+/** It is at the address it asked for, for all the program can tell. */
+function beAt(made: http.Server, asked: Asked): void {
+  if (asked.port === '') return
+  home = asked
+  const address = made.address.bind(made)
+  made.address = () => (address() === null ? null : addressOf(asked))
+  connectHome(asked, options.path)
+}
+
 /** A file that exports its handler may listen with it after all, once it has what it needs: that server is given the requests of
  *  ours, and opens no socket. */
-function succeed(made: http.Server, before: http.Server, callback: (() => void) | undefined): net.Server {
+function succeed(made: http.Server, before: http.Server, asked: Asked, callback: (() => void) | undefined): net.Server {
   own = null
   for (const name of ['request', 'upgrade']) {
     before.removeAllListeners(name)
     if (made.listenerCount(name) > 0) before.on(name, (...args: unknown[]) => made.emit(name, ...args))
   }
   made.address = () => before.address()
+  beAt(made, asked)
   made.close = done => {
     before.close(done)
     return made
   }
   Object.defineProperty(made, 'listening', { get: () => before.listening })
   before.once('close', () => made.emit('close'))
+  return sayListening(made, callback)
+}
+
+/** The same application at a further address of "localhost": all requests come to the one that was first. */
+function standBy(made: http.Server, asked: Asked, callback: (() => void) | undefined): net.Server {
+  let listening = true
+  made.address = () => (listening ? addressOf(asked) : null)
+  made.close = done => {
+    if (done !== undefined) made.once('close', done)
+    listening = false
+    setImmediate(() => made.emit('close'))
+    return made
+  }
+  Object.defineProperty(made, 'listening', { get: () => listening })
+  return sayListening(made, callback)
+}
+
+function sayListening(made: http.Server, callback: (() => void) | undefined): net.Server {
   if (callback !== undefined) made.once('listening', callback)
   setImmediate(() => made.emit('listening'))
   return made
@@ -118,26 +157,16 @@ function prepare(made: http.Server): void {
 export function closeServer(done: () => void): void {
   leaving = true
   if (server === null) return done()
+  keepOwnDoor(server)
   server.close(done)
   server.closeIdleConnections()
 }
 
 // ── what listen() was asked ──────────────────────────────────────────────────────────────────────────────────────────
 
-function callbackOf(args: readonly any[]): (() => void) | undefined {
-  return args.findLast(arg => typeof arg === 'function')
-}
-
-/** '' when it is none: a path, a handle. */
-function portOf([first]: readonly any[]): string {
-  const port = typeof first === 'object' && first !== null ? first.port : first
-  return typeof port === 'number' || (typeof port === 'string' && /^\d+$/.test(port)) ? String(Number(port)) : ''
-}
-
 /** The arguments for a port that other workers listen on too. */
-function sharing(args: any[]): any[] {
-  const port = portOf(args)
-  if (port === '' || port === '0' || process.platform !== 'linux') return args
+function sharing(args: any[], { port }: Asked): any[] {
+  if (port === '' || process.platform !== 'linux') return args
   const [first, second, third] = args
   const callback = callbackOf(args)
   const asked =
@@ -151,7 +180,26 @@ function backlogOf(...args: readonly unknown[]): number | undefined {
   return args.find(arg => typeof arg === 'number')
 }
 
-function nameOf(made: net.Server, args: readonly any[]): string {
-  const where = portOf(args) || 'no port'
-  return made instanceof http.Server ? where : `${where} (${made.constructor.name} not of node:http)`
+function nameOf(made: net.Server, { port }: Asked): string {
+  const where = port || 'no port'
+  return made instanceof http.Server ? where : `${where} (${speechOf(made) || 'not of node:http'})`
+}
+
+/** Of what is an application elsewhere, but speaks otherwise than workers do; '' for anything else. */
+function speechOf(made: net.Server): string {
+  if (made.constructor.name.startsWith('Http2')) return 'HTTP/2'
+  return 'setSecureContext' in made ? 'TLS' : ''
+}
+
+/** Whoever deploys it should not have to find out by what clients get. */
+function noteOther(made: net.Server, asked: Asked): void {
+  const { port } = asked
+  const speech = speechOf(made)
+  if (server === null && speech !== '')
+    options.notes(`listens with ${speech} on ${port}: it gets no requests, workers are asked in plain HTTP/1.1`)
+  else if (made instanceof http.Server && server !== null && own === null && options.port === '' && port !== '') {
+    const first = home.port === '' ? 'a free port' : `port ${home.port}`
+    const hint = `with PORT=${port} in its environment they go to the second`
+    options.notes(`listens on ${first} and on port ${port}: requests go to the first; ${hint}`)
+  }
 }

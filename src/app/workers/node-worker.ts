@@ -52,7 +52,7 @@ else
     tell({ portico: 'clusters' })
     process.exit(0)
   })
-takeListen({ path: start.path, port: start.port, serves, failed: fail, closed: endSoon })
+takeListen({ path: start.path, port: start.port, serves, failed: fail, notes: note, closed: endSoon })
 try {
   await load()
 } catch (error) {
@@ -62,6 +62,10 @@ try {
 function tell(report: NodeReport, then?: () => void): void {
   if (process.connected) process.send!(report, undefined, undefined, then)
   else then?.()
+}
+
+function note(what: string): void {
+  tell({ portico: 'notes', note: `"${start.module}" ${what}` })
 }
 
 /** The master asks when a request has taken too long: this process hangs if it cannot answer. The application, which may listen

@@ -88,7 +88,10 @@ export class Application {
 
   /** For Node: nobody listens there any more. */
   lose(pid: number): void {
-    if (this.group !== null && pid !== 0) this.removePeer(this.group, pid)
+    if (this.group === null || pid === 0) return
+    this.removePeer(this.group, pid)
+    // It may live on where nobody reaches it: somebody has removed its socket.
+    this.toMaster({ type: 'retire', app: this.settings.name, slot: 0, pid })
   }
 
   /** What is going on; null before the thread has started. */
@@ -126,6 +129,11 @@ export class Application {
       if (notice.type === 'worker') this.addPeer(this.group, notice.pid, notice.path)
       this.wakeAll()
     }
+  }
+
+  /** The server has begun to stop. */
+  warn(): void {
+    this.dispatcher?.warn()
   }
 
   stop(): void {

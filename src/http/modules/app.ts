@@ -4,6 +4,7 @@
 import { type Stats, statSync } from 'node:fs'
 import { availableParallelism, userInfo } from 'node:os'
 import { resolve } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
 import type { AppKind, AppNotice, AppRequest, AppSettings, TaskSettings } from '../../app/app.ts'
 import { APP_TOPIC, isTaskApp, SOCKET_VARIABLE, SPARE_WORKERS } from '../../app/app.ts'
 import { Dispatcher } from '../../app/dispatch/dispatcher.ts'
@@ -191,8 +192,10 @@ function checkFile(file: string, at: Site, what: string): void {
   if (stats !== null && !stats.isFile()) at.fail(`${what} "${file}" is not a file`)
 }
 
-/** Null where it cannot be told: a front thread need not be able to see an application's folder. */
+/** Null where it cannot be told: a front thread need not be able to see an application's folder, and starts anew though that has
+ *  been removed since the master looked (an old release). */
 function lookAt(name: string, at: Site, what: string): Stats | null {
+  if (!isMainThread) return null
   try {
     return statSync(Buffer.from(name, 'latin1'))
   } catch (error) {

@@ -80,7 +80,7 @@ function clientFor(server: Target, http: HttpSetup): Client {
   http.onStart(services => {
     const told = new Statsd(server)
     client.statsd = told
-    const tellBacklog = (waiting: number): void => told.timing('gunicorn.backlog', waiting)
+    const tellBacklog = (waiting: number): void => told.histogram('gunicorn.backlog', waiting)
     if (server.backlog)
       backlog = new Backlog(services, services.shared(BACKLOG), http.registry(APPLICATIONS), tellBacklog)
   })

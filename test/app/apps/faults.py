@@ -61,6 +61,15 @@ def close_input(environ):
     environ['wsgi.input'].close()
 
 
+class Riddle(Exception):
+    def __str__(self):
+        raise RuntimeError('not to be told')
+
+
+def riddle(_environ):
+    raise Riddle
+
+
 def print_much(_environ):
     print('HTTP/1.1 200 OK\r\n\r\nnot a response')
     sys.stdout.flush()
@@ -76,6 +85,7 @@ BEFORE = {
     '/sys-exit': lambda environ: sys.exit(3),
     '/core': lambda environ: ctypes.string_at(0),
     '/print': print_much,
+    '/riddle': riddle,
     '/read-past': read_past,
     '/close-input': close_input,
     '/slow': lambda environ: time.sleep(0.2),

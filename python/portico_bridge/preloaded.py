@@ -1,0 +1,39 @@
+"""What an application leaves behind in the zygote when it is imported there: processes of its own, such as those of a
+multiprocessing.Manager, and functions that are to be called at the end.
+"""
+
+import atexit
+import os
+import signal
+
+# What these functions may take, all together.
+EXIT_SECONDS = 2
+
+held = []
+
+
+def hold(*descriptors):
+    """Nobody forked from this process is to have them: the master waits for their end, and would wait for ever."""
+    if not held:
+        os.register_at_fork(after_in_child=let_go)
+    held.extend(descriptors)
+
+
+def let_go():
+    for fd in held:
+        try:
+            os.close(fd)
+        except OSError:
+            pass  # the application has closed what was not its own
+    held.clear()
+
+
+def run_exit_functions():
+    """As an interpreter does at its end, but not for long; without them a Manager's process would stay."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
+    signal.setitimer(signal.ITIMER_REAL, EXIT_SECONDS)
+    try:
+        atexit._run_exitfuncs()
+    except BaseException:
+        pass  # 3.9 throws what the last one has thrown, and has shown it
