@@ -4,7 +4,6 @@
 import { dlopen } from 'node:ffi'
 import { isIPv6 } from 'node:net'
 import { parseIpv4, parseIpv6 } from '../lib/networks.ts'
-import { closeSync } from 'node:fs'
 
 const AF_UNIX = 1
 const AF_INET = 2
@@ -18,6 +17,7 @@ interface Libc {
   socket(this: void, domain: number, type: number, protocol: number): number
   connect(this: void, fd: number, address: Buffer, length: number): number
   send(this: void, fd: number, bytes: Buffer, length: bigint, flags: number): bigint
+  close(this: void, fd: number): number
 }
 
 let libc: Libc | null = null
@@ -28,6 +28,7 @@ function load(): Libc {
       socket: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
       connect: { arguments: ['i32', 'buffer', 'u32'], return: 'i32' },
       send: { arguments: ['i32', 'buffer', 'u64', 'i32'], return: 'i64' },
+      close: { arguments: ['i32'], return: 'i32' },
     }) as unknown as { functions: Libc }
   ).functions
   return libc
@@ -62,8 +63,9 @@ export class DatagramSocket {
     return false
   }
 
+  /** Node's own would warn of a descriptor that this thread has not opened by Node. */
   close(): void {
-    if (this.descriptor >= 0) closeSync(this.descriptor)
+    if (this.descriptor >= 0) load().close(this.descriptor)
     this.descriptor = -1
   }
 }

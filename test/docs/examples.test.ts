@@ -33,14 +33,40 @@ for (const block of blocks.filter(({ language }) => language === 'nginx')) {
 }
 
 for (const block of blocks.filter(({ language }) => language === 'sh')) {
-  const commands = commandsOf(block).flatMap(line => {
-    const match = /^(?:\S*\/)?portico(?:\s+|$)(.*)$/.exec(line)
-    return match === null ? [] : [{ line, words: split(match[1]!) }]
-  })
+  const commands = commandsOf(block).flatMap(simpleCommands).flatMap(command)
   if (commands.length === 0) continue
   test(`docs: the commands at ${block.place} use options there are`, () => {
     for (const { line, words } of commands) tryCommand(line, words)
   })
+}
+
+// What systemd and a container start is a command, too.
+for (const block of blocks.filter(({ language }) => language === 'ini' || language === 'dockerfile')) {
+  const lines = [...block.text.matchAll(/^(?:Exec\w+=|CMD )(.*)$/gm)].map(([, text]) =>
+    text!.startsWith('[') ? (JSON.parse(text!) as string[]).join(' ') : text!,
+  )
+  const commands = lines.flatMap(command)
+  if (commands.length === 0) continue
+  test(`docs: what is started at ${block.place} uses options there are`, () => {
+    for (const { line, words } of commands) tryCommand(line, words)
+  })
+}
+
+/** A call of this program; of others nothing. */
+function command(line: string): { line: string; words: string[] }[] {
+  const match = /^(?:\S*\/)?portico(?:\s+|$)(.*)$/.exec(line)
+  return match === null ? [] : [{ line, words: split(match[1]!) }]
+}
+
+/** Divides at `&&`, `;` and `|` outside of quotes. */
+function simpleCommands(line: string): string[] {
+  const words = line.match(/"[^"]*"|'[^']*'|&&|[;|]|[^\s;|"']+|\s+/g) ?? []
+  const commands = ['']
+  for (const word of words) {
+    if (word === '&&' || word === ';' || word === '|') commands.push('')
+    else commands.push(commands.pop()! + word)
+  }
+  return commands.map(text => text.trim())
 }
 
 function tryCommand(line: string, words: readonly string[]): void {
@@ -97,6 +123,10 @@ function provide(dir: string, text: string): void {
   for (const [, path] of text.matchAll(/^\s*(?:error_log|access_log|pid)\s+(\/[^\s;]+)/gm)) {
     mkdirSync(join(dir, dirname(path!)), { recursive: true })
   }
+  if (text.includes('/opt/portico/conf/')) {
+    mkdirSync(join(dir, 'opt/portico/conf'), { recursive: true })
+    copyFileSync(join(root, 'conf/mime.types'), join(dir, 'opt/portico/conf/mime.types'))
+  }
   for (const [, path] of text.matchAll(/^\s*proxy_cache_path\s+(\/\S+)/gm)) {
     mkdirSync(join(dir, dirname(path!)), { recursive: true })
   }
@@ -129,7 +159,7 @@ test('docs: there are examples to be checked', () => {
 
 // What each block is is told by its language, so a new kind is not overlooked.
 test('docs: every block of code has a language that is known here', () => {
-  const known = new Set(['nginx', 'sh', 'ts', 'js', 'ini', 'json', 'python', ''])
+  const known = new Set(['nginx', 'sh', 'ts', 'js', 'ini', 'json', 'python', 'dockerfile', ''])
   const unknown = blocks.filter((block: Block) => !known.has(block.language)).map(({ place }) => place)
   assert.deepEqual(unknown, [])
 })

@@ -20,6 +20,20 @@ test('docs: every link leads to a file that exists, and to a heading of it', () 
   assert.deepEqual(dead, [])
 })
 
+test('docs: every file of the checkout that a page names exists', () => {
+  const named = /(?<![\w./-])(?:src|test|bench|scripts|examples|python|conf)\/[\w./-]*\.\w+/g
+  const ofSource =
+    /(?<=`)(?:app|cli|codec|config|control|http|lib|net|process|stream|upstream|zone)\/[\w./-]*\.ts(?=`)/g
+  const gone = pages
+    .filter(({ path }) => path !== 'CHANGELOG.md')
+    .flatMap(({ path, text }) => {
+      const files = [...(text.match(named) ?? []), ...(text.match(ofSource) ?? []).map(file => `src/${file}`)]
+      return files.map(file => ({ path, file }))
+    })
+    .filter(({ file }) => !existsSync(join(root, file)))
+  assert.deepEqual(gone, [])
+})
+
 function deadLink(page: Page, link: string): string[] {
   if (/^[a-z]+:/.test(link)) return []
   const [file, anchor] = link.split('#') as [string, string?]

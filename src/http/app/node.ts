@@ -18,7 +18,7 @@ import { readRequestBody } from '../request-body.ts'
 import type { HttpRequest } from '../request.ts'
 import type { BufferLimits } from '../response-buffer.ts'
 import { type AppAnswer, appAnswer } from '../upstream/app-answer.ts'
-import { CONNECTING, RELAYING } from '../upstream/exchange-state.ts'
+import { ASKING, CONNECTING, RELAYING } from '../upstream/exchange-state.ts'
 import { Exchange } from '../upstream/exchange.ts'
 import { ACCEL_FIELDS } from '../upstream/gateway.ts'
 import { asksUpgrade, http1, type H1Reader } from '../upstream/h1.ts'
@@ -167,11 +167,23 @@ class NodeExchange extends Exchange implements AppAnswer {
 
   override onClose(error: NodeJS.ErrnoException | null): void {
     this.nobodyListens = error?.code === 'ECONNREFUSED' || error?.code === 'ENOENT'
-    if (error?.code === 'EPIPE') {
-      this.settleCounts()
-      this.unheard = this.attempt!.bytesSent <= ONE_PIECE
-    }
+    if (error?.code === 'EPIPE' || error?.code === 'ECONNRESET') this.settleUnheard()
     super.onClose(error)
+  }
+
+  /** A Unix socket is reset when its other end is closed with bytes in it that nobody has read, or before it was accepted: a
+   *  request in one piece goes to the next that listens, as one does on an idle connection that was just closed. */
+  private settleUnheard(): void {
+    const { attempt, r, state, streamed } = this
+    if (state !== ASKING || attempt === null || attempt.bytesReceived > 0) return
+    this.settleCounts()
+    const isWhole = streamed === null && (r.body === null || r.body.path === '')
+    this.unheard = isWhole && attempt.bytesSent <= ONE_PIECE
+    const tried = retries.get(r) ?? 0
+    if (!this.unheard || tried === RETRIES_MAX) return
+    retries.set(r, tried + 1)
+    this.cached = true
+    this.requestSent = false
   }
 
   /** A worker that cannot be connected to is gone, though the master has not said so yet: the request waits for another.

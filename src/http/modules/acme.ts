@@ -175,7 +175,10 @@ function orderOf(wanted: CertificateDeclaration, scope: Scope, http: HttpSetup):
 
 /** The server's names, as far as they can be in a certificate. */
 function namesOf(scope: Scope): string[] {
-  const names = scope.conf(coreDirectives).server_name.map(identifierOf)
+  // A location has the certificate of its server, and no names of its own.
+  let server = scope
+  while (server.context !== SERVER && server.parent !== null) server = server.parent
+  const names = server.conf(coreDirectives).server_name.map(identifierOf)
   return [...new Set(names.filter(name => name !== null && name !== ''))] as string[]
 }
 

@@ -84,7 +84,8 @@ test('a certificate is got by HTTP-01, shown in all threads, and found again aft
   const authority = await pebble(t)
   const servers = `server { listen 127.0.0.1:${authority.httpPort}; return 404; }
     server { listen %%PORT_0%% ssl; server_name one.example.test two.example.test; acme_certificate test;
-      ssl_certificate $acme_certificate; ssl_certificate_key $acme_certificate_key; ssl_certificate_cache max=4; return 200 ok; }`
+      ssl_certificate $acme_certificate; ssl_certificate_key $acme_certificate_key; ssl_certificate_cache max=4;
+      location / { return 200 ok; } }`
   const dir = tempDir(t)
   const conf = configuration(authority, '', servers)
   const server = await serve(t, { dir, conf })
@@ -186,4 +187,13 @@ test('what cannot be is refused when the configuration is read', t => {
   assert.equal(refusal(issuer + server('acme_certificate a key=dsa;')), 'unsupported key "dsa"')
   assert.equal(refusal(`${issuer} ${issuer}`), 'duplicate acme_issuer "a"')
   assert.equal(refusal(issuer + server('acme_certificate a;')), 'accepted')
+})
+
+test('a server that names no identifiers has its own names, its locations too', t => {
+  const dir = tempDir(t)
+  const locations = 'location / { root /x; location ~ \\.php$ { alias /y; if ($args) { return 403; } } }'
+  const server = `server { listen 127.0.0.1:1; server_name a.test; acme_certificate a; ${locations} }`
+  const issuer = 'acme_issuer a { uri https://a.test/; state_path off; }'
+  writeFileSync(join(dir, 'x.conf'), `events {} http { ${issuer} ${server} }`)
+  execFileSync(PORTICO, ['-t', '-q', '-p', dir, '-c', 'x.conf'], { stdio: 'pipe' })
 })
