@@ -9,17 +9,18 @@ export function formatHttpDate(seconds: number): string {
   return new Date(seconds * 1000).toUTCString()
 }
 
-const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ')
+/** Read in any case: caches of other makes take AUG for good, nginx among them. */
+const MONTHS = 'jan feb mar apr may jun jul aug sep oct nov dec'.split(' ')
 const DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
 const TIME = '(\\d\\d):(\\d\\d):(\\d\\d)'
 const MONTH = `(${MONTHS.join('|')})`
 /** Sun, 06 Nov 1994 08:49:37 GMT */
-const IMF = new RegExp(`^[^, ]*, *(\\d\\d) ${MONTH} (\\d{4}) ${TIME}`)
+const IMF = new RegExp(`^[^, ]*, *(\\d\\d) ${MONTH} (\\d{4}) ${TIME}`, 'i')
 /** Sunday, 06-Nov-94 08:49:37 GMT */
-const RFC_850 = new RegExp(`^[^, ]*, *(\\d\\d)-${MONTH}-(\\d\\d) ${TIME}`)
+const RFC_850 = new RegExp(`^[^, ]*, *(\\d\\d)-${MONTH}-(\\d\\d) ${TIME}`, 'i')
 /** Sun Nov  6 08:49:37 1994 */
-const ASCTIME = new RegExp(`^[^, ]* +${MONTH} ( ?\\d|\\d\\d) ${TIME} (\\d{4})`)
+const ASCTIME = new RegExp(`^[^, ]* +${MONTH} ( ?\\d|\\d\\d) ${TIME} (\\d{4})`, 'i')
 
 /** Seconds since 1970, or NO_DATE. */
 export function parseHttpDate(text: string): number {
@@ -38,7 +39,7 @@ function century(year: number): number {
 
 function seconds(year: number, month: string, day: number, h: string, m: string, s: string): number {
   const [hour, minute, second] = [Number(h), Number(m), Number(s)]
-  const index = MONTHS.indexOf(month)
+  const index = MONTHS.indexOf(month.toLowerCase())
   if (hour > 23 || minute > 59 || second > 59 || day === 0 || day > DAYS[index]!) return NO_DATE
   const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
   if (index === 1 && day === 29 && !leap) return NO_DATE

@@ -11,6 +11,11 @@ test('the three forms of a date are read as the same moment', () => {
   assert.equal(formatHttpDate(SECONDS), 'Sun, 06 Nov 1994 08:49:37 GMT')
 })
 
+test('names of months are read in any case', () => {
+  assert.equal(parseHttpDate('Sun, 06 NOV 1994 08:49:37 GMT'), SECONDS)
+  assert.equal(parseHttpDate('Sunday, 06-nov-94 08:49:37 GMT'), SECONDS)
+})
+
 test('what is no date is told apart from every date', () => {
   for (const text of [
     '',
