@@ -1,10 +1,10 @@
 // The front process as the master sees it.
 
-import { spawn } from 'node:child_process'
 import type { ChildProcess, StdioOptions } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { handleOf } from './descriptor-handle.ts'
 import type { FromFront, ToFront } from './messages.ts'
+import { startChild } from './start-child.ts'
 import { reason } from './system-error.ts'
 
 export interface FrontEvents {
@@ -40,26 +40,12 @@ export class FrontHandle {
   /** @param stderr where the process's own complaints go: inherited, nowhere, or to a descriptor */
   constructor(entry: string, stderr: 'inherit' | 'ignore' | number) {
     const stdio: StdioOptions = ['ignore', stderr === 'inherit' ? 'inherit' : 'ignore', stderr, 'ipc']
-    const child = this.spawn([...process.execArgv, ...MEMORY, ...COMPILING, entry], stdio)
+    const args = [...process.execArgv, ...MEMORY, ...COMPILING, entry]
+    const child = startChild(process.execPath, args, { stdio, detached: true }, error => this.notStarted(error))
     this.child = child
     this.pid = child?.pid ?? 0
-    if (child === null) return
-    child.on('message', (message: FromFront) => this.events?.message(this, message))
-    child.on('exit', (code, signal) => this.exit(code, signal))
-    child.on('error', error => {
-      // Or a message that could not be delivered: its exit tells what there is to tell.
-      if (this.pid === 0) this.notStarted(error)
-    })
-  }
-
-  /** Some reasons why it cannot be started are thrown (ENOMEM), others come as an event. */
-  private spawn(args: readonly string[], stdio: StdioOptions): ChildProcess | null {
-    try {
-      return spawn(process.execPath, args, { stdio, detached: true })
-    } catch (error) {
-      setImmediate(() => this.notStarted(error))
-      return null
-    }
+    child?.on('message', (message: FromFront) => this.events?.message(this, message))
+    child?.on('exit', (code, signal) => this.exit(code, signal))
   }
 
   private notStarted(error: unknown): void {

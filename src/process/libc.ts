@@ -34,7 +34,8 @@ export function dup(fd: number): number {
   return copy
 }
 
-function lastReason(): string {
+/** Why the call before this one has failed, in the C library's words. */
+export function lastReason(): string {
   const errno = -getInt32(libc.__errno_location())
   return reason({ errno, code: getSystemErrorName(errno) })
 }

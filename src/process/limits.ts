@@ -1,10 +1,10 @@
 // What the kernel lets the front have, and where it runs it: setrlimit(2), setpriority(2), prctl(2), sched_setaffinity(2). Each
 // answers '' or why it was refused, in the C library's words.
 
-import { dlopen, getInt32 } from 'node:ffi'
+import { dlopen } from 'node:ffi'
 import { readdirSync } from 'node:fs'
 import { setPriority } from 'node:os'
-import { getSystemErrorName } from 'node:util'
+import { lastReason } from './libc.ts'
 import { reason } from './system-error.ts'
 import { startThreadPool } from './thread-pool.ts'
 
@@ -25,7 +25,6 @@ interface Calls {
   setrlimit(resource: number, limits: Buffer): number
   prctl(option: number, argument: bigint): number
   sched_setaffinity(thread: number, size: bigint, mask: Buffer): number
-  __errno_location(): bigint
 }
 
 let calls: Calls | null = null
@@ -36,7 +35,7 @@ export function limit(resource: number, value: number): string {
   limits.writeBigUInt64LE(BigInt(value), 0)
   limits.writeBigUInt64LE(BigInt(value), 8)
   const libc = (calls ??= load())
-  return libc.setrlimit(resource, limits) === 0 ? '' : lastReason(libc)
+  return libc.setrlimit(resource, limits) === 0 ? '' : lastReason()
 }
 
 /** `soft:hard` */
@@ -73,12 +72,7 @@ export function bindToCpus(cpus: readonly number[]): string {
   const mask = Buffer.alloc(CPU_SETSIZE / 8)
   for (const cpu of cpus) mask[cpu >> 3]! |= 1 << (cpu & 7)
   const libc = (calls ??= load())
-  return libc.sched_setaffinity(0, BigInt(mask.length), mask) === 0 ? '' : lastReason(libc)
-}
-
-function lastReason(libc: Calls): string {
-  const errno = -getInt32(libc.__errno_location())
-  return reason({ errno, code: getSystemErrorName(errno) })
+  return libc.sched_setaffinity(0, BigInt(mask.length), mask) === 0 ? '' : lastReason()
 }
 
 function load(): Calls {
@@ -87,7 +81,6 @@ function load(): Calls {
     setrlimit: { arguments: ['i32', 'buffer'], return: 'i32' },
     prctl: { arguments: ['i32', 'u64'], return: 'i32' },
     sched_setaffinity: { arguments: ['i32', 'u64', 'buffer'], return: 'i32' },
-    __errno_location: { arguments: [], return: 'pointer' },
   }) as unknown as { functions: Calls }
   return functions
 }

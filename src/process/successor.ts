@@ -1,11 +1,11 @@
 // The master that is to replace this one: the program started anew, with the listening sockets of this one. Both serve until
 // one of them is told to go. It is nobody's child for long: when this process ends, it goes on.
 
-import { spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
+import type { SpawnOptions } from 'node:child_process'
 import { constants } from 'node:os'
 import { INHERITANCE } from './given-sockets.ts'
 import { written } from './inheritance.ts'
+import { startChild } from './start-child.ts'
 import { reason } from './system-error.ts'
 
 /** A program and its arguments. */
@@ -26,24 +26,16 @@ export class Successor {
     onExit: (how: string, orderly: boolean) => void,
   ) {
     const failed = (error: unknown): void => onExit(`could not be started ("${program}": ${reason(error)})`, false)
-    let child: ChildProcess
-    try {
-      child = spawn(program, args, {
-        stdio: ['ignore', 'inherit', 'inherit', ...sockets.values()],
-        cwd: folder,
-        env: { ...process.env, [INHERITANCE]: written([...sockets.keys()]) },
-      })
-    } catch (error) {
-      // Some reasons are thrown (ENOMEM), others come as an event.
-      this.pid = 0
-      setImmediate(() => failed(error))
-      return
+    const options: SpawnOptions = {
+      stdio: ['ignore', 'inherit', 'inherit', ...sockets.values()],
+      cwd: folder,
+      env: { ...process.env, [INHERITANCE]: written([...sockets.keys()]) },
     }
-    this.pid = child.pid ?? 0
-    child.once('exit', (code, signal) => {
+    const child = startChild(program, args, options, failed)
+    this.pid = child?.pid ?? 0
+    child?.once('exit', (code, signal) => {
       const how = signal === null ? `exited with code ${code}` : `exited on signal ${constants.signals[signal]}`
       onExit(how, code === 0)
     })
-    child.once('error', failed)
   }
 }

@@ -2,10 +2,11 @@
 //
 //   3 ◀─▶ commands and events, a JSON object a line       4 ◀─ its end tells the process that the master has gone
 
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess, SpawnOptions } from 'node:child_process'
 import type { Socket } from 'node:net'
 import type { AppSettings } from '../app.ts'
 import { ERR } from '../../log/error-log.ts'
+import { startChild } from '../../process/start-child.ts'
 import { ControlLines } from './control-lines.ts'
 import { bridgeFolder, cannotStart, interpreterOf, pythonEnvironment } from './interpreter.ts'
 import type { Output } from './spawner.ts'
@@ -38,25 +39,17 @@ export abstract class PythonProcess {
   /** @param passed descriptors it has from 5 on */
   protected launch(module: string, settings: AppSettings, output: Output, passed: readonly number[] = []): void {
     const python = interpreterOf(settings)
-    let child: ChildProcess
-    try {
-      // The name is for those who look at processes.
-      child = spawn(python, ['-m', module, settings.name], {
-        // The bridge itself goes to the application's folder, as the user who may have to be let in there.
-        cwd: bridgeFolder(),
-        env: pythonEnvironment(settings),
-        stdio: ['ignore', output, output, 'pipe', 'pipe', ...passed],
-        // A group of its own: Ctrl-C in a terminal is for the master, who then stops everybody in order.
-        detached: true,
-      })
-    } catch (error) {
-      // Some reasons are thrown (ENOMEM), others come as an event.
-      setImmediate(() => this.notStarted(python, error as Error))
-      return
+    const options: SpawnOptions = {
+      // The bridge itself goes to the application's folder, as the user who may have to be let in there.
+      cwd: bridgeFolder(),
+      env: pythonEnvironment(settings),
+      stdio: ['ignore', output, output, 'pipe', 'pipe', ...passed],
+      // A group of its own: Ctrl-C in a terminal is for the master, who then stops everybody in order.
+      detached: true,
     }
-    child.once('error', error => {
-      if (child.pid === undefined) this.notStarted(python, error)
-    })
+    // The name is for those who look at processes.
+    const child = startChild(python, ['-m', module, settings.name], options, error => this.notStarted(python, error))
+    if (child === null) return
     // 'close' comes when the control socket has been read to its end too, so no report is lost.
     child.once('close', (code, signal) => {
       if (child.pid !== undefined) this.gone(signal === null ? `exited with code ${code}` : `exited on ${signal}`)
