@@ -42,6 +42,7 @@ for (const kind of ['sync', 'threads']) {
       ['/core', 502],
       ['/sys-exit', 500],
       ['/riddle', 500],
+      ['/exit-in-close', 500],
       ['/for-ever', 504],
       ['/busy-for-ever', 504],
       ['/fork', 200],

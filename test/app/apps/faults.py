@@ -27,12 +27,23 @@ def application(environ, start_response):
         return [b'']
     if path == '/nothing':
         return None
+    if path == '/exit-in-close':
+        start_response('200 OK', headers)
+        return ExitsInClose()
     if path == '/exit-inside':
         start_response('200 OK', headers)
         return exits()
     body = (b'%d ' % os.getpid()) + path.encode()
     start_response('200 OK', headers + [('Content-Length', str(len(body)))])
     return [body]
+
+
+class ExitsInClose:
+    def __iter__(self):
+        raise ValueError('first')
+
+    def close(self):
+        sys.exit(3)
 
 
 def exits():
