@@ -19,6 +19,7 @@ from .asgi_http import HttpStream
 from .asgi_lifespan import Lifespan
 from .asgi_stream import stream_below
 from .asgi_websocket import WebSocketStream
+from .begun import Begun
 from .frames import ABORT, BODY, BYE, CLOSE, END, ENVIRON_MAX, ERROR, FROM_FILE, HEADER, HELLO, JOIN_MAX, LOG, LOG_MAX
 from .frames import MESSAGE, REQUEST, REQUEST_MAX, SHUTDOWN, SOON, WEBSOCKET, WINDOW, ProtocolError, is_foreign
 from .seat import listen
@@ -49,6 +50,7 @@ class AsgiSeat:
         self.forked = False
         self.forker = None  # in a forked process: the stream it was forked for, None where that cannot be told
         self.server = None
+        self.begun = Begun(path + '.begun')
         self.listener = listen(path)
         self.root_path = options.get('root_path') or ''
         self.grace = grace_of(options)
@@ -151,6 +153,7 @@ class AsgiSeat:
             connection.gone = True
             os.close(connection.transport.get_extra_info('socket').fileno())
         self.listener.close()
+        self.begun.forget()
 
     def end_fork(self, stream, status):
         """Such a process has come to the end of its request. Behind that there is only what the worker does, by a loop that is not
@@ -183,7 +186,8 @@ class FrontConnection(asyncio.Protocol):
         self.transport = None
         self.foreign = False
         self.streams = {}
-        self.last = 0  # the stream that was begun last
+        self.last = 0  # the stream that was taken last
+        self.link = seat.begun.open_link()
         self.parts = []
         self.missing = 0
         self.writable = True
@@ -198,7 +202,7 @@ class FrontConnection(asyncio.Protocol):
         self.foreign = is_foreign(transport.get_extra_info('socket'))
         self.seat.connections.add(self)
         self.seat.ending = False
-        self.write_frame(HELLO, 0, json.dumps(self.seat.hello).encode())
+        self.write_frame(HELLO, 0, json.dumps(dict(self.seat.hello, link=self.link)).encode())
         if self.seat.leaving:
             self.leave()
 

@@ -41,6 +41,7 @@ class Stream:
 
     async def run(self):
         seat = self.connection.seat
+        seat.begun.begin(self.connection.link, self.number)
         status = 0
         try:
             await seat.application(self.scope(), self.receive, self.send)

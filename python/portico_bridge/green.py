@@ -11,6 +11,7 @@ import sys
 from _thread import get_ident
 from collections import deque
 
+from .begun import Begun
 from .frames import ABORT, BODY, BYE, DATA, END, ENVIRON_MAX, ERROR, FAIL, FROM_FILE, HEADER, HELLO, READ_SIZE, REQUEST
 from .frames import REQUEST_MAX, SHUTDOWN, WHILE_WANTED, WINDOW
 from .frames import BodyMissing, ClientGone, Connection, FrontGone, ProtocolError, Request, open_body_file
@@ -57,6 +58,7 @@ class GreenSeat:
         self.base = base_environ(None, None, True)
         self.warned = set()
         self.slow_close = 0  # responses that are to leave before close()
+        self.begun = Begun(path + '.begun')
         self.listener = listen(path)
         self.listener.setblocking(True)
 
@@ -93,6 +95,7 @@ class GreenSeat:
                     self.forker = stream
             connection.sock.close()
         self.listener.close()
+        self.begun.forget()
 
     def end_fork(self, stream):
         """Such a process has come to the end of its request. Behind that there is only what the worker does."""
@@ -126,14 +129,15 @@ class GreenConnection(Connection):
         super().__init__(sock)
         self.seat = seat
         self.streams = {}
-        self.last = 0
+        self.last = 0  # the stream that was taken last
+        self.link = seat.begun.open_link()
         self.leaving = False
         self.lock = RLock()
 
     def run(self):
         """Reads until the front has closed."""
         try:
-            self.send_json(HELLO, 0, self.seat.hello)
+            self.send_json(HELLO, 0, dict(self.seat.hello, link=self.link))
             while True:
                 self.pending = self._fill(self.pending, 12, at_start=True)
                 if self.pending is None:
@@ -247,6 +251,10 @@ class GreenStream:
 
     def run(self, request):
         connection = self.connection
+        if connection.gone:  # the front gives what was not begun to another worker
+            self._finish()
+            return
+        connection.seat.begun.begin(connection.link, self.number)
         try:
             respond(self, self, request)
         except ProtocolError as error:

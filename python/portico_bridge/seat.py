@@ -99,7 +99,7 @@ class Seat:
         self.connections[sock.fileno()] = connection
         self.poller.register(sock.fileno(), select.POLLIN)
         try:
-            connection.send_json(HELLO, 0, dict(self.hello, claims=connection.link))
+            connection.send_json(HELLO, 0, dict(self.hello, link=connection.link))
         except FrontGone:
             self._drop(connection)
             return

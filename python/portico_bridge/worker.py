@@ -81,9 +81,8 @@ class Worker:
         if hooked is not None:
             hooked.exiting()  # while its socket is there
         for seat in self.seats:
-            unlink(seat.path)
-            if getattr(seat, 'claims', None) is not None:
-                unlink(seat.claims.path)
+            for name in (seat.path, seat.path + '.claims', seat.path + '.begun'):
+                unlink(name)
         sys.exit(0)
 
     def _patch(self):

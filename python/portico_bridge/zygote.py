@@ -440,8 +440,8 @@ class Zygote:
                 self._read_report(child)
             os.close(child.life)
             for path in child.paths:
-                unlink(path)
-                unlink(path + '.claims')  # one that was killed has left it
+                for name in (path, path + '.claims', path + '.begun'):  # one that was killed has left them
+                    unlink(name)
             event = {'event': 'exited', 'slot': child.slot, 'pid': pid, 'status': 0, 'signal': 0}
             if os.WIFSIGNALED(status):
                 event['signal'] = os.WTERMSIG(status)

@@ -73,6 +73,11 @@ export function claimsPath(socket: string): string {
   return `${socket}.claims`
 }
 
+/** What a worker of kind asgi or gevent has begun (dispatch/begun.ts), beside its socket. */
+export function begunPath(socket: string): string {
+  return `${socket}.begun`
+}
+
 /** Topic of the messages below (ThreadServices.toMaster, onMessage). */
 /** So many more workers than configured can be asked for by signals, however few those are. */
 export const SPARE_WORKERS = 16

@@ -23,8 +23,8 @@ export interface Hello {
   readonly generation: number
   /** Which of the worker's threads serves this connection; 0 in kinds without. */
   readonly thread: number
-  /** The connection's number for tokens, where the worker has a pipe for them (dispatch/claims.ts); else 0. */
-  readonly claims: number
+  /** The connection’s number where the worker keeps count beside its socket (dispatch/claims.ts, dispatch/begun.ts); else 0. */
+  readonly link: number
 }
 
 /** Whom the reader tells. Buffers are valid only during the call; `end` says that the stream is at its end. */
@@ -260,18 +260,18 @@ export class FrameReader {
   }
 
   private readHello(text: string): void {
-    const { pid, slot, kind, generation, thread = 0, claims = 0 } = parseObject(text)
+    const { pid, slot, kind, generation, thread = 0, link = 0 } = parseObject(text)
     if (
       !isSize(pid) ||
       !isSize(slot) ||
       !isSize(generation) ||
       !isSize(thread) ||
-      !isSize(claims) ||
+      !isSize(link) ||
       typeof kind !== 'string'
     ) {
       return this.fail('malformed HELLO')
     }
-    this.sink.onHello({ pid, slot, kind, generation, thread, claims })
+    this.sink.onHello({ pid, slot, kind, generation, thread, link })
   }
 
   private readFile(text: string): void {

@@ -18,7 +18,7 @@ const hello = encodeFrame(
   HELLO,
   0,
   0,
-  Buffer.from(JSON.stringify({ pid: PID, slot: 0, thread: 0, kind: 'sync', generation: 1, claims: 0 })),
+  Buffer.from(JSON.stringify({ pid: PID, slot: 0, thread: 0, kind: 'sync', generation: 1, link: 0 })),
 )
 const head = (stream: number, flags: number): Buffer =>
   encodeFrame(HEAD, stream, flags, Buffer.from('\x06\0\0\x00200 OK', 'latin1'))

@@ -99,7 +99,7 @@ const conversation = Buffer.concat([
   text(BYE, 0, ''),
 ])
 const told = [
-  ['hello', { pid: 1, slot: 2, kind: 'sync', generation: 3, thread: 0, claims: 0 }],
+  ['hello', { pid: 1, slot: 2, kind: 'sync', generation: 3, thread: 0, link: 0 }],
   ['head', 1, ['200 OK', 'A', 'b\xe4', 'C', ''], 7],
   ['body', 1, 'body \0\xff'],
   ['end', 1],

@@ -41,7 +41,7 @@ test('wsgi: a short response is one frame, with a computed Content-Length', asyn
     [answer.status, answer.headers, answer.body, answer.whole],
     ['200 OK', { 'content-type': 'text/plain', 'content-length': '14' }, 'Hello, World!\n', true],
   )
-  assert.deepEqual(front.hello, { pid: worker.pid, slot: 0, kind: 'sync', generation: 1, thread: 0, claims: 1 })
+  assert.deepEqual(front.hello, { pid: worker.pid, slot: 0, kind: 'sync', generation: 1, thread: 0, link: 1 })
 })
 
 test('wsgi: the environ is what the front sent and what the worker adds, byte for byte', async () => {

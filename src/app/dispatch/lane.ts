@@ -164,8 +164,7 @@ export class Lane implements Carrier {
   onTimeout(): void {
     const { call, link } = this
     if (this.cancelled) {
-      link.dispatcher.giveUp(link)
-      link.destroy()
+      link.hangs()
       return
     }
     this.release()

@@ -5,6 +5,8 @@ import { FrameReader, type FrameSink, type Hello } from '../../codec/frame-reade
 import { encodeShutdown, encodeWindow, SOON } from '../../codec/frames.ts'
 import { ERR } from '../../log/error-log.ts'
 import { connect, type Connection } from '../../net/connection.ts'
+import { begunPath } from '../app.ts'
+import { Begun } from './begun.ts'
 import type { Call } from './call.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { DispatcherLink } from './links.ts'
@@ -28,8 +30,13 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
   /** Lanes for calls to come. */
   private readonly spare: Lane[] = []
   private last = 0
-  /** After BYE: the last stream that the worker has begun, -1 before. */
+  /** After BYE: the last stream that the worker has taken, -1 before. */
   private lastTaken = -1
+  /** Null until it has said where it writes down what it begins. */
+  private begun: Begun | null = null
+  /** It was we who ended the connection: the worker may live, and begin what it has been sent. */
+  private cut = false
+  private hung = false
 
   constructor(dispatcher: Dispatcher, slot: number, pid: number, path: string, at: number) {
     this.dispatcher = dispatcher
@@ -68,7 +75,16 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
 
   destroy(): void {
     this.leaving = true
+    this.cut = true
     this.connection.destroy()
+  }
+
+  /** For lanes: the worker is killed. Its end tells what it has not begun: until then that stays with it. */
+  hangs(): void {
+    if (this.hung) return
+    this.hung = true
+    this.leaving = true
+    this.dispatcher.giveUp(this)
   }
 
   /** For lanes: nothing of the stream will be heard any more. */
@@ -86,7 +102,8 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
   // ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────────
   // A stream nobody knows is one that was given up: what the worker sent before it heard of that is passed over.
 
-  onHello(_hello: Hello): void {
+  onHello({ link }: Hello): void {
+    this.begun ??= Begun.open(begunPath(this.path), link)
     this.ready = true
     this.greeted = true
     this.dispatcher.linkReady(this)
@@ -170,9 +187,17 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
     this.ready = false
     this.reader.stop()
     this.dispatcher.linkClosed(this)
-    for (const lane of this.lanes.values()) {
-      lane.lost(this.lastTaken >= 0 && isAfter(lane.stream, this.lastTaken))
-    }
+    const last = this.lastBegun()
+    for (const lane of this.lanes.values()) lane.lost(last >= 0 && isAfter(lane.stream, last))
+  }
+
+  /** The last stream that the worker, which is gone, can have begun; -1: that cannot be told. */
+  private lastBegun(): number {
+    const { begun } = this
+    this.begun = null
+    const last = begun === null || this.cut ? -1 : begun.last()
+    begun?.close()
+    return last >= 0 ? last : this.lastTaken
   }
 }
 

@@ -35,10 +35,10 @@ export class WorkerLink extends SeatLink implements FrameSink {
 
   // ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  onHello({ claims }: Hello): void {
+  onHello({ link }: Hello): void {
     this.ready = true
     this.greeted = true
-    this.ahead ??= Ahead.open(this.path, claims, this.dispatcher.prefetch)
+    this.ahead ??= Ahead.open(this.path, link, this.dispatcher.prefetch)
     this.cut = false
     this.reconnecting = false
     // After a cut this says that the worker has come back from the response nobody wanted.

@@ -9,7 +9,7 @@
 // A pool is one generation: a reload makes another one and stops this one once nobody needs it. It knows nothing of HTTP;
 // what it finds out goes to `notify` (every front thread must be told) and `log`.
 
-import { type AppNotice, type AppRequest, type AppSettings, claimsPath } from '../app.ts'
+import { type AppNotice, type AppRequest, type AppSettings, begunPath, claimsPath } from '../app.ts'
 import { delay } from '../../lib/longest-delay.ts'
 import { ALERT, ERR, INFO, NOTICE, WARN } from '../../log/error-log.ts'
 import { Backoff } from './backoff.ts'
@@ -308,7 +308,7 @@ export class AppPool implements SpawnerEvents {
     this.boots.succeed()
     try {
       for (const path of paths) this.directory?.admitFront(path)
-      if (this.settings.kind === 'sync') this.directory?.admitFrontIfThere(claimsPath(paths[0]!))
+      for (const beside of [claimsPath(paths[0]!), begunPath(paths[0]!)]) this.directory?.admitFrontIfThere(beside)
     } catch (error) {
       this.log(ERR, `worker process ${pid}: ${(error as Error).message}`)
       this.spawner?.kill(pid)
