@@ -196,6 +196,7 @@ export class ResponseBuffer implements Source {
     const piece = Buffer.allocUnsafeSlow(Math.min(READ_PIECE, this.fileLength - this.fileRead))
     try {
       const size = readSync(this.descriptor, piece, 0, piece.length, this.fileRead)
+      if (size === 0) throw new Error('its file is shorter than what was written to it')
       this.fileRead += size
       if (this.fileRead === this.fileLength) this.rewind()
       return piece.subarray(0, size)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { readdirSync } from 'node:fs'
+import { ftruncateSync, readdirSync } from 'node:fs'
 import test from 'node:test'
 import { LOCATION } from '../../src/config/directive.ts'
 import { flag } from '../../src/config/values.ts'
@@ -127,4 +127,14 @@ test('where a temporary file cannot be written, which is told, the producer wait
   other.resume()
   const response = await other.response('GET', 20_000)
   assert.equal(createHash('sha1').update(response.body).digest('hex'), expected())
+})
+
+test('a temporary file that has lost bytes ends the response, which is told', async t => {
+  const { server, client, pusher } = await startPaused(t, 1 << 30)
+  await eventually(() => pusher.pushed === PIECES)
+  const { buffer } = pusher as unknown as { buffer: { descriptor: number } }
+  ftruncateSync(buffer.descriptor, 1_000_000)
+  client.resume()
+  await assert.rejects(client.response())
+  assert.match(server.errorLog(), /buffered response could not be read \(its file is shorter than what was written to it\)/)
 })
