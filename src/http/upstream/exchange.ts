@@ -21,6 +21,7 @@ import { EMPTY, FLUSH, respondSpecial } from '../output.ts'
 import type { Source } from '../output.ts'
 import type { Asked, HttpRequest } from '../request.ts'
 import type { Producer } from '../response-buffer.ts'
+import { mainOf } from '../subrequest.ts'
 import { Attempt } from './attempt.ts'
 import { connectionLost } from './connection-lost.ts'
 import { ASKING, CONNECTING, ExchangeState, OVER, PREPARING, RELAYING, TUNNELLING } from './exchange-state.ts'
@@ -227,7 +228,8 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
       if (disabled) this.log(WARN, `upstream server temporarily disabled while ${action}`)
     }
     if (why === TIMEOUT) this.log(ERR, `upstream timed out ${TIMED_OUT} while ${action}`)
-    if (this.r.stream.unheard === true) {
+    // For nobody there is no other attempt.
+    if (this.r.done || this.r.stream.unheard === true) {
       this.finalize(499)
       return
     }
@@ -375,7 +377,8 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
   cancelProducing(): void {
     if (this.state === OVER || this.state === TUNNELLING) return
     if (this.hearsOut && this.state !== PREPARING) {
-      // The upstream is heard out all the same; relay.ts drops what it says.
+      // The upstream is heard out all the same; relay.ts drops what it says. What is kept, and as what, is for the request to say.
+      mainOf(this.r).headShared = true
       this.resumeProducing()
       return
     }
