@@ -237,12 +237,17 @@ function addRunning(parent: HttpRequest, sub: HttpRequest): void {
 
 /** Starts one that may outlive its parent. */
 export function startInBackground(sub: HttpRequest): void {
+  outlive(sub)
+  startSubrequest(sub)
+}
+
+/** It will be started, and its parent may have ended by then. */
+export function outlive(sub: HttpRequest): void {
   const output = sub.stream as SubrequestOutput
   output.background = true
   // The session would read the next request's head into it.
   mainOf(sub).headShared = true
   backgroundCount++
-  startSubrequest(sub)
 }
 
 /** The client's own request. */

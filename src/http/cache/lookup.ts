@@ -10,10 +10,11 @@ import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { CRIT, ERR, INFO } from '../../log/error-log.ts'
 import { dropField } from '../altered-body.ts'
 import type { HttpRequest } from '../request.ts'
+import { startSubrequest } from '../subrequest.ts'
 import type { Exchange } from '../upstream/exchange.ts'
 import { statusOf } from '../upstream/retry.ts'
 import { UPDATING as WHILE_UPDATING } from '../upstream/settings.ts'
-import { updateInBackground } from './background.ts'
+import { backgroundUpdate } from './background.ts'
 import { BROKEN, closeEntry, MISSING, readEntry, updateTimes, type Entry, type EntryTimes } from './entry-file.ts'
 import { Freshness, freshnessOf } from './freshness.ts'
 import { serveEntry } from './serve.ts'
@@ -186,9 +187,7 @@ export class CacheLookup {
     this.isClaimed = this.zone.claim(this.id)
     if (this.isClaimed && mayBeUsed && conf.backgroundUpdate) {
       this.isClaimed = false
-      this.serve(entry, 'STALE')
-      updateInBackground(this)
-      return true
+      return this.serveAndUpdate(entry)
     }
     if (!this.isClaimed && mayBeUsed) return this.serve(entry, 'UPDATING')
     // What runs in the background has been given its parent's claim.
@@ -196,6 +195,16 @@ export class CacheLookup {
     this.status = 'EXPIRED'
     this.entry = entry
     return false
+  }
+
+  /** The claim on the key is the background's from here on. */
+  private serveAndUpdate(entry: Entry): boolean {
+    const { id, zone } = this
+    const update = backgroundUpdate(this)
+    this.serve(entry, 'STALE')
+    if (update === null) zone.release(id)
+    else startSubrequest(update)
+    return true
   }
 
   /** Nobody but the one who claimed the key shall ask the upstream. */
