@@ -109,6 +109,30 @@ test('the limit is told where it was reached, and the next text is matched as ev
   assert.equal(compile('^(a+)+$').exec(`${'a'.repeat(100)}b`), null)
 })
 
+test('what could not be looked for to its end is not taken for missing', () => {
+  for (const text of ['^/(?!(?:a|a)*x|.*evil)', '^(?!/(?:a|a)*x|.*evil)/', '^/(?<!(?!a)z)(?!(?=(?:a|a)*x)|.*evil)']) {
+    const pattern = compile(text)
+    assert.equal(pattern.exec(`/${'a'.repeat(100)}evil`), null, text)
+    assert.equal(pattern.exceeded, true)
+    assert.equal(pattern.exec('/aevil'), null)
+    assert.equal(pattern.exec('/aa')![0], '/')
+    assert.equal(pattern.exceeded, false)
+  }
+})
+
+test('a search that goes over the text again from each place in it has an end, too', () => {
+  const pattern = compile('(?>a+)b')
+  assert.equal(pattern.exec('a'.repeat(200_000)), null)
+  assert.equal(pattern.exceeded, true)
+  assert.equal(pattern.exec('aab')![0], 'aab')
+})
+
+test('a POSIX class has a name of its own, whatever else an object may answer to', () => {
+  for (const name of ['constructor', '__proto__', 'toString']) {
+    assert.throws(() => compile(`[[:${name}:]]`), /unknown POSIX class name/)
+  }
+})
+
 test('V8 falls back to its linear engine in threads too', async () => {
   const module = new URL('../../src/lib/pcre/pattern.ts', import.meta.url).href
   const code = `import(${JSON.stringify(module)}).then(({ compilePattern }) => {

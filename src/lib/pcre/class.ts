@@ -194,7 +194,8 @@ function posixClass(cursor: Cursor): ByteSet | null {
   if (found === '') return null
   if (kind !== ':') cursor.fail('POSIX collating elements are not supported', start)
   const negated = found.charAt(2) === '^'
-  const set = posixSets[found.slice(negated ? 3 : 2, -2)]
+  const name = found.slice(negated ? 3 : 2, -2)
+  const set = Object.hasOwn(posixSets, name) ? posixSets[name] : undefined
   if (set === undefined) cursor.fail('unknown POSIX class name', start + 2)
   return negated ? inverse(set) : set
 }

@@ -45,7 +45,10 @@ export class Matcher {
     this.exceeded = false
     tries = 0
     const last = this.program.anchored ? 0 : text.length
-    for (let start = 0; start <= last && !this.exceeded; start++) {
+    for (let start = 0; start <= last; start++) {
+      // Where nothing is tried anew, runs are counted still.
+      this.exceeded ||= tries > TRIES_MAX
+      if (this.exceeded) return null
       this.registers.fill(-1)
       top = 0
       this.keptStart = start
@@ -252,6 +255,8 @@ export class Matcher {
     if (start < 0) return negative
     const base = top
     const found = this.run(pc + 4, start) >= 0
+    // Not found is not missing then.
+    if (this.exceeded) return false
     if (!found) return negative
     if (!negative) dropChoices(base)
     else this.undo(base)
