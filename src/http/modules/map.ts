@@ -6,7 +6,7 @@ import { accepted, block, number } from '../../config/values.ts'
 import { HostTable } from '../../lib/host-table.ts'
 import { cachedVariable, variableName } from '../cached-variable.ts'
 import { httpModule, type Value, type Variable } from '../module.ts'
-import { defineCaptures, execute, MATCHED, regex, type Pattern } from '../regex.ts'
+import { DECLINED, defineCaptures, execute, MATCHED, regex, type Pattern } from '../regex.ts'
 import type { HttpRequest } from '../request.ts'
 import type { HttpSetup } from '../setup.ts'
 
@@ -124,7 +124,7 @@ function compileMap(declared: MapDeclaration, http: HttpSetup): Variable {
   return declared.volatile ? { get } : cachedVariable(get)
 }
 
-/** The first regular expression that matches leaves its captures behind. */
+/** The first regular expression that matches leaves its captures behind. Behind one that gives up none is asked. */
 function matching(
   r: HttpRequest,
   key: string,
@@ -132,7 +132,8 @@ function matching(
 ): Value | null {
   if (key === '') return null
   for (let i = 0; i < patterns.length; i++) {
-    if (execute(r, patterns[i]!.pattern, key) === MATCHED) return patterns[i]!.value
+    const answer = execute(r, patterns[i]!.pattern, key)
+    if (answer !== DECLINED) return answer === MATCHED ? patterns[i]!.value : null
   }
   return null
 }

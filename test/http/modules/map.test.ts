@@ -14,11 +14,13 @@ const server: Server = await serve(file, {
       map $arg_k$arg_l $several { ab both; }
       map $uri $kept { /first first; /second second; }
       map $uri $fresh { volatile; /first first; /second second; }
+      map $arg_k $expensive { ~^(?=(a+)+$)a "costly"; ~evil second; default "not known"; }
       map_hash_max_size 4096;
       map_hash_bucket_size 128;
       server {
         listen 127.0.0.1:%%PORT_0%%;
         location / { return 200 "$plain|$host_map|$pattern|$several"; }
+        location /expensive { return 200 "$expensive"; }
         location /first { set $seen "$kept$fresh"; rewrite ^ /second; }
         location /second { return 200 "$seen|$kept$fresh"; }
       }
@@ -64,6 +66,15 @@ test('map: the first pattern that matches wins and leaves captures', async () =>
 
 test('map: a value once found stays for the request, unless the map is volatile', async () => {
   assert.equal((await request({ address: server.port, path: '/first' })).body.toString(), 'firstfirst|firstsecond')
+})
+
+test('map: where an expression takes too many tries, the default stands, and none behind it is asked', async () => {
+  const ask = async (k: string): Promise<string> =>
+    (await request({ address: server.port, path: `/expensive?k=${k}` })).body.toString()
+  assert.equal(await ask('aaa'), 'costly')
+  assert.equal(await ask('evil'), 'second')
+  assert.equal(await ask(`${'a'.repeat(100)}evil`), 'not known')
+  assert.match(server.errorLog(), /pcre2_match\(\) failed: -47 on "a+evil"/)
 })
 
 test('map: what is refused, in nginx words', async t => {
