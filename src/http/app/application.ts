@@ -20,6 +20,14 @@ const HOUR_MS = 3_600_000
 /** Idle connections kept to each Node worker by each thread. */
 const KEPT_PER_WORKER = 32
 
+/** Seconds told to a client for which there is no room, or no worker in time. */
+export const RETRY_AFTER = '1'
+
+interface Waiting {
+  readonly goOn: (r: HttpRequest) => void
+  readonly timer: Timer<HttpRequest>
+}
+
 export class Application {
   readonly settings: AppSettings
   /** Null until the thread has started, and for Node. */
@@ -33,8 +41,8 @@ export class Application {
   private seats: SeatTable | null = null
   private readonly cells = new Map<number, number>()
   private toMaster: (request: AppRequest) => void = () => {}
-  private readonly waiting: (() => void)[] = []
-  private readonly timer = new Timer<Application>(this, one => one.wakeAll())
+  /** For Node: who waits for a worker, in their order. */
+  private readonly waiting = new Map<HttpRequest, Waiting>()
 
   /** Where responses go that are too big for memory, unless app_temp_path says otherwise. */
   readonly tempPath: string
@@ -51,7 +59,7 @@ export class Application {
 
   /** Requests of this thread that wait for a worker. */
   get backlog(): number {
-    return this.dispatcher?.backlog ?? this.waiting.length
+    return this.dispatcher?.backlog ?? this.waiting.size
   }
 
   /** For Node. */
@@ -104,20 +112,36 @@ export class Application {
       return { pid: pidOf(peer), in_flight: peer.conns, served: at === undefined ? 0 : seats.served(at) }
     })
     const counters = { requests: seats.counted(REQUESTS), timeouts: seats.counted(TIMEOUTS) }
-    return { kind: 'node', waiting: this.waiting.length, queue: settings.queue, counters, workers }
+    return { kind: 'node', waiting: this.waiting.size, queue: settings.queue, counters, workers }
   }
 
-  /** Calls `run` when a worker is there, or none will come or has come in time. False: too many wait already. */
-  awaitWorker(r: HttpRequest, run: (r: HttpRequest) => void): boolean {
-    if (this.waiting.length >= this.settings.queue) return false
-    if (this.waiting.length === 0) timers.arm(this.timer, this.settings.queueTimeout)
-    this.waiting.push(() => run(r))
+  /** For Node: calls `goOn` when a worker is there or none will come, `giveUp` when none has come in time, and neither when
+   *  the client leaves before that. False: too many wait already. */
+  awaitWorker(r: HttpRequest, goOn: (r: HttpRequest) => void, giveUp: (r: HttpRequest) => void): boolean {
+    if (this.waiting.size >= this.settings.queue) return false
+    const timer = new Timer(r, late => {
+      this.forget(late)
+      giveUp(late)
+    })
+    this.waiting.set(r, { goOn, timer })
+    timers.arm(timer, this.settings.queueTimeout)
+    r.onEnd(() => this.forget(r))
     return true
   }
 
+  private forget(r: HttpRequest): void {
+    const one = this.waiting.get(r)
+    if (one === undefined) return
+    timers.release(one.timer)
+    this.waiting.delete(r)
+  }
+
   private wakeAll(): void {
-    timers.disarm(this.timer)
-    for (const run of this.waiting.splice(0)) run()
+    // Who finds that the worker has gone again waits anew.
+    for (const [r, { goOn }] of Array.from(this.waiting)) {
+      this.forget(r)
+      goOn(r)
+    }
   }
 
   /** What the master says of its workers. */

@@ -34,7 +34,7 @@ import type { SetHeader } from './set-header.ts'
 import { AppBody } from './body.ts'
 import { addServerTiming } from './times.ts'
 import { AppTrailers } from './trailers.ts'
-import type { Application } from './application.ts'
+import { type Application, RETRY_AFTER } from './application.ts'
 import { FileParts } from '../files/file-parts.ts'
 import { accelRedirect } from '../internal-redirect.ts'
 import { openFile, REGULAR } from '../files/open-file.ts'
@@ -63,8 +63,6 @@ const NO_FIELDS: readonly string[] = []
 /** Up to here a response is turned into one string with its head. */
 const TEXT_MAX = 16384
 const PIECE = 65536
-/** Seconds told to a client for which there is no room. */
-const RETRY_AFTER = '1'
 
 export class AppExchange extends Call implements Source, Producer, AppAnswer {
   readonly needsClient = true
@@ -240,11 +238,14 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
           ? file.failure
           : `"${name}" is not a file of ${offset + length} bytes`,
       )
+      file.closeIfUnused()
       r.stream.abort(r)
       return
     }
-    if (length === 0 || r.bodiless) r.out.write(r, EMPTY, LAST)
-    else if (file.text !== null) r.out.write(r, Buffer.from(file.text.slice(offset, offset + length), 'latin1'), LAST)
+    if (length === 0 || r.bodiless) {
+      file.closeIfUnused()
+      r.out.write(r, EMPTY, LAST)
+    } else if (file.text !== null) r.out.write(r, Buffer.from(file.text.slice(offset, offset + length), 'latin1'), LAST)
     else new FileParts(r, file, [{ start: offset, end: offset + length }], null).start()
   }
 

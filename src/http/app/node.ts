@@ -3,6 +3,7 @@
 
 import { CLIENT_FIELD } from '../../app/node-start.ts'
 import { parseNumber } from '../../config/units.ts'
+import { monotonic } from '../../lib/clock.ts'
 import { ERR } from '../../log/error-log.ts'
 import { setRate } from '../access/limit-rate.ts'
 import { bodyLength } from './body.ts'
@@ -10,7 +11,7 @@ import type { AppPass } from './exchange.ts'
 import { type SetHeader, valueOf } from './set-header.ts'
 import { type Told, toldOf } from './trust.ts'
 import { addServerTiming } from './times.ts'
-import { type Application, pidOf } from './application.ts'
+import { type Application, pidOf, RETRY_AFTER } from './application.ts'
 import { forcedCharset } from '../filters/forced-charset.ts'
 import { DONE, Slot } from '../module.ts'
 import { respondSpecial, type Source } from '../output.ts'
@@ -110,14 +111,28 @@ export function passToNode(r: HttpRequest, pass: NodePass): number {
   return readRequestBody(r, bodyReady)
 }
 
+const waitsSince = new Slot<number>()
+
 /** Before the first worker is there, the request waits for it. */
 function bodyReady(r: HttpRequest): void {
   const { app } = slot.get(r)!
-  if (app.hasWorkers || !app.mayCome) ask(r)
-  else if (!app.awaitWorker(r, ask)) {
-    r.log(ERR, `app "${app.name}": too many requests are waiting`)
-    respondSpecial(r, 503)
-  } else r.source = NOTHING
+  if (app.hasWorkers || !app.mayCome) {
+    ask(r)
+    return
+  }
+  if (waitsSince.get(r) === null) waitsSince.set(r, monotonic())
+  if (app.awaitWorker(r, ask, waitedInVain)) r.source = NOTHING
+  else refuse(r, 'too many requests are waiting')
+}
+
+function waitedInVain(r: HttpRequest): void {
+  refuse(r, 'no worker became free in time')
+}
+
+function refuse(r: HttpRequest, why: string): void {
+  r.log(ERR, `app "${slot.get(r)!.app.name}": ${why}`)
+  r.addHeader('Retry-After', RETRY_AFTER)
+  respondSpecial(r, 503)
 }
 
 /** Nothing is being produced for a request that waits. */
@@ -153,7 +168,8 @@ class NodeExchange extends Exchange implements AppAnswer {
   constructor(r: HttpRequest, pass: NodePass) {
     super(r, nodeHttp, pass.settings, pass, pass.app.group!)
     this.pass = pass
-    this.waitedMs = Math.max(Date.now() - r.startMs, 0)
+    const since = waitsSince.get(r)
+    this.waitedMs = since === null ? 0 : monotonic() - since
     appAnswer.set(r, this)
   }
 

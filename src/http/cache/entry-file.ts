@@ -164,7 +164,5 @@ function bigFile(descriptor: number, path: Buffer, size: number): OpenFile {
 
 /** Lets go of a file that nobody reads from. */
 export function closeEntry({ file }: Entry): void {
-  if (file === null) return
-  file.hold()
-  file.release()
+  file?.closeIfUnused()
 }

@@ -16,7 +16,7 @@ const TIDY_STEPS = 4
 
 /** How a location gets at files: with the cache or without. */
 export interface FileFinder {
-  /** Opens it; for big files the caller must hold() and release(). */
+  /** Opens it; for big files the caller must hold() and release(), or closeIfUnused(). */
   open(path: string, r: HttpRequest): OpenFile
   /** Only what it is. */
   look(path: string, r: HttpRequest): OpenFile
@@ -138,8 +138,7 @@ export class CachedFiles implements FileFinder {
 
   look(path: string, r: HttpRequest): OpenFile {
     const file = this.open(path, r)
-    file.hold()
-    file.release()
+    file.closeIfUnused()
     return file
   }
 

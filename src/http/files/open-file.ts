@@ -89,14 +89,15 @@ export class OpenFile {
     this.closeIfUnused()
   }
 
-  private closeIfUnused(): void {
+  /** For who has opened it and is not going to read from it. */
+  closeIfUnused(): void {
     if (this.holders > 0 || this.isCached || this.descriptor < 0) return
     closeSync(this.descriptor)
     this.descriptor = -1
   }
 }
 
-/** Never throws; a big file's descriptor stays open until hold() and release(). The rule and how much of the path it spares:
+/** Never throws; a big file's descriptor stays open until hold() and release(), or closeIfUnused(). The rule and how much of the path it spares:
  *  symlinks.ts. */
 export function openFile(path: string, linkRule = FOLLOW, trusted = 0): OpenFile {
   const file = new OpenFile(path, linkRule, trusted)

@@ -66,8 +66,7 @@ export function sendFile(r: HttpRequest, conf: FileSending, file: OpenFile): num
 
 /** A big file's descriptor is let go of with the answer. */
 export function leaveFile(file: OpenFile, answer: number): number {
-  file.hold()
-  file.release()
+  file.closeIfUnused()
   return answer
 }
 
