@@ -70,7 +70,8 @@ export class TimerWheel {
   }
 
   private start(): void {
-    this.turned = Math.floor(performance.now() / TICK)
+    // By the clock that insert() goes by: within a long moment it is behind.
+    this.turned = Math.floor(monotonic() / TICK)
     this.clock = setInterval(() => this.turn(), TICK)
     this.clock.unref()
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { beginMoment, endMoment, monotonic } from '../../src/lib/clock.ts'
 import { TICK, Timer, TimerWheel } from '../../src/lib/timer-wheel.ts'
 
 interface Alarm {
@@ -107,4 +108,19 @@ test('one that fires may release others that are due with it', async () => {
   assert.equal(fired, 1)
   assert.equal(others[1]!.owner.firedAt, 0)
   wheel.stop()
+})
+
+test('a timer that is armed at the end of a long moment is not late by a turn of the wheel', async () => {
+  const wheel = new TimerWheel()
+  const { owner, timer, rung } = alarm()
+  beginMoment()
+  const start = monotonic()
+  while (performance.now() < start + 4 * TICK);
+  // By the moment's clock, nothing of that time has passed.
+  wheel.arm(timer, 1)
+  endMoment()
+  const armed = performance.now()
+  await rung
+  wheel.stop()
+  assert.ok(owner.firedAt - armed < 200 * TICK, `fired after ${owner.firedAt - armed}`)
 })
