@@ -1,9 +1,10 @@
 // A response on its way into the cache: gathered in memory as long as it is small, else in a temporary file, and put in its
 // place when it is whole. Nobody finds half of one.
 
-import { closeSync, copyFileSync, openSync, renameSync, unlinkSync } from 'node:fs'
+import { closeSync, openSync, unlinkSync } from 'node:fs'
 import { failureText } from '../../lib/errno.ts'
 import { CRIT } from '../../log/error-log.ts'
+import { moveFile } from '../files/move-file.ts'
 import { tempName, writeFully } from '../request-body.ts'
 import type { Exchange } from '../upstream/exchange.ts'
 import type { ResponseFields } from '../upstream/response-fields.ts'
@@ -68,7 +69,7 @@ export class CachedResponse {
       writeBodyLength(this.descriptor, this.length)
       closeSync(this.descriptor)
       this.descriptor = -1
-      move(this.temp, zone.fileOf(lookup.id), () => zone.makeFolder(lookup.id))
+      moveFile(this.temp, zone.fileOf(lookup.id), () => zone.makeFolder(lookup.id))
       this.isOver = true
       lookup.stored(this.beginning.length + this.length)
     })
@@ -116,30 +117,6 @@ function headText(x: Exchange): string {
     if (name !== '' && !OWN.has(name)) text += `${head?.originalName(i) ?? name}: ${x.values[i]}\r\n`
   }
   return text
-}
-
-function move(from: Buffer, to: Buffer, makeFolder: () => void): void {
-  try {
-    renameSync(from, to)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') {
-      makeFolder()
-      move(from, to, () => {
-        throw error
-      })
-    } else if (code === 'EXDEV') moveAcross(from, to, makeFolder)
-    else throw error
-  }
-}
-
-/** From another file system: copied beside its place first. */
-function moveAcross(from: Buffer, to: Buffer, makeFolder: () => void): void {
-  makeFolder()
-  const beside = Buffer.from(`${to.toString('latin1')}.${tempName()}.tmp`, 'latin1')
-  copyFileSync(from, beside)
-  renameSync(beside, to)
-  unlinkSync(from)
 }
 
 function remove(path: Buffer): void {

@@ -1,7 +1,7 @@
 // proxy_store and its relatives: a response is kept as a file as it passes, so that the next request for it finds the file
 // (a mirror that fills itself). It is written to the temporary folder and moved to its place when it is whole and a 200.
 
-import { chmodSync, closeSync, copyFileSync, mkdirSync, openSync, renameSync, unlinkSync, utimesSync } from 'node:fs'
+import { chmodSync, closeSync, mkdirSync, openSync, unlinkSync, utimesSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import type { Directive, Site } from '../../config/directive.ts'
@@ -10,6 +10,7 @@ import { errorText } from '../../lib/errno.ts'
 import { NO_DATE, parseHttpDate } from '../../lib/http-date.ts'
 import { CRIT } from '../../log/error-log.ts'
 import { filePath } from '../files/document-root.ts'
+import { moveFile } from '../files/move-file.ts'
 import type { Value } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 import { tempName, writeFully } from '../request-body.ts'
@@ -96,7 +97,7 @@ export class StoredResponse {
       chmodSync(bytes(this.temp), conf.access)
       const time = lastModified === '' ? NO_DATE : parseHttpDate(lastModified)
       if (time !== NO_DATE) utimesSync(bytes(this.temp), time, time)
-      move(this.temp, path, conf.access)
+      moveFile(bytes(this.temp), bytes(path), () => makeFolders(dirname(path), conf.access))
     })
   }
 
@@ -136,27 +137,6 @@ function problemOf(error: StoreError): string {
   const from = error.path === undefined ? '' : ` "${error.path}"`
   const to = error.dest === undefined ? '' : ` to "${error.dest}"`
   return `${error.syscall}()${from}${to} failed (${errorText(error)})`
-}
-
-function move(from: string, to: string, access: number): void {
-  try {
-    renameSync(bytes(from), bytes(to))
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') {
-      makeFolders(dirname(to), access)
-      renameSync(bytes(from), bytes(to))
-    } else if (code === 'EXDEV') moveAcross(from, to)
-    else throw error
-  }
-}
-
-/** To another file system: copied beside its place first, for nobody shall find half of it. */
-function moveAcross(from: string, to: string): void {
-  const beside = `${to}.${tempName()}`
-  copyFileSync(bytes(from), bytes(beside))
-  renameSync(bytes(beside), bytes(to))
-  unlinkSync(bytes(from))
 }
 
 /** Who may read a file may enter its folders. */
