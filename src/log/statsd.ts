@@ -17,15 +17,18 @@ export interface StatsdServer {
 
 /** What a datagram may hold so that no network divides it. */
 const DATAGRAM_MAX = 1432
-/** Lines kept while a name is looked up. */
-const WAITING_MAX = 65536
+/** Datagrams kept while a name is looked up; what is told beyond that is lost. */
+const UNSENT_MAX = 45
 
 export class Statsd {
   private readonly prefix: string
   private readonly tags: string
+  /** Null until the server's name is known. */
   private socket: DatagramSocket | null = null
   private waiting = ''
+  private unsent: string[] = []
   private scheduled = false
+  private closed = false
 
   constructor({ host, port, path, prefix, tags }: StatsdServer) {
     this.prefix = withPoint(prefix)
@@ -53,19 +56,20 @@ export class Statsd {
 
   flush(): void {
     this.scheduled = false
-    if (this.socket === null || this.waiting === '') return
-    this.socket.send(Buffer.from(this.waiting, 'latin1'))
+    if (this.waiting === '') return
+    if (this.socket !== null) this.socket.send(Buffer.from(this.waiting, 'latin1'))
+    else if (this.unsent.length < UNSENT_MAX) this.unsent.push(this.waiting)
     this.waiting = ''
   }
 
   close(): void {
+    this.closed = true
     this.flush()
     this.socket?.close()
   }
 
   private append(line: string): void {
     if (this.waiting.length + line.length + 1 > DATAGRAM_MAX) this.flush()
-    if (this.waiting.length > WAITING_MAX) return
     this.waiting += this.waiting === '' ? line : `\n${line}`
     if (this.scheduled) return
     this.scheduled = true
@@ -74,9 +78,10 @@ export class Statsd {
 
   private resolve(host: string, port: number): void {
     lookup(host, { family: 4 }, (error, ip) => {
-      if (error !== null) return
+      if (error !== null || this.closed) return
       this.socket = new DatagramSocket({ ip, port })
-      this.flush()
+      for (const datagram of this.unsent) this.socket.send(Buffer.from(datagram, 'latin1'))
+      this.unsent = []
     })
   }
 }
