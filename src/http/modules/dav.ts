@@ -16,6 +16,7 @@ import { RUNS } from '../notes.ts'
 import { absolute, respond, respondSpecial } from '../output.ts'
 import { readRequestBody, storeRequestBody } from '../request-body.ts'
 import type { HttpRequest } from '../request.ts'
+import { mainOf } from '../subrequest.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
 
@@ -74,8 +75,9 @@ function serve(r: HttpRequest, conf: DavConf): number {
   return answer(r, method === 'MKCOL' ? makeFolder(r, conf) : transfer(r, conf.dav_access))
 }
 
-/** The work is done off the event loop; the request may have ended before it. */
+/** The work is done off the event loop; the request may have ended before it, and its head is still read then. */
 function answer(r: HttpRequest, work: Promise<number>): number {
+  mainOf(r).headShared = true
   void work.then(
     status => finish(r, status),
     error => {

@@ -4,6 +4,7 @@
 import { HTTP, LOCATION, SERVER, type Directive, type Site } from '../../config/directive.ts'
 import { parseNumber } from '../../config/units.ts'
 import { flag, list, number } from '../../config/values.ts'
+import { LONGEST_DELAY } from '../../lib/longest-delay.ts'
 import { ALERT, ERR, INFO } from '../../log/error-log.ts'
 import { ABOVE, account, check, excess, NO_ROOM, release } from '../../zone/request-rate.ts'
 import { addZone, limitLogLevel, LimitZone, parseZone, type ZoneDeclaration } from '../access/limit-zones.ts'
@@ -202,7 +203,7 @@ function pass(r: HttpRequest, conf: Limits, counted: number, now: number): numbe
   statuses.set(mainOf(r), conf.dryRun ? 'DELAYED_DRY_RUN' : 'DELAYED')
   if (conf.dryRun) return NEXT
   // Finer than the timer wheel: at thousands of requests a second the delay is a millisecond.
-  setTimeout(goOn, delay, r)
+  setTimeout(goOn, Math.min(delay, LONGEST_DELAY), r)
   return WAIT
 }
 

@@ -84,7 +84,7 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
   }
 
   onDrain(): void {
-    if (this.clientEnded && !this.settings.halfClose) this.finish()
+    if (this.clientEnded && (!this.settings.halfClose || this.upstreamEnded)) this.finish()
     else this.resumeClient()
   }
 

@@ -153,7 +153,8 @@ export class Http2HealthProbe extends SingleProbe implements FrameSink {
   }
 
   private fragment(piece: Buffer, flags: number): boolean {
-    this.block.push(Buffer.from(piece))
+    // Further empty ones may come without end.
+    if (piece.length > 0 || this.block.length === 0) this.block.push(Buffer.from(piece))
     if (this.block.reduce((sum, { length }) => sum + length, 0) > HEAD_MAX) return this.answer('too large headers')
     return (flags & END_HEADERS) === 0 || this.takeBlock()
   }

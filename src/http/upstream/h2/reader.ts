@@ -295,7 +295,8 @@ export class H2Reader {
     // Huffman coding halves text at best.
     if (this.blockSize > 2 * x.settings.headLimits.headMax) return 'upstream sent too large http2 header'
     if ((flags & END_HEADERS) === 0) {
-      block.push(Buffer.from(piece))
+      // Empty ones may come without end.
+      if (piece.length > 0) block.push(Buffer.from(piece))
       return ''
     }
     this.block = null
