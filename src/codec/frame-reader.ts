@@ -11,7 +11,7 @@ export const HEAD_MAX = 1024 * 1024
 /** LOG, HELLO, FILE, FAIL, INTERIM. */
 export const TEXT_MAX = 1024 * 1024
 /** A control frame's payload (RFC 6455, 5.5). */
-export const CLOSE_MAX = 125
+const CLOSE_MAX = 125
 
 const EMPTY = Buffer.alloc(0)
 

@@ -28,7 +28,7 @@ export const TOO_BIG = 1009
 export const RESTARTING = 1012
 
 /** A control frame's payload (5.5). */
-export const CONTROL_MAX = 125
+const CONTROL_MAX = 125
 /** Empty frames in one message, which cost a peer nothing; how many others there may be follows from its size. */
 const EMPTY_FRAMES_MAX = 65536
 

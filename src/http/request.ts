@@ -99,7 +99,7 @@ export class HttpRequest {
   uriIsRaw = true
   /** Lower-case host without port: of the target, else of the Host field, else ''. */
   host = ''
-  /** Host for variables and redirects, falling back to the server's name, as $host. */
+  /** The client's HTTP version: 9, 10, 11 or 20. */
   version: number
   /** False after `rewrite … break`: `uri` no longer begins with what the location matched (nginx's valid_location). */
   locationMatches = true

@@ -155,7 +155,7 @@ export class Sasl {
 }
 
 /** null: it is none. What stands behind a padding is of no interest (ngx_decode_base64). */
-export function decodeBase64(encoded: string): string | null {
+function decodeBase64(encoded: string): string | null {
   const [digits] = encoded.split('=', 1)
   if (!/^[A-Za-z0-9+/]*$/.test(digits!) || digits!.length % 4 === 1) return null
   return Buffer.from(digits!, 'base64').toString('latin1')

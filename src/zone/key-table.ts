@@ -35,7 +35,7 @@ const KEY = 4
 const KEY_WORDS = 8
 /** The first of the caller's numbers. */
 const VALUES = KEY + KEY_WORDS
-export const VALUE_COUNT = 4
+const VALUE_COUNT = 4
 
 const KEY_BYTES = KEY_WORDS * 4
 /** Marks a key that is too long to be kept: its SHA-256 is kept instead. */

@@ -15,7 +15,7 @@ import {
   WINDOW_UPDATE,
 } from './constants.ts'
 
-export function writeFrameHeader(out: ByteWriter, length: number, type: number, flags: number, stream: number): void {
+function writeFrameHeader(out: ByteWriter, length: number, type: number, flags: number, stream: number): void {
   out.reserve(FRAME_HEADER + length)
   putFrameHeader(out.bytes, out.length, length, type, flags, stream)
   out.length += FRAME_HEADER

@@ -8,7 +8,7 @@ import { SendList } from './send-list.ts'
 import type { Stream } from './stream.ts'
 
 /** Bytes that gather before they are handed to the transport. */
-export const FILL_MAX = 65536
+const FILL_MAX = 65536
 
 export class Sender {
   /** What the other side lets us send on all streams together. */

@@ -7,6 +7,7 @@ import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
 import { oneOf, time } from '../../config/values.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { ERR, INFO } from '../../log/error-log.ts'
+import { dropField } from '../altered-body.ts'
 import { NEXT, SKIP, WAIT, type Handler, type LocationBuilder } from '../module.ts'
 import { resume } from '../phases.ts'
 import type { HttpRequest } from '../request.ts'
@@ -51,7 +52,8 @@ export function settleAccess(r: HttpRequest, policy: AccessPolicy, answer: numbe
   if (!policy.any) return answer === ALLOWED ? NEXT : refuse(r, policy, answer)
   if (answer === ALLOWED) {
     r.accessStatus = 0
-    dropChallenges(r)
+    // Nobody needs to authenticate any more.
+    dropField(r, isProxyRequest(r) ? 'proxy-authenticate' : 'www-authenticate')
     return SKIP
   }
   if (answer !== 403 && !asksForPassword(answer)) return answer
@@ -86,14 +88,4 @@ function delayed(r: HttpRequest): void {
 
 function delayedProxy(r: HttpRequest): void {
   resume(r, 407)
-}
-
-/** Nobody needs to authenticate any more. */
-function dropChallenges(r: HttpRequest): void {
-  const challenge = isProxyRequest(r) ? 'proxy-authenticate' : 'www-authenticate'
-  for (let i = r.outNames.length - 1; i >= 0; i--) {
-    if (r.outNames[i]!.toLowerCase() !== challenge) continue
-    r.outNames.splice(i, 1)
-    r.outValues.splice(i, 1)
-  }
 }

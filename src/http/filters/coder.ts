@@ -50,7 +50,7 @@ const flushesOf: Readonly<Record<CoderKind, Flushes>> = {
   zstd: { none: constants.ZSTD_e_continue, flush: constants.ZSTD_e_flush, finish: constants.ZSTD_e_end },
 }
 
-export const OUTPUT_PIECE = 65536
+const OUTPUT_PIECE = 65536
 /** What step() has just made lies here until the next step of any coder of this thread. */
 const output = Buffer.allocUnsafeSlow(OUTPUT_PIECE)
 /** Engines that have finished a response and wait for the next: a few of each kind. */

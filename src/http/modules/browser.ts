@@ -5,6 +5,7 @@ import { HTTP, LOCATION, SERVER, type Directive, type Site } from '../../config/
 import { str } from '../../config/values.ts'
 import { httpModule, LocationSlot } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
+import { isMsie } from '../special-response.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
 
@@ -91,7 +92,7 @@ export const browser = httpModule({
   variables: {
     modern_browser: { get: r => (isModern(r) ? (browsers.get(r)?.modernValue ?? '') : '') },
     ancient_browser: { get: r => (isModern(r) ? '' : (browsers.get(r)?.ancientValue ?? '1')) },
-    msie: { get: r => (isMsie(r.header('user-agent') ?? '') ? '1' : '') },
+    msie: { get: r => (isMsie(r) ? '1' : '') },
   },
   compile(conf, at) {
     const { ancient_browser, modern_browser } = conf
@@ -145,10 +146,4 @@ function versionAt(agent: string, at: number): number {
     } else break
   }
   return version + part * scale
-}
-
-/** Internet Explorer, and not Opera in its clothes. */
-function isMsie(agent: string): boolean {
-  const at = agent.indexOf('MSIE ')
-  return at >= 0 && at + 7 < agent.length && !agent.includes('Opera')
 }

@@ -13,6 +13,7 @@ import { Template } from '../../config/template.ts'
 import { parseSeconds } from '../../config/units.ts'
 import { list, oneOf } from '../../config/values.ts'
 import { formatHttpDate, NO_DATE, parseHttpDate } from '../../lib/http-date.ts'
+import { dropField } from '../altered-body.ts'
 import { httpModule, type LocationBuilder, type Value } from '../module.ts'
 import type { BodyStage } from '../output.ts'
 import type { HttpRequest, Trailers } from '../request.ts'
@@ -231,16 +232,8 @@ function nextTimeOfDay(seconds: number, now: number): number {
 
 /** One Expires and one Cache-Control, instead of those an upstream sent. */
 function replace(r: HttpRequest, expires: string, cacheControl: string): void {
-  drop(r, 'expires')
-  drop(r, 'cache-control')
+  dropField(r, 'expires')
+  dropField(r, 'cache-control')
   r.addHeader('Expires', expires)
   r.addHeader('Cache-Control', cacheControl)
-}
-
-function drop(r: HttpRequest, name: string): void {
-  for (let i = r.outNames.length - 1; i >= 0; i--) {
-    if (r.outNames[i]!.toLowerCase() !== name) continue
-    r.outNames.splice(i, 1)
-    r.outValues.splice(i, 1)
-  }
 }

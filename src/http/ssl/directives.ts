@@ -44,7 +44,7 @@ export interface NamedFile {
 }
 
 /** With variables, files are looked for when a client comes; a path is made absolute unless it begins with one. */
-export function certificateFiles(where: number, schemes: readonly string[]): Directive<readonly NamedFile[]> {
+function certificateFiles(where: number, schemes: readonly string[]): Directive<readonly NamedFile[]> {
   return list(where, [1, 1], ([word], at) => namedFile(word!, schemes, at))
 }
 

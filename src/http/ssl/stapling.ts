@@ -80,7 +80,7 @@ function queryFor(
   return { responder, context, certificate: certificate!, name, issuer, chain, flags, resolver }
 }
 
-export class Stapling {
+class Stapling {
   errorLog: ErrorLog | null = null
   private readonly query: OcspQuery
   private staple: Buffer | null = null

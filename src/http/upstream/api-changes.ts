@@ -28,7 +28,7 @@ export class ApiError extends Error {
 const FORMAT = 'UpstreamConfFormatError'
 
 /** The members of an object of plain values; all else is refused. */
-export function readObject(text: string): Map<string, string | number | boolean> {
+function readObject(text: string): Map<string, string | number | boolean> {
   let json: unknown
   try {
     json = JSON.parse(text)

@@ -49,7 +49,7 @@ export class Bind {
 }
 
 /** `192.0.2.1`, `192.0.2.1:80`, `::1`, `[::1]`, `[::1]:80`; the port of the answer is 0 where none is named. */
-export function parseLocal(text: string): LocalAddress | null {
+function parseLocal(text: string): LocalAddress | null {
   if (isIP(text) !== 0) return { text, host: text, port: 0 }
   const [, bracketed, plain, port] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(text) ?? []
   const host = bracketed ?? plain ?? ''

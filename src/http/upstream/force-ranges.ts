@@ -1,23 +1,16 @@
 // proxy_force_ranges and its relatives: a part of a response that an upstream has given as a whole is cut out of it as it
 // passes. One range only: several would need the bytes more than once.
 
+import { dropField } from '../altered-body.ts'
 import type { ByteRange } from '../range.ts'
 import { BodyStage, EMPTY, LAST } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
 
 /** Has the range that is asked for weighed, unless the response is not one to be cut. `max`: what max_ranges says. */
 export function forceRanges(r: HttpRequest, max: number): void {
-  dropAcceptRanges(r)
+  dropField(r, 'accept-ranges')
   if (r.status !== 200 || r.contentLength < 0) return
   r.rangesMax = Math.min(1, max)
-}
-
-function dropAcceptRanges(r: HttpRequest): void {
-  for (let i = r.outNames.length - 1; i >= 0; i--) {
-    if (r.outNames[i]!.toLowerCase() !== 'accept-ranges') continue
-    r.outNames.splice(i, 1)
-    r.outValues.splice(i, 1)
-  }
 }
 
 /** Sits closest to the source. */

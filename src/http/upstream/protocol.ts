@@ -1,4 +1,4 @@
-// What the exchange with an upstream needs to know of the protocol spoken there. HTTP/1 is one (modules/proxy/h1.ts);
+// What the exchange with an upstream needs to know of the protocol spoken there. HTTP/1 is one (h1.ts);
 // FastCGI, uwsgi and SCGI are others. A protocol is one object for all requests: what it must remember it keeps on the
 // Exchange, or in a parser on the PeerConnection (`exchange.reader`), which one request has at a time.
 

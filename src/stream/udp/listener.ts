@@ -31,7 +31,7 @@ const BATCH = 64
 const TELL_MS = 1000
 
 /** The key of an address's socket for one thread; the first one's is the address's own. */
-export function socketKey(key: string, thread: number): string {
+function socketKey(key: string, thread: number): string {
   return thread === 0 ? key : `${key}#${thread}`
 }
 

@@ -94,7 +94,7 @@ const HIDDEN = [
   'x-accel-charset',
 ]
 
-export const TEMP_PATH = 'proxy_temp'
+const TEMP_PATH = 'proxy_temp'
 
 export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSetup): ProxyConf {
   const pass = conf.proxy_pass!
