@@ -7,6 +7,7 @@ import { unescapeUri } from '../../codec/h1/uri.ts'
 import { spokeTls } from '../../codec/proxy-protocol.ts'
 import { lastForwarded } from '../access/forwarded-header.ts'
 import { forwarded, forwardedFromFields, TrustedProxies } from '../access/forwarded-address.ts'
+import { originalAddress } from '../access/original-address.ts'
 import { isAmong, type Peers } from '../access/peers.ts'
 import { NEXT, Slot } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
@@ -92,15 +93,19 @@ export class Believer {
 /** For the phase post-read. */
 export function takeWord(r: HttpRequest, believer: Believer): number {
   const { trust } = believer
-  const peer = r.clientAddress
+  // set_real_ip_from may have said who the client is; that is nobody whose word counts.
+  const original = originalAddress.get(r)
+  const peer = original === null ? r.clientAddress : original.address
   let spoken = ''
   if (trust.proxyHeaders !== null && r.stream.proxyProtocol !== null) {
     if (!isAmong(peer, trust.proxyHeaders)) return FORBIDDEN
     const { source, sourcePort, tlvs } = r.stream.proxyProtocol
     if (source !== '') {
       if (isIP(source) === 0) return BAD_REQUEST
-      r.clientAddress = source
-      r.clientPort = sourcePort
+      if (original === null) {
+        r.clientAddress = source
+        r.clientPort = sourcePort
+      }
     }
     spoken = spokeTls(tlvs) ? 'https' : ''
   }
@@ -109,7 +114,7 @@ export function takeWord(r: HttpRequest, believer: Believer): number {
   if (typeof told === 'number') return told
   if (trust.headerMap === 'refuse' && hasRefused(r, told)) return BAD_REQUEST
   toldOf.set(r, told)
-  if (trusted && trust.forwarded !== 'off') takeClient(r, trust)
+  if (trusted && trust.forwarded !== 'off') takeClient(r, trust, original === null)
   return NEXT
 }
 
@@ -190,23 +195,25 @@ function lastOf(r: HttpRequest, name: string): string {
   return ''
 }
 
-function takeClient(r: HttpRequest, trust: Trust): void {
+/** @param isOpen nobody has said yet who the client is */
+function takeClient(r: HttpRequest, trust: Trust, isOpen: boolean): void {
   let host = ''
   if (trust.forwarded === 'x-forwarded') {
-    if (forwardedFromFields(r, r.clientAddress, 'x-forwarded-for', trustedOf(trust), true)) {
-      r.clientAddress = forwarded.address
-      r.clientPort = forwarded.port
-    }
+    if (isOpen && forwardedFromFields(r, r.clientAddress, 'x-forwarded-for', trustedOf(trust), true))
+      takeAddress(r, forwarded.address, forwarded.port)
     host = lastOf(r, 'x-forwarded-host')
   } else {
     const element = lastForwarded(r, trust.proxies, trust.everybody)
-    if (element !== null && element.address !== '') {
-      r.clientAddress = element.address
-      r.clientPort = element.port
-    }
+    if (isOpen && element !== null && element.address !== '') takeAddress(r, element.address, element.port)
     host = element?.host ?? ''
   }
   if (host !== '' && /^[A-Za-z0-9._:[\]-]+$/.test(host)) takeHost(r, host)
+}
+
+function takeAddress(r: HttpRequest, address: string, port: number): void {
+  originalAddress.set(r, { address: r.clientAddress, port: r.clientPort })
+  r.clientAddress = address
+  r.clientPort = port
 }
 
 /** For everybody's word every address is a proxy's, and the first one of the list the client's. */

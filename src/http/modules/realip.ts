@@ -15,7 +15,8 @@ import { flag, one } from '../../config/values.ts'
 import { parseNetwork, type Network } from '../../lib/networks.ts'
 import { resolveHost } from '../../upstream/resolve.ts'
 import { forwarded, forwardedFrom, forwardedFromFields, TrustedProxies } from '../access/forwarded-address.ts'
-import { httpModule, NEXT, Slot } from '../module.ts'
+import { originalAddress } from '../access/original-address.ts'
+import { httpModule, NEXT } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
@@ -49,19 +50,12 @@ const directives = {
   real_ip_recursive: flag(everywhere, false),
 }
 
-interface Original {
-  readonly address: string
-  readonly port: number
-}
-
-const original = new Slot<Original>('subrequests')
-
 export const realip = httpModule({
   name: 'realip',
   directives,
   variables: {
-    realip_remote_addr: { get: r => original.get(r)?.address ?? r.clientAddress },
-    realip_remote_port: { get: r => portText(original.get(r)?.port ?? r.clientPort) },
+    realip_remote_addr: { get: r => originalAddress.get(r)?.address ?? r.clientAddress },
+    realip_remote_port: { get: r => portText(originalAddress.get(r)?.port ?? r.clientPort) },
   },
   inStream: true,
   inMail: true,
@@ -101,8 +95,8 @@ function portText(port: number): string {
 
 /** Once a request, at the first level where it applies. */
 function takeAddress(r: HttpRequest, conf: RealIp): number {
-  if (original.get(r) !== null || !findAddress(r, conf)) return NEXT
-  original.set(r, { address: r.clientAddress, port: r.clientPort })
+  if (originalAddress.get(r) !== null || !findAddress(r, conf)) return NEXT
+  originalAddress.set(r, { address: r.clientAddress, port: r.clientPort })
   r.clientAddress = forwarded.address
   r.clientPort = forwarded.port
   return NEXT
