@@ -234,7 +234,7 @@ test("access log formats become nginx's, and atoms without a counterpart are ref
   assert.equal(logFormatOf('%({X-Real-IP}i)sx%({Via}o)s %%'), '${http_x_real_ip}x${sent_http_via} %')
   assert.equal(
     logFormatOf('%(M)sms %(D)s %(p)s %(L)s'),
-    '${request_time_ms}ms $request_time_us <$app_worker> ${request_time}000',
+    '${request_time_ms}ms $request_time_us <$app_worker> $request_time_precise',
   )
   assert.equal(logFormatOf('%({PATH_INFO}e)s %({HTTP_HOST}e)s'), '$uri ${http_host}')
   for (const wrong of ['%(x)s', '%({x}e)s', '%h', '%', '$a', '%(h)d']) {

@@ -20,8 +20,7 @@ const ATOMS: Readonly<Record<string, string>> = {
   T: '$request_time_s',
   M: '$request_time_ms',
   D: '$request_time_us',
-  // Six digits, of which three are known.
-  L: '${request_time}000',
+  L: '$request_time_precise',
   p: '<$app_worker>',
 }
 

@@ -21,6 +21,7 @@ import { AccessLogFile, type LogBuffer } from '../log/access-log-file.ts'
 import type { Syslog } from '../../log/syslog.ts'
 import { LogFileCache, writeToPath, type LogFileCacheLimits } from '../log/log-file-cache.ts'
 import { escapeNamed, LogFormat, type Escape } from '../log/log-format.ts'
+import { noteStart, tellsFineTime } from '../log/request-time.ts'
 import { httpModule, type LocationBuilder, type Value, type Variable } from '../module.ts'
 import type { HttpRequest } from '../request.ts'
 import { RegistryKey, type HttpSetup } from '../setup.ts'
@@ -159,6 +160,9 @@ export const log = httpModule({
   },
   compile(conf, at, http) {
     const formats = logFormats(http)
+    const { log_format } = http.scope.conf(directives)
+    if (at.kind === 'server' && log_format.some(({ template }) => tellsFineTime(template.variables())))
+      at.step('post-read', noteStart, null)
     const logs = conf.access_log
     if (logs === null) {
       at.log(writeAlways, { format: formats.get('combined')!, sink: logFile(http, defaultPath(at), NO_BUFFER, null) })

@@ -6,8 +6,8 @@ import { one } from '../../config/values.ts'
 import { Statsd, type StatsdServer } from '../../log/statsd.ts'
 import { APPLICATIONS } from '../app/application.ts'
 import { Backlog } from '../app/backlog.ts'
+import { elapsedUs, noteStart } from '../log/request-time.ts'
 import { httpModule, ours } from '../module.ts'
-import { unixMs } from '../../lib/clock.ts'
 import type { HttpRequest } from '../request.ts'
 import { RegistryKey, type HttpSetup } from '../setup.ts'
 
@@ -51,12 +51,15 @@ export const statsd = httpModule({
   name: 'statsd',
   directives,
   variables: ours({
-    request_time_s: { get: r => `${Math.trunc(elapsed(r) / 1000)}` },
-    request_time_ms: { get: r => `${elapsed(r)}` },
-    request_time_us: { get: r => `${elapsed(r) * 1000}` },
+    request_time_s: { get: r => `${Math.trunc(elapsedUs(r) / 1e6)}` },
+    request_time_ms: { get: r => `${Math.trunc(elapsedUs(r) / 1000)}` },
+    request_time_us: { get: r => `${elapsedUs(r)}` },
+    request_time_precise: { get: r => (elapsedUs(r) / 1e6).toFixed(6) },
   }),
   compile(conf, at, http) {
     if (conf.statsd === null) return
+    if (at.kind === 'server') at.step('post-read', noteStart, null)
+    else if (at.has('statsd')) at.step('rewrite', noteStart, null)
     at.log(tell, clientFor(conf.statsd, http))
   },
 })
@@ -93,11 +96,7 @@ function clientFor(server: Target, http: HttpSetup): Client {
 
 function tell(r: HttpRequest, { statsd }: Client): void {
   if (statsd === null) return
-  statsd.timing('gunicorn.request.duration', elapsed(r))
+  statsd.timing('gunicorn.request.duration', elapsedUs(r) / 1000)
   statsd.increment('gunicorn.requests')
   statsd.increment(`gunicorn.request.status.${r.status}`)
-}
-
-function elapsed(r: HttpRequest): number {
-  return Math.max(unixMs() - r.startMs, 0)
 }
