@@ -64,14 +64,20 @@ export class MasterLog {
   }
 }
 
+/** How long a reader of a pipe that is full, and does not wait by itself, may take for a part of it, in ms. */
+const PATIENCE = 1000
+
 /** Writes latin1 text at once; a reader that has gone is no reason to fail. */
 export function print(fd: 1 | 2, text: string): void {
   const bytes = Buffer.from(text, 'latin1')
+  let patience = PATIENCE
   for (let done = 0; done < bytes.length;) {
     try {
       done += writeSync(fd, bytes, done)
+      patience = PATIENCE
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || patience-- === 0) return
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
     }
   }
 }

@@ -45,9 +45,13 @@ export class DatagramSocket {
     this.address = address
   }
 
-  /** False: it is not sent. The next one is tried on a new socket. */
+  /** False: it is not sent. A socket that was open may only be told of what became of others, or of a server that is new since. */
   send(bytes: Buffer): boolean {
-    if (this.descriptor < 0 && !this.open()) return false
+    if (this.descriptor >= 0 && this.put(bytes)) return true
+    return this.open() && this.put(bytes)
+  }
+
+  private put(bytes: Buffer): boolean {
     if (load().send(this.descriptor, bytes, BigInt(bytes.length), MSG_NOSIGNAL) >= 0n) return true
     this.close()
     return false

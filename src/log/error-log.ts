@@ -5,7 +5,8 @@
 // Access logs' lines of one turn of the event loop leave in one write, errors at once. Nothing here throws: a log that
 // cannot be written must not stop the service.
 
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { errorText } from '../lib/errno.ts'
+import { LogFile } from './log-file.ts'
 import { Syslog, type SyslogServer } from './syslog.ts'
 
 /** nginx's levels, the more severe the smaller. */
@@ -28,92 +29,21 @@ export interface LogTarget {
   readonly level: number
 }
 
-/** A file that is appended to and can be reopened under the same name; shared by all who log there. */
-export class LogFile {
-  readonly path: string | null
-  private descriptor: number
-  private waiting = ''
-  private scheduled = false
-  private readonly flusher: () => void
-
-  /** `path` null: standard error. `/dev/stdout` and `/dev/stderr` mean the inherited descriptors, which need no permission. */
-  constructor(path: string | null) {
-    this.path = path
-    this.descriptor = openLog(path)
-    this.flusher = () => this.flush()
-  }
-
-  /** Appends latin1 text, written at the end of this turn of the event loop. */
-  append(text: string): void {
-    this.waiting += text
-    if (this.scheduled) {
-      if (this.waiting.length > 65536) this.flush()
-      return
-    }
-    this.scheduled = true
-    setImmediate(this.flusher)
-  }
-
-  /** Writes at once, behind what waits. */
-  write(text: string): void {
-    this.waiting += text
-    this.flush()
-  }
-
-  flush(): void {
-    this.scheduled = false
-    if (this.waiting === '') return
-    const bytes = Buffer.from(this.waiting, 'latin1')
-    this.waiting = ''
-    writeAll(this.descriptor, bytes)
-  }
-
-  /** Opens the path anew (USR1): after a rotation the old name is another file. Throws what open() throws. */
-  reopen(): void {
-    this.flush()
-    if (this.descriptor <= 2) return
-    const fresh = openLog(this.path)
-    closeSync(this.descriptor)
-    this.descriptor = fresh
-  }
-
-  close(): void {
-    this.flush()
-    if (this.descriptor > 2) closeSync(this.descriptor)
-    this.descriptor = -1
-  }
-}
-
-function openLog(path: string | null): number {
-  if (path === null || path === '/dev/stderr') return 2
-  if (path === '/dev/stdout') return 1
-  return openSync(Buffer.from(path, 'latin1'), 'a', 0o644)
-}
-
-function writeAll(descriptor: number, bytes: Buffer): void {
-  if (descriptor < 0) return
-  let done = 0
-  let patience = 100
-  while (done < bytes.length) {
-    try {
-      done += writeSync(descriptor, bytes, done, bytes.length - done)
-    } catch (error) {
-      // A pipe or terminal that is full for the moment; anything else (full disk) loses the line, not the service.
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || --patience === 0) return
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
-    }
-  }
-}
-
 /** All log files of a thread by path, so that `error_log` and `access_log` lines naming one file share its descriptor. */
 export class LogFiles {
   private readonly files = new Map<string | null, LogFile>()
   private readonly servers = new Map<string, Syslog>()
+  private errorLog: ErrorLog | null = null
+
+  /** The first one is told of what cannot be written. */
+  tell(log: ErrorLog): void {
+    this.errorLog ??= log
+  }
 
   open(path: string | null): LogFile {
     let file = this.files.get(path)
     if (file === undefined) {
-      file = new LogFile(path)
+      file = new LogFile(path, problem => this.errorLog?.log(ALERT, problem))
       this.files.set(path, file)
     }
     return file
@@ -129,8 +59,9 @@ export class LogFiles {
     return syslog
   }
 
+  /** For the last time. */
   flush(): void {
-    for (const file of this.files.values()) file.flush()
+    for (const file of this.files.values()) file.settle()
   }
 
   /** @returns what could not be reopened, in words for the log */
@@ -140,7 +71,7 @@ export class LogFiles {
       try {
         file.reopen()
       } catch (error) {
-        problems.push(`open() "${file.path}" failed (${(error as Error).message})`)
+        problems.push(`open() "${file.path}" failed (${errorText(error as NodeJS.ErrnoException)})`)
       }
     }
     return problems
@@ -168,6 +99,7 @@ export class ErrorLog {
     }))
     this.level = targets.reduce((level, target) => Math.max(level, target.level), 0)
     this.thread = thread
+    if (targets.length > 0) files.tell(this)
   }
 
   /** @param connection nginx's `*N`; 0 for none */

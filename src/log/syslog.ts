@@ -18,8 +18,12 @@ export interface SyslogServer {
   readonly hostname: boolean
 }
 
+/** The resolver may be there later than we are. */
+const RESOLVE_AGAIN_MS = 5000
+
 export class Syslog {
   private readonly server: SyslogServer
+  private closed = false
   private socket: DatagramSocket | null = null
   /** Behind the time. */
   private readonly header: string
@@ -36,7 +40,9 @@ export class Syslog {
   /** Until the name is known, lines are lost, as they are while no server listens. */
   private resolve(host: string, port: number): void {
     lookup(host, (error, ip) => {
+      if (this.closed) return
       if (error === null) this.socket = new DatagramSocket({ ip, port })
+      else setTimeout(() => this.resolve(host, port), RESOLVE_AGAIN_MS).unref()
     })
   }
 
@@ -53,6 +59,7 @@ export class Syslog {
   }
 
   close(): void {
+    this.closed = true
     this.socket?.close()
     this.socket = null
   }

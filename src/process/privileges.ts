@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
 import { dirname } from 'node:path'
+import { openForLog } from '../log/log-file.ts'
 import { allowCoreDump, limit, RLIMIT_CORE, RLIMIT_NOFILE, setNiceness } from './limits.ts'
 import { failed, reason } from './system-error.ts'
 import { nameless } from './users.ts'
@@ -46,7 +47,7 @@ export function makeFolders(path: string): void {
 
 /** Makes a log file that `user` may append to; every thread opens it by its name. Devices are left as they are. */
 export function provideLogFile(path: string, user: User | null): void {
-  const fd = attempt('open()', path, () => openSync(Buffer.from(path, 'latin1'), 'a', 0o644))
+  const fd = attempt('open()', path, () => openForLog(path))
   try {
     const status = fstatSync(fd)
     if (user === null || !status.isFile() || status.uid === user.uid) return

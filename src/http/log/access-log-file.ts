@@ -1,10 +1,11 @@
 // A file of access_log: with `buffer=` lines gather in memory until it is full or `flush=` is over, and with `gzip` what
 // has gathered is compressed. The file itself, its reopening and the writes of one turn of the event loop are
-// log/error-log.ts's.
+// log/log-file.ts's.
 
 import { gzipSync } from 'node:zlib'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
-import type { LogFile, LogFiles } from '../../log/error-log.ts'
+import type { LogFiles } from '../../log/error-log.ts'
+import type { LogFile } from '../../log/log-file.ts'
 
 /** 0 for no buffer, no time, no compression. */
 export interface LogBuffer {
@@ -29,6 +30,7 @@ export class AccessLogFile {
 
   open(files: LogFiles): void {
     this.file = files.open(this.path)
+    this.file.beforeReopen.push(() => this.flush())
   }
 
   /** A line with its end. */

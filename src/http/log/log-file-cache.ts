@@ -1,8 +1,9 @@
 // Access logs whose path has variables: opened for each line, unless open_log_file_cache keeps those in use open.
 
-import { closeSync, openSync, statSync, writeSync } from 'node:fs'
+import { closeSync, statSync, writeSync } from 'node:fs'
 import { errorText } from '../../lib/errno.ts'
 import { CRIT, ERR } from '../../log/error-log.ts'
+import { openForLog } from '../../log/log-file.ts'
 import type { HttpRequest } from '../request.ts'
 
 export interface LogFileCacheLimits {
@@ -35,17 +36,19 @@ export class LogFileCache {
     const now = Date.now()
     const entry = this.entryOf(path, now)
     this.entries.delete(path)
-    const descriptor = entry.descriptor >= 0 ? entry.descriptor : openLog(path)
+    const descriptor = entry.descriptor >= 0 ? entry.descriptor : openForLog(path)
     // Only what could be opened takes a place.
     this.entries.set(path, entry)
     this.tidy(now)
-    writeSync(descriptor, bytes)
-    if (entry.descriptor >= 0) return
-    if (entry.uses < this.limits.minUses) closeSync(descriptor)
-    else {
+    if (entry.descriptor < 0 && entry.uses >= this.limits.minUses) {
       entry.descriptor = descriptor
       entry.checkedMs = now
       entry.identity = identityOf(path)
+    }
+    try {
+      writeSync(descriptor, bytes)
+    } finally {
+      if (entry.descriptor < 0) closeSync(descriptor)
     }
   }
 
@@ -88,10 +91,6 @@ export class LogFileCache {
   }
 }
 
-function openLog(path: string): number {
-  return openSync(Buffer.from(path, 'latin1'), 'a', 0o644)
-}
-
 function identityOf(path: string): string {
   const stats = statSync(Buffer.from(path, 'latin1'), { bigint: true, throwIfNoEntry: false })
   return stats === undefined ? '' : `${stats.dev}:${stats.ino}`
@@ -105,14 +104,20 @@ export function writeToPath(r: HttpRequest, path: string, line: string, cache: L
   if (!rootExists(r)) return
   const bytes = Buffer.from(line, 'latin1')
   try {
-    if (cache !== null) cache.write(path, bytes)
-    else {
-      const descriptor = openLog(path)
-      writeSync(descriptor, bytes)
-      closeSync(descriptor)
-    }
+    if (cache === null) writeOnce(path, bytes)
+    else cache.write(path, bytes)
   } catch (error) {
-    r.log(CRIT, `open() "${path}" failed (${errorText(error as NodeJS.ErrnoException)})`)
+    const { syscall = 'open' } = error as NodeJS.ErrnoException
+    r.log(CRIT, `${syscall}() "${path}" failed (${errorText(error as NodeJS.ErrnoException)})`)
+  }
+}
+
+function writeOnce(path: string, bytes: Buffer): void {
+  const descriptor = openForLog(path)
+  try {
+    writeSync(descriptor, bytes)
+  } finally {
+    closeSync(descriptor)
   }
 }
 
