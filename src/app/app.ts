@@ -26,6 +26,10 @@ export interface AppSettings {
   readonly directory: string
   /** `mysite.wsgi:application`, `config:/srv/development.ini#main`, or for node `./server.ts`. */
   readonly module: string
+  /** For node: what the program finds behind its own name on its command line. */
+  readonly arguments: readonly string[]
+  /** For node: what stands in front of it there, for Node itself. */
+  readonly nodeOptions: readonly string[]
   /** For an ini file: names and values that it may use. */
   readonly pasteGlobal: readonly (readonly [name: string, value: string])[]
   /** Interpreter; '' for the environment's python3. */

@@ -6,6 +6,7 @@ export const WORKER_VARIABLE = 'PORTICO_WORKER'
 export interface NodeWorkerStart {
   readonly app: string
   readonly module: string
+  readonly arguments: readonly string[]
   readonly directory: string
   readonly path: string
   /** PORT, if the `app` block sets it: the server that asks for this port is the one; '' for the first that listens. */

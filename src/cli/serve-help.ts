@@ -9,8 +9,9 @@ const COLUMN = 34
 export function serveHelp(name: string): string {
   const parts = [
     `Usage: ${name} [options] MODULE[:VARIABLE]
+       ${name} [options] FILE.js [-- ARGUMENT...]
 
-Serves a WSGI application, and takes what "gunicorn" would be given.
+Serves a WSGI application (or ASGI, or a program of Node), and takes what "gunicorn" would be given.
 Settings may stand in ./gunicorn.conf.py or the file that -c names, options in GUNICORN_CMD_ARGS.
 Later wins: defaults, file, GUNICORN_CMD_ARGS, command line.
 `,

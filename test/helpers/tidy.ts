@@ -69,6 +69,7 @@ export const LONG_FILES: Readonly<Record<string, string>> = {}
 export const NODE_HTTP: Readonly<Record<string, string>> = {
   'src/app/workers/listening.ts': 'a worker serves the Node application by the HTTP server such applications expect',
   'src/app/workers/exported.ts': 'as listening.ts: what a file exports becomes a handler of that server',
+  'src/app/workers/plain-handler.ts': 'as exported.ts: what such a handler expects of that server',
   'src/app/workers/client-address.ts': "as listening.ts: tells that server's connections who the client is",
   'src/app/workers/fetch-adapter.ts': "as listening.ts: turns that server's requests into web Requests",
 }

@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
+import { givenEnvironment } from '../../lib/own-environment.ts'
 import type { AppSettings } from '../app.ts'
 
 export function interpreterOf(settings: AppSettings): string {
@@ -33,9 +34,9 @@ export function bridgeFolder(): string {
   }
 }
 
-/** The environment the interpreter starts with: ours, what the settings add, and the way to the bridge. */
+/** The environment the interpreter starts with: what we were given, what the settings add, and the way to the bridge. */
 export function pythonEnvironment(settings: AppSettings): NodeJS.ProcessEnv {
-  const environment = { ...process.env, ...settings.environment }
+  const environment = { ...givenEnvironment(process.env), ...settings.environment }
   const path = environment['PYTHONPATH'] ?? ''
   return { ...environment, PYTHONPATH: path === '' ? bridgeFolder() : `${bridgeFolder()}${delimiter}${path}` }
 }

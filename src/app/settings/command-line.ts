@@ -2,6 +2,7 @@
 // that stand for a setting, the file, GUNICORN_CMD_ARGS, the command line.
 
 import { parseBind } from './bind.ts'
+import { kindOf } from './configuration.ts'
 import { isNothing, isTrue, wordsOf } from './file-values.ts'
 import { allSettings, fileSettings } from './index.ts'
 import type { SettingName } from './index.ts'
@@ -20,6 +21,8 @@ export interface CommandLine {
   /** Those that are not what they are by default. */
   readonly given: ReadonlySet<SettingName>
   readonly warnings: readonly string[]
+  /** For a Node program: what stands behind `--` and its name. */
+  readonly words: readonly string[]
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -65,10 +68,16 @@ export function readCommandLine(
   if (file !== null) reading.readFile(file)
   const inherited = environment['GUNICORN_CMD_ARGS'] ?? ''
   if (inherited !== '') reading.readArguments(splitWords(inherited), ' in GUNICORN_CMD_ARGS')
-  const [application, ...rest] = reading.readArguments(args, '')
-  for (const word of rest) reading.warn(`"${word}" is ignored: "${application}" is the application`)
+  const { positional, after } = reading.readArguments(args, '')
+  const words = positional.length > 0 ? after : after.slice(1)
+  const [application = after[0], ...rest] = positional
   if (application !== undefined) reading.set('wsgi_app', [application], 'as the application')
-  return reading.result()
+  const isNode = reading.isNode()
+  for (const word of isNode ? rest : [...rest, ...words]) {
+    const hint = isNode ? '; what is for itself stands behind "--"' : ''
+    reading.warn(`"${word}" is ignored: "${application}" is the application${hint}`)
+  }
+  return { ...reading.result(), words: isNode ? words : [] }
 }
 
 const table: Readonly<Record<string, Setting<unknown>>> = allSettings
@@ -79,7 +88,11 @@ class Reading {
   private readonly given = new Set<SettingName>()
   private readonly warnings: string[] = []
 
-  result(): CommandLine {
+  isNode(): boolean {
+    return kindOf(this.values as Settings) === 'node'
+  }
+
+  result(): Omit<CommandLine, 'words'> {
     for (const name of this.given) {
       const setting = table[name]!
       const { warns, reason } = setting
@@ -157,13 +170,13 @@ class Reading {
   }
 
   /** @returns the words that belong to no option */
-  readArguments(args: readonly string[], place: string): string[] {
-    const { found, positional } = scan(args, place)
+  readArguments(args: readonly string[], place: string): Pick<ReturnType<typeof scan>, 'positional' | 'after'> {
+    const { found, positional, after } = scan(args, place)
     for (const [name, { flag, words }] of found) {
       refuse(table[name]!, flag, words.at(-1)!, place)
       this.set(name, words, `for ${flag}${place}`)
     }
-    return positional
+    return { positional, after }
   }
 }
 

@@ -56,7 +56,7 @@ const WORD_MAX = 4000
 type Line = string | readonly [opening: string, lines: readonly Line[]]
 
 /** The text has one character per byte. Throws UsageError. */
-export function configurationText({ settings }: CommandLine, around: Surroundings): string {
+export function configurationText({ settings, words }: CommandLine, around: Surroundings): string {
   const application = settings.wsgi_app
   if (application === null)
     throw new UsageError('no application is named, as in "portico serve mysite.wsgi:application"')
@@ -64,7 +64,7 @@ export function configurationText({ settings }: CommandLine, around: Surrounding
     `# ${around.origin.replaceAll(/[\r\n]+/g, ' ')}`,
     ...mainLines(settings, around),
     ['events', [`worker_connections ${CONNECTIONS};`]],
-    ['http', httpLines(settings, application, around)],
+    ['http', httpLines(settings, application, words, around)],
   ]
   return Buffer.from(print(lines, ''), 'utf8').toString('latin1')
 }
@@ -109,13 +109,13 @@ function connectionsOf({ worker_class, worker_connections }: Settings): number {
   return worker_class === 'uvicorn' ? CONNECTIONS_OF_WORKER : clamp(worker_connections, CONNECTIONS_OF_WORKER)
 }
 
-function httpLines(settings: Settings, application: string, around: Surroundings): Line[] {
+function httpLines(settings: Settings, application: string, words: readonly string[], around: Surroundings): Line[] {
   const name = appName(application)
   return [
     ...accessLogLines(settings, around),
     `client_body_temp_path ${word(bodyFolder(settings, around))};`,
     `app_temp_path ${word(within(around.runFolder, 'response'))};`,
-    [`app ${name}`, appLines(settings, application, around)],
+    [`app ${name}`, appLines(settings, application, words, around)],
     ['server', serverLines(settings, name, around)],
   ]
 }
@@ -171,12 +171,13 @@ function translated(format: string): EscapedFormat {
   }
 }
 
-function appLines(settings: Settings, application: string, { folder }: Surroundings): Line[] {
+function appLines(settings: Settings, application: string, words: readonly string[], { folder }: Surroundings): Line[] {
   const { threads, timeout, max_requests, max_requests_jitter, python } = settings
   const kind = kindOf(settings)
   const lines = [
     `directory ${word(folder)};`,
     `module ${word(application)};`,
+    ...(words.length > 0 ? [`arguments ${words.map(word).join(' ')};`] : []),
     ...settings.raw_paste_global_conf
       .filter(() => settings.paste !== null)
       .map(([name, value]) => `paste_global ${word(name)} ${word(value)};`),

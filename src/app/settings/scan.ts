@@ -21,10 +21,18 @@ interface Found {
   readonly words: string[]
 }
 
+interface Scanned {
+  readonly found: Map<SettingName, Found>
+  readonly positional: string[]
+  /** What stands behind `--`. */
+  readonly after: readonly string[]
+}
+
 /** Throws UsageError. */
-export function scan(args: readonly string[], place: string): { found: Map<SettingName, Found>; positional: string[] } {
+export function scan(args: readonly string[], place: string): Scanned {
   const found = new Map<SettingName, Found>()
   const positional: string[] = []
+  let after: readonly string[] = []
   let doubtful: Option | null = null
   const add = (flag: string, word: string): void => {
     const name = byFlag.get(flag)!
@@ -38,7 +46,7 @@ export function scan(args: readonly string[], place: string): { found: Map<Setti
   for (let i = 0; i < args.length; i++) {
     const word = args[i]!
     if (word === '--') {
-      positional.push(...args.slice(i + 1))
+      after = args.slice(i + 1)
       break
     }
     if (!isOption(word)) {
@@ -66,8 +74,8 @@ export function scan(args: readonly string[], place: string): { found: Map<Setti
     }
   }
   // With another word for the application, it was meant to be a mode.
-  if (doubtful !== null && positional.length > 1) add(doubtful.flag, doubtful.value!)
-  return { found, positional }
+  if (doubtful !== null && positional.length + after.length > 1) add(doubtful.flag, doubtful.value!)
+  return { found, positional, after }
 }
 
 /** Where a value may be left out, the application's name is none. */

@@ -23,10 +23,12 @@ async function serve(handler: FetchHandler, message: IncomingMessage, response: 
     if (!response.writableFinished) left.abort()
   })
   response.once('finish', () => discardRest(message))
+  const request = requestOf(message, left.signal)
+  if (request === null) return void response.writeHead(400).end()
   try {
     const bindings = { incoming: message, outgoing: response }
-    const answer = await handler(requestOf(message, left.signal), bindings)
-    if (!isResponse(answer)) throw new TypeError(`the handler answered ${typeof answer} instead of a Response`)
+    const answer = await handler(request, bindings)
+    if (!isResponse(answer)) throw new TypeError(complaint(answer))
     await send(answer, response, message.method === 'HEAD')
   } catch (error) {
     if (left.signal.aborted) return
@@ -46,14 +48,26 @@ function discardRest(message: IncomingMessage): void {
   message.resume()
 }
 
+/** What it may be instead of a fetch handler. */
+function complaint(answer: unknown): string {
+  const hint =
+    typeof answer === 'function' || (typeof answer === 'object' && answer !== null)
+      ? '; a function that makes the application is not called: export what it makes'
+      : answer === undefined
+        ? '; a handler of node:http has two parameters, (req, res)'
+        : ''
+  return `the handler answered ${typeof answer} instead of a Response${hint}`
+}
+
 /** Libraries bring classes of their own, and replace the global one while others still make the old. */
-function isResponse(answer: unknown): answer is Response {
+export function isResponse(answer: unknown): answer is Response {
   if (answer instanceof Response) return true
   const { headers, status } = (answer ?? {}) as Partial<Response>
   return typeof status === 'number' && typeof headers === 'object' && Symbol.iterator in headers
 }
 
-function requestOf(message: IncomingMessage, signal: AbortSignal): Request {
+/** Null for what no Request can be made of: a host that is none, a method that the standard forbids. */
+function requestOf(message: IncomingMessage, signal: AbortSignal): Request | null {
   const headers = new Headers()
   const { rawHeaders } = message
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
@@ -61,15 +75,18 @@ function requestOf(message: IncomingMessage, signal: AbortSignal): Request {
   }
   const scheme = headers.get('x-forwarded-proto') === 'https' ? 'https' : 'http'
   const target = message.url ?? '/'
-  const url = target.startsWith('/') ? `${scheme}://${headers.get('host') ?? 'localhost'}${target}` : target
+  // `OPTIONS *` asks about no path in particular.
+  const path = target === '*' ? '' : target
+  const url = /^(?:\/|$)/.test(path) ? `${scheme}://${headers.get('host') ?? 'localhost'}${path}` : path
   const method = message.method ?? 'GET'
   const bodiless = method === 'GET' || method === 'HEAD'
-  return new Request(url, {
-    method,
-    headers,
-    signal,
-    ...(bodiless ? {} : { body: Readable.toWeb(message), duplex: 'half' }),
-  })
+  if (!URL.canParse(url)) return null
+  const body = bodiless ? {} : { body: Readable.toWeb(message), duplex: 'half' as const }
+  try {
+    return new Request(url, { method, headers, signal, ...body })
+  } catch {
+    return null
+  }
 }
 
 const NO_BYTES = new Uint8Array(0)

@@ -4,7 +4,7 @@
 
 import http from 'node:http'
 import net from 'node:net'
-import { type Listener } from './exported.ts'
+import type { Listener } from './plain-handler.ts'
 import { tellClients } from './client-address.ts'
 import { addressOf, type Asked, askedOf, callbackOf, connectHome, isTwin, keepOwnDoor } from './own-address.ts'
 
@@ -34,7 +34,7 @@ let server: http.Server | null = null
 /** What it was asked to listen on. */
 let home: Asked = { port: '', host: '' }
 /** The server made for the handler that the file exports. */
-let own: { readonly server: http.Server; readonly handler: Listener } | null = null
+let own: { readonly server: http.Server; readonly given: unknown } | null = null
 let leaving = false
 /** What listens elsewhere, for messages. */
 const others: string[] = []
@@ -47,7 +47,7 @@ export function takeListen(wanted: ListeningOptions): void {
   prototype.listen = function (this: net.Server, ...args: any[]): net.Server {
     const asked = askedOf(args)
     if (this instanceof http.Server && server === null && isWanted(asked)) return take(this, asked, callbackOf(args))
-    if (this instanceof http.Server && own !== null && this.listeners('request').includes(own.handler)) {
+    if (this instanceof http.Server && own !== null && this.listeners('request').some(one => one === own!.given)) {
       return succeed(this, own.server, asked, callbackOf(args))
     }
     if (this instanceof http.Server && isTwin(home, asked)) return standBy(this, asked, callbackOf(args))
@@ -57,9 +57,9 @@ export function takeListen(wanted: ListeningOptions): void {
   }
 }
 
-/** Serves what the file exports. */
-export function serveHandler(handler: Listener): void {
-  own = { server: http.createServer(handler), handler }
+/** Serves what the file exports; `given` as it stands there. */
+export function serveHandler(handler: Listener, given: unknown = handler): void {
+  own = { server: http.createServer(handler), given }
   take(own.server, home, undefined)
 }
 

@@ -10,6 +10,7 @@
 import { createRequire, runMain } from 'node:module'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { CACHE_VARIABLE, isOwnCache } from '../../lib/own-environment.ts'
 import { NODE_QUESTION, WORKER_VARIABLE, type NodeReport, type NodeWorkerStart } from '../node-start.ts'
 import { beClusterWorker, onClusterFork } from './cluster-worker.ts'
 import { exportedBy } from './exported.ts'
@@ -23,9 +24,12 @@ const LISTEN_MS = 30_000
 
 const start = JSON.parse(process.env[WORKER_VARIABLE] ?? '{}') as NodeWorkerStart
 delete process.env[WORKER_VARIABLE]
+if (isOwnCache(process.env[CACHE_VARIABLE])) delete process.env[CACHE_VARIABLE]
 /** Until it serves. */
 let late: NodeJS.Timeout | null = null
 let failing = false
+/** What the file exports that is no application. */
+let instead = ''
 const watch =
   start.watch === null
     ? null
@@ -84,23 +88,24 @@ function answerMaster(): void {
 /** The file finds itself the program that runs: `require.main === module`, import.meta.main and process.argv[1] are true of it. */
 async function load(): Promise<void> {
   const file = createRequire(import.meta.url).resolve(resolve(start.directory, start.module))
-  process.argv[1] = file
+  process.argv.splice(1, Infinity, file, ...start.arguments)
   runMain(file)
   const loaded = (await import(pathToFileURL(file).href)) as Record<string, unknown>
   if (isServing()) return
-  const exported = await exportedBy(loaded)
+  const exported = await exportedBy(loaded, note)
   if (isServing()) return
-  if (exported === null) {
+  if (typeof exported === 'string') {
+    instead = exported
     late = setTimeout(() => fail(new Error(nothingServes())), LISTEN_MS).unref()
-  } else if (exported.handler !== null) serveHandler(exported.handler)
+  } else if (exported.handler !== null) serveHandler(exported.handler, exported.given)
   else await exported.listen!()
 }
 
 function nothingServes(): string {
   const others = othersListening()
   const wanted = start.port === '' ? 'listens' : `listens on PORT ${start.port}`
-  const instead = others === '' ? '' : `: what listens is ${others}`
-  return `"${start.module}" neither exports a handler nor ${wanted}${instead}`
+  const found = [others === '' ? '' : `what listens is ${others}`, instead].filter(text => text !== '').join(', ')
+  return `"${start.module}" neither exports a handler nor ${wanted}${found === '' ? '' : `: ${found}`}`
 }
 
 function serves(): void {

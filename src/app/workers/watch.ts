@@ -5,7 +5,7 @@ import { globSync, statSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Listener } from './exported.ts'
+import type { Listener } from './plain-handler.ts'
 
 const INTERVAL_MS = 250
 /** Files looked at below the application's folder while it cannot be loaded. */

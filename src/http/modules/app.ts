@@ -2,7 +2,7 @@
 // (app/pool), each front thread has a Dispatcher for them, and app_pass finds it by name.
 
 import { type Stats, statSync } from 'node:fs'
-import { availableParallelism, userInfo } from 'node:os'
+import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import type { AppKind, AppNotice, AppRequest, AppSettings, TaskSettings } from '../../app/app.ts'
@@ -12,6 +12,7 @@ import { COUNT_MASK, SEATS_MAX, SeatTable } from '../../app/dispatch/seats.ts'
 import { APP, HTTP, type Conf, type Site } from '../../config/directive.ts'
 import { parseNumber, parseTime } from '../../config/units.ts'
 import { block, flag, list, number, oneOf, path, size, str, time } from '../../config/values.ts'
+import { processors } from '../../lib/processors.ts'
 import { Application, APPLICATIONS } from '../app/application.ts'
 import { httpModule } from '../module.ts'
 import type { HttpSetup, ThreadServices } from '../setup.ts'
@@ -26,9 +27,13 @@ const TASK_THREADS_MAX = 256
 /** Longer requests gain nothing by it. */
 const PREFETCH_MS = 2
 
+const NO_WORDS: readonly string[] = []
+
 const inside = {
   directory: path(APP, null),
   module: str(APP, null),
+  arguments: { in: APP, args: [1, Infinity] as const, default: NO_WORDS, parse: parseArguments },
+  node_options: { in: APP, args: [1, Infinity] as const, default: NO_WORDS, parse: parseNodeOptions },
   paste_global: list(APP, [2, 2], ([name, value]) => [bytesToText(name!), bytesToText(value!)] as const),
   kind: oneOf(APP, KINDS, null),
   workers: { in: APP, args: [1, 1] as const, default: fixed(autoWorkers()), parse: parseWorkers },
@@ -120,6 +125,10 @@ function parseApp(name: string, at: Site): { settings: AppSettings; site: Site }
     siteOf('paste_global').fail('"paste_global" needs a module that is an ini file, as in config:/srv/development.ini')
   if (kind !== 'asgi' && at.inner!.site('lifespan_state') !== null)
     siteOf('lifespan_state').fail(`"lifespan_state" needs "kind asgi" in app "${name}"`)
+  for (const directive of ['arguments', 'node_options']) {
+    if (kind !== 'node' && at.inner!.site(directive) !== null)
+      siteOf(directive).fail(`"${directive}" needs "kind node" in app "${name}"`)
+  }
   if (kind === 'node' && conf.dirty_app.length > 0)
     siteOf('dirty_app').fail(`"dirty_app" is for applications in Python, and app "${name}" is of "kind node"`)
   if (kind === 'node' && conf.workers.most > conf.workers.least)
@@ -133,6 +142,8 @@ function settingsOf(name: string, kind: AppKind, conf: Conf<typeof inside>, at: 
     kind,
     directory: bytesToText(conf.directory!),
     module: bytesToText(conf.module!),
+    arguments: conf.arguments,
+    nodeOptions: conf.node_options,
     pasteGlobal: conf.paste_global,
     python: bytesToText(conf.python.includes('/') ? at.prefixPath(conf.python) : conf.python),
     pythonPath: conf.python_path.map(bytesToText),
@@ -207,7 +218,7 @@ function lookAt(name: string, at: Site, what: string): Stats | null {
 
 /** Gunicorn's advice. */
 function autoWorkers(): number {
-  return 2 * availableParallelism() + 1
+  return 2 * processors() + 1
 }
 
 /** How many workers there are at least, and at most while requests wait. */
@@ -247,6 +258,15 @@ function parseQueue([word, option]: readonly string[], at: Site): { length: numb
 function parsePrefetch([word]: readonly string[], at: Site): number {
   if (word === 'off') return 0
   return parseTime(word!) ?? at.fail(`"prefetch" directive invalid value "${word}"`, 'as in prefetch 2ms, or off')
+}
+
+function parseArguments(args: readonly string[]): readonly string[] {
+  return args.map(bytesToText)
+}
+
+function parseNodeOptions(args: readonly string[], at: Site): readonly string[] {
+  if (!args[0]!.startsWith('-')) at.fail(`invalid node_options "${args[0]}"`, 'as in node_options --env-file=.env')
+  return args.map(bytesToText)
 }
 
 function parseVariable([word]: readonly string[], at: Site): readonly [string, string] {
