@@ -1,9 +1,17 @@
-"""`python3 -m portico_bridge`: descriptor 3 is the control socket, 4 the life pipe."""
+"""The zygote's process: descriptor 3 is the control socket, 4 the life pipe.
+
+Python is given this folder, and not `-m portico_bridge`, so that no file of the folder it is started in is taken for a module of
+the library.
+"""
 
 import os
 import sys
 
-from .zygote import main
+if not __package__:
+    sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
+    from portico_bridge.zygote import main
+else:
+    from .zygote import main
 
 
 def leave_no_trace():
@@ -12,7 +20,8 @@ def leave_no_trace():
     Later imports of the bridge's own modules find them by the package's path, which stays.
     """
     ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    if sys.path and sys.path[0] in ('', os.getcwd()) and not getattr(sys.flags, 'safe_path', False):
+    by_name = getattr(sys.modules['__main__'], '__package__', None)
+    if by_name and sys.path and sys.path[0] in ('', os.getcwd()) and not getattr(sys.flags, 'safe_path', False):
         del sys.path[0]  # put there by `-m`; the settings name the application's directory
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != ours]
     entries = [

@@ -20,10 +20,10 @@ from .asgi_lifespan import Lifespan
 from .asgi_stream import stream_below
 from .asgi_websocket import WebSocketStream
 from .begun import Begun
+from .endings import flush
 from .frames import ABORT, BODY, BYE, CLOSE, END, ENVIRON_MAX, ERROR, FROM_FILE, HEADER, HELLO, JOIN_MAX, LOG, LOG_MAX
 from .frames import MESSAGE, REQUEST, REQUEST_MAX, SHUTDOWN, SOON, WEBSOCKET, WINDOW, ProtocolError, is_foreign
 from .seat import listen
-from .worker import flush
 
 BYE_SECONDS = 0.05
 # For tasks the application has left behind, to clean up after themselves.

@@ -4,11 +4,10 @@ Every message is with the front before send() returns, and send() waits while th
 """
 
 import asyncio
-import os
-import traceback
 
+from .endings import status_of
 from .frames import DATA, END, ERROR, FAIL, HEAD, HEADED, HEADER
-from .telling import message_of
+from .telling import told
 
 # Bytes of a response (or of websocket messages) that may be on their way to the client, and of a request to the application.
 SEND_WINDOW = 256 * 1024
@@ -198,16 +197,8 @@ class Stream:
             return
         if seat.count_failure is not None:
             seat.count_failure()
-        own = os.path.dirname(__file__)
-        trace = error.__traceback__
-        while trace is not None and os.path.dirname(trace.tb_frame.f_code.co_filename) == own and trace.tb_next is not None:
-            trace = trace.tb_next
-        lines = ''.join(traceback.format_exception(type(error), error, trace)).rstrip()
-        places = [frame for frame in traceback.extract_tb(trace) if os.path.dirname(frame.filename) != own]
-        place = ' (%s:%s)' % (places[-1].filename, places[-1].lineno) if places else ''
-        message = message_of(error)
-        cause = '%s: %s' % (type(error).__name__, message) if message else type(error).__name__
-        self.log(ERROR, 'error in %s: %s%s, %s\n%s' % (seat.name, cause, place, self.line(), lines))
+        cause, lines = told(error)
+        self.log(ERROR, 'error in %s: %s, %s\n%s' % (seat.name, cause, self.line(), lines))
 
 
 def stream_below(frame):
@@ -217,12 +208,6 @@ def stream_below(frame):
             return frame.f_locals['self']
         frame = frame.f_back
     return None
-
-
-def status_of(error):
-    """Of a process that ends with it."""
-    code = error.code if isinstance(error, SystemExit) else 1
-    return code & 255 if isinstance(code, int) else int(code is not None)
 
 
 def address(host, port):

@@ -12,13 +12,13 @@ from _thread import get_ident
 from collections import deque
 
 from .begun import Begun
+from .endings import flush
 from .frames import ABORT, BODY, BYE, DATA, END, ENVIRON_MAX, ERROR, FAIL, FROM_FILE, HEADER, HELLO, READ_SIZE, REQUEST
 from .frames import REQUEST_MAX, SHUTDOWN, WHILE_WANTED, WINDOW
 from .frames import BodyMissing, ClientGone, Connection, FrontGone, ProtocolError, Request, open_body_file
 from .interim import EarlyHints
 from .loader import LoadError
 from .seat import ErrorStream, listen
-from .worker import flush
 from .wsgi import base_environ, respond
 
 # As src/app/dispatch/lane.ts begins.
@@ -91,17 +91,18 @@ class GreenSeat:
         current = getcurrent()
         for connection in self.connections:
             for stream in connection.streams.values():
+                stream.forked = stream.gone = True
                 if stream.greenlet is current:
                     self.forker = stream
             connection.sock.close()
         self.listener.close()
         self.begun.forget()
 
-    def end_fork(self, stream):
+    def end_fork(self, stream, status):
         """Such a process has come to the end of its request. Behind that there is only what the worker does."""
         if self.forker is None or self.forker is stream:
             flush()
-            os._exit(0)
+            os._exit(status)
 
     def _accept(self):
         import gevent
@@ -241,6 +242,7 @@ class GreenStream:
         self.slow_close = seat.slow_close
         self.leave = seat.leave_worker
         self.forked = False
+        self.status = 0
         self.thread = get_ident()
         self.busy = self
         self.stream = number
@@ -268,7 +270,7 @@ class GreenStream:
             sys.excepthook(*sys.exc_info())
             self.gone = True
         if connection.seat.forked:
-            connection.seat.end_fork(self)
+            connection.seat.end_fork(self, self.status)
         connection.seat.slow_close = self.slow_close
         self._finish()
 

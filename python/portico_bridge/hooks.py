@@ -9,12 +9,14 @@ import io
 import os
 import sys
 from datetime import timedelta
+from functools import lru_cache
 from time import monotonic
 
 from .frames import ClientGone, FrontGone
 from .interim import text_of
 from .loader import LoadError
-from .stand_in import GUNICORN_VERSION, Application, Config, Request, Response, Server, Worker, provide_gunicorn
+from .stand_in import GUNICORN_VERSION, KINDS, Application, Config, Server, provide_gunicorn
+from .stand_in_request import Request, Response, add_fields
 from .telling import message_of
 from .wsgi import TOLD, FileWrapper
 
@@ -46,7 +48,7 @@ class Hooks:
             values.update(CHECKED)
         values['chdir'] = settings['directory']
         cfg = Config(values)
-        application = Application(cfg, settings['module'])
+        application = Application(cfg, settings['module'], settings.get('kind', 'sync'), settings['paste_global'])
         log = make_logger(values['logger_class'], cfg)
         self.server = Server(cfg, log, application, given['workers'], given['master'])
         self.again = given['again']
@@ -87,6 +89,7 @@ class Hooks:
         """The application, if it is preloaded; the sockets listen already."""
         server = self.server
         server.app.callable = application
+        title_package()
         self.call('nworkers_changed', server, server.num_workers, self.before)
         for name in ('on_reload',) if self.again else ('on_starting', 'when_ready'):
             if not self.halted:
@@ -94,7 +97,7 @@ class Hooks:
 
     def new_worker(self, age):
         self.server.worker_age = age
-        worker = Worker(self.server, age)
+        worker = KINDS[self.server.app.kind](self.server, age)
         self.call('pre_fork', self.server, worker)
         return WorkerHooks(self, worker)
 
@@ -131,14 +134,19 @@ class WorkerHooks:
         return name in self.hooks.functions
 
     def forked(self):
+        """Returns an application that a hook has brought, or None."""
         self.worker.pid = os.getpid()
         self.hooks.halt = None
         set_title('worker [%s]' % (self.worker.cfg.values['proc_name'] or self.hooks.module))
         self.hooks.call('post_fork', self.hooks.server, self.worker)
+        return self.worker.app.callable
 
     def loaded(self, application, leave):
         worker = self.worker
-        worker.app.callable = worker.wsgi = application
+        app = worker.app
+        if app.callable is None or self.hooks.reload:
+            app.callable = application
+        worker.wsgi = app.callable  # that of `post_fork`, if it has put one there
         worker.leave = leave
         self.hooks.call('post_worker_init', worker)
         worker.booted = True
@@ -171,8 +179,9 @@ class WorkerHooks:
             self.worker._alive = False
             self.hooks.call('worker_exit', self.hooks.server, self.worker)
 
-    def around(self, application, kind):
+    def around(self, kind):
         """The application with what is to happen before and after each request; itself where nothing is."""
+        application = self.worker.wsgi  # which `post_worker_init` may have wrapped
         functions = self.hooks.functions
         before, after = functions.get('pre_request'), functions.get('post_request')
         if before is None and after is None and not self.worker.cfg.values['access_in_python']:
@@ -193,10 +202,11 @@ class Watched:
         self.logs = values['access_in_python']
         self.tells = is_own_log(values)
 
-    def begin(self, environ):
-        request = Request(environ)
+    def begin(self, environ, fields=None):
+        request = Request(environ, self.worker.cfg, fields)
         if self.before is not None:
             self.before(self.worker, request)
+            request.settle()
         self.worker.nr += 1
         return request
 
@@ -262,7 +272,9 @@ class Watched:
             await self.application(scope, receive, send)
             return
         started = monotonic()
-        request = self.begin(environ_of(scope))
+        request = self.begin(environ_of(scope), scope['headers'])
+        if self.before is not None:
+            scope = request.settled(scope)
         response = Response(request)
 
         async def count(message):
@@ -339,12 +351,7 @@ def environ_of(scope):
         'REMOTE_PORT': str(scope['client'][1]) if scope.get('client') else '',
         'wsgi.url_scheme': scope['scheme'],
     }
-    for name, value in scope['headers']:
-        key = name.decode('latin-1').upper().replace('-', '_')
-        if key not in ('CONTENT_TYPE', 'CONTENT_LENGTH'):
-            key = 'HTTP_' + key
-        text = value.decode('latin-1')
-        environ[key] = environ[key] + ',' + text if key in environ else text
+    add_fields(environ, ((name.decode('latin-1'), value.decode('latin-1')) for name, value in scope['headers']))
     return environ
 
 
@@ -421,13 +428,22 @@ def logger_class(value):
 
 def set_title(text):
     """For `ps`: all of it where the package setproctitle is, else the short name the kernel keeps."""
-    try:
-        from setproctitle import setproctitle
-
+    setproctitle = title_package()
+    if setproctitle is not None:
         setproctitle('gunicorn: ' + text)
-    except ImportError:
+    else:
         try:
             with open('/proc/self/comm', 'w') as comm:
                 comm.write(text[:15])
         except OSError:
             pass
+
+
+@lru_cache(None)
+def title_package():
+    """Its function, None without it: looked for once, before there are workers."""
+    try:
+        from setproctitle import setproctitle
+    except ImportError:
+        return None
+    return setproctitle

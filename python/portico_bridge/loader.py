@@ -13,7 +13,8 @@ from .telling import message_of
 
 # An absolute path, which no expression in a module of that name begins with.
 PASTE = 'config:/'
-CO_COROUTINE = 0x80  # inspect's, which costs a start some milliseconds
+# inspect's, which costs a start some milliseconds.
+CO_VARARGS, CO_COROUTINE = 0x04, 0x80
 
 
 class LoadError(Exception):
@@ -31,11 +32,36 @@ def load(spec, kind, note, paste_global=()):
     `note` hears of what is no reason not to begin: Gunicorn would. `paste_global`: names and values for an ini file.
     """
     found = _from_ini(spec, dict(paste_global)) if spec.startswith(PASTE) else _from_module(spec)
-    if kind != 'asgi' and _is_coroutine_function(found):
+    if kind == 'asgi':
+        return _for_asgi(spec, found, note)
+    if _is_coroutine_function(found):
         raise LoadError('cannot load "%s": it is an ASGI application, say "kind asgi" (-k asgi)' % spec)
-    if kind == 'asgi' and _takes_only_two(found):
+    if _takes_too_few(found):
+        if _is_factory(found):
+            told = '"%s" takes no arguments, and a WSGI application is given two: if it makes the application, say "%s"'
+            note(told % (spec, _call_of(spec)))
+        else:
+            note('"%s" does not take the two arguments that a WSGI application is given' % spec)
+    return found
+
+
+def _for_asgi(spec, found, note):
+    """A factory is called, as uvicorn does it."""
+    if _is_factory(found) and not _is_coroutine_function(found):
+        made = _called(spec, _call_of(spec), found, ([], {}))
+        if made is found:  # aiohttp's applications answer so
+            note('"%s" does not take the three arguments that an ASGI application is given' % spec)
+            return found
+        note('"%s" is taken for a factory and called, "%s" says so' % (spec, _call_of(spec)))
+        found = made
+    if _takes_only_two(found):
         note('"%s" takes two arguments, as a WSGI application does, and workers of kind asgi give it three (-k sync?)' % spec)
     return found
+
+
+def _call_of(spec):
+    """How a factory is named."""
+    return spec + ('()' if ':' in spec else ':application()')
 
 
 def _from_module(spec):
@@ -45,11 +71,17 @@ def _from_module(spec):
     name, arguments = _parse(spec, expression)
     found = _attribute(spec, module, name)
     if arguments is not None:
-        found = _call(spec, expression, found, arguments)
+        return _called(spec, expression, found, arguments)
     if not callable(found):
-        what = 'what %s returns' % expression if arguments is not None else '"%s" in %s' % (name, _place(module))
-        raise LoadError('cannot load "%s": %s is not callable: %s' % (spec, what, _short(found)))
+        raise LoadError('cannot load "%s": "%s" in %s is not callable: %s' % (spec, name, _place(module), _short(found)))
     return found
+
+
+def _called(spec, expression, factory, arguments):
+    made = _call(spec, expression, factory, arguments)
+    if not callable(made):
+        raise LoadError('cannot load "%s": what %s returns is not callable: %s' % (spec, expression, _short(made)))
+    return made
 
 
 def _from_ini(spec, variables):
@@ -74,9 +106,39 @@ def _from_ini(spec, variables):
 
 
 def _is_coroutine_function(application):
-    function = application if hasattr(application, '__code__') else getattr(type(application), '__call__', None)
-    code = getattr(function, '__code__', None)
+    code = _code_of(application)
     return code is not None and code.co_flags & CO_COROUTINE != 0
+
+
+def _code_of(application):
+    function = application if hasattr(application, '__code__') else getattr(type(application), '__call__', None)
+    return getattr(function, '__code__', None)
+
+
+def _takes_too_few(application):
+    """Fewer than WSGI's two. What is usual is told without the signature, which takes time to make."""
+    code = _code_of(application)
+    if code is None or code.co_flags & CO_VARARGS:
+        return False
+    bound = hasattr(application, '__self__') or not hasattr(application, '__code__')
+    if code.co_argcount - bound >= 2:
+        return False
+    from .signatures import fits, signature_of
+
+    signature = signature_of(application)
+    return signature is not None and not fits(signature, 2)
+
+
+def _is_factory(application):
+    """It needs no arguments, so it is an application of neither interface."""
+    from .signatures import fits, signature_of
+
+    if hasattr(application, '_asgi_single_callable') or hasattr(application, '_asgi_double_callable'):
+        return False
+    signature = signature_of(application)
+    if signature is None or not fits(signature, 0):
+        return False
+    return all(parameter.kind is not parameter.VAR_POSITIONAL for parameter in signature.parameters.values())
 
 
 def _takes_only_two(application):
@@ -100,7 +162,7 @@ def _import(spec, name):
         return sys.modules[name]
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + '.')):
-            places = [entry for entry in sys.path[:3] if entry and 'lib/python' not in entry]
+            places = [entry for entry in sys.path[:3] if entry and '/lib/py' not in entry]
             where = ' in %s' % ', '.join(places) if places else ''
             raise LoadError('cannot load "%s": there is no module "%s"%s' % (spec, error.name, where)) from None
         raise _failure(spec, 'importing it failed', error) from None

@@ -237,10 +237,9 @@ class Logger:
         import base64
 
         try:
-            name, colon, _ = base64.b64decode(credentials.strip()).decode().partition(':')
+            return base64.b64decode(credentials.strip()).partition(b':')[0].decode()
         except ValueError:
             return None
-        return name if colon else None
 
     def reopen_files(self):
         """Nothing to do: files follow their names."""

@@ -1,11 +1,15 @@
 """What an application leaves behind in the zygote when it is imported there: processes of its own, such as those of a
-multiprocessing.Manager, and functions that are to be called at the end.
+multiprocessing.Manager, and functions that are to be called at the end. And what it takes away.
 """
 
 import atexit
 import os
 import signal
 
+from .endings import flush
+
+# Status of a process whose descriptors the application has closed; src/app/pool/zygote.ts knows it too.
+LOST = 113
 # What these functions may take, all together.
 EXIT_SECONDS = 2
 
@@ -17,6 +21,27 @@ def hold(*descriptors):
     if not held:
         os.register_at_fork(after_in_child=let_go)
     held.extend(descriptors)
+
+
+class Held:
+    """Descriptors that are to be there still when an application has been imported. Some close all they find, as daemons do."""
+
+    def __init__(self, *descriptors):
+        self.files = {fd: file_of(fd) for fd in descriptors}
+
+    def check(self):
+        """Ends the process where one is lost: there is no way left to say why but its status."""
+        if any(file_of(fd) != file for fd, file in self.files.items()):
+            flush()
+            os._exit(LOST)
+
+
+def file_of(fd):
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def let_go():

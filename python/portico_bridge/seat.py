@@ -15,6 +15,7 @@ import sys
 from _thread import get_ident
 
 from .claims import open_claims
+from .endings import flush
 from .frames import BYE, ERROR, HELLO, PASSED, WHILE_WANTED, BodyMissing, Connection, FrontGone, ProtocolError
 from .interim import EarlyHints
 from .wsgi import base_environ, respond, send_error
@@ -44,6 +45,7 @@ class Seat:
         self.stream = 0  # that request's number
         self.leaving = False
         self.forked = False  # this is a process the application forked: the sockets are not its own
+        self.status = 0  # what that one ends with
         self.slow_close = 0  # responses that are to leave before close()
         self.warned = set()
         self.thread = 0
@@ -153,7 +155,9 @@ class Seat:
     def _drop(self, connection):
         self.busy = None
         if self.forked:
-            os._exit(0)  # the application's child came back from a call that only the worker may come back from
+            # The application's child came back from a call that only the worker may come back from.
+            flush()
+            os._exit(self.status)
         fd = connection.sock.fileno()
         self.connections.pop(fd, None)
         self.poller.unregister(fd)
@@ -249,6 +253,8 @@ class ErrorStream:
             self._send(text)
 
     def _send(self, text):
+        if not text.strip():
+            return  # the log has a line for each entry
         connection = self.seat.busy
         if connection is not None:
             try:

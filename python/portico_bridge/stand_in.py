@@ -1,11 +1,13 @@
-"""What hooks and logger classes are given in place of Gunicorn's own objects: the configuration, the arbiter, a worker, a request
-and a response, with the attributes that people use. No behaviour of theirs is here, but what a hook may ask for.
+"""What hooks and logger classes are given in place of Gunicorn's own objects: the configuration, the arbiter and a worker, with the
+attributes that people use. No behaviour of theirs is here, but what a hook may ask for.
 """
 
 import os
 import signal
 import sys
 import types
+
+from .stand_in_request import GUNICORN_NAME, Request, Response
 
 GUNICORN_VERSION = '26.1.0'
 
@@ -27,6 +29,7 @@ def gunicorn_modules():
     package = types.ModuleType('gunicorn', 'A stand-in for the package, which is not installed.')
     package.__version__ = GUNICORN_VERSION
     package.version_info = tuple(int(part) for part in GUNICORN_VERSION.split('.'))
+    package.SERVER = GUNICORN_NAME
     package.SERVER_SOFTWARE = 'gunicorn/' + GUNICORN_VERSION
     package.__path__ = []
     glogging = types.ModuleType('gunicorn.glogging', package.__doc__)
@@ -66,6 +69,10 @@ NAMED = {
     'gunicorn.instrument.statsd': {'Statsd': 'StatsdLogger'},
     'gunicorn.workers': {},
     'gunicorn.workers.base': {'Worker': 'Worker'},
+    'gunicorn.workers.sync': {'SyncWorker': 'SyncWorker'},
+    'gunicorn.workers.gthread': {'ThreadWorker': 'ThreadWorker'},
+    'gunicorn.workers.ggevent': {'GeventWorker': 'GeventWorker'},
+    'gunicorn.workers.gasgi': {'ASGIWorker': 'ASGIWorker'},
 }
 
 
@@ -129,6 +136,10 @@ class Config:
     def __setattr__(self, name, value):
         self.set(name, value)
 
+    def __str__(self):
+        width = max(map(len, self.values))
+        return '\n'.join('%-*s = %s' % (width, name, self.values[name]) for name in sorted(self.values))
+
     def set(self, name, value):
         if name not in self.values:
             raise AttributeError('No configuration setting for: %s' % name)
@@ -160,6 +171,16 @@ class Config:
         return bool(self.values['certfile'] or self.values['keyfile'])
 
     @property
+    def ssl_options(self):
+        return {name: self.values[name] for name in SSL_OPTIONS}
+
+    @property
+    def statsd_host(self):
+        """None, a path, or a host and port."""
+        place = self.values['statsd_host']
+        return place if place is None else parse_address(place)
+
+    @property
     def uid(self):
         return os.geteuid()
 
@@ -170,6 +191,10 @@ class Config:
     # Numbers, however they were named.
     user = uid
     group = gid
+
+
+SSL_OPTIONS = ('keyfile', 'certfile', 'ssl_version', 'cert_reqs', 'ca_certs')
+SSL_OPTIONS += ('suppress_ragged_eofs', 'do_handshake_on_connect', 'ciphers')
 
 
 def parse_address(text):
@@ -185,15 +210,22 @@ def parse_address(text):
 class Application:
     """`server.app` and `worker.app`."""
 
-    def __init__(self, cfg, name):
+    def __init__(self, cfg, name, kind, paste_global):
         self.cfg = cfg
         self.app_uri = name
+        self.kind = kind
+        self.paste_global = paste_global
         self.callable = None
 
     def wsgi(self):
+        if self.callable is None:
+            self.callable = self.load()
         return self.callable
 
-    load = wsgi
+    def load(self):
+        from .loader import load
+
+        return load(self.app_uri, self.kind, lambda notice: None, self.paste_global)
 
 
 class Listener:
@@ -203,8 +235,29 @@ class Listener:
         self.cfg_addr = address
         self.scheme = scheme
 
+    @property
+    def sock(self):
+        return self
+
+    @property
+    def family(self):
+        import socket
+
+        if isinstance(self.cfg_addr, str):
+            return socket.AF_UNIX
+        return socket.AF_INET6 if ':' in self.cfg_addr[0] else socket.AF_INET
+
     def getsockname(self):
         return self.cfg_addr
+
+    def fileno(self):
+        return -1
+
+    def setsockopt(self, *_arguments):
+        pass
+
+    def close(self):
+        pass
 
     def __str__(self):
         if isinstance(self.cfg_addr, str):
@@ -255,6 +308,9 @@ class Server:
             raise SystemExit(exit_status)
         self.stop()
 
+    def reexec(self):
+        os.kill(self.pid, signal.SIGUSR2)
+
     def kill_worker(self, pid, number):
         os.kill(pid, number)
 
@@ -267,18 +323,29 @@ class Server:
 
 
 class Heartbeat:
-    """`worker.tmp`: nobody looks at a file here."""
+    """`worker.tmp`: nobody looks at a file here, unless a hook does."""
+
+    def __init__(self):
+        self.file = None
 
     def notify(self):
         pass
 
     def last_update(self):
-        from time import time
+        from time import monotonic
 
-        return time()
+        return monotonic()
+
+    def fileno(self):
+        if self.file is None:
+            from tempfile import TemporaryFile
+
+            self.file = TemporaryFile()
+        return self.file.fileno()
 
     def close(self):
-        pass
+        if self.file is not None:
+            self.file.close()
 
 
 class Worker:
@@ -319,84 +386,31 @@ class Worker:
     def notify(self):
         pass
 
+    def handle_exit(self, _number=None, _frame=None):
+        self.alive = False
 
-class Request:
-    """`req`: what the hooks of a request and `Logger.access` look at."""
-
-    def __init__(self, environ):
-        self.environ = environ
-        self.method = environ['REQUEST_METHOD']
-        self.uri = environ.get('RAW_URI') or environ.get('PATH_INFO', '')
-        self.query = environ.get('QUERY_STRING', '')
-        self.scheme = environ.get('wsgi.url_scheme', 'http')
-        self.fragment = ''
-        self.body = environ.get('wsgi.input')
-        self.trailers = []
-        self.must_close = False
-        port = environ.get('REMOTE_PORT', '')
-        self.peer_addr = self.remote_addr = (environ.get('REMOTE_ADDR', ''), int(port) if port.isdigit() else 0)
-
-    @property
-    def path(self):
-        if self.uri.startswith('/'):
-            return self.uri.partition('?')[0]
-        from urllib.parse import urlsplit
-
-        return urlsplit(self.uri).path
-
-    @property
-    def version(self):
-        digits = self.environ.get('SERVER_PROTOCOL', 'HTTP/1.1').rpartition('/')[2].partition('.')
-        return int(digits[0]), int(digits[2] or 0)
-
-    @property
-    def headers(self):
-        """Names in capitals, as Gunicorn has them."""
-        found = [
-            (name[5:].replace('_', '-'), value)
-            for name, value in self.environ.items()
-            if name.startswith('HTTP_') and isinstance(value, str)
-        ]
-        for name in ('CONTENT_TYPE', 'CONTENT_LENGTH'):
-            if name in self.environ:
-                found.append((name.replace('_', '-'), self.environ[name]))
-        return found
-
-    def should_close(self):
-        return False
-
-    def force_close(self):
-        self.must_close = True
+    handle_quit = handle_abort = handle_exit
 
 
-class Response:
-    """`resp`, once the application has answered."""
+class SyncWorker(Worker):
+    pass
 
-    def __init__(self, request):
-        self.req = request
-        self.status = None
-        self.status_code = None
-        self.headers = []
-        self.headers_sent = False
-        self.response_length = None
-        self.chunked = False
-        self.must_close = False
-        self.upgrade = False
-        self.sent = 0
-        self.bodiless = request.method == 'HEAD'  # nothing of what the application gives is sent
 
-    def count(self, part):
-        if not self.bodiless:
-            self.sent += len(part)
+class ThreadWorker(Worker):
+    pass
 
-    def begin(self, status, headers):
-        self.status = status
-        self.status_code = int(status[:3]) if status[:3].isdigit() else None
-        self.headers = list(headers)
-        self.bodiless = self.req.method == 'HEAD' or self.status_code in (204, 304)
-        for name, value in headers:
-            if name.lower() == 'content-length' and value.isdigit():
-                self.response_length = int(value)
 
-    def should_close(self):
-        return False
+class GeventWorker(Worker):
+    pass
+
+
+class ASGIWorker(Worker):
+    pass
+
+
+KINDS = {'sync': SyncWorker, 'threads': ThreadWorker, 'gevent': GeventWorker, 'asgi': ASGIWorker}
+for place, names in NAMED.items():
+    # What a file derives its own class from is known by these names (src/app/settings/serving.ts).
+    if place.startswith('gunicorn.workers.') and place != 'gunicorn.workers.base':
+        for one in names.values():
+            globals()[one].__module__ = place

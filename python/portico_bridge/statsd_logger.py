@@ -17,14 +17,10 @@ class StatsdLogger(Logger):
         self.dogstatsd_tags = cfg.dogstatsd_tags
         self.sock = None
         place = cfg.statsd_host
+        family = socket.AF_UNIX if isinstance(place, str) else socket.AF_INET
         try:
-            if place.startswith('unix://'):
-                self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-                self.sock.connect(place[len('unix://') :])
-            else:
-                host, _, port = place.rpartition(':')
-                self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                self.sock.connect((host, int(port)))
+            self.sock = socket.socket(family, socket.SOCK_DGRAM)
+            self.sock.connect(place)
             self.sock.setblocking(False)
         except OSError:
             self.sock = None

@@ -13,7 +13,9 @@ import os
 import signal
 import sys
 
+from .endings import flush
 from .loader import LoadError, load
+from .preloaded import Held
 from .seat import Seat
 
 # Status of a process that cannot load its application, Gunicorn's number for it.
@@ -48,14 +50,20 @@ class Worker:
         hooked = self.hooked
         try:
             if hooked is not None:
-                hooked.forked()
+                brought = hooked.forked()
+                if self.application is None and self.changes < 0:
+                    self.application = brought
             if self.settings['kind'] == 'gevent':
                 self._patch()
             if self.application is None:
-                self._load()
+                held = Held(self.report, self.life)
+                try:
+                    self._load()
+                finally:
+                    held.check()
             if hooked is not None:
                 hooked.loaded(self.application, self.leave)
-                self.application = hooked.around(self.application, self.settings['kind'])
+                self.application = hooked.around(self.settings['kind'])
         except LoadError as error:
             self._fail(str(error), error.details)
         try:
@@ -270,14 +278,6 @@ def quit_at_once(_number, _frame):
 
 def do_nothing(_number, _frame):
     pass
-
-
-def flush():
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:  # closed or replaced by the application
-            pass
 
 
 def unlink(path):

@@ -10,15 +10,15 @@ asked for the next.
 """
 
 import io
-import os
 import sys
 from time import monotonic
 
 from . import VERSION
+from .endings import status_of
 from .frames import DATA, END, ERROR, FAIL, FILE, HEAD, HEADED, HEADER, JOIN_MAX, WARN
 from .frames import ClientGone, FrontGone, ProtocolError, regular_file_path
 from .head import CONTENT_LENGTH, HOP_BY_HOP, KINDS, STATUSES, HeadError, check_status, classify, encode_head, explain
-from .telling import message_of
+from .telling import told
 
 # An application that takes longer than this in close() has something to do after the response: so many of its next responses
 # leave before close() is called. Not all of them: on a busy machine it may just have been another process's turn.
@@ -342,7 +342,9 @@ class Exchange:
         connection = self.connection
         leaving = isinstance(error, (SystemExit, KeyboardInterrupt))
         try:
-            if not connection.gone:
+            if seat.forked:
+                self._end_fork(error)
+            elif not connection.gone:
                 if isinstance(error, (ClientGone, FrontGone)):
                     self.log(WARN, 'the client went away while its request was read by %s, %s' % (seat.name, self._line()))
                 elif not getattr(error, TOLD, False):
@@ -358,8 +360,18 @@ class Exchange:
                 self._answer_failure()
         except FrontGone:
             pass
-        if leaving:
+        if leaving and not seat.forked:
             seat.leave()
+
+    def _end_fork(self, error):
+        """Of a process that the application has forked: nobody waits for what it answers, but somebody may for its status."""
+        if isinstance(error, (ClientGone, FrontGone)):
+            return  # it has answered
+        self.seat.status = status_of(error)
+        if not isinstance(error, SystemExit):
+            self._log_exception('error in a process forked by', error)
+        elif error.code is not None and not isinstance(error.code, int):
+            sys.stderr.write('%s\n' % (error.code,))  # as an interpreter does
 
     def _answer_failure(self):
         stream = self.request.stream
@@ -371,20 +383,10 @@ class Exchange:
             send_error(self.connection, stream)
 
     def _log_exception(self, what, error):
-        import traceback
-
         if self.seat.count_failure is not None:
             self.seat.count_failure()
-        trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_code.co_filename == __file__ and trace.tb_next is not None:
-            trace = trace.tb_next
-        lines = ''.join(traceback.format_exception(type(error), error, trace)).rstrip()
-        own = os.path.dirname(__file__)
-        places = [frame for frame in traceback.extract_tb(trace) if os.path.dirname(frame.filename) != own]
-        place = ' (%s:%s)' % (places[-1].filename, places[-1].lineno) if places else ''
-        message = message_of(error)
-        cause = '%s: %s' % (type(error).__name__, message) if message else type(error).__name__
-        self.log(ERROR, '%s %s: %s%s, %s\n%s' % (what, self.seat.name, cause, place, self._line(), lines))
+        cause, lines = told(error)
+        self.log(ERROR, '%s %s: %s, %s\n%s' % (what, self.seat.name, cause, self._line(), lines))
 
     def log(self, level, text):
         if not self.connection.gone:

@@ -4,6 +4,7 @@ It waits in one poll for commands, for the end of the life pipe, for signals and
 at by the clock but the deadlines of workers that are to be killed.
 """
 
+import faulthandler
 import fcntl
 import gc
 import json
@@ -14,11 +15,10 @@ import sys
 from time import monotonic
 
 from . import preloaded, privileges
+from .control import CONTROL, LIFE, Control, Stop
+from .endings import flush
 from .loader import LoadError, load
-from .worker import CANNOT_LOAD, KINDS, Worker, die_with, do_nothing, flush, unlink
-
-CONTROL = 3
-LIFE = 4
+from .worker import CANNOT_LOAD, KINDS, Worker, die_with, do_nothing, unlink
 
 # Where Gunicorn's client of the task workers looks for their arbiter.
 DIRTY_SOCKET = 'GUNICORN_DIRTY_SOCKET'
@@ -50,10 +50,6 @@ class Child:
         self.kill_at = None
 
 
-class Stop(Exception):
-    """The control socket or the life pipe has ended: nobody is left to serve for."""
-
-
 def main():
     os.set_inheritable(CONTROL, False)
     os.set_inheritable(LIFE, False)
@@ -61,6 +57,7 @@ def main():
     preloaded.hold(CONTROL, LIFE)
     control = Control()
     settings = greeted(control)
+    faulthandler.enable(2)  # whoever wants to know where it hangs can have it aborted
     application, hooks = prepare(control, settings)
     worker = Zygote(control, settings, application, hooks).run()
     if worker is not None:
@@ -100,7 +97,7 @@ def prepare(control, settings):
         if settings['kind'] == 'gevent':
             settings['preload'] = False  # the application must find the library patched, and the zygote must not
         if settings['kind'] == 'asgi':
-            from . import asgi as _  # once for all workers
+            import_loop(settings)
         if settings['gunicorn'] is not None:
             from .hooks import Hooks
 
@@ -109,7 +106,11 @@ def prepare(control, settings):
                 settings['preload'] = False  # each worker looks at the files of what it has loaded
         application = None
         if settings['preload']:
-            application = load(settings['module'], settings['kind'], control.warn, settings['paste_global'])
+            held = preloaded.Held(CONTROL, LIFE)
+            try:
+                application = load(settings['module'], settings['kind'], control.warn, settings['paste_global'])
+            finally:
+                held.check()
         if hooks is not None:
             hooks.halt = control.halt
             hooks.loaded(application)
@@ -120,8 +121,21 @@ def prepare(control, settings):
     if settings['preload']:
         warn_of_threads(control)
     gc.collect()
-    gc.freeze()
+    if hasattr(gc, 'freeze'):  # not PyPy's
+        gc.freeze()
     return application, hooks
+
+
+def import_loop(settings):
+    """Once for all workers. What is missing is for them to tell, or to do without."""
+    from . import asgi as _
+
+    given = settings['gunicorn']['values'] if settings['gunicorn'] is not None else {}
+    if given.get('asgi_loop') != 'asyncio':
+        try:
+            import uvloop as _
+        except Exception:
+            pass
 
 
 def become(control, settings):
@@ -176,48 +190,6 @@ def warn_of_threads(control):
         return
     names = ', '.join(thread.name for thread in threading.enumerate()[1:])
     control.warn('the application started threads while it was preloaded, workers will not have them: %s' % names)
-
-
-class Control:
-    """Lines of JSON on the control socket."""
-
-    def __init__(self):
-        self.pending = b''
-        self.early = []  # commands that came with the settings
-
-    def first_line(self):
-        while True:
-            lines = self.lines()
-            if lines:
-                self.early = lines[1:]
-                return lines[0]
-
-    def lines(self):
-        """Commands that have arrived whole, after one read; the rest waits for more."""
-        data = os.read(CONTROL, 65536)
-        if not data:
-            raise Stop
-        *lines, self.pending = (self.pending + data).split(b'\n')
-        return [json.loads(line) for line in lines if line]
-
-    def send(self, event):
-        data = json.dumps(event).encode() + b'\n'
-        try:
-            while data:
-                data = data[os.write(CONTROL, data) :]
-        except OSError:
-            raise Stop from None
-
-    def warn(self, message):
-        self.send({'event': 'log', 'level': 'warn', 'message': message})
-
-    def halt(self, hook, error):
-        """A hook has called sys.exit(): that is the end of the whole server, as it is of Gunicorn."""
-        code = error.code if error.code is not None else 0
-        if not isinstance(code, int):
-            print(code, file=sys.stderr, flush=True)
-            code = 1
-        self.send({'event': 'halt', 'code': code & 255, 'reason': '%s has ended the server with exit code %d' % (hook, code)})
 
 
 class Zygote:
@@ -447,9 +419,15 @@ class Zygote:
                 event['signal'] = os.WTERMSIG(status)
             else:
                 event['status'] = os.WEXITSTATUS(status)
+            if event['status'] == preloaded.LOST and not child.said:
+                failed = {'event': 'worker_failed', 'slot': child.slot, 'pid': pid, 'error': self._lost(), 'traceback': ''}
+                self.control.send(failed)
             self.control.send(event)
             if self.hooks is not None:
                 self.hooks.exited(pid)
+
+    def _lost(self):
+        return 'cannot load "%s": importing it closed descriptors that are not its own' % self.settings['module']
 
     # Endings
 

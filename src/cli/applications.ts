@@ -13,6 +13,7 @@ import { ERR } from '../log/error-log.ts'
 import type { Companions } from '../process/master.ts'
 import type { Ending } from '../process/messages.ts'
 import type { Plan, TopicMessage } from '../process/plan.ts'
+import { Renewals } from './renewals.ts'
 import { RequestCounts } from './request-counts.ts'
 import { REPORT_TOPIC, ThreadReports } from './thread-reports.ts'
 import type { ThreadReport } from './thread-report.ts'
@@ -65,9 +66,11 @@ export class Applications implements Companions {
   private ending: Ending | null = null
   private output: Output = 'inherit'
   private make: ((settings: AppSettings, generation: number) => AppPool) | null = null
-  /** Those whose successors are being loaded, the successors, and those that have been succeeded. */
-  private readonly renewing = new Set<AppPool>()
-  private readonly fresh = new Set<AppPool>()
+  private readonly renewals = new Renewals<AppPool>(
+    old => this.make!(old.settings, ++this.renewed * RENEWAL + this.generation),
+    (old, fresh) => this.succeed(old, fresh),
+  )
+  /** Those that have been succeeded. */
   private readonly leaving = new Map<AppPool, Promise<unknown>>()
   /** Pools for tasks by the application's name, and those that were there before. */
   private readonly tasks = new Map<string, TaskPool>()
@@ -75,8 +78,8 @@ export class Applications implements Companions {
   private taskPools: TaskPools | null = null
   private readonly counts = new RequestCounts(app => this.notify({ type: 'count', app }))
   private readonly reports = new ThreadReports(id => this.around.broadcast({ topic: REPORT_TOPIC, message: { id } }))
-  private renewals = 0
-  private renewAgain = false
+  /** How many there have been. */
+  private renewed = 0
   private settle: (error: string) => void = () => {}
 
   constructor(apps: readonly AppSettings[], plan: Plan, generation: number, around: Surroundings) {
@@ -129,7 +132,7 @@ export class Applications implements Companions {
 
   /** All there are: those that load anew and those that have been succeeded too. */
   get all(): AppPool[] {
-    return [...this.pools, ...this.fresh, ...this.leaving.keys()]
+    return [...this.pools, ...this.renewals.fresh, ...this.leaving.keys()]
   }
 
   beforeUpgrade(): void {
@@ -141,7 +144,7 @@ export class Applications implements Companions {
     const graceful = ending === 'graceful'
     await Promise.all([
       ...this.pools.map(pool => pool.stop(graceful, pool.settings.gracefulTimeout, final)),
-      ...[...this.fresh].map(pool => pool.stop(false, 0)),
+      ...this.renewals.stop(),
       ...[...this.leaving.keys()].map(pool => pool.stop(graceful, pool.settings.gracefulTimeout)),
     ])
     // Requests that are finished may ask for tasks until then.
@@ -253,42 +256,18 @@ export class Applications implements Companions {
   }
 
   private changed(pool: AppPool, file: string): void {
-    const isFresh = this.fresh.has(pool)
-    if (!(isFresh || this.pools.includes(pool)) || this.ending !== null) return
-    if (this.around.serve?.changed(file) === true) return
-    // Of what is being loaded, the first workers may look at their files already.
-    if (isFresh || this.renewing.has(pool)) {
-      this.renewAgain = true
-      // What is being loaded is out of date, and may load for ever.
-      for (const one of this.fresh) void one.stop(false, 0)
-    } else void this.renew(pool)
+    if (!(this.renewals.fresh.has(pool) || this.pools.includes(pool)) || this.ending !== null) return
+    if (this.around.serve?.changed(file) !== true) this.renewals.changed(pool)
   }
 
-  /** The application is loaded anew beside the one that serves, and takes its place: nothing else of the configuration has
-   *  changed, so the threads stay. */
-  private async renew(old: AppPool): Promise<void> {
-    this.renewing.add(old)
-    const fresh = this.make!(old.settings, ++this.renewals * RENEWAL + this.generation)
-    this.fresh.add(fresh)
-    fresh.start()
-    const error = await fresh.loaded
-    this.fresh.delete(fresh)
-    this.renewing.delete(old)
-    const again = this.renewAgain
-    this.renewAgain = false
-    if (this.ending !== null) return
-    if (error !== '') {
-      await fresh.stop(false, 0)
-      if (again) await this.renew(old)
-      return
-    }
+  /** Nothing else of the configuration has changed, so the threads stay. */
+  private succeed(old: AppPool, fresh: AppPool): void {
     this.pools = this.pools.map(pool => (pool === old ? fresh : pool))
     const { name, tasks } = old.settings
     if (tasks !== null) this.tasks.get(name)?.reload(tasks)
     old.sayAllGone()
     const leaving = old.stop(true, old.settings.gracefulTimeout).then(() => this.leaving.delete(old))
     this.leaving.set(old, leaving)
-    if (again) await this.renew(fresh)
   }
 
   private notify(message: AppNotice): void {

@@ -1,6 +1,5 @@
 // The directives outside of http (ngx_core_module, ngx_event_core_module), and what they come to as plain settings.
 
-import { availableParallelism } from 'node:os'
 import { EVENTS, MAIL, MAIN, STREAM } from '../config/directive.ts'
 import type { Directive, Scope, Site } from '../config/directive.ts'
 import { ConfigError } from '../config/errors.ts'
@@ -20,6 +19,7 @@ import {
   str,
   time,
 } from '../config/values.ts'
+import { processors } from '../lib/processors.ts'
 import type { LogTarget } from '../log/error-log.ts'
 import type { ControlPlace } from '../process/control-socket.ts'
 import type { User } from '../process/plan.ts'
@@ -42,7 +42,7 @@ const user: Directive<User | null> = {
 }
 
 const workerProcesses = one(MAIN, 1, (word, at) => {
-  if (word === 'auto') return availableParallelism()
+  if (word === 'auto') return processors()
   return Math.max(parseNumber(word) ?? at.fail('"worker_processes" directive invalid value'), 1)
 })
 

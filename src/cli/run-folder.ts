@@ -1,7 +1,7 @@
 // The folder of one run of `portico serve`: what is in it goes with it. Until the master takes signals, one that ends the program
 // would leave it behind.
 
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { endBy } from '../process/early-signals.ts'
@@ -37,7 +37,21 @@ export class RunFolder {
   }
 
   remove(): void {
-    rmSync(this.path, { recursive: true, force: true })
+    try {
+      rmSync(this.path, { recursive: true, force: true })
+    } catch {
+      // Nobody can look into it without a descriptor; who has none has hardly put anything there.
+      removeEmpty(this.path)
+    }
+  }
+}
+
+/** What ends for want of descriptors has told so, and this would hide it. */
+function removeEmpty(path: string): void {
+  try {
+    rmdirSync(path)
+  } catch {
+    // It stays.
   }
 }
 

@@ -20,7 +20,9 @@ export function handleOf(fd: number, udp: boolean): Handle {
 
 /** The descriptor that came with a message, now ours. */
 export function takeDescriptor(handle: Handle): number {
-  const fd = dup(handle.fd)
-  handle.close()
-  return fd
+  try {
+    return dup(handle.fd)
+  } finally {
+    handle.close()
+  }
 }

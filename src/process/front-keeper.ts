@@ -120,7 +120,9 @@ export class FrontKeeper implements FrontEvents {
         resolve()
       }
       front.attach(this)
-      front.stop(ending)
+      // One that still loads its code hears nothing, and has nothing to finish.
+      if (ending === 'fast' && !front.serving) front.kill()
+      else front.stop(ending)
     })
   }
 

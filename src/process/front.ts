@@ -1,7 +1,7 @@
 // The front process: holds the listening sockets' descriptors, the memory its threads share, and the threads. Its own
 // event loop carries no traffic; it does what the master says, and goes when the master does.
 
-import { closeSync, realpathSync } from 'node:fs'
+import { closeSync, openSync, realpathSync } from 'node:fs'
 import { ALERT, ErrorLog, LogFiles, WARN } from '../log/error-log.ts'
 import { takeDescriptor } from './descriptor-handle.ts'
 import { Generation } from './generation.ts'
@@ -39,6 +39,8 @@ class Front implements Surroundings {
   private readonly idle: ThreadHandle[] = []
   private readonly logFiles = new LogFiles()
   private errorLog = new ErrorLog([], this.logFiles)
+  /** Why a socket that was sent is not there. */
+  private notTaken = ''
   private settled = false
   private stopSignals: StopSignals = 'nginx'
   private ending: Ending | null = null
@@ -53,7 +55,7 @@ class Front implements Surroundings {
         this.prepare(message.threads)
         break
       case 'socket':
-        this.sockets.set(message.key, takeDescriptor(handle))
+        this.take(message.key, handle)
         break
       case 'start':
         this.start(message)
@@ -79,6 +81,15 @@ class Front implements Surroundings {
       case 'joined':
         this.generations.get(message.generation)?.join(message.thread, message.contents)
         break
+    }
+  }
+
+  /** One that cannot be had is missed, and told of, when there is an order. */
+  private take(key: string, handle: Handle): void {
+    try {
+      this.sockets.set(key, takeDescriptor(handle))
+    } catch (error) {
+      this.notTaken = startFailure(error)
     }
   }
 
@@ -146,7 +157,7 @@ class Front implements Surroundings {
       startThreadPool()
       this.settle(settings)
       const { threads, shutdownTimeout } = settings
-      const sockets = keys.map(key => [key, this.sockets.get(key) ?? -1] as const)
+      const sockets = keys.map(key => [key, this.socket(key)] as const)
       const memory = settings.memory.map(request => [request.key, this.shared(request)] as const)
       const own = { number: generation, threads, shutdownTimeout, data, sockets, memory }
       this.generations.set(generation, new Generation(own, this))
@@ -156,6 +167,12 @@ class Front implements Surroundings {
     }
   }
 
+  private socket(key: string): number {
+    const fd = this.sockets.get(key)
+    if (fd === undefined) throw new Error(this.notTaken || `there is no socket for ${key}`)
+    return fd
+  }
+
   /** User, limits and folder are those of the first configuration: a process cannot become root again. */
   private settle(settings: FrontSettings): void {
     this.stopSignals = settings.stopSignals
@@ -163,6 +180,8 @@ class Front implements Surroundings {
       const problems: string[] = []
       settle(settings, problem => problems.push(problem))
       this.settled = true
+      // Threads to come could not load it, and would not say why.
+      closeSync(openSync(this.threadEntry, 'r'))
       this.errorLog = new ErrorLog(settings.errorLog, this.logFiles)
       for (const problem of problems) this.log(ALERT, problem)
     } else this.errorLog = new ErrorLog(settings.errorLog, this.logFiles)

@@ -12,6 +12,7 @@ import { ALERT, EMERG, ERR, NOTICE } from '../log/error-log.ts'
 import { FrontHandle } from './front-handle.ts'
 import { inherited } from './inheritance.ts'
 import { MasterPidFile } from './master-pid-file.ts'
+import { tryPidFile } from './pid-file.ts'
 import { rest } from './rest.ts'
 import { provideFolder, provideLogFile } from './privileges.ts'
 import { ServiceManager } from './service-manager.ts'
@@ -163,7 +164,7 @@ export class Master implements KeeperEvents {
     if (opened === null) return STILL_NOT_BOUND
     this.program.bound()
     this.sockets.closeLegacy()
-    const problem = provide(plan)
+    const problem = provide(plan) ?? this.tryPidFile(plan)
     if (problem !== null) return problem
     const generation = this.make(plan)
     this.generation = generation
@@ -197,6 +198,17 @@ export class Master implements KeeperEvents {
     this.serviceManager.ready(this.program.status)
     rest()
     return null
+  }
+
+  /** One that cannot be written is not found when everything serves already. @returns null, or why it cannot */
+  private tryPidFile({ pidFile }: Plan): string | null {
+    if (this.manners !== 'nginx' || pidFile === this.generation?.plan.pidFile) return null
+    try {
+      tryPidFile(pidFile)
+      return null
+    } catch (error) {
+      return (error as Error).message
+    }
   }
 
   /** @returns null, or why it could not be written */
@@ -323,7 +335,8 @@ export class Master implements KeeperEvents {
       return
     }
     this.program.bound()
-    const error = this.stopping === null ? (provide(plan) ?? (await this.succeed(plan))) : INTERRUPTED
+    const error =
+      this.stopping === null ? (provide(plan) ?? this.tryPidFile(plan) ?? (await this.succeed(plan))) : INTERRUPTED
     if (error === null) return
     if (this.stopping === null)
       this.program.log(this.reloadAgain ? NOTICE : ERR, `the old configuration stays: ${error}`)

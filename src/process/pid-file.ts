@@ -1,12 +1,33 @@
 // The pid file: there when the program serves, gone when it has left, and the way `-s` finds whom to signal.
 
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
 import { failed, reason } from './system-error.ts'
 
 /** Throws an Error in nginx's words. */
 export function writePidFile(path: string, pid: number): void {
   try {
     writeFileSync(name(path), `${pid}\n`)
+  } catch (error) {
+    throw new Error(failed('open()', path, error), { cause: error })
+  }
+}
+
+/** Can it be written? Neither makes one nor changes what is there. Throws an Error in nginx's words. */
+export function tryPidFile(path: string): void {
+  try {
+    if (existsSync(name(path))) closeSync(openSync(name(path), constants.O_WRONLY | constants.O_NONBLOCK))
+    else accessSync(name(`${dirname(path)}/.`), constants.W_OK | constants.X_OK)
   } catch (error) {
     throw new Error(failed('open()', path, error), { cause: error })
   }

@@ -20,7 +20,8 @@ export function failed(call: string, what: string, error: unknown): string {
 /** What keeps the front from starting. Root has made log files for its user; whether that user may enter their folders shows there. */
 export function startFailure(error: unknown): string {
   const { code, syscall, path } = error as NodeJS.ErrnoException
-  if (syscall !== 'open' || path === undefined) return error instanceof Error ? error.message : String(error)
+  if ((syscall !== 'open' && syscall !== 'stat') || path === undefined)
+    return error instanceof Error ? error.message : String(error)
   const user =
     code === 'EACCES' ? `: the front runs as user ${process.geteuid!()}, who must be let into the folder` : ''
   return `${failed('open()', path, error)}${user}`

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import { eventually } from '../helpers/eventually.ts'
 import type { Message } from '../helpers/message.ts'
 import { get, raw, request } from '../helpers/raw.ts'
 import { serve } from '../helpers/serve.ts'
-import { apps, busy, serveThings, workers } from './things.ts'
+import { apps, busy, serveThings, status, workers } from './things.ts'
 
 test('app_pass: a request reaches the application and its response the client', async t => {
   const server = await serveThings(t, { app: 'workers 2;' })
@@ -45,7 +45,7 @@ test('app_pass: status line and repeated fields are the application’s', async 
 
 test('app_pass: X-Accel-Redirect sends what another location has', async t => {
   const server = await serve(t, {
-    conf: `http { app things { directory ${apps}; module things:application; workers 1; environment PYTHONDONTWRITEBYTECODE=1; }
+    conf: `http { app things { directory "${apps}"; module things:application; workers 1; environment PYTHONDONTWRITEBYTECODE=1; }
       server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass things; }
         location /protected/ { internal; alias %%DIR%%/files/; } } }`,
     files: { 'files/a b.txt': 'secret' },
@@ -219,6 +219,9 @@ test('app_pass: beyond the queue there is a 503 at once, and after the queue’s
   assert.equal(refused.status, 503)
   assert.equal(refused.header('retry-after'), '1')
   assert.equal((await late).status, 503)
+  const { counters } = await status(server)
+  assert.deepEqual([counters['queue_full'], counters['queue_timeouts']], [1, 1])
+  assert.ok(counters['queue_ms']! >= 1000, `${counters['queue_ms']}`)
   assert.equal((await served).status, 200)
 })
 

@@ -18,18 +18,25 @@ for (const kind of ['sync', 'gevent', 'asgi']) {
 worker_processes 1;
 http {
   access_log off;
-  app forked { directory ${apps}; module forked:${kind === 'asgi' ? 'asgi' : 'application'}; kind ${kind}; workers 1;
+  app forked { directory "${apps}"; module forked:${kind === 'asgi' ? 'asgi' : 'application'}; kind ${kind}; workers 1;
     python ${PYTHON}; timeout 10s; environment PYTHONDONTWRITEBYTECODE=1; }
   server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass forked; } }
 }`,
     })
     const worker = (await get(server.port, '/')).text
     assert.match(worker, /^\d+ there$/)
-    for (const how of ['exit', 'raise', 'return']) {
+    const statuses = { exit0: 0, exit3: 3 << 8, word: 1 << 8, raise: 1 << 8, return: 0 }
+    for (const [how, status] of Object.entries(statuses)) {
       const answer = await get(server.port, `/fork?${how}`)
-      assert.deepEqual([answer.status, answer.text], [200, `${worker} ended`], how)
+      assert.deepEqual([answer.status, answer.text], [200, `${worker} ended ${status}`], how)
     }
     assert.equal((await get(server.port, '/')).text, worker)
+    if (kind === 'asgi') return
+    assert.match(server.output, /^the child has a last word$/m)
+    assert.match(
+      server.output,
+      /error in a process forked by application "forked:application": ValueError: raised in the child/,
+    )
     assert.doesNotMatch(server.output, /cancel_wait_ex|LoopExit/)
   })
 }

@@ -1,89 +1,10 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import test from 'node:test'
-import type { TestContext } from 'node:test'
-import type { AppNotice, AppSettings } from '../../src/app/app.ts'
-import { AppPool } from '../../src/app/pool/pool.ts'
+import test from '../helpers/python-test.ts'
 import { eventually, within } from '../helpers/eventually.ts'
-import { atEnd } from '../helpers/scope.ts'
 import { tempDir, writeFiles } from '../helpers/temp-dir.ts'
-
-const apps = fileURLToPath(new URL('./apps', import.meta.url))
-
-const defaults: AppSettings = {
-  name: 'test',
-  kind: 'sync',
-  directory: apps,
-  module: 'things:application',
-  python: '',
-  pythonPath: [],
-  workers: 2,
-  workersMax: 2,
-  threads: 1,
-  preload: true,
-  timeout: 30_000,
-  gracefulTimeout: 5000,
-  maxRequests: 0,
-  maxRequestsJitter: 0,
-  prefetch: 2,
-  maxMemory: 0,
-  queue: 100,
-  queueTimeout: 5000,
-  workerConnections: 1000,
-  lifespanState: 'copy',
-  pasteGlobal: [],
-  environment: { PYTHONDONTWRITEBYTECODE: '1' },
-  user: '',
-  group: '',
-  umask: -1,
-  tasks: null,
-  place: 'test:1',
-}
-
-interface Running {
-  readonly pool: AppPool
-  readonly dir: string
-  readonly notices: AppNotice[]
-  readonly log: string[]
-}
-
-function run(t: TestContext, settings: Partial<AppSettings>): Running {
-  const dir = tempDir(t)
-  const notices: AppNotice[] = []
-  const log: string[] = []
-  const pool = new AppPool({
-    output: 'inherit',
-    settings: { ...defaults, ...settings },
-    generation: 1,
-    frontThreads: 1,
-    runDirectory: dir,
-    front: null,
-    log: (_level, message) => void log.push(message),
-    notify: notice => void notices.push(notice),
-  })
-  atEnd(t, () => pool.stop(false, 0))
-  pool.start()
-  return { pool, dir, notices, log }
-}
-
-/** Pids of the workers once there are so many. */
-async function serving(pool: AppPool, count: number): Promise<number[]> {
-  await eventually(() => pool.pids().length === count)
-  return pool.pids()
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
-
-const gone = (notices: AppNotice[], pid: number): boolean => notices.some(one => one.type === 'gone' && one.pid === pid)
+import { apps, gone, isAlive, run, serving } from './pools.ts'
 
 for (const [kind, module] of [
   ['sync', 'things:application'],
@@ -206,7 +127,7 @@ test('pool: a stop does not wait for an application that is being loaded', async
   writeFiles(dir, { 'endless.py': "import time\nopen('begun', 'w').close()\ntime.sleep(1000)\n" })
   const { pool } = run(t, { directory: dir, module: 'endless:application', workers: 1 })
   await eventually(() => existsSync(join(dir, 'begun')))
-  await within(pool.stop(true, 600_000), 20_000, () => 'the pool did not end')
+  await within(pool.stop(true, 600_000), 60_000, () => 'the pool did not end')
 })
 
 test('pool (asgi): nor for the startup of its lifespan, which comes to its end', async t => {
@@ -229,7 +150,7 @@ async def application(scope, receive, send):
     gracefulTimeout: 600_000,
   })
   await eventually(() => existsSync(join(dir, 'begun')))
-  await within(pool.stop(true, 600_000), 20_000, () => 'the pool did not end')
+  await within(pool.stop(true, 600_000), 60_000, () => 'the pool did not end')
   assert.ok(existsSync(join(dir, 'ended')))
 })
 

@@ -85,5 +85,5 @@ export async function manyWorkers(server: Server, count: number): Promise<Proces
 }
 
 function isOurs(one: Process): boolean {
-  return one.command.includes('portico_bridge.dirty') || one.command.includes('dirty-arbiter')
+  return one.command.includes('portico_bridge/dirty') || one.command.includes('dirty-arbiter')
 }

@@ -5,7 +5,9 @@ import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
+  chmodSync,
   chownSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -18,7 +20,19 @@ import {
 import { join } from 'node:path'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
-import { accepts, atEnd, eventually, findCommand, freePort, get, needs, PORTICO, PYTHON } from '../helpers/index.ts'
+import { fileURLToPath } from 'node:url'
+import {
+  accepts,
+  atEnd,
+  eventually,
+  findCommand,
+  freePort,
+  get,
+  needs,
+  needsOtherUsers,
+  PORTICO,
+  PYTHON,
+} from '../helpers/index.ts'
 import { serve, serveApp, signalTo, tempDir, writeFiles } from '../helpers/index.ts'
 import type { Scope } from '../helpers/index.ts'
 
@@ -107,7 +121,7 @@ test('without /dev/null there is a word about it', async t => {
 })
 
 test('a folder for logs that the front may not enter is named, with who it is that may not', async t => {
-  if (!may(t, 'true')) return
+  if (!needsOtherUsers(t)) return
   const dir = tempDir(t)
   mkdirSync(join(dir, 'closed'), { mode: 0o700 })
   const conf = 'user "#65534"; error_log closed/error.log; http { server { listen 127.0.0.1:%%PORT_0%%; return 204; } }'
@@ -117,7 +131,29 @@ test('a folder for logs that the front may not enter is named, with who it is th
   )
 })
 
+test('a checkout that the front may not read is named, with who it is that may not', async t => {
+  if (!needsOtherUsers(t)) return
+  const dir = tempDir(t)
+  const ours = fileURLToPath(new URL('../..', import.meta.url))
+  for (const name of ['bin', 'conf', 'package.json', 'src']) {
+    cpSync(join(ours, name), join(dir, 'closed', name), { recursive: true })
+  }
+  symlinkSync(join(ours, 'node_modules'), join(dir, 'closed/node_modules'))
+  chmodSync(join(dir, 'closed'), 0o700)
+  const conf = 'user "#65534"; error_log stderr; pid p; events {} http { server { listen unix:s; return 204; } }'
+  writeFiles(dir, { 'portico.conf': conf })
+  const args = ['-p', dir, '-c', 'portico.conf', '-g', 'daemon off;']
+  const { status, stderr } = spawnSync(join(dir, 'closed/bin/portico'), args, { encoding: 'utf8', timeout: 60_000 })
+  assert.equal(status, 1, stderr)
+  assert.match(
+    stderr,
+    /\[emerg\].* open\(\) ".*\/closed\/src\/.*" failed \(13: Permission denied\): the front runs as user 65534, who must be let into/,
+  )
+})
+
 test("the default folder for logs is open to the front whatever the starter's mask", async t => {
+  // Of root's, the front is nobody's.
+  if (process.getuid!() === 0 && !needsOtherUsers(t)) return
   const dir = tempDir(t)
   writeFiles(dir, { 'c.conf': 'daemon off; events { } http { }' })
   const script = 'umask 077; exec "$0" "$@"'

@@ -41,7 +41,7 @@ class Queue<T> {
     else this.values.push(value)
   }
 
-  take(what: string, timeoutMs = 20_000): Promise<T> {
+  take(what: string, timeoutMs = 60_000): Promise<T> {
     const value = this.values.shift()
     if (value !== undefined) return Promise.resolve(value)
     const come = new Promise<T>(resolve => this.waiting.push(resolve))

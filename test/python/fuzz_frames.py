@@ -12,6 +12,7 @@ import unittest
 from portico_bridge import frames
 from portico_bridge.asgi import FrontConnection
 from portico_bridge.asgi_lifespan import Lifespan
+from portico_bridge.begun import Begun
 from portico_bridge.claims import TOKEN, Claims, open_claims
 from portico_bridge.frames import ABORT, BODY, CLAIM, CLOSE, END, FROM_FILE, MESSAGE, REQUEST, SHUTDOWN, WEBSOCKET, WINDOW
 
@@ -273,7 +274,8 @@ class StreamSeat:
         self.loop = loop
         self.connections = set()
         self.tasks = set()
-        self.begun = []
+        self.begun = Begun('')  # a front is not told
+        self.started = []
         self.lifespan = Lifespan(self.application, self.name, loop, 'auto', print)
 
     def leave_worker(self):
@@ -282,7 +284,7 @@ class StreamSeat:
     def run_stream(self, stream):
         task = self.loop.create_task(stream.run())
         self.tasks.add(task)
-        self.begun.append(task)
+        self.started.append(task)
         return task
 
     async def application(self, scope, receive, send):
@@ -339,8 +341,8 @@ class StreamFrames(unittest.TestCase):
                 if choose.random() < 0.2:
                     await asyncio.sleep(0)
             connection.connection_lost(None)
-            if seat.begun:
-                done, waiting = await asyncio.wait(seat.begun, timeout=5)
+            if seat.started:
+                done, waiting = await asyncio.wait(seat.started, timeout=30)
                 self.assertEqual(waiting, set(), 'a stream outlives its connection, FUZZ_SEED=%d' % SEED)
                 for task in done:
                     self.assertTrue(task.cancelled() or task.exception() is None, 'FUZZ_SEED=%d' % SEED)

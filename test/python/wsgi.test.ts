@@ -6,10 +6,11 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import test, { after, before } from 'node:test'
+import { after, before } from 'node:test'
 import { encodeAbort, encodeBodyFile, encodeBodyHeader, encodeFrame, encodeRequest } from '../../src/codec/frames.ts'
 import { VERSION } from '../../src/lib/product.ts'
-import { PYTHON } from '../helpers/needs.ts'
+import { isMissing, PYTHON } from '../helpers/needs.ts'
+import test from '../helpers/python-test.ts'
 import { atEnd } from '../helpers/scope.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { Front, Zygote, environ, serve } from './front.ts'
@@ -23,6 +24,7 @@ let front: Front
 let dir: string
 
 before(async () => {
+  if (isMissing('python3')) return
   ;({ zygote, worker, front } = await serve(file, { module: 'basic' }))
   dir = tempDir(file)
 })

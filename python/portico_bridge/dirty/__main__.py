@@ -1,9 +1,15 @@
-"""`python3 -m portico_bridge.dirty`: descriptor 3 is the control socket, 4 the life pipe, 5 the socket that listens."""
+"""The tasks' process: descriptor 3 is the control socket, 4 the life pipe, 5 the socket that listens. Started as the zygote's."""
 
+import os
 import sys
 
-from ..__main__ import leave_no_trace
-from .arbiter import main
+if not __package__:
+    sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
+    from portico_bridge.__main__ import leave_no_trace
+    from portico_bridge.dirty.arbiter import main
+else:
+    from ..__main__ import leave_no_trace
+    from .arbiter import main
 
 if __name__ == '__main__':
     del sys.argv[1:]  # the application's name, for `ps`

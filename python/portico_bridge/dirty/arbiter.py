@@ -16,9 +16,11 @@ import sys
 from time import monotonic
 
 from .. import privileges
+from ..control import Control, Stop
+from ..endings import flush
 from ..loader import LoadError
-from ..worker import CANNOT_LOAD, do_nothing, flush
-from ..zygote import Control, Stop, become, fill_defaults, greeted
+from ..worker import CANNOT_LOAD, do_nothing
+from ..zygote import become, fill_defaults, greeted
 from .api import protocol, tlv
 from .affairs import Affairs
 from .api.connection import SOCKET_VARIABLE

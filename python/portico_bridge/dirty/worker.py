@@ -14,7 +14,8 @@ import socket
 import threading
 import traceback
 
-from ..worker import die_with, do_nothing, flush
+from ..endings import flush
+from ..worker import die_with, do_nothing
 from .api.errors import TEXT_MAX
 from .thread import Thread
 from .words import in_line, text_of

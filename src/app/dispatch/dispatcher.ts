@@ -107,7 +107,10 @@ export class Dispatcher implements LineUser {
   /** Its client has left. */
   forget(call: Call): void {
     if (call.link !== null) call.link.abandon(call)
-    else if (call.queued) this.line.remove(call)
+    else if (call.queued) {
+      this.countWait(call)
+      this.line.remove(call)
+    }
   }
 
   /** What the master says. */
@@ -311,8 +314,17 @@ export class Dispatcher implements LineUser {
   /** For the line. */
   refuse(call: Call, why: number): void {
     if (why === QUEUE_FULL) this.seats.count(QUEUE_REFUSED, 1)
-    else if (why === QUEUE_TIMEOUT) this.seats.count(QUEUE_TIMEOUTS, 1)
+    else {
+      if (why === QUEUE_TIMEOUT) this.seats.count(QUEUE_TIMEOUTS, 1)
+      this.countWait(call)
+    }
     call.onFailure(why, 0)
+  }
+
+  /** It has waited in vain. */
+  private countWait(call: Call): void {
+    const waited = Math.round(monotonic() - call.madeMs)
+    if (waited > 0) this.seats.count(QUEUE_MS, waited)
   }
 
   /** For the line. */

@@ -5,7 +5,7 @@
 // worker has computed, and waited for a processor to do so, is in /proc/PID/schedstat (Linux).
 
 import { readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { processors } from '../../lib/processors.ts'
 import type { DispatcherLink } from './links.ts'
 import type { SeatTable } from './seats.ts'
 
@@ -32,7 +32,7 @@ export class Pace {
   private readonly seats: SeatTable
   /** Milliseconds of work that may be sent ahead. */
   private readonly work: number
-  private readonly processors = availableParallelism()
+  private readonly processors = processors()
   /** Milliseconds from the beginning of a request to its end; Infinity while there was none. */
   private requestMs = Infinity
   /** Milliseconds that a worker computes for one; 0 while that is not known. A request takes no less. */

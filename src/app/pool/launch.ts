@@ -28,7 +28,7 @@ export interface LaunchOptions {
 export function makeDirectory({ settings, front, runDirectory }: LaunchOptions): SocketDirectory {
   const owner = ownerOf(settings, front)
   const frontIds = isRoot() && front !== null ? lookUp(front.user, front.group) : null
-  return new SocketDirectory(runDirectory, owner, different(owner, frontIds))
+  return new SocketDirectory(runDirectory, owner, different(owner, frontIds), settings.name)
 }
 
 /** What is to be started by its start(). */

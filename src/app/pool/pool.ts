@@ -12,12 +12,14 @@
 import { type AppNotice, type AppRequest, type AppSettings, begunPath, claimsPath } from '../app.ts'
 import { delay } from '../../lib/longest-delay.ts'
 import { ALERT, ERR, INFO, NOTICE, WARN } from '../../log/error-log.ts'
-import { Backoff } from './backoff.ts'
 import { Headcount } from './headcount.ts'
 import { type LaunchOptions, makeDirectory, makeSpawner } from './launch.ts'
 import { ownMemory } from './memory.ts'
+import { Pending } from './pending.ts'
 import { Reports } from './reports.ts'
 import { LEAVING, type PoolWorker, Roster, SERVING, STARTING, STATES, Tally, type WorkerState } from './roster.ts'
+import { Setbacks } from './setbacks.ts'
+import { SlowLoads } from './slow-loads.ts'
 import type { SocketDirectory } from './socket-directory.ts'
 import type { Spawner, SpawnerEvents } from './spawner.ts'
 
@@ -41,16 +43,6 @@ export interface WorkerStatus {
   readonly aborted: boolean
 }
 
-/** A worker that lives less than this has died "at once". */
-const SHORT_LIFE_MS = 1000
-/** Deaths at once that are made good without delay. */
-const FREE_DEATHS = 2
-/**
- * The pauses after more of them, where the worker had come to serve: a request may have killed it, and whoever sends that again
- * and again must not leave the others without workers. The pause is for one that dies by itself.
- */
-const CRASH_FIRST_MS = 50
-const CRASH_MAX_MS = 800
 /** How often workers are weighed, where their memory has a limit. */
 const WEIGH_MS = 2000
 /** What a stop at once may take before the processes are killed. */
@@ -65,20 +57,18 @@ export class AppPool implements SpawnerEvents {
   private readonly roster: Roster
   private readonly headcount: Headcount
   private readonly reports: Reports
-  /** Deaths at once, before they served and after. */
-  private readonly deaths = new Backoff(FREE_DEATHS)
-  private readonly crashes = new Backoff(FREE_DEATHS, CRASH_FIRST_MS, CRASH_MAX_MS)
-  /** Loads of the application that failed: in the zygote, and in workers. */
-  private readonly loads = new Backoff(0)
-  private readonly boots = new Backoff(0)
+  private readonly setbacks = new Setbacks()
   private directory: SocketDirectory | null = null
   private spawner: Spawner | null = null
   private isReady = false
-  private retry: NodeJS.Timeout | null = null
+  private readonly retry = new Pending()
+  private readonly slowLoads: SlowLoads
+  /** Of the process that loads the application for all. */
+  private loadClock: NodeJS.Timeout | undefined
+  /** The process that loads it has told why it cannot. */
+  private hasFailed = false
   private memoryClock: NodeJS.Timeout | null = null
   private startedMs = 0
-  /** When a worker could not load the application, the last time that was counted. */
-  private failedMs = 0
   private stopping = false
   /** Nothing is to be started any more: the program is about to end. */
   private isHalted = false
@@ -91,6 +81,7 @@ export class AppPool implements SpawnerEvents {
     this.roster = new Roster(options.tally ?? new Tally())
     this.headcount = new Headcount(this.settings)
     this.reports = new Reports(options)
+    this.slowLoads = new SlowLoads(this.settings, message => this.log(WARN, message))
   }
 
   /** '' once a worker serves, or why the application cannot be loaded: whichever comes first. */
@@ -100,18 +91,20 @@ export class AppPool implements SpawnerEvents {
 
   start(): void {
     if (this.stopping || this.spawner !== null) return
-    this.clearRetry()
+    this.retry.clear()
     this.startedMs = Date.now()
+    this.hasFailed = false
     if (this.settings.maxMemory > 0) this.memoryClock ??= setInterval(() => this.weigh(), WEIGH_MS).unref()
     try {
       this.directory = makeDirectory(this.options)
       this.spawner = makeSpawner(this.options, this.directory.path, this)
       this.spawner.start()
+      this.loadClock = this.slowLoads.watch('process', this.spawner.pid)
     } catch (error) {
       this.spawner = null
       this.removeDirectory()
       this.failed((error as Error).message, '')
-      this.later(this.loads.delay(), () => this.start())
+      this.retry.in(this.setbacks.loads.delay(), () => this.start())
     }
   }
 
@@ -248,7 +241,7 @@ export class AppPool implements SpawnerEvents {
    */
   stop(graceful: boolean, timeout: number, final = false): Promise<void> {
     this.stopping = true
-    this.clearRetry()
+    this.retry.clear()
     this.reports.isLoaded('loading was broken off')
     for (const worker of this.roster.all) if (worker.deadline !== null) clearTimeout(worker.deadline)
     if (this.ending === null) this.roster.tally.killed += this.roster.present
@@ -264,15 +257,15 @@ export class AppPool implements SpawnerEvents {
       return this.ending
     }
     spawner.stop(graceful, final)
-    if (graceful) this.later(timeout, () => this.stopNow(spawner, final))
-    else this.later(LAST_WAIT_MS, () => spawner.destroy())
+    if (graceful) this.retry.in(timeout, () => this.stopNow(spawner, final))
+    else this.retry.in(LAST_WAIT_MS, () => spawner.destroy())
     return this.ending
   }
 
   private stopNow(spawner: Spawner, final: boolean): void {
     this.log(NOTICE, 'workers did not finish in time and are killed')
     spawner.stop(false, final)
-    this.later(LAST_WAIT_MS, () => spawner.destroy())
+    this.retry.in(LAST_WAIT_MS, () => spawner.destroy())
   }
 
   // ── reports of the spawner ───────────────────────────────────────────────────────────────────────────────────────
@@ -280,17 +273,32 @@ export class AppPool implements SpawnerEvents {
   ready(about: string): void {
     this.log(NOTICE, `loading on ${about}`)
     this.isReady = true
+    clearTimeout(this.loadClock)
     this.fill()
   }
 
   failed(error: string, traceback: string): void {
-    this.loads.fail()
+    this.hasFailed = true
+    this.setbacks.loads.fail()
     this.reports.failed(error, traceback, this.roster.serving)
   }
 
   forked(slot: number, pid: number): void {
     const worker = this.roster.starting(slot)
-    if (worker !== undefined) worker.pid = pid
+    if (worker === undefined) return
+    worker.pid = pid
+    worker.deadline = this.slowLoads.watchWorker(pid, seconds => this.hangsLoading(worker, seconds))
+  }
+
+  /** Others have loaded the same: another try may do, too. */
+  private hangsLoading(worker: PoolWorker, seconds: number): void {
+    this.log(ERR, `worker process ${worker.pid} has not loaded the application in ${seconds} seconds and is aborted`)
+    worker.aborted = true
+    worker.state = LEAVING
+    this.roster.tally.killed++
+    this.setbacks.bootFailed()
+    this.spawner?.abort(worker.pid)
+    this.fill()
   }
 
   worker(slot: number, pid: number, paths: readonly string[]): void {
@@ -303,9 +311,10 @@ export class AppPool implements SpawnerEvents {
     worker.pid = pid
     worker.paths = paths
     worker.state = SERVING
+    if (worker.deadline !== null) clearTimeout(worker.deadline)
+    this.slowLoads.loaded(Date.now() - worker.startedMs)
     this.reports.lastError = ''
-    this.loads.succeed()
-    this.boots.succeed()
+    this.setbacks.serves()
     try {
       for (const path of paths) this.directory?.admitFront(path)
       for (const beside of [claimsPath(paths[0]!), begunPath(paths[0]!)]) this.directory?.admitFrontIfThere(beside)
@@ -329,13 +338,9 @@ export class AppPool implements SpawnerEvents {
     worker.failed = true
     // A fork that failed is no process: no exit of it will be reported.
     if (pid === 0) {
-      this.deaths.fail()
+      this.setbacks.notForked()
       this.roster.remove(worker)
-    } else if (worker.startedMs >= this.failedMs) {
-      // Once for all that were started together. What cannot be loaded now cannot be loaded a moment later either.
-      this.boots.fail()
-      this.failedMs = Date.now()
-    }
+    } else this.setbacks.notLoaded(worker)
     this.reports.failed(error, traceback, this.roster.serving)
     if (pid === 0) this.fill()
   }
@@ -349,17 +354,17 @@ export class AppPool implements SpawnerEvents {
     const how = signal === 0 ? `exited with code ${status}` : `exited on signal ${signal}${hint}`
     this.log(expected || (status === 0 && signal === 0) ? NOTICE : ALERT, `worker process ${pid} ${how}`)
     if (worker.state === SERVING) this.reports.gone(worker)
-    this.noteLife(worker, expected)
+    this.setbacks.died(worker, expected)
+    if (!expected && worker.state === STARTING) this.diedLoading(`worker process ${pid} ${how} before it served`)
     if (!expected && signal === 0 && HALTING.includes(status)) this.asksForTheEnd(worker, status)
     this.roster.remove(worker)
     this.fill()
   }
 
-  private noteLife(worker: PoolWorker, expected: boolean): void {
-    if (Date.now() - worker.startedMs > SHORT_LIFE_MS) {
-      this.deaths.succeed()
-      this.crashes.succeed()
-    } else if (!expected) (worker.paths.length > 0 ? this.crashes : this.deaths).fail()
+  /** Again and again, and none has come to serve. At a start it is tried for ever; a reload that cannot succeed must end. */
+  private diedLoading(error: string): void {
+    const isHopeless = this.setbacks.isMortal && this.roster.serving.length === 0
+    if (isHopeless && this.options.generation > 1 && !this.reports.isSettled) this.reports.failed(error, '', [])
   }
 
   /** Gunicorn ends with it. What a reload has begun only does not take over. */
@@ -383,8 +388,10 @@ export class AppPool implements SpawnerEvents {
   }
 
   ended(how: string): void {
+    const wasReady = this.isReady
     this.spawner = null
     this.isReady = false
+    clearTimeout(this.loadClock)
     // Its workers went with it: the kernel kills them when the zygote's end of their life pipe closes.
     for (const worker of this.roster.all.splice(0)) {
       if (worker.deadline !== null) clearTimeout(worker.deadline)
@@ -395,13 +402,11 @@ export class AppPool implements SpawnerEvents {
       this.finish()
       return
     }
-    if (this.reports.lastError === '') {
+    if (wasReady) {
       this.log(ALERT, `the process that forks its workers ${how}`)
-      // One that had worked for a while is replaced at once: requests wait for its workers.
-      if (Date.now() - this.startedMs > SHORT_LIFE_MS) this.loads.succeed()
-      else this.loads.fail()
-    }
-    this.later(this.loads.delay(), () => this.start())
+      this.setbacks.forkerDied(this.startedMs)
+    } else if (!this.hasFailed) this.failed(`cannot load "${this.settings.module}": its process ${how}`, '')
+    this.retry.in(this.setbacks.loads.delay(), () => this.start())
   }
 
   log(level: number, message: string): void {
@@ -413,9 +418,9 @@ export class AppPool implements SpawnerEvents {
   /** Forks what is missing. */
   private fill(): void {
     if (!this.isReady || this.stopping || this.isHalted || this.spawner === null) return
-    const pause = Math.max(this.deaths.delay(), this.crashes.delay(), this.boots.delay())
-    if (pause > 0 && this.retry === null) {
-      this.later(pause, () => this.forkMissing())
+    const { pause } = this.setbacks
+    if (pause > 0 && !this.retry.isSet) {
+      this.retry.in(pause, () => this.forkMissing())
       return
     }
     if (pause === 0) this.forkMissing()
@@ -424,7 +429,7 @@ export class AppPool implements SpawnerEvents {
   private forkMissing(): void {
     if (!this.isReady || this.stopping) return
     if (!this.provideDirectory()) {
-      this.later(this.boots.fail(), () => this.forkMissing())
+      this.retry.in(this.setbacks.bootFailed(), () => this.forkMissing())
       return
     }
     const { leaving } = this.roster
@@ -477,21 +482,8 @@ export class AppPool implements SpawnerEvents {
 
   private finish(): void {
     if (this.memoryClock !== null) clearInterval(this.memoryClock)
-    this.clearRetry()
+    this.retry.clear()
     this.removeDirectory()
     this.onEnded()
-  }
-
-  private later(ms: number, run: () => void): void {
-    this.clearRetry()
-    this.retry = setTimeout(() => {
-      this.retry = null
-      run()
-    }, delay(ms))
-  }
-
-  private clearRetry(): void {
-    if (this.retry !== null) clearTimeout(this.retry)
-    this.retry = null
   }
 }

@@ -4,6 +4,7 @@
 
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
 import type { Socket } from 'node:net'
+import { join } from 'node:path'
 import type { AppSettings } from '../app.ts'
 import { ERR } from '../../log/error-log.ts'
 import { startChild } from '../../process/start-child.ts'
@@ -40,19 +41,21 @@ export abstract class PythonProcess {
   protected launch(module: string, settings: AppSettings, output: Output, passed: readonly number[] = []): void {
     const python = interpreterOf(settings)
     const options: SpawnOptions = {
-      // The bridge itself goes to the application's folder, as the user who may have to be let in there.
-      cwd: bridgeFolder(),
+      // In the folder we were started in, as what runs when Python starts expects: names of files in its environment may be
+      // relative. The bridge itself goes to the application's folder, as the user who may have to be let in there.
       env: pythonEnvironment(settings),
       stdio: ['ignore', output, output, 'pipe', 'pipe', ...passed],
       // A group of its own: Ctrl-C in a terminal is for the master, who then stops everybody in order.
       detached: true,
     }
-    // The name is for those who look at processes.
-    const child = startChild(python, ['-m', module, settings.name], options, error => this.notStarted(python, error))
+    // By its folder, and not by -m, which looks for every module in the current folder first. The name is for those who look at
+    // processes.
+    const folder = join(bridgeFolder(), ...module.split('.'))
+    const child = startChild(python, [folder, settings.name], options, error => this.notStarted(python, error))
     if (child === null) return
     // 'close' comes when the control socket has been read to its end too, so no report is lost.
     child.once('close', (code, signal) => {
-      if (child.pid !== undefined) this.gone(signal === null ? `exited with code ${code}` : `exited on ${signal}`)
+      if (child.pid !== undefined) this.gone(signal === null ? this.meaning(code) : `exited on ${signal}`)
     })
     // Unless somebody else holds the other end: what the application has forked must not keep its application waiting.
     child.once('exit', () => setTimeout(() => child.stdio.forEach(one => one?.destroy()), DRAIN_MS).unref())
@@ -72,6 +75,11 @@ export abstract class PythonProcess {
     this.send(this.greeting())
   }
 
+  /** 0: there is none. */
+  get pid(): number {
+    return this.child?.pid ?? 0
+  }
+
   send(command: object): void {
     this.control?.send(command)
   }
@@ -79,6 +87,10 @@ export abstract class PythonProcess {
   /** The last resort. */
   destroy(): void {
     this.child?.kill('SIGKILL')
+  }
+
+  protected meaning(code: number | null): string {
+    return `exited with code ${code}`
   }
 
   private notStarted(python: string, error: Error): void {

@@ -17,6 +17,8 @@ export class Reports {
   readonly loaded: Promise<string>
   /** Why the application could not be loaded the last time; '' since a worker has served. */
   lastError = ''
+  /** It is known whether the application can be loaded. */
+  isSettled = false
   private readonly to: Listeners
   private settle: (error: string) => void = () => {}
 
@@ -34,6 +36,7 @@ export class Reports {
 
   /** @param error '' for none */
   isLoaded(error: string): void {
+    this.isSettled = true
     this.settle(error)
   }
 
@@ -53,7 +56,7 @@ export class Reports {
     }
     this.lastError = error
     if (serving.length === 0) this.to.notify(this.failure)
-    this.settle(error)
+    this.isLoaded(error)
   }
 
   /** What a thread that starts now has to be told. */

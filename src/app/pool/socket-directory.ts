@@ -11,6 +11,13 @@ export interface Ids {
   readonly gid: number
 }
 
+/** Bytes of a Unix socket's path (sun_path, without its last NUL). */
+const PATH_MAX = 107
+/** Of `/portico-XXXXXX/`. */
+const FOLDER_LENGTH = 16
+/** Of what workers put behind an application's name: generation, process, thread and `.sock`. */
+const SUFFIX_MAX = 26
+
 export class SocketDirectory {
   readonly path: string
   private readonly owner: Ids | null
@@ -20,9 +27,10 @@ export class SocketDirectory {
    * @param parent '' for the system's temporary folder
    * @param owner who the workers run as; null: as we do
    * @param front who the front runs as, when that is somebody else; null: the same
+   * @param name what the sockets' names begin with
    */
-  constructor(parent: string, owner: Ids | null, front: Ids | null) {
-    this.path = makeFolder(parent === '' ? tmpdir() : parent)
+  constructor(parent: string, owner: Ids | null, front: Ids | null, name: string) {
+    this.path = makeFolder(parent === '' ? tmpdir() : parent, name)
     this.owner = owner
     this.front = front
     this.handOver()
@@ -69,7 +77,12 @@ export class SocketDirectory {
   }
 }
 
-function makeFolder(parent: string): string {
+function makeFolder(parent: string, name: string): string {
+  const excess = Buffer.byteLength(parent + name) + FOLDER_LENGTH + SUFFIX_MAX - PATH_MAX
+  if (excess > 0) {
+    const why = `its name is ${excess} bytes too long for paths of Unix sockets`
+    throw new Error(`no sockets can be made in "${parent}" (${why}); TMPDIR names another`)
+  }
   try {
     return mkdtempSync(join(parent, 'portico-'))
   } catch (error) {

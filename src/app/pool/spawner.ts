@@ -27,6 +27,8 @@ export interface SpawnerEvents {
 }
 
 export interface Spawner {
+  /** Of what loads the application for all workers; 0: they load it themselves. */
+  readonly pid: number
   start(): void
   /** @param age the how many-th worker of all */
   fork(slot: number, age: number): void

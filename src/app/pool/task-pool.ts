@@ -51,7 +51,7 @@ export class TaskPool implements Tasks, TaskArbiterEvents {
   constructor(options: TaskPoolOptions) {
     this.options = options
     this.tasks = options.settings.tasks!
-    this.directory = new SocketDirectory(options.runDirectory, this.owner, null)
+    this.directory = new SocketDirectory(options.runDirectory, this.owner, null, 'tasks')
   }
 
   /** For the environment of those who ask for tasks. */

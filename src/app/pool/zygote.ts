@@ -19,6 +19,9 @@ export interface ZygoteOptions {
   readonly gunicorn: object | null
 }
 
+/** With this code it ends where it cannot say why (python/portico_bridge/preloaded.py). */
+const LOST = 113
+
 const LEVELS: Readonly<Record<string, number>> = { error: ERR, warn: WARN, notice: NOTICE, info: INFO }
 
 export class Zygote extends PythonProcess implements Spawner {
@@ -67,6 +70,11 @@ export class Zygote extends PythonProcess implements Spawner {
 
   stop(graceful: boolean, final: boolean): void {
     this.send({ command: 'stop', graceful, final })
+  }
+
+  protected override meaning(code: number | null): string {
+    if (code !== LOST) return super.meaning(code)
+    return 'has lost its descriptors 3 and 4: importing the application closed what is not its own'
   }
 
   protected override greeting(): object {

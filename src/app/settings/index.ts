@@ -1,6 +1,6 @@
 // All settings, by section as in Gunicorn's manual, and Portico's own.
 
-import { availableParallelism } from 'node:os'
+import { processors } from '../../lib/processors.ts'
 import { logging, processNaming } from './logging.ts'
 import { serverMechanics } from './mechanics.ts'
 import { control, dirtyArbiterHooks, dirtyArbiters, http2Settings, serverHooks, ssl } from './protocols.ts'
@@ -34,7 +34,7 @@ export const ownSettings = {
       default: 1,
       about: 'Threads that take connections, "auto" for as many as there are processors.',
     },
-    word => (word === 'auto' ? availableParallelism() : countAbove(1)(word)),
+    word => (word === 'auto' ? processors() : countAbove(1)(word)),
   ),
   max_workers: single(
     {

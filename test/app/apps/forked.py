@@ -7,8 +7,10 @@ import time
 
 def child(how):
     """In the child: what its part of the request ends with; `return` goes on."""
-    if how == 'exit':
-        sys.exit(0)
+    if how.startswith('exit'):
+        sys.exit(int(how[4:]))
+    if how == 'word':
+        sys.exit('the child has a last word')
     if how == 'raise':
         raise ValueError('raised in the child')
 
@@ -30,8 +32,8 @@ def application(environ, start_response):
             found = 0
             while not found:
                 time.sleep(0.01)
-                found, _ = os.waitpid(pid, os.WNOHANG)
-            body = state() + b' ended'
+                found, status = os.waitpid(pid, os.WNOHANG)
+            body = state() + b' ended %d' % status
     start_response('200 OK', [('Content-Length', str(len(body)))])
     return [body]
 
@@ -50,7 +52,7 @@ async def asgi(scope, receive, send):
             found = 0
             while not found:
                 await asyncio.sleep(0.01)
-                found, _ = os.waitpid(pid, os.WNOHANG)
-            body = state() + b' ended'
+                found, status = os.waitpid(pid, os.WNOHANG)
+            body = state() + b' ended %d' % status
     await send({'type': 'http.response.start', 'status': 200, 'headers': []})
     await send({'type': 'http.response.body', 'body': body})

@@ -317,6 +317,7 @@ def logs(environ, start_response):
     errors.write('one line\ntwo ')
     errors.writelines(['lines\n', 'partial'])
     errors.flush()
+    errors.write('\n')
     print('at the end \u20ac', end='', file=errors)
     thread = threading.Thread(target=errors.write, args=('from a thread\n',))
     thread.start()
