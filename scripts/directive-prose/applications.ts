@@ -16,6 +16,14 @@ export const applications: Texts = {
     args: ['MODULE', 'MODULE:NAME', 'MODULE:FACTORY(ARGUMENTS)', 'config:/FILE[#NAME]', 'FILE'],
     text: 'What is run. For Python a module and the callable in it, by default `application`; a call with literal arguments makes the application first, and so does PasteDeploy of an ini file by its path. For Node a file below `directory`, with its suffix. Required.',
   },
+  'app/arguments': {
+    args: 'WORD …',
+    text: 'For `kind node`: the words that the program finds behind its own name on its command line (`process.argv`), as in `module node_modules/next/dist/bin/next; arguments start;`. `portico serve` takes them from behind `--`. Options of Node itself are not among them: see `node_options`.',
+  },
+  'app/node_options': {
+    args: '-OPTION …',
+    text: 'For `kind node`: options of Node itself, those that `NODE_OPTIONS` refuses among them, as in `node_options --env-file=.env --expose-gc;`. Relative paths are below `directory`.',
+  },
   'app/kind': {
     standard: '=`node` when `module` ends in `.js`, `.mjs`, `.cjs`, `.ts`, `.mts` or `.cts`, otherwise `sync`',
     text: 'How workers serve. `sync`: one WSGI request at a time in each worker. `threads`: so many at a time as `threads` says. `gevent`: WSGI with a greenlet for each request; needs the package gevent, whose patches are made before the application is imported, in each worker. `asgi`: ASGI 3 (HTTP, WebSocket and lifespan) on an event loop, uvloop’s where it is installed. `node`: a Node process that serves many at a time.',
@@ -49,7 +57,7 @@ export const applications: Texts = {
     text: 'A further folder to look for modules in.',
   },
   'app/timeout': {
-    text: 'How long a worker may take. One that takes longer is killed (a Python worker writes the stacks of its threads to standard error first) and replaced, and its client gets 504. With `sync` it is the whole request that is timed, with `threads` each silence. A Node worker serves others meanwhile: it is killed only when its loop does not turn any more. `0`: no limit.',
+    text: 'How long a worker may take. One that takes longer is killed (a Python worker writes the stacks of its threads to standard error first) and replaced, and its client gets 504. With `sync` it is the whole request that is timed, with `threads` each silence. A Node worker serves others meanwhile: it is killed only when its loop does not turn any more. `0`: no limit. To load the application may take longer, as long as it needs: that is logged, and a worker killed for it only where others have needed less than a tenth of that time.',
   },
   'app/graceful_timeout': {
     text: 'How long workers that are to leave, at a reload or a stop, may take to finish what they serve.',
@@ -116,7 +124,7 @@ export const applications: Texts = {
   },
   app_trusted_proxies: {
     args: ['ADDRESS …', '*', 'none'],
-    text: 'Whose word applications get for how a client came: addresses and networks of proxies, or everybody. A peer on a Unix socket is always trusted. Without this directive nobody is believed, and the next ones do nothing.',
+    text: 'Whose word applications get for how a client came: addresses and networks of proxies, or everybody. A peer on a Unix socket is always trusted. The peer is who has connected, whatever `set_real_ip_from` makes of its address. Without this directive nobody is believed, and the next ones do nothing.',
   },
   app_scheme_header: {
     args: 'FIELD VALUE',
@@ -130,7 +138,7 @@ export const applications: Texts = {
     text: 'What becomes of other fields with `_` in their names, which as variables could not be told from those with `-`: they are left out, refused with 400, or passed on.',
   },
   app_forwarded: {
-    text: 'Takes the client’s address, the scheme and the host from trusted proxies: from `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`, or from `Forwarded` (RFC 7239). The address is the last one that is not itself a trusted proxy’s.',
+    text: 'Takes the client’s address, the scheme and the host from trusted proxies: from `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`, or from `Forwarded` (RFC 7239). The address is the last one that is not itself a trusted proxy’s; one that `set_real_ip_from` has found stays.',
   },
   app_script_name: {
     args: 'PATH',
@@ -191,5 +199,7 @@ export const applicationVariables: VariableTexts = {
   app_time: 'Seconds the worker has had the request, up to now if it still has.',
   request_time_s: 'Whole seconds since the request began.',
   request_time_ms: 'Milliseconds since the request began.',
-  request_time_us: 'Microseconds since the request began, no finer than a millisecond.',
+  request_time_us:
+    'Microseconds since the request began: counted as such where a `log_format` has this variable or the next, or `statsd` is there; elsewhere no finer than a millisecond.',
+  request_time_precise: 'The same in seconds, with six digits behind the point.',
 }
