@@ -1,7 +1,7 @@
 // ASGI applications with many clients: those that listen to events, and receivers of a broadcast that are slow.
 
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import type { TestContext } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { get, raw } from '../helpers/raw.ts'

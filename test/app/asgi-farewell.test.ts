@@ -2,7 +2,7 @@
 // and what they do when their client has left.
 
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import type { TestContext } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { get, raw } from '../helpers/raw.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import type { TestContext } from 'node:test'
 import * as ws from '../../src/codec/ws.ts'
 import { eventually } from '../helpers/eventually.ts'

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { connect } from 'node:http2'
 import { join } from 'node:path'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import type { TestContext } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { needs, PYTHON } from '../helpers/needs.ts'
@@ -110,7 +110,7 @@ test('asgi: 200 requests that wait are served by one worker at a time', async t 
   const responses = await Promise.all(Array.from({ length: 200 }, () => get(server.port, '/sleep?0.5')))
   assert.ok(responses.every(one => one.text === 'slept'))
   // One after another they would take 100 s.
-  assert.ok(performance.now() - begun < 20_000)
+  assert.ok(performance.now() - begun < 60_000)
 })
 
 test('asgi: a worker gets no more than worker_connections at a time, the others wait', async t => {
@@ -216,7 +216,7 @@ test('asgi: an event loop that is blocked is a 504, and its worker is replaced',
   const server = await serveAsgi(t, { app: 'workers 1; timeout 2s;' })
   const pid = (await get(server.port, '/pid')).text
   assert.equal((await get(server.port, '/block?60')).status, 504)
-  await eventually(() => server.errorLog().includes(`worker process ${pid} exited on signal`), 15_000)
+  await eventually(() => server.errorLog().includes(`worker process ${pid} exited on signal`))
   await eventually(async () => (await get(server.port, '/pid')).status === 200)
 })
 

@@ -3,7 +3,7 @@
 // a number stands what it does not ask: several messages at once, offers nobody can accept, and what only claims to be compressed.
 
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import { constants, deflateRawSync } from 'node:zlib'
 import {
   BINARY,

@@ -2,7 +2,7 @@
 // thousand one after the other. The last part of a message in parts of its size is empty there, as it is here.
 
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import { BINARY, bye, chopped, frame, good, inFrames, talk, TEXT } from './websocket-client.ts'
 
 const KB = 1 << 10

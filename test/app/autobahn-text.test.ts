@@ -1,7 +1,7 @@
 // The cases of Autobahn|Testsuite about text (its family 6): what is UTF-8 comes back, what is not ends the connection with 1007,
 // and that at the byte that shows it, long before the message is whole.
 
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import { bye, frame, good, inFrames, masking, nonsense, play, TEXT } from './websocket-client.ts'
 
 function echoed(name: string, text: Buffer, ...send: Buffer[]): void {

@@ -3,7 +3,7 @@
 // bits, opcodes, fragments and closing (its families 1 to 5 and 7) and, without a number, what the suite does not ask; text is
 // in autobahn-text.test.ts, limits are in autobahn-limits.test.ts, compression is in autobahn-deflate.test.ts.
 
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import {
   BINARY,
   broken,

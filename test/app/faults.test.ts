@@ -1,7 +1,7 @@
 // What applications do that they should not, and what kill -9 does: the request that did it pays, and nobody else notices.
 
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { eventually } from '../helpers/eventually.ts'
@@ -17,7 +17,7 @@ function serveFaults(t: TestContext, app: string): Promise<Server> {
 worker_processes 1;
 http {
   access_log off;
-  app faults { directory ${apps}; module faults:application; environment PYTHONDONTWRITEBYTECODE=1; ${app} }
+  app faults { directory "${apps}"; module faults:application; environment PYTHONDONTWRITEBYTECODE=1; ${app} }
   server { listen 127.0.0.1:%%PORT_0%%; client_max_body_size 100m; location / { app_pass faults; }
     location = /status { app_status; } }
 }`,

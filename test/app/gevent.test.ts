@@ -20,7 +20,7 @@ test('gevent: 200 requests that sleep are served by one worker at a time', async
   const responses = await Promise.all(Array.from({ length: 200 }, () => get(server.port, '/sleep?0.5')))
   assert.equal(new Set(responses.map(one => one.text)).size, 1)
   // One after another they would take 100 s.
-  assert.ok(performance.now() - begun < 20_000)
+  assert.ok(performance.now() - begun < 60_000)
 })
 
 test('gevent: 1,000 requests that wait for news are held by one worker, and all hear them', async t => {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import type { TestContext } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { tempDir } from '../helpers/index.ts'
@@ -123,9 +123,9 @@ test('prefetch: a worker that is stopped dead keeps what it has begun and nothin
     const pid = Number((await get(server.port)).text)
     const statuses: number[] = []
     const flooding = Array.from({ length: 600 }, async (_, i) => {
-      statuses.push((await patient(server, `/?${done + i}`)).status)
+      // In the midst of them: that is when it has been sent some ahead.
+      if (statuses.push((await patient(server, `/?${done + i}`)).status) === 100) process.kill(pid, 'SIGSTOP')
     })
-    process.kill(pid, 'SIGSTOP')
     try {
       // All but the one that it is at, if it is at one.
       await eventually(() => statuses.length >= 599)
@@ -136,7 +136,7 @@ test('prefetch: a worker that is stopped dead keeps what it has begun and nothin
     assert.deepEqual(statuses, all(600))
     done += 600
     return (await status(server)).counters['taken_back']! > before
-  })
+  }, 60_000)
   assert.deepEqual(sorted(trace()), numbers(0, done))
 })
 

@@ -1,7 +1,7 @@
 // What a preloaded application leaves in the zygote is no reason to wait for ever, and ends with it.
 
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { eventually } from '../helpers/eventually.ts'
@@ -18,7 +18,7 @@ function serveApp(t: TestContext, app: string): Promise<Server> {
 worker_processes 1;
 http {
   access_log off;
-  app odd { directory ${apps}; ${app} }
+  app odd { directory "${apps}"; ${app} }
   server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass odd; } }
 }`,
   })

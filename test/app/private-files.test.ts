@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { chmodSync } from 'node:fs'
 import test from 'node:test'
-import { needs, PYTHON } from '../helpers/needs.ts'
+import { needs, needsOtherUsers, PYTHON } from '../helpers/needs.ts'
 import { get } from '../helpers/raw.ts'
 import { serve } from '../helpers/serve.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
@@ -36,8 +36,7 @@ async def asgi(scope, receive, send):
 `
 
 test('app_pass: a file that only the application’s user may read arrives whole', async t => {
-  if (process.getuid?.() !== 0) return t.skip('only root can become other users')
-  if (!needs(t, 'python3')) return
+  if (!needsOtherUsers(t) || !needs(t, 'python3')) return
   const dir = tempDir(t)
   chmodSync(dir, 0o777)
   const app = (name: string, rest: string) =>

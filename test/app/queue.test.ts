@@ -1,7 +1,7 @@
 // The one queue before all workers of an application: what it does to their number, what it refuses, and what it shows.
 
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import type { TestContext } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { get, raw } from '../helpers/raw.ts'
@@ -14,7 +14,7 @@ function serveQueue(t: TestContext, app: string, location = '', threads = 1): Pr
     app,
     location,
     http: `log_format app '$uri name=$app_name worker=$app_worker status=$app_status queue=$app_queue_time time=$app_time';
-  app files { directory ${apps}; module ./fetch.ts; workers 1; }`,
+  app files { directory "${apps}"; module ./fetch.ts; workers 1; }`,
     server: `access_log %%DIR%%/app.log app;
     location /node/ { app_pass files; ${location} }
     location = /static { return 200 ok; }`,
@@ -96,10 +96,18 @@ test('queue: with app_server_timing the client is told', async t => {
   assert.match((await get(server.port, '/node/x')).header('server-timing')!, /^queue;dur=\d+\.\d, app;dur=\d+\.\d$/)
 })
 
-/** Three hundred requests in a second and a half, of which two workers can do half: what they took beyond the queue's time and
- *  the application's, of a hundred the second slowest (ms), and how many were refused. */
-async function overload(server: Server): Promise<{ p99: number; refused: number }> {
+interface Overload {
+  /** What requests took beyond the queue's time and the application's, of a hundred the second slowest (ms). */
+  readonly p99: number
+  /** The same of requests that need no worker: what the machine and this client cost. */
+  readonly idle: number
+  readonly refused: number
+}
+
+/** Three hundred requests in a second and a half, of which two workers can do half, and a few for the front itself. */
+async function overload(server: Server): Promise<Overload> {
   const beyond: number[] = []
+  const idle: number[] = []
   let refused = 0
   const one = async (): Promise<void> => {
     const begun = performance.now()
@@ -112,16 +120,25 @@ async function overload(server: Server): Promise<{ p99: number; refused: number 
     const [, queue, app] = /queue;dur=([\d.]+), app;dur=([\d.]+)/.exec(answer.header('server-timing')!)!
     beyond.push(took - Number(queue) - Number(app))
   }
+  const other = async (): Promise<void> => {
+    const begun = performance.now()
+    await get(server.port, '/static')
+    idle.push(performance.now() - begun)
+  }
   const all: Promise<void>[] = []
   const start = performance.now()
   for (let i = 0; i < 300; i++) {
     // By the clock: on a busy machine timers come late, and what is then due is sent at once.
     while (performance.now() - start < i * 5) await new Promise(resolve => setTimeout(resolve, 2))
     all.push(one())
+    if (i % 3 === 0) all.push(other())
   }
   await Promise.all(all)
-  beyond.sort((a, b) => a - b)
-  return { p99: beyond[Math.floor(beyond.length * 0.99)]!, refused }
+  return { p99: p99(beyond), idle: p99(idle), refused }
+}
+
+function p99(times: readonly number[]): number {
+  return times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)]!
 }
 
 test('queue: at twice the capacity a request takes its time in the queue and the application’s, hardly more', async t => {
@@ -130,10 +147,12 @@ test('queue: at twice the capacity a request takes its time in the queue and the
   // What others do on the machine is not ours: the best of a few rounds counts.
   let best = Infinity
   for (let round = 0; round < 8 && best >= 60; round++) {
-    const { p99, refused } = await overload(server)
-    t.diagnostic(`p99 beyond queue and application: ${p99.toFixed(1)} ms; ${refused} refused`)
+    const { p99, idle, refused } = await overload(server)
+    t.diagnostic(
+      `p99 beyond queue and application: ${p99.toFixed(1)} ms, of others ${idle.toFixed(1)} ms; ${refused} refused`,
+    )
     assert.ok(refused > 30)
-    best = Math.min(best, p99)
+    best = Math.min(best, p99 - idle)
   }
   assert.ok(best < 60, `${best} ms`)
 })

@@ -1,7 +1,7 @@
 // app_set_header: what an application gets in place of what the client has sent.
 
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { get, request } from '../helpers/raw.ts'
 import { serve } from '../helpers/serve.ts'

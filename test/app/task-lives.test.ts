@@ -6,7 +6,7 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
-import { needs } from '../helpers/needs.ts'
+import { needs, needsOtherUsers } from '../helpers/needs.ts'
 import { isAlive } from '../helpers/processes.ts'
 import { arbiterOf, arbitersOf, manyWorkers, serveTasks, taskWorkers } from './task-server.ts'
 
@@ -109,7 +109,7 @@ test('tasks: a stop at once does not wait for them', async t => {
 
 test('tasks: they are done as the application’s user, in its folder, with its environment', async t => {
   if (!needs(t, 'python3')) return
-  if (process.geteuid!() !== 0) return t.skip('only root may become another user')
+  if (!needsOtherUsers(t)) return
   const { ask, dir } = await serveTasks(t, 'sync', 'user 12345 23456; environment COLOUR=blue;')
   assert.deepEqual(await ask('execute', COUNTER, 'whoami'), [12345, 23456, dir, 'blue'])
   assert.equal(await ask('stash', 'exists', 'made'), true)

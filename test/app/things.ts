@@ -30,7 +30,7 @@ ${options.main ?? ''}
 events { worker_connections 4096; }
 http {
   app things {
-    directory ${apps};
+    directory "${apps}";
     module ${options.module ?? 'things:application'};
     environment PYTHONDONTWRITEBYTECODE=1;
     environment SHUTDOWN_FILE=%%DIR%%/shutdown;

@@ -18,7 +18,7 @@ export const PING = 9
 export const PONG = 10
 
 /** Only reached when a test fails. */
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 60_000
 
 const scope = fileScope()
 let server: Server

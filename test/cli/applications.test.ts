@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import { eventually, get, load, serve } from '../helpers/index.ts'
 import type { Server } from '../helpers/serve.ts'
 

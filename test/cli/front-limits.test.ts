@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { availableParallelism, cpus, getPriority } from 'node:os'
 import test from 'node:test'
 import { cpusFor } from '../../src/cli/cpu-affinity.ts'
-import { eventually, processTree, raw, serve } from '../helpers/index.ts'
+import { eventually, needsOtherUsers, processTree, raw, serve } from '../helpers/index.ts'
 import type { Server } from '../helpers/index.ts'
 
 const asRoot = process.getuid!() === 0
@@ -95,15 +95,12 @@ test('worker_rlimit_nofile, worker_rlimit_core: the front has those limits, the 
   assert.ok(limits(server.pid).includes(before))
 })
 
-test(
-  'worker_rlimit_core: a front that is not root any more may leave a core',
-  { skip: !asRoot && 'needs root' },
-  async t => {
-    const server = await serve(t, `user nobody nogroup; worker_rlimit_core 1k; events {} ${http}`)
-    const front = await frontOf(server)
-    const status = (name: string): string[] => ofThreads(front, name)
-    assert.match(status('Uid')[0]!, /^(?!0\t)/)
-    // What cannot be dumped is root's.
-    assert.notEqual(statSync(`/proc/${front}/environ`).uid, 0)
-  },
-)
+test('worker_rlimit_core: a front that is not root any more may leave a core', async t => {
+  if (!needsOtherUsers(t)) return
+  const server = await serve(t, `user nobody nogroup; worker_rlimit_core 1k; events {} ${http}`)
+  const front = await frontOf(server)
+  const status = (name: string): string[] => ofThreads(front, name)
+  assert.match(status('Uid')[0]!, /^(?!0\t)/)
+  // What cannot be dumped is root's.
+  assert.notEqual(statSync(`/proc/${front}/environ`).uid, 0)
+})

@@ -6,7 +6,17 @@ import { chmodSync, chownSync, existsSync, readFileSync, renameSync, statSync, w
 import net from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
-import { accepts, eventually, get, isAlive, load, serve, tempDir, writeFiles } from '../helpers/index.ts'
+import {
+  accepts,
+  eventually,
+  get,
+  isAlive,
+  load,
+  needsOtherUsers,
+  serve,
+  tempDir,
+  writeFiles,
+} from '../helpers/index.ts'
 import { PORTICO } from '../helpers/serve.ts'
 import type { Server } from '../helpers/serve.ts'
 
@@ -21,8 +31,6 @@ http {
     ${http}
 }`
 }
-
-const asRoot = process.getuid?.() === 0
 
 async function frontOf(server: Server): Promise<number> {
   return Number((await get(server.port)).body.toString())
@@ -242,7 +250,8 @@ test('a daemon: the starting process returns with code 0 when it serves', async 
 
 test('a daemon that cannot start tells its caller, who exits with code 1', async t => {
   const dir = tempDir(t)
-  writeFiles(dir, { 'a.conf': 'events {} pid /no/such/folder/a.pid;', 'logs/.keep': '' })
+  const user = process.getuid?.() === 0 ? 'user root;' : ''
+  writeFiles(dir, { 'a.conf': `${user} events {} pid /no/such/folder/a.pid;`, 'logs/.keep': '' })
   const { status, stderr } = spawnSync(PORTICO, ['-p', dir, '-c', 'a.conf', '-e', 'e.log'], { encoding: 'latin1' })
   assert.equal(status, 1)
   assert.equal(stderr, 'portico: [emerg] open() "/no/such/folder/a.pid" failed (2: No such file or directory)\n')
@@ -258,7 +267,8 @@ test('WINCH ends the front of a daemon, and HUP brings it back', async t => {
   await server.stop()
 })
 
-test('as root, the front and its logs and folders belong to `user`', { skip: !asRoot && 'needs root' }, async t => {
+test('as root, the front and its logs and folders belong to `user`', async t => {
+  if (!needsOtherUsers(t)) return
   const server = await serve(
     t,
     conf(

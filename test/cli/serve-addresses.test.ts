@@ -201,7 +201,7 @@ async function exchange(server: Server, ...pieces: (string | Buffer)[]): Promise
     socket.write(piece)
     await new Promise(resolve => setTimeout(resolve, 20))
   }
-  await within(closed, 20_000, () => `no end after ${JSON.stringify(text)}`)
+  await within(closed, 60_000, () => `no end after ${JSON.stringify(text)}`)
   return text
 }
 

@@ -65,7 +65,7 @@ os.execv(sys.argv[1], sys.argv[1:])
   const exited = new Promise(resolve => child.once('exit', resolve))
   atEnd(t, async () => {
     signalTo(child.pid!, 'SIGTERM')
-    await within(exited, 20_000, () => `no end: ${output}`)
+    await within(exited, 60_000, () => `no end: ${output}`)
   })
   return { output: () => output, pid: child.pid!, exited }
 }
@@ -108,7 +108,7 @@ os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='2', NOTIFY_SOCKET='${
   signalTo(server.pid, 'SIGHUP')
   await eventually(async () => (await get(port)).status === 200)
   signalTo(server.pid, 'SIGTERM')
-  await within(server.exited, 20_000, server.output)
+  await within(server.exited, 60_000, server.output)
   assert.ok(existsSync(join(dir, 'a.sock')))
 })
 
@@ -127,7 +127,7 @@ test('fd://N is a socket that is open already; one that is none is told', async 
   await eventually(() => /listening at http:\/\/127/.test(server.output()))
   assert.equal((await get(port)).status, 200)
   const wrong = supervise(t, dir, ['-b', 'fd://9', 'told:app'], '')
-  assert.equal(await within(wrong.exited, 20_000, wrong.output), 2)
+  assert.equal(await within(wrong.exited, 60_000, wrong.output), 2)
   assert.match(wrong.output(), /invalid value "fd:\/\/9" for --bind: it is no listening socket/)
 })
 

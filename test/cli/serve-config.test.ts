@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { eventually, get, needs, request, serveApp, tempDir, writeFiles } from '../helpers/index.ts'
+import { eventually, get, needs, needsOtherUsers, request, serveApp, tempDir, writeFiles } from '../helpers/index.ts'
 import { env, HELLO, runServe } from './serve-command.ts'
 
 test('the file is read by Python, by its usual name, by -c, or as a module', t => {
@@ -313,7 +313,7 @@ test('paths in a file are relative to chdir, the file itself to where the progra
 })
 
 test('as root, the file may be readable to root alone, and import what is beside it', async t => {
-  if (process.getuid?.() !== 0) return t.skip('needs root')
+  if (!needsOtherUsers(t)) return
   if (!needs(t, 'python3')) return
   const who = `import os, pwd
 def app(environ, start_response):

@@ -67,7 +67,7 @@ test('a worker that leaves with code 3 while it serves ends the server; with ano
   await get(server.port, '/5')
   assert.equal((await get(server.port)).text, 'here')
   await get(server.port, '/3').catch(() => null)
-  assert.equal(await within(server.exited, 20_000, () => server.output), 3)
+  assert.equal(await within(server.exited, 60_000, () => server.output), 3)
 })
 
 test('a hook may halt the arbiter, with a reason and a code', async t => {
@@ -75,7 +75,7 @@ test('a hook may halt the arbiter, with a reason and a code', async t => {
   const conf = "def child_exit(server, worker): server.halt('one has gone', 9)\n"
   const server = await serveApp(t, ['leaves'], { files: { 'leaves.py': LEAVES, 'gunicorn.conf.py': conf }, env })
   await get(server.port, '/1').catch(() => null)
-  assert.equal(await within(server.exited, 20_000, () => server.output), 9)
+  assert.equal(await within(server.exited, 60_000, () => server.output), 9)
   assert.match(server.output, /\[ERROR\] Reason: one has gone/)
 })
 

@@ -2,7 +2,7 @@
 // comes there. Gunicorn draws the line in the same places.
 
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import { raw, serveApp } from '../helpers/index.ts'
 import { env } from './serve-command.ts'
 

@@ -222,6 +222,7 @@ for (const [what, files, module, cause] of [
 }
 
 test('serve: X-Accel- fields go on to the nginx before it, as from Gunicorn', async t => {
+  if (!needs(t, 'python3')) return
   const server = await serveApp(t, ['accel:application'], { files: { 'accel.py': ACCEL }, env })
   const response = await get(server.port)
   assert.equal(response.header('x-accel-redirect'), '/protected/report.pdf')

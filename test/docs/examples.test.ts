@@ -101,9 +101,11 @@ function whole(text: string): string {
   return `events {}\nhttp {\n${caches}${apps}${inHttp}${text.includes('listen ') ? '' : 'server { }\n'}}\n`
 }
 
-/** Paths of the example's machine become paths below a folder of ours. */
+/** Paths of the example's machine become paths below a folder of ours, and ports that are root's others: a check tries them. */
 function inside(dir: string, text: string): string {
-  return text.replaceAll(/(?<=\s|unix:)\/(srv|var|run|opt|etc)\//g, `${dir}/$1/`)
+  return text
+    .replaceAll(/(?<=\s|unix:)\/(srv|var|run|opt|etc)\//g, `${dir}/$1/`)
+    .replaceAll(/(?<=^\s*listen\s+(?:\S+:)?)\d{1,3}(?=[\s;])/gm, port => String(8000 + Number(port)))
 }
 
 /** The folders and files that the configuration says an application has. */
@@ -139,7 +141,7 @@ function provide(dir: string, text: string): void {
 
 function check(file: string, dir: string): { status: number | null; stderr: string } {
   const args = ['-t', '-p', `${dir}/`, '-c', file, '-e', 'stderr']
-  return spawnSync(PORTICO, args, { encoding: 'utf8', timeout: 20_000 })
+  return spawnSync(PORTICO, args, { encoding: 'utf8', timeout: 60_000 })
 }
 
 for (const block of blocks.filter(({ language }) => language === 'python')) {

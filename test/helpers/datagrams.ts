@@ -6,7 +6,7 @@ import { within } from './eventually.ts'
 import { atEnd } from './scope.ts'
 import type { Scope } from './scope.ts'
 
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 60_000
 
 export interface DatagramPeer {
   readonly port: number

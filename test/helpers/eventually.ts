@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 const INTERVAL_MS = 15
 /** What is only reached when a test fails; a busy machine may need seconds for what takes milliseconds. */
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 60_000
 
 /**
  * Calls `check` until it returns something truthy, and returns that. A check that throws (an assertion) counts as not yet;

@@ -11,8 +11,8 @@ import type { Scope } from './scope.ts'
 import { tempDir, writeFiles } from './temp-dir.ts'
 import type { Files } from './temp-dir.ts'
 
-const START_MS = 20_000
-const STOP_MS = 10_000
+const START_MS = 60_000
+const STOP_MS = 60_000
 
 export interface GunicornOptions {
   readonly files?: Files

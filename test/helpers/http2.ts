@@ -151,7 +151,7 @@ export class Http2Client {
       const news = new Promise<void>(resolve => {
         this.wake = resolve
       })
-      await within(news, 20_000, () => `${what} did not come: ${seen()}`)
+      await within(news, 60_000, () => `${what} did not come: ${seen()}`)
     }
   }
 

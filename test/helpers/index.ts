@@ -7,7 +7,17 @@ export { load } from './load.ts'
 export type { LoadResult } from './load.ts'
 export { MessageReader } from './message.ts'
 export type { Request, Response } from './message.ts'
-export { findCommand, hasPython, isMissing, LISTEN6, LOOPBACK6, needs, needsIpv6, PYTHON } from './needs.ts'
+export {
+  findCommand,
+  hasPython,
+  isMissing,
+  LISTEN6,
+  LOOPBACK6,
+  needs,
+  needsIpv6,
+  needsOtherUsers,
+  PYTHON,
+} from './needs.ts'
 export { origin, reply } from './origin.ts'
 export type { Origin, OriginRequest } from './origin.ts'
 export { accepts, freePort, freePorts } from './ports.ts'

@@ -44,7 +44,7 @@ export interface LoadResult {
   readonly rate: number
 }
 
-const TIMEOUT_MS = 30_000
+const TIMEOUT_MS = 60_000
 
 export async function load(address: Address, options: LoadOptions = {}): Promise<LoadResult> {
   const run = new Run(address, options)

@@ -6,6 +6,7 @@ import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
 
 /** Other programs the tests use, with the Debian package each comes in and how its presence is told. */
 export const PEERS = {
@@ -62,6 +63,28 @@ export const hasIpv6 = Object.values(networkInterfaces()).some(all => all?.some(
 export function needsIpv6(t: Pick<TestContext, 'skip'>): boolean {
   if (!hasIpv6) t.skip('IPv6 missing: this machine has no address ::1')
   return hasIpv6
+}
+
+/** Who is nobody's: a user that need not have a name. */
+const OTHER_ID = 65534
+let noOthers: string | undefined
+
+/** As needs(): that processes may be other users', who may read this checkout. */
+export function needsOtherUsers(t: Pick<TestContext, 'skip'>): boolean {
+  noOthers ??= whyNoOthers()
+  if (noOthers !== '') t.skip(noOthers)
+  return noOthers === ''
+}
+
+function whyNoOthers(): string {
+  if (process.getuid?.() !== 0) return 'only root can become another user'
+  // Of folders of a user's own, and with a umask like 077, nothing is readable to others.
+  const ours = ['src/cli/main.ts', 'python/portico_bridge/__init__.py', 'bin/portico', 'package.json']
+  const paths = [process.execPath, ...ours.map(name => fileURLToPath(new URL(`../../${name}`, import.meta.url)))]
+  const script = 'for path; do test -r "$path" || exit 1; done'
+  const { status } = spawnSync('/bin/sh', ['-c', script, 'sh', ...paths], { uid: OTHER_ID, gid: OTHER_ID, cwd: '/' })
+  if (status === null) return 'this root cannot become another user'
+  return status === 0 ? '' : 'this checkout is closed to other users'
 }
 
 /** Where a test listens that shares its server with others: theirs must start without IPv6. */

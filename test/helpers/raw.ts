@@ -10,7 +10,7 @@ import type { Response } from './message.ts'
 import { connectTo, reset } from './ports.ts'
 import type { Address } from './ports.ts'
 
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 60_000
 
 export interface RequestOptions {
   readonly method?: string

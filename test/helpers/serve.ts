@@ -18,12 +18,12 @@ import type { Files } from './temp-dir.ts'
 /** The program under test, unless PORTICO_BIN names another. */
 export const PORTICO = fileURLToPath(new URL('../../bin/portico', import.meta.url))
 
-const START_MS = 20_000
-const STOP_MS = 20_000
+const START_MS = 60_000
+const STOP_MS = 60_000
 /** For the last of its output, once it has ended. */
-const OUTPUT_MS = 2000
+const OUTPUT_MS = 5000
 /** For what a master leaves to the kernel to end. */
-const LEAVE_MS = 5000
+const LEAVE_MS = 10_000
 const TRIES = 3
 
 export interface ServeOptions {

@@ -125,7 +125,7 @@ test('where a temporary file cannot be written, which is told, the producer wait
   await eventually(() => server.errorLog().includes('response could not be buffered'))
   assert.ok(current!.pushed < PIECES)
   other.resume()
-  const response = await other.response('GET', 20_000)
+  const response = await other.response('GET', 60_000)
   assert.equal(createHash('sha1').update(response.body).digest('hex'), expected())
 })
 
@@ -136,5 +136,8 @@ test('a temporary file that has lost bytes ends the response, which is told', as
   ftruncateSync(buffer.descriptor, 1_000_000)
   client.resume()
   await assert.rejects(client.response())
-  assert.match(server.errorLog(), /buffered response could not be read \(its file is shorter than what was written to it\)/)
+  assert.match(
+    server.errorLog(),
+    /buffered response could not be read \(its file is shorter than what was written to it\)/,
+  )
 })

@@ -34,8 +34,9 @@ test('it does what a Map does, whatever is put in and taken out', t => {
 
 test('a million networks fit in a second', () => {
   const map = new NumberMap()
-  const before = performance.now()
+  // The processor's time: what others do on the machine is not ours.
+  const before = process.cpuUsage()
   for (let i = 0; i < 1_000_000; i++) map.set((16_777_216 + i * 256) * 64 + 24, i)
   assert.equal(map.keys().length, 1_000_000)
-  assert.ok(performance.now() - before < 5000)
+  assert.ok(process.cpuUsage(before).user / 1000 < 5000)
 })

@@ -48,7 +48,7 @@ test('orphans that end are waited for, and children of our own keep their exit c
   const file = join(tempDir(t), 'reaper.mjs')
   writeFiles(join(file, '..'), { 'reaper.mjs': REAPER })
   const args = ['--disable-warning=ExperimentalWarning', file]
-  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 })
+  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 })
   const codes = [0, 1, 2, 3, 4].flatMap(i => [i, 7, 'done'])
   assert.deepEqual(JSON.parse(stdout || '[]'), codes, stderr)
 })

@@ -110,7 +110,7 @@ test('a new program (USR2) becomes the main process when the old one goes, and h
   const fresh = await eventually(() => (server.pid === old ? 0 : server.pid))
   signalTo(old, 'SIGQUIT')
   await next(heard, new RegExp(`^MAINPID=${fresh}$`))
-  await within(server.exited, 20_000, () => server.output)
+  await within(server.exited, 60_000, () => server.output)
   heard.length = 0
   await next(heard, /^WATCHDOG=1$/)
   assert.equal(processTree(fresh)[0]?.pid, fresh)

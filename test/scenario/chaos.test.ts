@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import type { TestContext } from 'node:test'
 import { get, raw, request, tempDir } from '../helpers/index.ts'
 import type { Server } from '../helpers/index.ts'

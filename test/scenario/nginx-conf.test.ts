@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { get, gunicorn, needs, request, serve, tempDir, writeFiles } from '../helpers/index.ts'
+import { get, gunicorn, needs, needsOtherUsers, request, serve, tempDir, writeFiles } from '../helpers/index.ts'
+
+const isRoot = process.getuid?.() === 0
 
 /** Answers with what it was told of the request. */
 const mirror = `
@@ -56,7 +58,7 @@ http {
 
 for (const kind of ['TCP', 'Unix socket'] as const) {
   test(`the classic configuration before Gunicorn on a ${kind}`, async t => {
-    if (!needs(t, 'gunicorn')) return
+    if (!needs(t, 'gunicorn') || (isRoot && !needsOtherUsers(t))) return
     const dir = tempDir(t)
     writeFiles(dir, { 'mirror.py': mirror })
     const back = await gunicorn(t, 'mirror:application', { dir, unix: kind === 'Unix socket' })

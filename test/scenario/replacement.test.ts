@@ -2,7 +2,7 @@
 // connections it had, and nobody notices afterwards.
 
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import { eventually, get, load, processTree, serve, type Server } from '../helpers/index.ts'
 
 const application = `

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import net from 'node:net'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test from 'node:test'
+import test from '../helpers/python-test.ts'
 import { atEnd, eventually, load, serve, type LoadResult, type Scope } from '../helpers/index.ts'
 
 const SLOW = 500

@@ -177,7 +177,7 @@ test('what cannot be is refused when the configuration is read', t => {
     }
     return 'accepted'
   }
-  const server = (more: string): string => `server { listen 127.0.0.1:1; server_name a.test; ${more} }`
+  const server = (more: string): string => `server { listen 127.0.0.1:8888; server_name a.test; ${more} }`
   assert.equal(refusal('acme_issuer a { }'), '"uri" is missing in acme_issuer "a"')
   assert.match(refusal('acme_issuer a { preferred_chain "Other Root"; }'), /^"preferred_chain" is not supported/)
   assert.equal(refusal(server('acme_certificate a;')), 'issuer "a" is not defined')
@@ -192,7 +192,7 @@ test('what cannot be is refused when the configuration is read', t => {
 test('a server that names no identifiers has its own names, its locations too', t => {
   const dir = tempDir(t)
   const locations = 'location / { root /x; location ~ \\.php$ { alias /y; if ($args) { return 403; } } }'
-  const server = `server { listen 127.0.0.1:1; server_name a.test; acme_certificate a; ${locations} }`
+  const server = `server { listen 127.0.0.1:8888; server_name a.test; acme_certificate a; ${locations} }`
   const issuer = 'acme_issuer a { uri https://a.test/; state_path off; }'
   writeFileSync(join(dir, 'x.conf'), `events {} http { ${issuer} ${server} }`)
   execFileSync(PORTICO, ['-t', '-q', '-p', dir, '-c', 'x.conf'], { stdio: 'pipe' })

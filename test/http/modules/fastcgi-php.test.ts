@@ -44,7 +44,7 @@ async function php(): Promise<{ socket: string; dir: string }> {
     child.kill('SIGTERM')
     await gone
   })
-  await eventually(() => accepts(socket), 20_000)
+  await eventually(() => accepts(socket))
   return { socket, dir }
 }
 

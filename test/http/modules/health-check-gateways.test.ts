@@ -113,7 +113,7 @@ def application(environ, start_response):
     child.kill('SIGKILL')
     await ended
   })
-  await eventually(() => accepts(socket), 20_000)
+  await eventually(() => accepts(socket))
   const server = `unix:${socket}`
   const pass = `uwsgi_param QUERY_STRING $query_string; uwsgi_param REQUEST_METHOD $request_method; uwsgi_param PATH_INFO $document_uri;
     uwsgi_param SERVER_NAME x; uwsgi_param SERVER_PORT $server_port; uwsgi_param REQUEST_URI $request_uri; uwsgi_param HTTP_HOST h; uwsgi_pass`

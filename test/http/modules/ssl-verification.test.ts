@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import tls from 'node:tls'
 import { certificate } from '../../helpers/certificates.ts'
-import { eventually, serve, tempDir } from '../../helpers/index.ts'
+import { eventually, needs, serve, tempDir } from '../../helpers/index.ts'
 
 interface Visit {
   readonly answer: string
@@ -40,6 +40,7 @@ const pair = 'ssl_certificate a.crt; ssl_certificate_key a.key;'
 const versions = ['TLSv1.2', 'TLSv1.3'] as const
 
 test('a session is resumed by no server that would have judged the client’s certificate otherwise', async t => {
+  if (!needs(t, 'openssl')) return
   const dir = tempDir(t)
   certificate(dir, 'a', { ec: true })
   for (const name of ['one', 'two']) certificate(dir, name, { ec: true })
@@ -152,6 +153,7 @@ test('how both sides have signed is told', async t => {
 })
 
 test('a certificate that an authority of the same name has not signed is refused as one', async t => {
+  if (!needs(t, 'openssl')) return
   const dir = tempDir(t)
   certificate(dir, 'a', { ec: true })
   certificate(dir, 'client-ca', { subject: '/CN=ca' })

@@ -280,7 +280,7 @@ test('keys are read by the master, passwords and all, and named when they are wr
     return /\[emerg\] (?:\d+#\d+: )?(.*)/.exec(stderr)?.[1] ?? stderr
   }
   const pair = (crt: string, key: string): string =>
-    `server { listen 127.0.0.1:1 ssl; ssl_certificate ${crt}; ssl_certificate_key ${key}; }`
+    `server { listen 127.0.0.1:8888 ssl; ssl_certificate ${crt}; ssl_certificate_key ${key}; }`
   assert.equal(
     await refusal(pair('no.crt', 'b.key')),
     `cannot load certificate "${dir}/no.crt": BIO_new_file() failed (SSL: error:80000002:system library::No such file or ` +
@@ -295,11 +295,11 @@ test('keys are read by the master, passwords and all, and named when they are wr
     /^cannot load certificate key ".*a\.key": PEM_read_bio_PrivateKey\(\) failed/,
   )
   assert.equal(
-    await refusal('server { listen 127.0.0.1:1 ssl; }'),
+    await refusal('server { listen 127.0.0.1:8888 ssl; }'),
     `no "ssl_certificate" is defined for the "listen ... ssl" directive in ${dir}/x.conf:1`,
   )
   assert.equal(
-    await refusal('server { listen 127.0.0.1:1; ssl_certificate b.crt; }'),
+    await refusal('server { listen 127.0.0.1:8888; ssl_certificate b.crt; }'),
     `no "ssl_certificate_key" is defined for certificate "${dir}/b.crt"`,
   )
   assert.match(await refusal(`ssl_ciphers XX; ${pair('b.crt', 'b.key')}`), /^SSL_CTX_set_cipher_list\("XX"\) failed/)

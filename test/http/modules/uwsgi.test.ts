@@ -34,7 +34,7 @@ async function uwsgi(): Promise<string> {
     child.kill('SIGKILL')
     await gone
   })
-  await eventually(() => accepts(socket), 20_000)
+  await eventually(() => accepts(socket))
   return socket
 }
 

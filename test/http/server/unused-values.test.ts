@@ -15,17 +15,20 @@ function problem(t: Scope, text: string): string {
   return /\[emerg\] (.*?)(?: in \S+:\d+)?\n/.exec(stderr)?.[1] ?? ''
 }
 
-const server = 'server { listen 127.0.0.1:1; location / { return 200; } }'
+const server = 'server { listen 127.0.0.1:8888; location / { return 200; } }'
 
 for (const [where, text] of [
   ['proxy_bind of a block without servers', 'http { proxy_bind $nope; }'],
   [
     'proxy_bind of a location without proxy_pass',
-    'http { server { listen 127.0.0.1:1; location / { proxy_bind $nope; } } }',
+    'http { server { listen 127.0.0.1:8888; location / { proxy_bind $nope; } } }',
   ],
-  ['grpc_bind, set anew by the only server', `http { grpc_bind $nope; server { listen 127.0.0.1:1; grpc_bind off; } }`],
+  [
+    'grpc_bind, set anew by the only server',
+    `http { grpc_bind $nope; server { listen 127.0.0.1:8888; grpc_bind off; } }`,
+  ],
   ['a log format that no log has', `http { log_format a $nope; ${server} }`],
-  ['proxy_bind in stream', 'stream { server { listen 127.0.0.1:1; return x; proxy_bind $nope; } }'],
+  ['proxy_bind in stream', 'stream { server { listen 127.0.0.1:8888; return x; proxy_bind $nope; } }'],
 ] as const) {
   test(`a variable that there is not is refused where nobody uses it: ${where}`, t => {
     assert.equal(problem(t, text), 'unknown "nope" variable')
@@ -35,12 +38,12 @@ for (const [where, text] of [
 test('variables of what is made for each upstream alone are looked at where there is one', t => {
   const text = `http { proxy_set_header X $nope; fastcgi_param X $nope; %%% }`
   assert.equal(problem(t, text.replace('%%%', server)), '')
-  const used = 'server { listen 127.0.0.1:1; location / { proxy_pass http://127.0.0.1:1; } }'
+  const used = 'server { listen 127.0.0.1:8888; location / { proxy_pass http://127.0.0.1:1; } }'
   assert.equal(problem(t, text.replace('%%%', used)), 'unknown "nope" variable')
 })
 
 test('variables may be made further down, by whoever makes any', t => {
-  const made = 'map $uri $x { default 1; } server { listen 127.0.0.1:1; set $y 1; location ~ (?<z>.) { } }'
+  const made = 'map $uri $x { default 1; } server { listen 127.0.0.1:8888; set $y 1; location ~ (?<z>.) { } }'
   assert.equal(problem(t, `http { log_format a "$x $y $z $1 $http_any $arg_any"; proxy_bind $x; ${made} }`), '')
 })
 
@@ -56,7 +59,7 @@ test('files of passwords must be there, whatever is done with them', t => {
   for (const text of [
     'http { ssl_password_file /no/such/file; }',
     'http { proxy_ssl_password_file /no/such/file; }',
-    'http { server { listen 127.0.0.1:1; location / { grpc_pass grpc://127.0.0.1:1; grpc_ssl_password_file /no/such/file; } } }',
+    'http { server { listen 127.0.0.1:8888; location / { grpc_pass grpc://127.0.0.1:1; grpc_ssl_password_file /no/such/file; } } }',
   ])
     assert.equal(problem(t, text), missing)
 })

@@ -45,7 +45,7 @@ function ask(probe: Probe, peer: Peer): Promise<string> {
 
 const start = seed()
 
-test(`whatever comes, there is one verdict (FUZZ_SEED=${start})`, { timeout: 60_000 }, async t => {
+test(`whatever comes, there is one verdict (FUZZ_SEED=${start})`, { timeout: 150_000 }, async t => {
   const random = new Random(start)
   const answers = [
     reply('fine'),
@@ -72,7 +72,7 @@ test(`whatever comes, there is one verdict (FUZZ_SEED=${start})`, { timeout: 60_
   await eventually(() => one.open.size === 0)
 })
 
-test(`whatever comes over HTTP/2, too (FUZZ_SEED=${start})`, { timeout: 60_000 }, async t => {
+test(`whatever comes over HTTP/2, too (FUZZ_SEED=${start})`, { timeout: 150_000 }, async t => {
   const random = new Random(start)
   const answers = [
     [settings(), headers(1, [[':status', '200']], END_HEADERS), frame(0, END_STREAM, 1, 'fine')],
@@ -134,7 +134,7 @@ test('a kept connection that has ended is replaced by a new one', async t => {
   assert.equal(one.accepted, 3)
 })
 
-test(`whatever comes in a gateway's protocol, too (FUZZ_SEED=${start})`, { timeout: 60_000 }, async t => {
+test(`whatever comes in a gateway's protocol, too (FUZZ_SEED=${start})`, { timeout: 150_000 }, async t => {
   const random = new Random(start)
   const stdout = (text: string): string => recordHead(STDOUT, text.length) + text
   const answers = {

@@ -118,7 +118,7 @@ const LOCATIONS = [
 ] as const
 
 for (const [name, location] of LOCATIONS) {
-  test(`no answer is smuggled past us ${name} (FUZZ_SEED=${start})`, { timeout: 60_000 + CASES * 50 }, async t => {
+  test(`no answer is smuggled past us ${name} (FUZZ_SEED=${start})`, { timeout: 120_000 + CASES * 50 }, async t => {
     const random = new Random(start)
     const back = await unsound(t)
     const server = await serveHttp(

@@ -64,7 +64,7 @@ for (const [kind, file, text, module, more] of [
   ['asgi', 'asgi.py', ASGI, 'asgi:application', 'app_request_buffering off;'],
   ['node', 'app.mjs', NODE, './app.mjs', ''],
 ] as const) {
-  test(`no request is smuggled past us to ${kind} (FUZZ_SEED=${start})`, { timeout: 60_000 + CASES * 50 }, async t => {
+  test(`no request is smuggled past us to ${kind} (FUZZ_SEED=${start})`, { timeout: 120_000 + CASES * 50 }, async t => {
     if (!needs(t, 'python3')) return
     const dir = tempDir(t)
     writeFileSync(join(dir, file), text)

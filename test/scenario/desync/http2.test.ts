@@ -255,7 +255,7 @@ const KINDS = [
 for (const [name, make, pass] of KINDS) {
   test(
     `no frames of HTTP/2 are two requests of ${name} (FUZZ_SEED=${start})`,
-    { timeout: 60_000 + CASES * 50 },
+    { timeout: 120_000 + CASES * 50 },
     async t => {
       const random = new Random(start)
       const back = await make(t)

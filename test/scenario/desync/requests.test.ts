@@ -60,7 +60,7 @@ const kinds: readonly Kind[] = [
 const start = seed()
 
 for (const { name, make, pass } of kinds) {
-  test(`no request is smuggled past us to ${name} (FUZZ_SEED=${start})`, { timeout: 60_000 + CASES * 20 }, async t => {
+  test(`no request is smuggled past us to ${name} (FUZZ_SEED=${start})`, { timeout: 120_000 + CASES * 20 }, async t => {
     const back = await make(t)
     const server = await serveHttp(
       t,
