@@ -36,6 +36,6 @@ def leave_no_trace():
 
 
 if __name__ == '__main__':
-    del sys.argv[1:]  # the application's name, for `ps`
+    sys.argv[:] = [__file__]  # and not the application's name, which is for `ps`
     leave_no_trace()
     main()
