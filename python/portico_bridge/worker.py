@@ -89,8 +89,7 @@ class Worker:
         if hooked is not None:
             hooked.exiting()  # while its socket is there
         for seat in self.seats:
-            for name in (seat.path, seat.path + '.claims', seat.path + '.begun'):
-                unlink(name)
+            unlink_seat(seat.path)
         sys.exit(0)
 
     def _patch(self):
@@ -164,7 +163,7 @@ class Worker:
         seat = self.seats[0]
         error = seat.start()
         if error:
-            unlink(seat.path)
+            unlink_seat(seat.path)
             self._fail(error, seat.lifespan.details)
         if self.hooked is not None:
             for number in (signal.SIGINT, signal.SIGQUIT):
@@ -278,6 +277,12 @@ def quit_at_once(_number, _frame):
 
 def do_nothing(_number, _frame):
     pass
+
+
+def unlink_seat(path):
+    """A seat's socket, and what is beside it."""
+    for name in (path, path + '.claims', path + '.begun'):
+        unlink(name)
 
 
 def unlink(path):

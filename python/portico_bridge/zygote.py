@@ -18,7 +18,7 @@ from . import preloaded, privileges
 from .control import CONTROL, LIFE, Control, Stop
 from .endings import flush
 from .loader import LoadError, load
-from .worker import CANNOT_LOAD, KINDS, Worker, die_with, do_nothing, unlink
+from .worker import CANNOT_LOAD, KINDS, Worker, die_with, do_nothing, unlink, unlink_seat
 
 # Where Gunicorn's client of the task workers looks for their arbiter.
 DIRTY_SOCKET = 'GUNICORN_DIRTY_SOCKET'
@@ -412,8 +412,7 @@ class Zygote:
                 self._read_report(child)
             os.close(child.life)
             for path in child.paths:
-                for name in (path, path + '.claims', path + '.begun'):  # one that was killed has left them
-                    unlink(name)
+                unlink_seat(path)  # one that was killed has left it
             event = {'event': 'exited', 'slot': child.slot, 'pid': pid, 'status': 0, 'signal': 0}
             if os.WIFSIGNALED(status):
                 event['signal'] = os.WTERMSIG(status)

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import net from 'node:net'
 import { join } from 'node:path'
@@ -46,6 +46,16 @@ test('zygote: it is ready, forks workers that listen, and tells how they end', a
     assert.deepEqual([exited.status, exited.signal], [0, 0])
   }
   assert.deepEqual(await zygote.exited, [0, null])
+})
+
+test('zygote: an ASGI worker whose lifespan fails to start leaves nothing beside its socket, nor the socket', async t => {
+  const directory = join(import.meta.dirname, '../app/apps')
+  const zygote = new Zygote(t, { kind: 'asgi', module: 'asgi_things:failing', directory, gunicorn: null })
+  await zygote.next('ready')
+  zygote.send({ command: 'fork', slot: 0 })
+  assert.match((await zygote.next('worker_failed')).error, /no database/)
+  await zygote.next('exited')
+  assert.deepEqual(readdirSync(zygote.dir), [])
 })
 
 const FAILURES: [string, RegExp, RegExp][] = [

@@ -108,7 +108,7 @@ export class Dispatcher implements LineUser {
   forget(call: Call): void {
     if (call.link !== null) call.link.abandon(call)
     else if (call.queued) {
-      this.countWait(call)
+      this.countWait(call, monotonic())
       this.line.remove(call)
     }
   }
@@ -275,8 +275,7 @@ export class Dispatcher implements LineUser {
     this.countServed(link)
     call.sentMs = monotonic()
     call.worker = link.pid
-    const waited = Math.round(call.sentMs - call.madeMs)
-    if (waited > 0) this.seats.count(QUEUE_MS, waited)
+    this.countWait(call, call.sentMs)
   }
 
   private countServed(link: DispatcherLink): void {
@@ -316,14 +315,14 @@ export class Dispatcher implements LineUser {
     if (why === QUEUE_FULL) this.seats.count(QUEUE_REFUSED, 1)
     else {
       if (why === QUEUE_TIMEOUT) this.seats.count(QUEUE_TIMEOUTS, 1)
-      this.countWait(call)
+      this.countWait(call, monotonic())
     }
     call.onFailure(why, 0)
   }
 
-  /** It has waited in vain. */
-  private countWait(call: Call): void {
-    const waited = Math.round(monotonic() - call.madeMs)
+  /** It has waited until then, maybe in vain. */
+  private countWait(call: Call, now: number): void {
+    const waited = Math.round(now - call.madeMs)
     if (waited > 0) this.seats.count(QUEUE_MS, waited)
   }
 
