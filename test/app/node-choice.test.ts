@@ -2,25 +2,10 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import type { TestContext } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { get } from '../helpers/raw.ts'
-import { serve, serveApp, type Server } from '../helpers/serve.ts'
-
-/** `%%PORT_1%%` and on in `app` are further free ports. */
-function serveNode(t: TestContext, source: string, app: string): Promise<Server> {
-  return serve(t, {
-    conf: `
-error_log error.log warn;
-events { }
-http {
-  access_log off;
-  app own { directory %%DIR%%; module a.mjs; ${app} }
-  server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass own; } }
-}`,
-    files: { 'a.mjs': source },
-  })
-}
+import { serveApp, type Server } from '../helpers/serve.ts'
+import { serveNode } from './node-file.ts'
 
 const text = async (server: Server): Promise<string> => (await get(server.port, '/')).text
 
@@ -30,7 +15,7 @@ for (const first of ['0', 'Number(process.env.FIRST)']) {
 http.createServer((q, s) => s.end('first')).listen(${first}, '127.0.0.1')
 http.createServer((q, s) => s.end('second')).listen(Number(process.env.SECOND), '127.0.0.1')`
     const ports = 'environment FIRST=%%PORT_1%%; environment SECOND=%%PORT_2%%;'
-    const server = await serveNode(t, source, `workers 2; ${ports}`)
+    const server = await serveNode(t, 'a.mjs', source, `workers 2; ${ports}`)
     assert.equal(await text(server), 'first')
     const where = first === '0' ? 'a free port' : `port ${server.ports[1]}`
     const second = server.ports[2]!
@@ -44,6 +29,7 @@ test('node choice: where PORT says which, or the file exports it, there is nothi
   const listens = `http.createServer((q, s) => s.end('first')).listen(Number(process.env.FIRST), '127.0.0.1')\n`
   const chosen = await serveNode(
     t,
+    'a.mjs',
     `import http from 'node:http'
 ${listens}http.createServer((q, s) => s.end('second')).listen(3456)`,
     'workers 1; environment FIRST=%%PORT_1%%; environment PORT=3456;',
@@ -51,6 +37,7 @@ ${listens}http.createServer((q, s) => s.end('second')).listen(3456)`,
   assert.equal(await text(chosen), 'second')
   const exported = await serveNode(
     t,
+    'a.mjs',
     `import http from 'node:http'
 setTimeout(() => { ${listens} }, 50)
 export default (q, s) => s.end('exported')`,
@@ -68,6 +55,7 @@ for (const [speech, source] of [
   test(`node choice: that nobody asks a server with ${speech} the log tells at once`, async t => {
     const server = await serveNode(
       t,
+      'a.mjs',
       `${source}).listen(Number(process.env.OWN))`,
       'workers 1; environment OWN=%%PORT_1%%;',
     )

@@ -2,24 +2,9 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import type { TestContext } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { get, request } from '../helpers/raw.ts'
-import { serve, type Server } from '../helpers/serve.ts'
-
-function serveNode(t: TestContext, file: string, source: string): Promise<Server> {
-  return serve(t, {
-    conf: `
-error_log error.log warn;
-events { }
-http {
-  access_log off;
-  app own { directory %%DIR%%; module ${file}; workers 1; }
-  server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass own; } }
-}`,
-    files: { [file]: source },
-  })
-}
+import { serveNode } from './node-file.ts'
 
 for (const [what, file, source] of [
   [
