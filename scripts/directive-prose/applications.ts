@@ -163,6 +163,13 @@ export const applications: Texts = {
   app_buffering: {
     text: 'On, a response is taken from the worker as fast as it makes it and fed to the client at the client’s pace, so that the worker is free at once. Off, each part goes to the client when it is made, at the pace of the client. A response with `X-Accel-Buffering: no` turns it off for itself.',
   },
+  app_hide_header: {
+    args: 'FIELD',
+    text: 'A field of responses that does not go on to the client. A block’s own list replaces the one outside.',
+  },
+  app_ignore_headers: {
+    text: 'Fields of responses by which an application could tell this server what to do, and that are not obeyed: internal redirects (`X-Accel-Redirect`), speed, buffering and charset (`X-Accel-…`), and what decides on caching (`app_cache`). Those that begin with `X-Accel-` do not go on to the client either, unless `app_accel` is off.',
+  },
   app_request_buffering: {
     text: 'On, an application gets a request when all of it is here. Off, it reads the body while the client sends it, and a slow client holds a worker for as long; `timeout` counts.',
   },

@@ -1,4 +1,4 @@
-// Responses of upstreams that are kept, told once for proxy_, fastcgi_, uwsgi_ and scgi_.
+// Responses of upstreams and applications that are kept, told once for proxy_, fastcgi_, uwsgi_, scgi_ and app_.
 
 import type { Family, VariableTexts } from './prose.ts'
 
@@ -6,7 +6,7 @@ const REQUIRED_KEY =
   'What a response is found under: the same key, the same response. Required where there is a `PREFIX_cache`.'
 
 export const caching: Family = {
-  prefixes: ['proxy', 'fastcgi', 'uwsgi', 'scgi'],
+  prefixes: ['proxy', 'fastcgi', 'uwsgi', 'scgi', 'app'],
   texts: {
     cache_path: {
       args: 'PATH [levels=LEVELS] [use_temp_path=on | off] keys_zone=NAME:SIZE [inactive=TIME] [max_size=SIZE] [min_free=SIZE] [manager_files=NUMBER] [manager_sleep=TIME] [manager_threshold=TIME] [loader_files=NUMBER] [loader_sleep=TIME] [loader_threshold=TIME]',
@@ -69,6 +69,14 @@ export const cachingOfTheirOwn = {
   fastcgi_cache_use_stale: withoutGateways,
   uwsgi_cache_use_stale: withoutGateways,
   scgi_cache_use_stale: withoutGateways,
+  app_cache_use_stale: {
+    args: 'error | timeout | http_500 | http_502 | http_503 | http_504 | http_403 | http_404 | http_429 | updating | off …',
+    text: 'When a response that is no longer fresh is sent all the same: if the application fails in one of these ways, or while another request fetches it anew (`updating`). `error`: its worker died, or it cannot be loaded; `timeout`: it has not answered in time; `http_503` is also a full queue, or one that was waited in too long. Responses may allow it themselves by `stale-if-error` and `stale-while-revalidate`.',
+  },
+  app_cache_key: {
+    standard: '=scheme, host and URI, as the application hears them',
+    text: 'What a response is found under: the same key, the same response.',
+  },
   proxy_cache_key: {
     standard: '=scheme and name of the upstream, and the URI that it is asked for',
     text: 'What a response is found under: the same key, the same response.',

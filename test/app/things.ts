@@ -61,9 +61,9 @@ export async function status(server: Server, app = 'things'): Promise<Status> {
 }
 
 /** Waits until so many requests are with the workers, and so many in the queue. */
-export async function busy(server: Server, inFlight: number, waiting = 0): Promise<void> {
+export async function busy(server: Server, inFlight: number, waiting = 0, app = 'things'): Promise<void> {
   await eventually(async () => {
-    const now = await status(server)
+    const now = await status(server, app)
     const working = now.workers.reduce((sum, worker) => sum + worker.in_flight, 0)
     assert.deepEqual([working, now.waiting], [inFlight, waiting], 'requests with workers and in the queue')
     return true

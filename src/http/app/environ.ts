@@ -55,15 +55,15 @@ export interface Environ {
 
 const environ: Environ = { text: '', pairs: 0 }
 
-/** PATH_INFO comes last: it may hold a NUL. */
-export function environOf(r: HttpRequest, headers: readonly SetHeader[]): Environ {
+/** PATH_INFO comes last: it may hold a NUL. @param method where it is not the client's */
+export function environOf(r: HttpRequest, headers: readonly SetHeader[], method = r.method): Environ {
   const { head, body } = r
   const { names, values, count } = head
   const told = toldOf.get(r)
-  if (headers.length > 0 || (told !== null && r.stream.proxyProtocol !== null)) return listed(r, headers)
+  if (headers.length > 0 || (told !== null && r.stream.proxyProtocol !== null)) return listed(r, headers, method)
   const scriptName = told === null ? '' : told.scriptName
   let text =
-    `REQUEST_METHOD\0${r.method}\0SCRIPT_NAME\0${scriptName}\0QUERY_STRING\0${r.args}\0RAW_URI\0${r.unparsedUri}` +
+    `REQUEST_METHOD\0${method}\0SCRIPT_NAME\0${scriptName}\0QUERY_STRING\0${r.args}\0RAW_URI\0${r.unparsedUri}` +
     `\0SERVER_PROTOCOL\0${PROTOCOLS[r.version] ?? 'HTTP/1.1'}\0SERVER_NAME\0${serverName(r)}` +
     `\0SERVER_PORT\0${portText(r, told)}\0REMOTE_ADDR\0${remoteAddress(r, told)}` +
     `\0wsgi.url_scheme\0${schemeOf(r, told)}`
@@ -85,10 +85,10 @@ export function environOf(r: HttpRequest, headers: readonly SetHeader[]): Enviro
     const name = names[i]!
     const prefix = prefixOf(name)
     if (prefix === SKIPPED) {
-      if (told !== null && name.includes('_') && told.passes(name)) return listed(r, headers)
+      if (told !== null && name.includes('_') && told.passes(name)) return listed(r, headers, method)
       continue
     }
-    if (repeats(names, i)) return listed(r, headers)
+    if (repeats(names, i)) return listed(r, headers, method)
     text += prefix + values[i]!
     pairs++
   }
@@ -118,15 +118,15 @@ function schemeOf(r: HttpRequest, told: Told | null): string {
   return r.stream.tls === null ? 'http' : 'https'
 }
 
-function listed(r: HttpRequest, headers: readonly SetHeader[]): Environ {
-  const list = environList(r)
+function listed(r: HttpRequest, headers: readonly SetHeader[], method: string): Environ {
+  const list = environList(r, method)
   setVariables(list, headers, r)
   environ.text = list.join('\0')
   environ.pairs = list.length >>> 1
   return environ
 }
 
-function environList(r: HttpRequest): string[] {
+function environList(r: HttpRequest, method: string): string[] {
   const { head } = r
   const { names, values, count } = head
   const told = toldOf.get(r)
@@ -134,7 +134,7 @@ function environList(r: HttpRequest): string[] {
   const { proxyProtocol } = r.stream
   const environ = [
     'REQUEST_METHOD',
-    r.method,
+    method,
     'SCRIPT_NAME',
     scriptName,
     'QUERY_STRING',

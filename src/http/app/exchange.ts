@@ -20,15 +20,14 @@ import {
 import { encodeBodyFile, encodeBodyHeader, encodeRequest, encodeRequestText } from '../../codec/frames.ts'
 import { type AppAnswer, appAnswer } from '../upstream/app-answer.ts'
 import { parseLength } from '../../codec/h1/fields.ts'
-import { parseNumber } from '../../config/units.ts'
 import { reason } from '../../codec/h1/write.ts'
 import { monotonic } from '../../lib/clock.ts'
 import { CRIT, ERR } from '../../log/error-log.ts'
 import { environOf } from './environ.ts'
-import { setRate } from '../access/limit-rate.ts'
-import { forcedCharset } from '../filters/forced-charset.ts'
-import * as field from './fields.ts'
+import type { CacheLookup } from '../cache/lookup.ts'
+import type { CacheSettings } from '../cache/settings.ts'
 import { passHints } from './hints.ts'
+import { takeFields } from './response-fields.ts'
 import { scopeOf } from './scope.ts'
 import type { SetHeader } from './set-header.ts'
 import { AppBody } from './body.ts'
@@ -57,6 +56,14 @@ export interface AppPass {
   readonly serverTiming: boolean
   /** Clients that offer it get compressed messages. */
   readonly webSocketCompression: boolean
+  /** Fields of a response that no client gets, in lower case; null: none. */
+  readonly hidden: ReadonlySet<string> | null
+  /** Fields that we do nothing about (app_ignore_headers), as bits. */
+  readonly ignored: number
+  /** Null: nothing is kept. */
+  readonly cache: CacheSettings | null
+  /** What we say in place of the client where the response is to be kept. */
+  readonly cachingHeaders: readonly SetHeader[]
 }
 
 const NO_FIELDS: readonly string[] = []
@@ -66,18 +73,20 @@ const PIECE = 65536
 
 export class AppExchange extends Call implements Source, Producer, AppAnswer {
   readonly needsClient = true
-  protected readonly r: HttpRequest
-  protected readonly pass: AppPass
+  readonly r: HttpRequest
+  readonly pass: AppPass
   private buffer: ResponseBuffer | null = null
-  private buffering: boolean
+  buffering: boolean
   /** The body is sent from a file: the worker has only its end to report. */
   private fromFile = false
   /** Bytes of a request body on disk that have been sent. */
   private bodySent = 0
   /** X-Accel-Redirect. */
-  private redirect = ''
+  redirect = ''
   /** monotonic() when the head came; 0 before. */
   private headedMs = 0
+  /** What the cache has for the request; null: it has nothing to do with it. */
+  cache: CacheLookup | null = null
   appStatus = 0
   appFields: readonly string[] = NO_FIELDS
 
@@ -135,10 +144,20 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
     this.onWritable(link)
   }
 
+  /** The method, as the application hears it. */
+  protected get methodAsked(): string {
+    return this.r.method
+  }
+
+  protected get headers(): readonly SetHeader[] {
+    return this.pass.headers
+  }
+
   private encode(link: Carrier, body: Buffer | null): Buffer {
-    const { app, headers } = this.pass
-    if (app.settings.kind === 'asgi') return encodeRequest(link.stream, scopeOf(this.r, headers), body)
-    const { text, pairs } = environOf(this.r, headers)
+    const { r, methodAsked, headers } = this
+    if (this.pass.app.settings.kind === 'asgi')
+      return encodeRequest(link.stream, scopeOf(r, headers, methodAsked), body)
+    const { text, pairs } = environOf(r, headers, methodAsked)
     return encodeRequestText(link.stream, text, pairs, body, link.flags)
   }
 
@@ -181,14 +200,14 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
     }
     if (!this.takeStatus(status)) return
     this.appFields = fields
-    this.takeFields(fields)
+    takeFields(this, fields)
     if (this.pass.serverTiming) addServerTiming(r, this)
     if (this.redirect !== '') {
       this.goElsewhere()
       return
     }
     // What a 304 says is the length of what it stands for, which nobody knows here (RFC 9110, 8.6).
-    const isOwnSize = r.method !== 'HEAD' && r.status !== 304
+    const isOwnSize = this.methodAsked !== 'HEAD' && r.status !== 304
     if (r.contentLength < 0 && bodySize >= 0 && isOwnSize) r.contentLength = bodySize
     if (end) this.respondWhole(body)
     else this.begin(body)
@@ -254,7 +273,7 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
   }
 
   /** The worker is done: what the client still sends is for nobody. */
-  private closeBody(): void {
+  protected closeBody(): void {
     if (this.r.body instanceof AppBody) this.r.body.close()
   }
 
@@ -263,6 +282,11 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
     if (r.done) return
     this.closeBody()
     r.log(ERR, this.describe(why, pid))
+    this.respondFailure(why)
+  }
+
+  protected respondFailure(why: number): void {
+    const { r } = this
     if (why === QUEUE_FULL || why === QUEUE_TIMEOUT) r.addHeader('Retry-After', RETRY_AFTER)
     else dropFields(r)
     respondSpecial(r, why === QUEUE_FULL || why === QUEUE_TIMEOUT ? 503 : why === WORKER_TIMEOUT ? 504 : 502)
@@ -299,7 +323,7 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
     this.r.stream.abort(this.r)
   }
 
-  private takeStatus(line: string): boolean {
+  protected takeStatus(line: string): boolean {
     const { r } = this
     const status = parseLength(line.slice(0, 3))
     if (status < 200 || status > 999) {
@@ -311,57 +335,6 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
     r.status = status
     r.statusLine = line.length === 3 || line.slice(4) === reason(status) ? '' : line
     return true
-  }
-
-  private takeFields(fields: string[]): void {
-    const { r } = this
-    for (let i = 1; i + 1 < fields.length; i += 2) {
-      const name = fields[i]!
-      const value = field.bare(fields[i + 1]!)
-      switch (field.kindOf(name)) {
-        case field.OTHER:
-          r.addHeader(name, value)
-          break
-        case field.CONTENT_TYPE:
-          r.contentType = value
-          break
-        case field.CONTENT_LENGTH:
-          r.contentLength = parseLength(value)
-          break
-        case field.LOCATION:
-          // As with nginx's upstreams, a relative reference stays what it is.
-          if (value.startsWith('/')) r.addHeader(name, value)
-          else r.redirect = value
-          break
-        case field.LAST_MODIFIED:
-          r.lastModified = value
-          break
-        case field.ETAG:
-          r.etag = value
-          break
-        case field.TRAILER:
-          if (r.version < 11 || r.parent !== null) break
-          if (value !== '') r.addHeader(name, value)
-          r.trailers ??= new AppTrailers()
-          break
-        default:
-          this.takeAccel(field.kindOf(name), name, value)
-      }
-    }
-  }
-
-  /** What is meant for an nginx: for us, or for one before us. */
-  private takeAccel(kind: number, name: string, value: string): void {
-    const { r, pass } = this
-    if (kind === field.ACCEL_BUFFERING) this.buffering = this.buffering && value.toLowerCase() !== 'no'
-    if (!pass.accel) {
-      if (field.isAccel(kind)) r.addHeader(name, value)
-    } else if (kind === field.ACCEL_REDIRECT) this.redirect = value
-    else if (kind === field.ACCEL_CHARSET) forcedCharset.set(r, value)
-    else if (kind === field.ACCEL_LIMIT_RATE) {
-      const rate = parseNumber(value)
-      if (rate !== null) setRate(r, rate)
-    }
   }
 
   /**
@@ -376,7 +349,7 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
   }
 
   /** All of it is here: head and body leave together. */
-  private respondWhole(body: Buffer): void {
+  protected respondWhole(body: Buffer): void {
     const { r } = this
     r.bodiless = r.method === 'HEAD' || r.status === 204 || r.status === 304
     if (
@@ -389,11 +362,16 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
       r.stream.sendText(r, body.toString('latin1'))
       return
     }
+    this.sendWhole(body)
+  }
+
+  protected sendWhole(body: Buffer): void {
+    const { r } = this
     sendHead(r)
     if (!r.done) r.out.writeVolatile(r, body, LAST)
   }
 
-  private begin(body: Buffer): void {
+  protected begin(body: Buffer): void {
     const { r } = this
     sendHead(r)
     if (body.length > 0 && !r.done) this.passOn(body, false)

@@ -52,6 +52,12 @@ export function kindOf(name: string): number {
   return kind
 }
 
+/** Is a field of that name for this connection, or ours to say? */
+export function isForUs(name: string): boolean {
+  const kind = kindOf(name)
+  return kind === DROPPED || kind === TRAILER
+}
+
 /** Blanks around a value are none of it (RFC 9110, 5.5), and a mistake in HTTP/2. */
 export function bare(value: string): string {
   let start = 0

@@ -7,17 +7,18 @@ import { monotonic } from '../../lib/clock.ts'
 import { ERR } from '../../log/error-log.ts'
 import { setRate } from '../access/limit-rate.ts'
 import { bodyLength } from './body.ts'
+import { cacheKey } from './cache-key.ts'
 import type { AppPass } from './exchange.ts'
 import { type SetHeader, valueOf } from './set-header.ts'
 import { type Told, toldOf } from './trust.ts'
 import { addServerTiming } from './times.ts'
 import { type Application, pidOf, RETRY_AFTER } from './application.ts'
+import type { EntryFields } from '../cache/entry-file.ts'
 import { forcedCharset } from '../filters/forced-charset.ts'
 import { DONE, Slot } from '../module.ts'
 import { respondSpecial, type Source } from '../output.ts'
 import { readRequestBody } from '../request-body.ts'
 import type { HttpRequest } from '../request.ts'
-import type { BufferLimits } from '../response-buffer.ts'
 import { type AppAnswer, appAnswer } from '../upstream/app-answer.ts'
 import { ASKING, CONNECTING, RELAYING } from '../upstream/exchange-state.ts'
 import { Exchange } from '../upstream/exchange.ts'
@@ -25,7 +26,16 @@ import { ACCEL_FIELDS } from '../upstream/gateway.ts'
 import { asksUpgrade, http1, type H1Reader } from '../upstream/h1.ts'
 import type { UpstreamProtocol } from '../upstream/protocol.ts'
 import { requestUri } from '../upstream/request-uri.ts'
-import { ERROR, IGNORE_ACCEL_REDIRECT, NO_LIVE, type UpstreamSettings } from '../upstream/settings.ts'
+import {
+  ERROR,
+  IGNORE_ACCEL_BUFFERING,
+  IGNORE_ACCEL_CHARSET,
+  IGNORE_ACCEL_EXPIRES,
+  IGNORE_ACCEL_LIMIT_RATE,
+  IGNORE_ACCEL_REDIRECT,
+  NO_LIVE,
+  type UpstreamSettings,
+} from '../upstream/settings.ts'
 import { StreamedBody } from '../upstream/streamed-body.ts'
 import { requestTrailers } from '../upstream/trailers.ts'
 
@@ -35,8 +45,11 @@ export interface NodePass {
   readonly settings: UpstreamSettings
   /** Read by http1: a client may ask for another protocol. */
   readonly sendsUpgrade: true
-  /** What we say in place of the client. */
+  /** What we say in place of the client, and what where the response is to be kept. */
   readonly headers: readonly SetHeader[]
+  readonly cachingHeaders: readonly SetHeader[]
+  /** Fields of a response that no client gets, in lower case; null: none. */
+  readonly hidden: ReadonlySet<string> | null
   /** Do we do what the X-Accel- fields say? Else they are for an nginx before us. */
   readonly accel: boolean
   /** Times are told to the client in a Server-Timing field. */
@@ -48,22 +61,14 @@ const CONNECT_MS = 60_000
 /** `timeout 0`: as good as for ever. */
 const FOREVER_MS = 2 ** 31
 
-export function nodePass(
-  app: Application,
-  {
-    accel,
-    buffering,
-    headers,
-    requestBuffering,
-  }: Pick<AppPass, 'accel' | 'buffering' | 'headers' | 'requestBuffering'>,
-  bufferLimits: BufferLimits,
-  serverTiming: boolean,
-): NodePass {
+export function nodePass(common: AppPass): NodePass {
+  const { accel, app, buffering, cache, cachingHeaders, headers, hidden, ignored } = common
+  const { limits: bufferLimits, requestBuffering, serverTiming } = common
   const timeout = app.settings.timeout === 0 ? FOREVER_MS : app.settings.timeout
   const settings: UpstreamSettings = {
     buffering,
     requestBuffering,
-    cache: null,
+    cache,
     bind: null,
     ignoreClientAbort: false,
     socketKeepalive: false,
@@ -83,7 +88,7 @@ export function nodePass(
     nextUpstream: ERROR,
     nextUpstreamTries: 1,
     nextUpstreamTimeout: 0,
-    ignoreHeaders: accel ? 0 : IGNORE_ACCEL_REDIRECT,
+    ignoreHeaders: accel ? ignored : ignored | IGNORE_ACCEL_REDIRECT | IGNORE_ACCEL_EXPIRES,
     headLimits: {
       lineMax: HEAD_MAX,
       fieldMax: HEAD_MAX,
@@ -95,7 +100,7 @@ export function nodePass(
     bufferLimits,
     hidden: new Set(),
   }
-  return { app, settings, sendsUpgrade: true, accel, headers, serverTiming }
+  return { app, settings, sendsUpgrade: true, accel, headers, cachingHeaders, hidden, serverTiming }
 }
 
 const slot = new Slot<NodePass>()
@@ -113,13 +118,15 @@ export function passToNode(r: HttpRequest, pass: NodePass): number {
 
 const waitsSince = new Slot<number>()
 
-/** Before the first worker is there, the request waits for it. */
+/** Before the first worker is there, the request waits for it; but not for what the cache has. */
 function bodyReady(r: HttpRequest): void {
+  const { app, settings } = slot.get(r)!
+  if (app.hasWorkers || !app.mayCome || settings.cache !== null) ask(r)
+  else awaitWorker(r)
+}
+
+function awaitWorker(r: HttpRequest): void {
   const { app } = slot.get(r)!
-  if (app.hasWorkers || !app.mayCome) {
-    ask(r)
-    return
-  }
   if (waitsSince.get(r) === null) waitsSince.set(r, monotonic())
   if (app.awaitWorker(r, ask, waitedInVain)) r.source = NOTHING
   else refuse(r, 'too many requests are waiting')
@@ -174,6 +181,13 @@ class NodeExchange extends Exchange implements AppAnswer {
   }
 
   override connect(): void {
+    const { pass, r } = this
+    if (r.done || this.lookUp()) return
+    if (pass.settings.cache !== null && !pass.app.hasWorkers && pass.app.mayCome) {
+      this.letGo()
+      awaitWorker(r)
+      return
+    }
     super.connect()
     const { peer } = this.choice
     if (peer === null) return
@@ -246,7 +260,7 @@ class NodeExchange extends Exchange implements AppAnswer {
   }
 
   get appStatus(): number {
-    return this.status
+    return this.attempt === null ? 0 : this.status
   }
 
   get headMs(): number {
@@ -259,7 +273,26 @@ class NodeExchange extends Exchange implements AppAnswer {
   }
 
   get headers(): readonly SetHeader[] {
-    return this.pass.headers
+    const { cachingHeaders, headers } = this.pass
+    return this.cache !== null && this.cache.cacheable ? cachingHeaders : headers
+  }
+
+  get hidden(): ReadonlySet<string> | null {
+    return this.pass.hidden
+  }
+
+  override get ownKey(): string {
+    return cacheKey(this.r)
+  }
+
+  override takeKept(fields: EntryFields): void {
+    this.status = fields.status
+    this.statusText = fields.statusText
+    this.names = fields.names
+    this.values = fields.values
+    this.contentLength = fields.contentLength
+    this.chunked = false
+    putHead(this, fields)
   }
 
   get acceleration(): boolean {
@@ -337,19 +370,30 @@ function isSet(headers: readonly SetHeader[], name: string): boolean {
 }
 
 function passHead(x: Exchange): void {
-  const { r } = x
   const { head } = x.reader as H1Reader
-  const { names, values } = x
   // The parser's next head must not change what variables show of this one.
   head.names = []
   head.values = []
+  // Node's server, once it has passed over an upgrade, keeps silent about whatever it cannot read on that connection.
+  if (!x.upgrade && asksUpgrade(x)) x.reusable = false
+  putHead(x, head)
+  if (x instanceof NodeExchange) x.tellTimes()
+}
+
+interface Spelled {
+  originalName(i: number): string
+}
+
+/** Status, fields and length of the head that was read, or kept, go on the request. */
+function putHead(x: Exchange, head: Spelled): void {
+  const { names, r, values } = x
+  const hidden = x instanceof NodeExchange ? x.hidden : null
   r.status = x.status
   r.statusLine = x.statusText
   r.contentLength = x.chunked ? -1 : x.contentLength
-  // Node's server, once it has passed over an upgrade, keeps silent about whatever it cannot read on that connection.
-  if (!x.upgrade && asksUpgrade(x)) x.reusable = false
-  for (let i = 0; i < names.length; i++) passField(x, names[i]!, head.originalName(i), values[i]!)
-  if (x instanceof NodeExchange) x.tellTimes()
+  for (let i = 0; i < names.length; i++) {
+    if (hidden === null || !hidden.has(names[i]!)) passField(x, names[i]!, head.originalName(i), values[i]!)
+  }
 }
 
 function passField(x: Exchange, name: string, spelled: string, value: string): void {
@@ -381,10 +425,12 @@ function passField(x: Exchange, name: string, spelled: string, value: string): v
 
 /** @returns false: it is for an nginx before us, or for nobody */
 function takeAccel(x: Exchange, name: string, value: string): boolean {
-  if (name === 'x-accel-buffering' && value.toLowerCase() === 'no') x.buffering = false
+  const ignores = (bit: number): boolean => (x.settings.ignoreHeaders & bit) !== 0
+  if (name === 'x-accel-buffering' && value.toLowerCase() === 'no' && !ignores(IGNORE_ACCEL_BUFFERING))
+    x.buffering = false
   if (x instanceof NodeExchange && !x.acceleration) return false
-  if (name === 'x-accel-charset') forcedCharset.set(x.r, value)
-  else if (name === 'x-accel-limit-rate') {
+  if (name === 'x-accel-charset' && !ignores(IGNORE_ACCEL_CHARSET)) forcedCharset.set(x.r, value)
+  else if (name === 'x-accel-limit-rate' && !ignores(IGNORE_ACCEL_LIMIT_RATE)) {
     const rate = parseNumber(value)
     if (rate !== null) setRate(x.r, rate)
   }

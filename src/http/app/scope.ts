@@ -9,15 +9,15 @@ import type { HttpRequest } from '../request.ts'
 
 const VERSIONS: Readonly<Record<number, string>> = { 9: '1.0', 10: '1.0', 11: '1.1', 20: '2' }
 
-/** The path comes last: it may hold a NUL. */
-export function scopeOf(r: HttpRequest, headers: readonly SetHeader[]): string[] {
+/** The path comes last: it may hold a NUL. @param method where it is not the client's */
+export function scopeOf(r: HttpRequest, headers: readonly SetHeader[], method = r.method): string[] {
   const { head } = r
   const { names, values, count } = head
   const told = toldOf.get(r)
   const query = r.unparsedUri.indexOf('?')
   const scope = [
     'method',
-    r.method,
+    method,
     'raw_path',
     query < 0 ? r.unparsedUri : r.unparsedUri.slice(0, query),
     'query_string',

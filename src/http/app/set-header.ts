@@ -29,8 +29,18 @@ export function parseSetHeader([name, value]: readonly string[], at: Site): Name
   const key = name!.toLowerCase()
   if (!/^[a-z0-9_-]+$/.test(key)) at.fail(`invalid field name "${name}" in "${at.name}" directive`)
   if (REFUSED.has(key)) at.fail(`"${at.name}" cannot set "${name}", which is not for applications to see`)
+  return { ...named(name!), template: Template.parse(value!, at) }
+}
+
+/** One that we make ourselves. */
+export function setHeader(name: string, value: Value): SetHeader {
+  return { ...named(name), value }
+}
+
+function named(name: string): Named {
+  const key = name.toLowerCase()
   const variable = key === 'content-type' ? 'CONTENT_TYPE' : `HTTP_${key.toUpperCase().replaceAll('-', '_')}`
-  return { name: name!, key, variable, template: Template.parse(value!, at) }
+  return { name, key, variable }
 }
 
 /** A variable may hold what a client has made up: it must not end the field it is in. */

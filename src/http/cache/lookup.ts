@@ -11,11 +11,11 @@ import { CRIT, ERR, INFO } from '../../log/error-log.ts'
 import { dropField } from '../altered-body.ts'
 import type { HttpRequest } from '../request.ts'
 import { startSubrequest } from '../subrequest.ts'
-import type { Exchange } from '../upstream/exchange.ts'
 import { statusOf } from '../upstream/retry.ts'
 import { UPDATING as WHILE_UPDATING } from '../upstream/settings.ts'
 import { backgroundUpdate } from './background.ts'
 import { BROKEN, closeEntry, MISSING, readEntry, updateTimes, type Entry, type EntryTimes } from './entry-file.ts'
+import type { Fetcher } from './fetcher.ts'
 import { Freshness, freshnessOf } from './freshness.ts'
 import { serveEntry } from './serve.ts'
 import { isCachedMethod, validityOf, type CacheSettings } from './settings.ts'
@@ -29,8 +29,8 @@ export type CacheStatus = 'MISS' | 'BYPASS' | 'EXPIRED' | 'STALE' | 'UPDATING' |
 const LOCK_POLL_MS = 100
 
 /** The first thing an exchange does. True: it is answered, or will be gone on with. */
-export function askCache(x: Exchange, conf: CacheSettings): boolean {
-  if (!isCachedMethod(conf, x.r.method) || x.streamed !== null) return false
+export function askCache(x: Fetcher, conf: CacheSettings): boolean {
+  if (!isCachedMethod(conf, x.r.method) || x.isStreaming) return false
   const zone = zoneOf(x, conf)
   if (zone === null) return false
   if (typeof zone === 'string') {
@@ -54,8 +54,7 @@ export function askCache(x: Exchange, conf: CacheSettings): boolean {
 const AROUND_KEY = 343 + 256
 
 /** nginx reads the beginning of a cached file into the buffer for a response's head: what is too long for that is not cached. */
-function isKeyTooLong({ r, settings }: Exchange, { prefix }: CacheSettings, key: string): boolean {
-  const { headMax } = settings.headLimits
+function isKeyTooLong({ r, headMax }: Fetcher, { prefix }: CacheSettings, key: string): boolean {
   const needed = key.length + AROUND_KEY
   if (needed <= headMax) return false
   const problem = `${prefix}_buffer_size ${headMax} is not enough for cache key`
@@ -64,7 +63,7 @@ function isKeyTooLong({ r, settings }: Exchange, { prefix }: CacheSettings, key:
 }
 
 /** null: no cache is wanted; a string: the name of one there is not. */
-function zoneOf(x: Exchange, conf: CacheSettings): CacheZone | string | null {
+function zoneOf(x: Fetcher, conf: CacheSettings): CacheZone | string | null {
   if (conf.cache !== null) return conf.cache.zone
   const name = conf.name.get(x.r)
   if (name === '' || name === 'off') return null
@@ -86,7 +85,7 @@ function isTrue(value: string): boolean {
 }
 
 export class CacheLookup {
-  readonly x: Exchange
+  readonly x: Fetcher
   readonly conf: CacheSettings
   readonly zone: CacheZone
   readonly key: string
@@ -106,12 +105,12 @@ export class CacheLookup {
   private mayWait: boolean
   freshness = new Freshness()
 
-  constructor(x: Exchange, conf: CacheSettings, zone: CacheZone) {
+  constructor(x: Fetcher, conf: CacheSettings, zone: CacheZone) {
     this.x = x
     this.conf = conf
     this.zone = zone
     this.mayWait = conf.lock
-    this.key = conf.key === null ? `${x.protocol.scheme}${x.group.name}${x.uri}` : conf.key.get(x.r)
+    this.key = conf.key === null ? x.ownKey : conf.key.get(x.r)
     this.id = this.mainId = digestOf(this.key)
   }
 
@@ -238,7 +237,7 @@ export class CacheLookup {
     }
     this.stopWaiting()
     if (isLate) this.x.r.log(INFO, 'cache lock timeout')
-    if (!this.run()) this.x.connect()
+    if (!this.run()) this.x.proceed()
   }
 
   private stopWaiting(): void {
@@ -259,7 +258,7 @@ export class CacheLookup {
   /** Its head is there. True: the client gets what the cache has instead. `more`: bytes came that nobody asked for. */
   takeHead(why: number, more: boolean): boolean {
     const { x } = this
-    this.freshness = freshnessOf(x.names, x.values, x.settings.ignoreHeaders, seconds())
+    this.freshness = freshnessOf(x.names, x.values, x.ignored, seconds())
     if (!this.freshness.cacheable) this.cacheable = false
     return (x.status === 304 && this.revalidate(more)) || (why !== 0 && this.useStale(why, false))
   }
@@ -289,13 +288,12 @@ export class CacheLookup {
     if (entry === null || this.status !== 'EXPIRED' || !conf.revalidate) return false
     const now = seconds()
     const said = this.freshness
-    const from = said.validSec !== 0 ? said : oldFreshness(entry, x.settings.ignoreHeaders, now)
+    const from = said.validSec !== 0 ? said : oldFreshness(entry, x.ignored, now)
     const byStatus = validityOf(conf, Number(entry.head.slice(0, 3)))
     const validSec = from.validSec !== 0 ? from.validSec : byStatus === 0 ? 0 : now + byStatus
     if (validSec !== 0) this.prolong({ validSec, date: now, updatingSec: from.updatingSec, errorSec: from.errorSec })
     this.entry = null
-    x.protocol.beginBody(x)
-    x.complete(!x.bodyDone || more)
+    x.passOver(more)
     return this.serve(entry, 'REVALIDATED')
   }
 

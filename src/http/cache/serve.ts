@@ -5,41 +5,22 @@ import { dropField } from '../altered-body.ts'
 import { FileParts, type FileMoving } from '../files/file-parts.ts'
 import { EMPTY, LAST, respond, sendHead } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
-import type { Exchange } from '../upstream/exchange.ts'
-import { passFields, type FieldActions, type Rewriting } from '../upstream/response-fields.ts'
 import { closeEntry, type Entry, type EntryFields } from './entry-file.ts'
+import type { Fetcher } from './fetcher.ts'
 import type { CacheSettings } from './settings.ts'
 
-/** What every kind of upstream's own configuration has. */
-interface PassingConf {
-  readonly fieldActions: FieldActions
-  readonly rewriting?: Rewriting
-}
-
-export function serveEntry(x: Exchange, { sending }: CacheSettings, entry: Entry): void {
+export function serveEntry(x: Fetcher, { sending }: CacheSettings, entry: Entry): void {
   const { r } = x
-  const { fieldActions, rewriting } = x.conf as PassingConf
   x.letGo()
   if (r.done) {
     closeEntry(entry)
     return
   }
   const fields = fieldsOf(entry)
-  x.status = fields.status
-  x.statusText = fields.statusText
-  x.names = fields.names
-  x.values = fields.values
-  x.contentLength = fields.contentLength
-  x.chunked = false
-  passFields(
-    x,
-    { names: fields.names, values: fields.values, originalName: fields.originalName },
-    fieldActions,
-    rewriting,
-  )
+  x.takeKept(fields)
   if (r.method !== 'HEAD' || entry.bodyLength > 0 || r.contentLength < 0) r.contentLength = entry.bodyLength
   r.conditional = sending.dateRule
-  if (x.settings.forceRanges || fields.hasRanges) {
+  if (x.forcesRanges || fields.hasRanges) {
     dropField(r, 'accept-ranges')
     r.rangesMax = sending.maxRanges
   }

@@ -1,5 +1,5 @@
-// A location's cache directives, under the prefix of each kind of upstream (proxy_cache, fastcgi_cache …), and what they
-// come to.
+// A location's cache directives, under the prefix of each kind of upstream (proxy_cache, fastcgi_cache …) and that of applications
+// (app_cache), and what they come to.
 
 import type { Directive, Directives, Scope } from '../../config/directive.ts'
 import { HTTP, LOCATION, SERVER } from '../../config/directive.ts'
@@ -59,7 +59,7 @@ const common = {
 }
 type Common = typeof common
 
-export const PREFIXES = ['proxy', 'fastcgi', 'uwsgi', 'scgi'] as const
+export const PREFIXES = ['proxy', 'fastcgi', 'uwsgi', 'scgi', 'app'] as const
 
 function declare(prefix: string): Directives {
   const all: Record<string, Directive<any>> = { [`${prefix}_cache_path`]: cachePathDirective }
@@ -92,7 +92,7 @@ export interface CacheSettings {
   readonly name: Value
   readonly prefix: string
   readonly caches: Registry<CacheSlot>
-  /** Null: the address and the URI. */
+  /** Null: what the fetcher says itself. */
   readonly key: Value | null
   readonly bypass: readonly Value[]
   readonly noCache: readonly Value[]
@@ -110,10 +110,12 @@ export interface CacheSettings {
   readonly sending: FileSending
 }
 
+/** Address and URI, or host and URI. */
+const HAS_OWN_KEY = new Set(['proxy', 'app'])
 /** Everything is kept under the same one, where it must be said and is not. */
 const NO_KEY: Value = { constant: '', get: () => '' }
 
-/** Of every block in which a cache is in force without its key: only `proxy_cache_key` has a sensible default. */
+/** Of every block in which a cache is in force without its key: only `proxy_cache_key` and `app_cache_key` have sensible defaults. */
 export function warnOfMissingKey(prefix: string, at: LocationBuilder, http: HttpSetup): void {
   const conf = at.scope.conf(declarations.get(prefix)!)
   if (conf[`${prefix}_cache`] === null || conf[`${prefix}_cache_key`] !== null) return
@@ -131,7 +133,7 @@ export function checkCacheName(prefix: string, at: LocationBuilder, http: HttpSe
 }
 
 /** Null: this location has no cache, or its kind of upstream has none. */
-function cacheSettings(prefix: string, at: LocationBuilder, http: HttpSetup): CacheSettings | null {
+export function cacheSettings(prefix: string, at: LocationBuilder, http: HttpSetup): CacheSettings | null {
   const declared = declarations.get(prefix)
   if (declared === undefined) return null
   const conf = at.scope.conf(declared)
@@ -149,7 +151,7 @@ function cacheSettings(prefix: string, at: LocationBuilder, http: HttpSetup): Ca
     name,
     prefix,
     caches,
-    key: key !== null ? at.value(key) : prefix === 'proxy' ? null : NO_KEY,
+    key: key !== null ? at.value(key) : HAS_OWN_KEY.has(prefix) ? null : NO_KEY,
     bypass: get('cache_bypass').map(text => at.value(text)),
     noCache: get('no_cache').map(text => at.value(text)),
     valid: get('cache_valid'),

@@ -6,9 +6,8 @@ import { failureText } from '../../lib/errno.ts'
 import { CRIT } from '../../log/error-log.ts'
 import { moveFile } from '../files/move-file.ts'
 import { tempName, writeFully } from '../request-body.ts'
-import type { Exchange } from '../upstream/exchange.ts'
-import type { ResponseFields } from '../upstream/response-fields.ts'
 import { beginningOf, writeBodyLength } from './entry-file.ts'
+import type { Fetcher } from './fetcher.ts'
 import type { CacheLookup } from './lookup.ts'
 import { seconds } from './zone.ts'
 
@@ -37,7 +36,7 @@ export class CachedResponse {
       { validSec, date: seconds(), updatingSec, errorSec, key, vary, variant, head: headText(x) },
       0,
     )
-    const folder = zone.path.usesTempPath ? x.settings.bufferLimits.tempPath : zone.path.folder
+    const folder = zone.path.usesTempPath ? x.tempPath : zone.path.folder
     this.temp = Buffer.from(`${folder}/${tempName()}.tmp`, 'latin1')
   }
 
@@ -108,13 +107,12 @@ export class CachedResponse {
   }
 }
 
-function headText(x: Exchange): string {
-  const { head } = x.reader as { head?: ResponseFields }
+function headText(x: Fetcher): string {
   let text = `${x.statusText === '' ? x.status : x.statusText}\r\n`
   if (!/^\d{3}/.test(text)) text = `${x.status} ${text}`
   for (let i = 0; i < x.names.length; i++) {
     const name = x.names[i]!
-    if (name !== '' && !OWN.has(name)) text += `${head?.originalName(i) ?? name}: ${x.values[i]}\r\n`
+    if (name !== '' && !OWN.has(name)) text += `${x.spelling(i)}: ${x.values[i]}\r\n`
   }
   return text
 }

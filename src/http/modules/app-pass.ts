@@ -3,13 +3,16 @@
 
 import type { Conf } from '../../config/directive.ts'
 import { HTTP, IF_IN_LOCATION, LIMIT_EXCEPT, LOCATION, SERVER } from '../../config/directive.ts'
-import { buffers, flag, list, path, size, str } from '../../config/values.ts'
+import { bitmask, buffers, flag, list, path, size, str } from '../../config/values.ts'
 import type { Buffers } from '../../config/values.ts'
 import { AppBody } from '../app/body.ts'
+import { CachedAppExchange } from '../app/cached-exchange.ts'
 import { AppExchange, type AppPass } from '../app/exchange.ts'
-import { parseSetHeader } from '../app/set-header.ts'
+import { parseSetHeader, setHeader } from '../app/set-header.ts'
 import { appVariables } from '../app/times.ts'
 import { asksForWebSocket, refuseHandshake, WebSocketExchange } from '../app/websocket.ts'
+import { conditionFields } from '../cache/conditions.ts'
+import { cacheSettings } from '../cache/settings.ts'
 import { APPLICATIONS, type Application } from '../app/application.ts'
 import { isMounted, toldOf } from '../app/trust.ts'
 import { WARN } from '../../log/error-log.ts'
@@ -20,6 +23,7 @@ import type { HttpRequest } from '../request.ts'
 import type { BufferLimits } from '../response-buffer.ts'
 import type { HttpSetup } from '../setup.ts'
 import { nodePass, passToNode } from '../app/node.ts'
+import { IGNORABLE } from '../upstream/settings.ts'
 
 const anywhere = HTTP | SERVER | LOCATION
 const MISCONFIGURED = 500
@@ -29,6 +33,8 @@ const directives = {
   app_pass: { ...str(LOCATION | IF_IN_LOCATION | LIMIT_EXCEPT, null), inheritedBy: IF_IN_LOCATION | LIMIT_EXCEPT },
   app_accel: flag(anywhere, true),
   app_buffering: flag(anywhere, true),
+  app_hide_header: list(anywhere, [1, 1], ([name]) => name!.toLowerCase()),
+  app_ignore_headers: bitmask(anywhere, IGNORABLE, 0),
   app_server_timing: flag(anywhere, false),
   app_set_header: list(anywhere, [2, 2], parseSetHeader),
   app_websocket_compression: flag(anywhere, true),
@@ -49,24 +55,24 @@ export const appPass = httpModule({
       at.site('app_pass')?.fail(`app "${conf.app_pass}" is not defined`)
       throw new Error(`app "${conf.app_pass}" is not defined`)
     }
-    const limits = limitsOf(conf, app, http)
-    const { app_accel: accel, app_buffering: buffering, app_request_buffering: requestBuffering } = conf
-    const { app_server_timing: serverTiming } = conf
     const headers = conf.app_set_header.map(({ template, ...named }) => ({ ...named, value: at.value(template) }))
-    if (app.group !== null)
-      at.content(
-        passToNode,
-        nodePass(app, { accel, buffering, headers, requestBuffering }, limits, serverTiming),
-        explained,
-      )
-    else {
-      const webSocketCompression = conf.app_websocket_compression
-      at.content(
-        pass,
-        { app, accel, buffering, headers, requestBuffering, limits, serverTiming, webSocketCompression },
-        explained,
-      )
+    const conditions = conditionFields(headers).map(({ name, template }) => setHeader(name, at.value(template)))
+    const common: AppPass = {
+      app,
+      accel: conf.app_accel,
+      buffering: conf.app_buffering,
+      cache: cacheSettings('app', at, http),
+      cachingHeaders: [...headers, ...conditions],
+      headers,
+      hidden: conf.app_hide_header.length === 0 ? null : new Set(conf.app_hide_header),
+      ignored: conf.app_ignore_headers,
+      limits: limitsOf(conf, app, http),
+      requestBuffering: conf.app_request_buffering,
+      serverTiming: conf.app_server_timing,
+      webSocketCompression: conf.app_websocket_compression,
     }
+    if (app.group !== null) at.content(passToNode, nodePass(common), explained)
+    else at.content(pass, common, explained)
   },
 })
 
@@ -111,7 +117,8 @@ function refuseElsewhere(r: HttpRequest): number {
 
 function dispatch(r: HttpRequest): void {
   const conf = slot.get(r)!
-  conf.app.dispatcher!.dispatch(new AppExchange(r, conf))
+  if (conf.cache !== null) new CachedAppExchange(r, conf, conf.cache).start()
+  else conf.app.dispatcher!.dispatch(new AppExchange(r, conf))
 }
 
 function openWebSocket(r: HttpRequest, conf: AppPass): number {

@@ -1,6 +1,7 @@
 // What became of a request at an application: the raw material of $app_queue_time, $app_time and their relatives, of the
 // Server-Timing field, and of those of $upstream_* that have a meaning where no upstream was asked.
 
+import type { CacheLookup } from '../cache/lookup.ts'
 import { Slot } from '../module.ts'
 
 export interface AppAnswer {
@@ -11,6 +12,8 @@ export interface AppAnswer {
   readonly appStatus: number
   /** The status line, then names and values in turn; empty where it has not answered, or an upstream's fields are its. */
   readonly appFields: readonly string[]
+  /** What the cache had to do with it; null: nothing. */
+  readonly cache: CacheLookup | null
   /** ms it waited for a worker. */
   readonly waitedMs: number
   /** ms until the worker had answered with a head; -1 while it has not. */

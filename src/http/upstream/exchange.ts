@@ -28,7 +28,10 @@ import { ASKING, CONNECTING, ExchangeState, OVER, PREPARING, RELAYING, TUNNELLIN
 import type { UpstreamProtocol } from './protocol.ts'
 import { QueueStay } from './queueing.ts'
 import { continueBody, endOfBody, readHead, relayBody } from './relay.ts'
+import { type FieldActions, passFields, type ResponseFields, type Rewriting } from './response-fields.ts'
 import { mayRetry, statusOf } from './retry.ts'
+import type { EntryFields } from '../cache/entry-file.ts'
+import type { Fetcher } from '../cache/fetcher.ts'
 import { askCache } from '../cache/lookup.ts'
 import { continueSending, sendRequest } from './sending.ts'
 import { ERROR, HTTP_403, HTTP_404, NO_LIVE, TIMEOUT } from './settings.ts'
@@ -37,9 +40,15 @@ import { openTunnel } from './tunnel.ts'
 
 const TIMED_OUT = '(110: Connection timed out)'
 
+/** What the configuration of every kind of upstream that is cached has. */
+interface PassingConf {
+  readonly fieldActions: FieldActions
+  readonly rewriting?: Rewriting
+}
+
 export const upstreamSlot = new Slot<Exchange>()
 
-export class Exchange extends ExchangeState implements PeerUser, Source, Producer, Asked {
+export class Exchange extends ExchangeState implements PeerUser, Source, Producer, Asked, Fetcher {
   readonly needsClient = true
   /** In the group's queue; null where there is none. */
   private readonly stay: QueueStay | null
@@ -62,11 +71,8 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
   /** Asks the next peer. */
   connect(): void {
     if (this.r.done) return
+    if (this.lookUp()) return
     const { settings, stay } = this
-    if (settings.cache !== null && !this.cacheAsked) {
-      this.cacheAsked = true
-      if (askCache(this, settings.cache)) return
-    }
     if (!this.isBound && settings.bind !== null) this.local = settings.bind.addressFor(this.r)
     this.isBound = true
     this.r.action = 'connecting to upstream'
@@ -76,6 +82,14 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
     this.begin(this.group.name)
     this.log(ERR, 'no live upstreams while connecting to upstream')
     this.failed(NO_LIVE)
+  }
+
+  /** Asks the cache, once. @returns true: it answers the request, or will have it gone on with */
+  protected lookUp(): boolean {
+    const { cache } = this.settings
+    if (cache === null || this.cacheAsked) return false
+    this.cacheAsked = true
+    return askCache(this, cache)
   }
 
   /** @returns false: no peer is live */
@@ -392,6 +406,58 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
       this.log(INFO, `epoll_wait() reported that ${problem} while ${action}`)
     }
     this.over(false)
+  }
+
+  // ── for the cache ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get isStreaming(): boolean {
+    return this.streamed !== null
+  }
+
+  get ownKey(): string {
+    return `${this.protocol.scheme}${this.group.name}${this.uri}`
+  }
+
+  get headMax(): number {
+    return this.settings.headLimits.headMax
+  }
+
+  get ignored(): number {
+    return this.settings.ignoreHeaders
+  }
+
+  get tempPath(): string {
+    return this.settings.bufferLimits.tempPath
+  }
+
+  get forcesRanges(): boolean {
+    return this.settings.forceRanges
+  }
+
+  spelling(i: number): string {
+    const { head } = this.reader as { head?: ResponseFields }
+    return head?.originalName(i) ?? this.names[i]!
+  }
+
+  proceed(): void {
+    this.connect()
+  }
+
+  passOver(more: boolean): void {
+    this.protocol.beginBody(this)
+    this.complete(!this.bodyDone || more)
+  }
+
+  takeKept(fields: EntryFields): void {
+    const { fieldActions, rewriting } = this.conf as PassingConf
+    this.status = fields.status
+    this.statusText = fields.statusText
+    this.names = fields.names
+    this.values = fields.values
+    this.contentLength = fields.contentLength
+    this.chunked = false
+    const { names, values, originalName } = fields
+    passFields(this, { names, values, originalName }, fieldActions, rewriting)
   }
 
   get logged(): string {

@@ -54,6 +54,9 @@ export const NEXT_UPSTREAM: Readonly<Record<string, number>> = {
 export function nextUpstreamWords(prefix: string): Readonly<Record<string, number>> {
   const { http_502: _badGateway, http_504: _gatewayTimeout, ...ofGateways } = NEXT_UPSTREAM
   const { updating: _updating, ...ofGrpc } = NEXT_UPSTREAM
+  // There is nobody else to ask.
+  const { non_idempotent: _nonIdempotent, invalid_header: _invalidHeader, ...ofApplications } = NEXT_UPSTREAM
+  if (prefix === 'app') return ofApplications
   return prefix === 'proxy' ? NEXT_UPSTREAM : prefix === 'grpc' ? ofGrpc : ofGateways
 }
 
@@ -68,7 +71,7 @@ export const IGNORE_ACCEL_BUFFERING = 64
 export const IGNORE_ACCEL_CHARSET = 128
 export const IGNORE_VARY = 256
 
-const IGNORABLE: Readonly<Record<string, number>> = {
+export const IGNORABLE: Readonly<Record<string, number>> = {
   'X-Accel-Redirect': IGNORE_ACCEL_REDIRECT,
   'X-Accel-Expires': IGNORE_ACCEL_EXPIRES,
   'X-Accel-Limit-Rate': IGNORE_ACCEL_LIMIT_RATE,
