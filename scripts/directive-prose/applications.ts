@@ -83,6 +83,13 @@ export const applications: Texts = {
     standard: '2ms',
     text: 'For `kind sync`: how much work may be sent ahead to a worker that is at a request, so that it goes on with the next one at once. How many requests that are follows from the time they have taken of late: none where one takes longer than this. What a worker has not begun is taken back when it is at one request for more than 5 to 10 ms, and when it dies. While requests are sent ahead, no more workers are at work than there are processors if all they do is compute, and the front collects responses for up to 1 ms if it has nothing else to do.',
   },
+  'app/sticky': {
+    args: [
+      'cookie NAME [expires=TIME | max] [domain=DOMAIN] [path=PATH] [httponly] [secure] [samesite=strict | lax | none]',
+      'hash $VARIABLE',
+    ],
+    text: 'For `kind node`: requests of one client go to the same worker, as applications need it that keep a session in memory (Socket.IO’s polling). With `cookie` each client is given one that names its worker; the parameters are those of [sticky](upstream.md#sticky) in an `upstream`: `expires=`, `domain=`, `httponly`, `secure`, `samesite=` and `path=`. With `hash` they go by a text with variables, as in `sticky hash $remote_addr`; where it is empty they go to any. Who takes a worker’s place takes its clients too, and all others keep theirs.',
+  },
   'app/environment': {
     args: 'NAME=VALUE',
     text: 'Sets a variable in the environment of the workers.',
@@ -184,7 +191,7 @@ export const applications: Texts = {
     text: 'Accepts permessage-deflate where a client offers it. Messages of 256 bytes to 64 KB are then sent compressed; no window is kept between messages.',
   },
   app_status: {
-    text: 'A page of JSON: for each application its workers with the requests they have and have served, how many requests wait, and counters of all threads: `requests` given to workers, `queued`, `queue_full`, `queue_timeouts`, `timeouts`, `workers_lost`, `failed`, the sums `queue_ms` and `app_ms`, and requests sent ahead (`prefetched`) and taken back from a worker that was slow or gone (`taken_back`).',
+    text: 'A page of JSON: for each application its workers with the requests they have and have served, how many requests wait, and counters of all threads: `requests` given to workers, `queued`, `queue_full`, `queue_timeouts`, `timeouts`, `workers_lost`, `failed`, the sums `queue_ms` and `app_ms`, and requests sent ahead (`prefetched`) and taken back from a worker that was slow or gone (`taken_back`). A queue is for `kind node` only what waits for its first worker.',
   },
   app_buffers: {
     text: 'How much of a response is kept in memory while the client is slower than the worker. What is more goes to a temporary file.',

@@ -30,10 +30,13 @@ export type NodeReport =
   /** What whoever runs it should know, once. */
   | { readonly portico: 'notes'; readonly note: string }
   /** The application wants to fork cluster workers: it is to be started as one. */
-  | { readonly portico: 'clusters' }
+  | { readonly portico: 'clusters'; readonly environments: readonly Readonly<Record<string, string>>[] }
 
 /** What the master asks a worker that seems to hang. */
 export const NODE_QUESTION = 'there?'
+
+/** What the master tells a worker whose place another has taken: SIGTERM, once it has answered what it has. */
+export const NODE_LEAVE = 'leave'
 
 /** The last field of every request to a Node worker, `ADDRESS PORT SCHEME`, with `-` where there is none: what its socket would
  *  tell, were the client connected to it. */

@@ -13,6 +13,7 @@ import { ERR } from '../log/error-log.ts'
 import type { Companions } from '../process/master.ts'
 import type { Ending } from '../process/messages.ts'
 import type { Plan, TopicMessage } from '../process/plan.ts'
+import { FAREWELL_TOPIC } from './farewell.ts'
 import { Renewals } from './renewals.ts'
 import { RequestCounts } from './request-counts.ts'
 import { REPORT_TOPIC, ThreadReports } from './thread-reports.ts'
@@ -78,6 +79,10 @@ export class Applications implements Companions {
   private taskPools: TaskPools | null = null
   private readonly counts = new RequestCounts(app => this.notify({ type: 'count', app }))
   private readonly reports = new ThreadReports(id => this.around.broadcast({ topic: REPORT_TOPIC, message: { id } }))
+  /** The threads that have nothing left but connections without an end. */
+  private readonly parting = new Set<number>()
+  /** Pools whose workers end before the threads do. */
+  private readonly ended = new Map<AppPool, Promise<void>>()
   /** How many there have been. */
   private renewed = 0
   private settle: (error: string) => void = () => {}
@@ -100,10 +105,21 @@ export class Applications implements Companions {
 
   receive({ topic, message }: TopicMessage): void {
     if (topic === REPORT_TOPIC) this.reports.told(message as ThreadReport)
+    if (topic === FAREWELL_TOPIC) this.part(message as number)
     if (topic !== APP_TOPIC) return
     const request = message as AppRequest
     if (request.type === 'counted') this.counts.told(request.app, request.workers)
     else this.pools.find(pool => pool.settings.name === request.app)?.request(request)
+  }
+
+  /** No thread has a request for them any more: those of Node say goodbye to whom they are still connected to. */
+  private part(thread: number): void {
+    this.parting.add(thread)
+    if (this.parting.size < this.plan.threads || this.ending !== null) return
+    for (const pool of this.pools) {
+      const { gracefulTimeout, kind } = pool.settings
+      if (kind === 'node') this.ended.set(pool, pool.stop(true, gracefulTimeout))
+    }
   }
 
   /** Of its workers by their pids, as far as they are known. */
@@ -143,7 +159,9 @@ export class Applications implements Companions {
     this.ending = ending
     const graceful = ending === 'graceful'
     await Promise.all([
-      ...this.pools.map(pool => pool.stop(graceful, pool.settings.gracefulTimeout, final)),
+      ...this.pools.map(
+        pool => (graceful ? this.ended.get(pool) : null) ?? pool.stop(graceful, pool.settings.gracefulTimeout, final),
+      ),
       ...this.renewals.stop(),
       ...[...this.leaving.keys()].map(pool => pool.stop(graceful, pool.settings.gracefulTimeout)),
     ])

@@ -18,6 +18,7 @@ import type { ThreadProgram } from '../process/thread.ts'
 import { compile, parse } from './configuration.ts'
 import type { ThreadData } from './configuration.ts'
 import { cpusFor, type CpuAffinity } from './cpu-affinity.ts'
+import { Farewell, FAREWELL_TOPIC } from './farewell.ts'
 import { threadReport } from './thread-report.ts'
 import type { ReportRequest } from './thread-report.ts'
 import { REPORT_TOPIC } from './thread-reports.ts'
@@ -29,6 +30,8 @@ class HttpThread implements ThreadProgram {
   private stream: CompiledStream | null = null
   private mail: CompiledMail | null = null
   private errorLog = new ErrorLog([], this.logFiles)
+  /** Null where no application wants to know. */
+  private farewell: (() => Farewell) | null = null
 
   async start(order: ThreadOrder, send: (content: TopicMessage) => void): Promise<void> {
     const { invocation, asRoot, bundle } = order.data as ThreadData
@@ -48,6 +51,10 @@ class HttpThread implements ThreadProgram {
       const applications = http.registry(APPLICATIONS).values()
       services.toMaster(REPORT_TOPIC, threadReport(id, order.thread, applications))
     })
+    if (Array.from(http.registry(APPLICATIONS).values()).some(({ settings }) => settings.kind === 'node')) {
+      const tell = (): void => services.toMaster(FAREWELL_TOPIC, order.thread)
+      this.farewell = () => new Farewell(http, main.shutdownTimeout, tell)
+    }
     await http.start(services, descriptors, limit)
     await stream.start(services, descriptors, limit)
     await mail.start(services, descriptors, limit)
@@ -71,7 +78,11 @@ class HttpThread implements ThreadProgram {
         if (--busy === 0) onIdle()
       }
       if (!grace) for (const application of http.registry(APPLICATIONS).values()) application.warn()
-      http.retire(grace, done)
+      const farewell = this.farewell?.()
+      http.retire(grace, () => {
+        farewell?.say()
+        done()
+      })
       stream.retire(false, done)
       mail.retire(false, done)
     }

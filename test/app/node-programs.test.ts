@@ -150,24 +150,25 @@ module.exports = handler`,
   await assert.rejects(get(server.ports[1]!, '/'), { code: 'ECONNREFUSED' })
 })
 
-test('node programs: what node:cluster would have forked are the workers there are', async t => {
+test('node programs: what node:cluster would have forked are the workers there are, each with its environment', async t => {
   const server = await serveNode(
     t,
     'a.mjs',
     `import cluster, { isPrimary } from 'node:cluster'
 import http from 'node:http'
 if (isPrimary) {
-  for (let i = 0; i < 8; i++) cluster.fork()
+  const all = Array.from({ length: 8 }, (_, i) => cluster.fork({ NAME: 'worker ' + i }))
+  for (const one of all) console.log(one.process.stdout.fd)
   cluster.on('exit', () => cluster.fork())
 } else {
-  http.createServer((q, s) => s.end(String(cluster.worker.id))).listen(3000)
+  http.createServer((q, s) => s.end(process.env.NAME + ' is ' + cluster.worker.id)).listen(3000)
   http.createServer((q, s) => s.end('metrics')).listen(Number(process.env.METRICS), '127.0.0.1')
 }`,
     'workers 2; environment METRICS=%%PORT_1%%;',
   )
   const ids = new Set<string>()
   await eventually(async () => ids.add(await text(server)).size === 2)
-  assert.deepEqual([...ids].sort(), ['1', '2'])
+  assert.deepEqual([...ids].sort(), ['worker 0 is 1', 'worker 1 is 2'])
   assert.equal((await get(server.ports[1]!, '/')).text, 'metrics')
   assert.doesNotMatch(server.errorLog(), /cannot load/)
 })

@@ -27,8 +27,12 @@ http {
   })
 }
 
+async function own(server: Server): Promise<{ waiting: number; counters: Record<string, number> }> {
+  return JSON.parse((await get(server.port, '/status')).text).apps.own
+}
+
 async function waiting(server: Server, count: number): Promise<void> {
-  await eventually(async () => JSON.parse((await get(server.port, '/status')).text).apps.own.waiting === count)
+  await eventually(async () => (await own(server)).waiting === count)
 }
 
 test('node: a client that has left while no worker is there makes room in the queue', async t => {
@@ -44,6 +48,9 @@ test('node: a client that has left while no worker is there makes room in the qu
   await waiting(server, 1)
   writeFileSync(join(server.dir, 'go'), '')
   assert.equal((await second).text, 'here')
+  const { queue_ms: ms, ...counters } = (await own(server)).counters
+  assert.deepEqual(counters, { requests: 1, queued: 2, queue_full: 1, queue_timeouts: 0, timeouts: 0 })
+  assert.ok(ms! > 0)
 })
 
 test('node: each request waits for the first worker for as long as it may, and no longer', async t => {
@@ -60,4 +67,6 @@ test('node: each request waits for the first worker for as long as it may, and n
     assert.ok(ms >= 1990 && ms < 5000, `${ms} ms`)
   }
   assert.match(server.errorLog(), /app "own": no worker became free in time/)
+  const { queued, queue_timeouts } = (await own(server)).counters
+  assert.deepEqual([queued, queue_timeouts], [2, 2])
 })

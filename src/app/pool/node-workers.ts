@@ -10,7 +10,7 @@ import { delay } from '../../lib/longest-delay.ts'
 import { CACHE_VARIABLE, givenEnvironment, isOwnCache } from '../../lib/own-environment.ts'
 import type { AppSettings } from '../app.ts'
 import { NOTICE, WARN } from '../../log/error-log.ts'
-import { NODE_QUESTION, WORKER_VARIABLE, type NodeReport, type NodeWorkerStart } from '../node-start.ts'
+import { NODE_LEAVE, NODE_QUESTION, WORKER_VARIABLE, type NodeReport, type NodeWorkerStart } from '../node-start.ts'
 import type { Ids } from './socket-directory.ts'
 import type { Output, Spawner, SpawnerEvents } from './spawner.ts'
 
@@ -41,10 +41,14 @@ export class NodeWorkers implements Spawner {
   private readonly asked = new Map<number, NodeJS.Timeout>()
   /** Those that have said what came of their start. */
   private readonly settled = new Set<number>()
+  /** Those that are to end, and know it: to some applications a second SIGTERM is an order to break off. */
+  private readonly told = new Set<number>()
   /** The application forks cluster workers: each of ours is one. */
   private isClustered = false
-  /** Workers have something to say about the application: all of them the same. */
-  private noted = false
+  /** What it forks them with. */
+  private environments: readonly Readonly<Record<string, string>>[] = []
+  /** What workers have said about the application: all of them say the same. */
+  private readonly notes = new Set<string>()
   private stopping = false
   private count = 0
 
@@ -61,6 +65,7 @@ export class NodeWorkers implements Spawner {
   fork(slot: number): void {
     const { settings, generation, socketDir, owner, output, watch } = this.options
     const clusterId = this.isClustered ? slot + 1 : 0
+    const forked = this.environments[slot % this.environments.length]
     const start: NodeWorkerStart = {
       app: settings.name,
       module: settings.module,
@@ -78,7 +83,13 @@ export class NodeWorkers implements Spawner {
     try {
       child = spawn(process.execPath, [...settings.nodeOptions, workerFile()], {
         cwd: settings.directory,
-        env: { ...ownCache(), ...givenEnvironment(process.env), ...settings.environment, [WORKER_VARIABLE]: text },
+        env: {
+          ...ownCache(),
+          ...givenEnvironment(process.env),
+          ...settings.environment,
+          ...forked,
+          [WORKER_VARIABLE]: text,
+        },
         stdio: ['ignore', output, output, 'ipc'],
         // As the zygote: Ctrl-C in a terminal is for the master alone.
         detached: true,
@@ -114,10 +125,12 @@ export class NodeWorkers implements Spawner {
           return this.note(message.note)
         case 'clusters':
           this.isClustered = true
+          this.environments = message.environments
       }
     })
     child.once('close', (code, signal) => {
       this.children.delete(pid)
+      this.told.delete(pid)
       this.heard(pid)
       // One that was killed has left it.
       rm(start.path, { force: true }, () => {})
@@ -128,8 +141,8 @@ export class NodeWorkers implements Spawner {
   }
 
   private note(note: string): void {
-    if (!this.noted) this.events.log(WARN, note)
-    this.noted = true
+    if (!this.notes.has(note)) this.events.log(WARN, note)
+    this.notes.add(note)
   }
 
   private forkClustered(slot: number): void {
@@ -182,9 +195,11 @@ export class NodeWorkers implements Spawner {
     this.children.get(pid)?.kill('SIGKILL')
   }
 
-  /** The front's threads have been told first: when the worker closes its idle connections, nobody must be about to use one. */
+  /** The front's threads have been told first: when the worker closes its idle connections, nobody must be about to use one.
+   *  It signals itself when it has answered what it has: to many applications SIGTERM means now. */
   leave(pid: number): void {
-    setTimeout(() => this.children.get(pid)?.kill('SIGTERM'), NOTICE_MS)
+    this.told.add(pid)
+    setTimeout(() => this.children.get(pid)?.send({ portico: NODE_LEAVE }, () => {}), NOTICE_MS)
   }
 
   /** leave() has told it: when it is not gone by itself after graceful_timeout, it never will be. */
@@ -195,7 +210,11 @@ export class NodeWorkers implements Spawner {
   stop(graceful: boolean): void {
     this.stopping = true
     if (this.children.size === 0) setImmediate(() => this.events.ended('stopped'))
-    for (const child of this.children.values()) child.kill(graceful ? 'SIGTERM' : 'SIGKILL')
+    for (const [pid, child] of this.children) {
+      if (!graceful) child.kill('SIGKILL')
+      else if (!this.told.has(pid)) child.kill('SIGTERM')
+      this.told.add(pid)
+    }
   }
 
   destroy(): void {

@@ -66,8 +66,8 @@ export class Reports {
     return notices
   }
 
-  private noticesOf({ slot, pid, paths }: PoolWorker): AppNotice[] {
-    return paths.map(path => ({ type: 'worker', app: this.to.settings.name, slot, pid, path }))
+  private noticesOf({ slot, place, pid, paths }: PoolWorker): AppNotice[] {
+    return paths.map(path => ({ type: 'worker', app: this.to.settings.name, slot, place, pid, path }))
   }
 
   private get failure(): AppNotice {

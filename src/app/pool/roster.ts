@@ -17,6 +17,8 @@ export class Tally {
 
 export class PoolWorker {
   readonly slot: number
+  /** Among those that are to go on: who takes over from another has its number (http/app/sticky.ts). */
+  readonly place: number
   /** The how many-th of all. */
   readonly age: number
   readonly startedMs = Date.now()
@@ -31,8 +33,9 @@ export class PoolWorker {
   aborted = false
   paths: readonly string[] = []
   deadline: NodeJS.Timeout | null = null
-  constructor(slot: number, age: number) {
+  constructor(slot: number, place: number, age: number) {
     this.slot = slot
+    this.place = place
     this.age = age
   }
 }
@@ -47,9 +50,9 @@ export class Roster {
 
   /** One that starts, in the lowest slot that is free. */
   add(): PoolWorker {
-    let slot = 0
-    while (this.all.some(one => one.slot === slot)) slot++
-    const worker = new PoolWorker(slot, ++this.tally.spawned)
+    const slot = lowestFree(this.all.map(one => one.slot))
+    const place = lowestFree(this.going.map(one => one.place))
+    const worker = new PoolWorker(slot, place, ++this.tally.spawned)
     this.all.push(worker)
     return worker
   }
@@ -79,6 +82,16 @@ export class Roster {
 
   /** How many serve or will. Workers on their way out do not count: their replacements start beside them. */
   get present(): number {
-    return this.all.filter(one => one.state !== LEAVING && !one.retiring).length
+    return this.going.length
   }
+
+  private get going(): PoolWorker[] {
+    return this.all.filter(one => one.state !== LEAVING && !one.retiring)
+  }
+}
+
+function lowestFree(taken: readonly number[]): number {
+  let number = 0
+  while (taken.includes(number)) number++
+  return number
 }

@@ -197,7 +197,13 @@ function appLines(settings: Settings, application: string, words: readonly strin
   // Gunicorn puts each in front of those before it.
   for (const path of settings.pythonpath.toReversed()) lines.push(`python_path ${word(within(folder, path))};`)
   for (const [name, value] of settings.raw_env) lines.push(`environment ${word(`${name}=${value}`)};`)
-  return [...lines, ...taskLines(settings)]
+  return [...lines, ...stickyLines(settings), ...taskLines(settings)]
+}
+
+function stickyLines(settings: Settings): string[] {
+  if (settings.sticky === null) return []
+  if (kindOf(settings) !== 'node') throw new UsageError('--sticky is for programs of Node')
+  return [settings.sticky === 'cookie' ? 'sticky cookie portico_worker path=/ httponly;' : 'sticky hash $remote_addr;']
 }
 
 /** Gunicorn's second pool; without processes it has none. */

@@ -74,6 +74,16 @@ export const ownSettings = {
     },
     oneOf('copy', 'shared'),
   ),
+  sticky: single(
+    {
+      flags: ['--sticky'],
+      value: 'HOW',
+      default: null,
+      about:
+        'Programs of Node: a client comes to the same worker again, by a cookie that it is given (cookie) or by its address (address).',
+    },
+    oneOf('cookie', 'address'),
+  ),
   hsts: single(
     {
       flags: ['--hsts'],

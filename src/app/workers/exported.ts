@@ -58,7 +58,7 @@ function applicationIn(given: unknown, name: string, note: (note: string) => voi
   if (typeof given === 'function') return functionIn(given as Callable, name, note)
   if (!isObject(given)) return null
   const { fetch, handle, callback, handler, listen, listener, start } = given
-  if (typeof fetch === 'function') return handled(serveFetch(fetch.bind(given) as FetchHandler), given)
+  if (typeof fetch === 'function') return handled(serveFetch(fetch.bind(given) as FetchHandler, note), given)
   if (typeof handle === 'function') return handled(handle.bind(given) as Listener, given)
   if (typeof callback === 'function') return handled(callback.call(given) as Listener, given)
   if (typeof listen === 'function') return { handler: null, given, listen: () => listen.call(given, { port: 0 }) }
@@ -76,17 +76,18 @@ function functionIn(given: Callable, name: string, note: (note: string) => void)
     throw new Refused(`it exports a class as "${name}": export what "new" makes of it`)
   if (isOfH3(given))
     throw new Refused(`it exports an event handler of h3 as "${name}": export what toNodeListener makes of the app`)
-  if (typeof given.fetch === 'function') return handled(serveFetch(given.fetch.bind(given) as FetchHandler), given)
+  if (typeof given.fetch === 'function')
+    return handled(serveFetch(given.fetch.bind(given) as FetchHandler, note), given)
   // Express and its kin say themselves what nobody answers.
   if (typeof given.handle === 'function') return handled(given, given)
-  if (name === 'fetch') return handled(serveFetch(given as unknown as FetchHandler), given)
+  if (name === 'fetch') return handled(serveFetch(given as unknown as FetchHandler, note), given)
   if (takesAnything(given)) {
     if (PLAIN_NAMES.includes(name)) return handled(given, given)
     const say = 'export (req, res) => … or, for one of the Fetch standard, { fetch: request => … }'
     throw new Refused(`it exports a function as "${name}" that does not tell what it takes: ${say}`)
   }
   // A fetch handler takes one, or names none at all.
-  if (given.length < 2) return handled(serveFetch(given as unknown as FetchHandler), given)
+  if (given.length < 2) return handled(serveFetch(given as unknown as FetchHandler, note), given)
   return handled(given.length > 2 ? withNext(given) : doubted(given, name, note), given)
 }
 

@@ -13,11 +13,24 @@ export interface FetchBindings {
   readonly outgoing: ServerResponse
 }
 
-export function serveFetch(handler: FetchHandler): (message: IncomingMessage, response: ServerResponse) => void {
-  return (message, response) => void serve(handler, message, response)
+/** @param note tells whoever runs it what is wrong with it */
+export function serveFetch(
+  handler: FetchHandler,
+  note: (note: string) => void,
+): (message: IncomingMessage, response: ServerResponse) => void {
+  return (message, response) => void serve(handler, message, response, note)
 }
 
-async function serve(handler: FetchHandler, message: IncomingMessage, response: ServerResponse): Promise<void> {
+const NO_WEBSOCKETS =
+  'exports a fetch handler that was asked for a websocket, and has none in Node: let the file listen itself, with a server of ' +
+  'node:http that its websockets (of the package ws, or @hono/node-ws) are attached to'
+
+async function serve(
+  handler: FetchHandler,
+  message: IncomingMessage,
+  response: ServerResponse,
+  note: (note: string) => void,
+): Promise<void> {
   const left = new AbortController()
   response.once('close', () => {
     if (!response.writableFinished) left.abort()
@@ -29,13 +42,22 @@ async function serve(handler: FetchHandler, message: IncomingMessage, response: 
     const bindings = { incoming: message, outgoing: response }
     const answer = await handler(request, bindings)
     if (!isResponse(answer)) throw new TypeError(complaint(answer))
-    await send(answer, response, message.method === 'HEAD')
+    // Adapters for Node answer with nothing, and expect that the connection has been taken by then.
+    if (asksForWebSocket(message) && answer.status < 300 && answer.body === null) note(NO_WEBSOCKETS)
+    // Node's own Response cannot have that status.
+    if (answer.status === 101) response.writeHead(501, { 'Content-Length': 0 }).end()
+    else await send(answer, response, message.method === 'HEAD')
   } catch (error) {
     if (left.signal.aborted) return
+    if (asksForWebSocket(message)) note(NO_WEBSOCKETS)
     console.error(error)
     if (response.headersSent) response.destroy()
     else response.writeHead(500).end()
   }
+}
+
+function asksForWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade !== undefined && headers.upgrade.toLowerCase() === 'websocket'
 }
 
 /**

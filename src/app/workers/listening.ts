@@ -36,6 +36,9 @@ let home: Asked = { port: '', host: '' }
 /** The server made for the handler that the file exports. */
 let own: { readonly server: http.Server; readonly given: unknown } | null = null
 let leaving = false
+/** With what node:http is answering there; nothing between requests and after an upgrade. */
+const sockets = new Set<net.Socket & { readonly _httpMessage?: { readonly _header?: string | null } | null }>()
+const EVENTS = /^content-type: *text\/event-stream/im
 /** What listens elsewhere, for messages. */
 const others: string[] = []
 const prototype = net.Server.prototype as { listen: Listen }
@@ -83,6 +86,7 @@ function take(made: http.Server, asked: Asked, callback: (() => void) | undefine
   beAt(made, asked)
   prepare(made)
   tellClients(made)
+  follow(made)
   made.once('error', options.failed)
   return listen.call(made, { path: options.path, backlog: BACKLOG, exclusive: true }, () => {
     made.off('error', options.failed)
@@ -91,6 +95,14 @@ function take(made: http.Server, asked: Asked, callback: (() => void) | undefine
     })
     options.serves()
     callback?.call(made)
+  })
+}
+
+/** All that are open. */
+function follow(made: http.Server): void {
+  made.on('connection', (socket: net.Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
   })
 }
 
@@ -153,11 +165,19 @@ function prepare(made: http.Server): void {
   made.close = done => close(done === undefined ? undefined : error => done(leaving ? undefined : error))
 }
 
+/** Is there a request whose answer will end by itself? Those of events do not. */
+export function isAnswering(): boolean {
+  for (const { _httpMessage: answer } of sockets) {
+    if (answer && !EVENTS.test(answer._header ?? '')) return true
+  }
+  return false
+}
+
 /** Takes no new connections and finishes what is served; `done` after that. */
 export function closeServer(done: () => void): void {
-  leaving = true
   if (server === null) return done()
-  keepOwnDoor(server)
+  if (!leaving) keepOwnDoor(server)
+  leaving = true
   server.close(done)
   server.closeIdleConnections()
 }

@@ -11,16 +11,19 @@ import { createRequire, runMain } from 'node:module'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { CACHE_VARIABLE, isOwnCache } from '../../lib/own-environment.ts'
-import { NODE_QUESTION, WORKER_VARIABLE, type NodeReport, type NodeWorkerStart } from '../node-start.ts'
-import { beClusterWorker, onClusterFork } from './cluster-worker.ts'
+import { NODE_LEAVE, NODE_QUESTION, WORKER_VARIABLE, type NodeReport, type NodeWorkerStart } from '../node-start.ts'
+import { beClusterWorker, type ForkEnvironment, onClusterFork } from './cluster-worker.ts'
 import { exportedBy } from './exported.ts'
 import { explaining, Watch } from './watch.ts'
-import { closeServer, isServing, othersListening, serveHandler, takeListen } from './listening.ts'
+import { closeServer, isAnswering, isServing, othersListening, serveHandler, takeListen } from './listening.ts'
 
 /** Status of a worker that cannot load its application, Gunicorn's number for it. */
 const CANNOT_LOAD = 4
 /** How long a file that exports nothing may take to listen. */
 const LISTEN_MS = 30_000
+/** How often a worker that leaves looks whether it has answered everything, and what is left of its time then. */
+const LOOK_MS = 20
+const GOODBYE_MS = 2000
 
 const start = JSON.parse(process.env[WORKER_VARIABLE] ?? '{}') as NodeWorkerStart
 delete process.env[WORKER_VARIABLE]
@@ -28,8 +31,12 @@ if (isOwnCache(process.env[CACHE_VARIABLE])) delete process.env[CACHE_VARIABLE]
 /** Until it serves. */
 let late: NodeJS.Timeout | null = null
 let failing = false
+/** The application has been told, too. */
+let leaving = false
 /** What the file exports that is no application. */
 let instead = ''
+/** With which environments it forks workers of its own. */
+const forked: ForkEnvironment[] = []
 const watch =
   start.watch === null
     ? null
@@ -51,11 +58,7 @@ process.on('beforeExit', () => {
 })
 if (start.umask >= 0) process.umask(start.umask)
 if (start.clusterId > 0) beClusterWorker(start.clusterId)
-else
-  onClusterFork(() => {
-    tell({ portico: 'clusters' })
-    process.exit(0)
-  })
+else onClusterFork(forked, becomeWorkers)
 takeListen({ path: start.path, port: start.port, serves, failed: fail, notes: note, closed: endSoon })
 try {
   await load()
@@ -77,8 +80,10 @@ function note(what: string): void {
 function answerMaster(): void {
   const emit = process.emit.bind(process) as (...args: any[]) => boolean
   process.emit = ((...args: any[]) => {
-    if (args[0] !== 'message' || args[1]?.portico !== NODE_QUESTION) return emit(...args)
-    tell({ portico: 'here' })
+    const said = args[0] === 'message' ? args[1]?.portico : null
+    if (said === NODE_QUESTION) tell({ portico: 'here' })
+    else if (said === NODE_LEAVE) leaveWhenAnswered()
+    else return emit(...args)
     return true
   }) as typeof process.emit
   // What nobody listens for is kept for later.
@@ -99,6 +104,11 @@ async function load(): Promise<void> {
     late = setTimeout(() => fail(new Error(nothingServes())), LISTEN_MS).unref()
   } else if (exported.handler !== null) serveHandler(exported.handler, exported.given)
   else await exported.listen!()
+}
+
+function becomeWorkers(): never {
+  tell({ portico: 'clusters', environments: forked })
+  process.exit(0)
 }
 
 function nothingServes(): string {
@@ -122,6 +132,8 @@ function failUncaught(error: unknown): void {
 function fail(error: unknown): void {
   if (failing) return
   failing = true
+  // What a primary does with those it has forked is of no interest.
+  if (forked.length > 0) becomeWorkers()
   const known = error instanceof Error ? error : new Error(String(error))
   const { name, message, stack = '' } = known
   // Where a file cannot be parsed Node knows the place, and tells it only when nobody catches the error.
@@ -137,12 +149,26 @@ function fail(error: unknown): void {
   serveHandler(explaining(line, stack))
 }
 
+/** Others serve instead. What the application does at the signal is its own affair, so it comes when nobody is hurt by it. */
+function leaveWhenAnswered(): void {
+  if (leaving) return
+  endSoon()
+  closeServer(() => {})
+  const latest = Date.now() + start.gracefulTimeout - GOODBYE_MS
+  const timer = setInterval(() => {
+    if (!leaving && isAnswering() && Date.now() < latest) return
+    clearInterval(timer)
+    if (!leaving) process.kill(process.pid, 'SIGTERM')
+  }, LOOK_MS)
+}
+
 /**
  * Finishes what is being served; upgraded connections have until graceful_timeout. An application that listens to the signal has
  * something to do at its end, and the same time for it. What pm2 sends is SIGINT, and many listen to that alone.
  */
 function leave(): void {
   const others = (name: string): number => process.listenerCount(name) - 1
+  leaving = true
   const minds = others('SIGTERM') > 0 || others('SIGINT') > 0
   endSoon()
   closeServer(() => {

@@ -5,14 +5,26 @@ import type { AppNotice, AppRequest, AppSettings } from '../../app/app.ts'
 import type { Dispatcher } from '../../app/dispatch/dispatcher.ts'
 import { lifeOf } from '../../app/dispatch/life.ts'
 import type { AppSnapshot } from '../../app/dispatch/load.ts'
-import { REQUESTS, type SeatTable, TIMEOUTS } from '../../app/dispatch/seats.ts'
+import {
+  COUNTERS,
+  QUEUE_MS,
+  QUEUE_REFUSED,
+  QUEUE_TIMEOUTS,
+  QUEUED,
+  REQUESTS,
+  type SeatTable,
+  TIMEOUTS,
+} from '../../app/dispatch/seats.ts'
+import { monotonic } from '../../lib/clock.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
+import { consistentHash } from '../../upstream/balance/hash.ts'
 import { leastConn } from '../../upstream/balance/least-conn.ts'
 import { Group } from '../../upstream/group.ts'
 import { KeepalivePool } from '../../upstream/keepalive.ts'
 import { Peer } from '../../upstream/peer.ts'
 import type { HttpRequest } from '../request.ts'
 import { RegistryKey } from '../setup.ts'
+import { NOT_STICKY, type Stickiness } from './sticky.ts'
 
 export const APPLICATIONS = new RegistryKey<Application>('app')
 
@@ -20,12 +32,16 @@ const HOUR_MS = 3_600_000
 /** Idle connections kept to each Node worker by each thread. */
 const KEPT_PER_WORKER = 32
 
+/** What is counted of kind node; all else is between a worker and its loop. */
+const NODE_COUNTERS = [REQUESTS, QUEUED, QUEUE_REFUSED, QUEUE_TIMEOUTS, TIMEOUTS, QUEUE_MS]
+
 /** Seconds told to a client for which there is no room, or no worker in time. */
 export const RETRY_AFTER = '1'
 
 interface Waiting {
   readonly goOn: (r: HttpRequest) => void
   readonly timer: Timer<HttpRequest>
+  readonly since: number
 }
 
 export class Application {
@@ -47,10 +63,10 @@ export class Application {
   /** Where responses go that are too big for memory, unless app_temp_path says otherwise. */
   readonly tempPath: string
 
-  constructor(settings: AppSettings, tempPath: string) {
+  constructor(settings: AppSettings, tempPath: string, stickiness = NOT_STICKY) {
     this.settings = settings
     this.tempPath = tempPath
-    this.group = settings.kind === 'node' ? nodeGroup(settings) : null
+    this.group = settings.kind === 'node' ? nodeGroup(settings, stickiness) : null
   }
 
   get name(): string {
@@ -111,20 +127,32 @@ export class Application {
       const at = this.cells.get(pidOf(peer))
       return { pid: pidOf(peer), in_flight: peer.conns, served: at === undefined ? 0 : seats.served(at) }
     })
-    const counters = { requests: seats.counted(REQUESTS), timeouts: seats.counted(TIMEOUTS) }
+    const counters = Object.fromEntries(NODE_COUNTERS.map(counter => [COUNTERS[counter]!, seats.counted(counter)]))
     return { kind: 'node', waiting: this.waiting.size, queue: settings.queue, counters, workers }
   }
 
   /** For Node: calls `goOn` when a worker is there or none will come, `giveUp` when none has come in time, and neither when
-   *  the client leaves before that. False: too many wait already. */
-  awaitWorker(r: HttpRequest, goOn: (r: HttpRequest) => void, giveUp: (r: HttpRequest) => void): boolean {
-    if (this.waiting.size >= this.settings.queue) return false
+   *  the client leaves before that. False: too many wait already.
+   *  @param again it has waited before */
+  awaitWorker(
+    r: HttpRequest,
+    again: boolean,
+    goOn: (r: HttpRequest) => void,
+    giveUp: (r: HttpRequest) => void,
+  ): boolean {
+    const { seats, settings } = this
+    if (this.waiting.size >= settings.queue) {
+      seats?.count(QUEUE_REFUSED, 1)
+      return false
+    }
+    if (!again) seats?.count(QUEUED, 1)
     const timer = new Timer(r, late => {
+      seats?.count(QUEUE_TIMEOUTS, 1)
       this.forget(late)
       giveUp(late)
     })
-    this.waiting.set(r, { goOn, timer })
-    timers.arm(timer, this.settings.queueTimeout)
+    this.waiting.set(r, { goOn, timer, since: monotonic() })
+    timers.arm(timer, settings.queueTimeout)
     r.onEnd(() => this.forget(r))
     return true
   }
@@ -132,6 +160,7 @@ export class Application {
   private forget(r: HttpRequest): void {
     const one = this.waiting.get(r)
     if (one === undefined) return
+    this.seats?.count(QUEUE_MS, Math.round(monotonic() - one.since))
     timers.release(one.timer)
     this.waiting.delete(r)
   }
@@ -150,7 +179,7 @@ export class Application {
     else if (notice.type === 'gone') this.removePeer(this.group, notice.pid)
     else {
       this.failed = notice.type === 'failed'
-      if (notice.type === 'worker') this.addPeer(this.group, notice.pid, notice.path)
+      if (notice.type === 'worker') this.addPeer(this.group, notice.pid, notice.path, notice.place ?? 0)
       this.wakeAll()
     }
   }
@@ -165,9 +194,12 @@ export class Application {
     this.group?.keepalive?.close()
   }
 
-  private addPeer(group: Group, pid: number, path: string): void {
+  private addPeer(group: Group, pid: number, path: string, place: number): void {
     if (group.peers.some(peer => pidOf(peer) === pid)) return
-    const peer = new Peer(`unix:${path}`, { path }, { maxFails: 0 })
+    const isSticky = group.key !== null || group.sticky !== null
+    // What binds clients to a worker binds them to its successor.
+    const bond = isSticky ? { route: `${place}`, server: `worker ${place}` } : {}
+    const peer = new Peer(`unix:${path}`, { path }, { maxFails: 0, ...bond })
     pids.set(peer, pid)
     const at = this.seats?.open(pid, 0) ?? -1
     if (at >= 0) this.cells.set(pid, at)
@@ -189,7 +221,7 @@ export function pidOf(peer: Peer): number {
   return pids.get(peer) ?? 0
 }
 
-function nodeGroup(settings: AppSettings): Group {
+function nodeGroup(settings: AppSettings, { cookie, key }: Stickiness): Group {
   const keepalive = new KeepalivePool({
     max: settings.workers * KEPT_PER_WORKER,
     requests: 1_000_000,
@@ -197,5 +229,7 @@ function nodeGroup(settings: AppSettings): Group {
     timeoutMs: HOUR_MS,
     local: false,
   })
-  return new Group(settings.name, [], [], leastConn, keepalive)
+  const group = new Group(settings.name, [], [], key === null ? leastConn : consistentHash, keepalive, key)
+  group.sticky = cookie
+  return group
 }

@@ -38,7 +38,7 @@ export class Backlog {
   private look(): void {
     const { applications, cells, services } = this
     let own = 0
-    for (const { dispatcher } of applications.values()) own += dispatcher === null ? 0 : dispatcher.backlog
+    for (const { backlog } of applications.values()) own += backlog
     Atomics.store(cells, this.cell, own)
     if (services.thread !== 0) return
     let waiting = 0

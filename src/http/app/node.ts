@@ -18,6 +18,7 @@ import { forcedCharset } from '../filters/forced-charset.ts'
 import { DONE, Slot } from '../module.ts'
 import { respondSpecial, type Source } from '../output.ts'
 import { readRequestBody } from '../request-body.ts'
+import { answerLasts } from '../session/lasting.ts'
 import type { HttpRequest } from '../request.ts'
 import { type AppAnswer, appAnswer } from '../upstream/app-answer.ts'
 import { ASKING, CONNECTING, RELAYING } from '../upstream/exchange-state.ts'
@@ -127,8 +128,9 @@ function bodyReady(r: HttpRequest): void {
 
 function awaitWorker(r: HttpRequest): void {
   const { app } = slot.get(r)!
-  if (waitsSince.get(r) === null) waitsSince.set(r, monotonic())
-  if (app.awaitWorker(r, ask, waitedInVain)) r.source = NOTHING
+  const again = waitsSince.get(r) !== null
+  if (!again) waitsSince.set(r, monotonic())
+  if (app.awaitWorker(r, again, ask, waitedInVain)) r.source = NOTHING
   else refuse(r, 'too many requests are waiting')
 }
 
@@ -396,6 +398,9 @@ function putHead(x: Exchange, head: Spelled): void {
   }
 }
 
+/** Streams of these end when one of the sides has enough. */
+const EVENTS = 'text/event-stream'
+
 function passField(x: Exchange, name: string, spelled: string, value: string): void {
   const { r } = x
   switch (name) {
@@ -411,6 +416,7 @@ function passField(x: Exchange, name: string, spelled: string, value: string): v
       return
     case 'content-type':
       r.contentType = value
+      if (value.startsWith(EVENTS)) answerLasts(r)
       return
     case 'last-modified':
       r.lastModified = value

@@ -30,6 +30,7 @@ import { nextSpare } from '../../upstream/connection-limit.ts'
 import { countClosed, countMove, GONE, WAITING, WRITING } from '../../zone/connection-counts.ts'
 import { ClientSession, GONE_EARLY } from '../session/client-session.ts'
 import type { ServerRuntime } from '../runtime.ts'
+import { lastingOn } from '../session/lasting.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { Http2Stream } from './stream.ts'
 
@@ -315,6 +316,11 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
     if (this.closed || this.ending) return
     this.endpoint.goAway(NO_ERROR)
     this.outputWaits()
+  }
+
+  get lasting(): boolean {
+    if (this.closed || this.ending) return true
+    return this.active > 0 && this.active === lastingOn(this.connectionNumber)
   }
 
   /** Says goodbye, sends what waits and closes; what the client still sends is read and dropped for a while, for a close with

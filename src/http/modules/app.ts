@@ -14,6 +14,7 @@ import { parseNumber, parseTime } from '../../config/units.ts'
 import { block, flag, list, number, oneOf, path, size, str, time } from '../../config/values.ts'
 import { processors } from '../../lib/processors.ts'
 import { Application, APPLICATIONS } from '../app/application.ts'
+import { parseSticky, type StickinessMaker } from '../app/sticky.ts'
 import { httpModule } from '../module.ts'
 import type { HttpSetup, ThreadServices } from '../setup.ts'
 
@@ -49,6 +50,7 @@ const inside = {
   preload: flag(APP, true),
   prefetch: { in: APP, args: [1, 1] as const, default: PREFETCH_MS, parse: parsePrefetch },
   queue: { in: APP, args: [1, 2] as const, default: { length: 1024, timeout: 30_000 }, parse: parseQueue },
+  sticky: { in: APP, args: [2, Infinity] as const, default: null, parse: parseSticky },
   environment: list(APP, [1, 1], parseVariable),
   user: { in: APP, args: [1, 2] as const, default: { user: '', group: '' }, parse: parseUser },
   umask: { in: APP, args: [1, 1] as const, default: -1, parse: parseUmask },
@@ -65,12 +67,18 @@ export const app = httpModule({
   name: 'app',
   directives: { app: block(HTTP, [1, 1], APP, ([name], at) => parseApp(name!, at)), ...inside },
   setup(conf, http) {
-    for (const { settings, site } of conf.app) setUp(settings, site, http)
+    for (const declared of conf.app) setUp(declared, http)
   },
 })
 
-function setUp(settings: AppSettings, site: Site, http: HttpSetup): void {
-  const application = new Application(settings, site.prefixPath('app_temp'))
+interface Declared {
+  readonly settings: AppSettings
+  readonly sticky: StickinessMaker | null
+  readonly site: Site
+}
+
+function setUp({ settings, sticky, site }: Declared, http: HttpSetup): void {
+  const application = new Application(settings, site.prefixPath('app_temp'), sticky?.(http, settings.name))
   http.registry(APPLICATIONS).add(settings.name, application, site)
   http.needsApp(settings)
   const memory = `app ${settings.name}`
@@ -104,7 +112,7 @@ function start(application: Application, memory: string, services: ThreadService
   })
 }
 
-function parseApp(name: string, at: Site): { settings: AppSettings; site: Site } {
+function parseApp(name: string, at: Site): Declared {
   // It becomes part of the sockets' names.
   if (!/^[A-Za-z0-9_.-]{1,32}$/.test(name)) at.fail(`invalid app name "${name}"`)
   const conf = at.inner!.conf(inside)
@@ -125,7 +133,7 @@ function parseApp(name: string, at: Site): { settings: AppSettings; site: Site }
     siteOf('paste_global').fail('"paste_global" needs a module that is an ini file, as in config:/srv/development.ini')
   if (kind !== 'asgi' && at.inner!.site('lifespan_state') !== null)
     siteOf('lifespan_state').fail(`"lifespan_state" needs "kind asgi" in app "${name}"`)
-  for (const directive of ['arguments', 'node_options']) {
+  for (const directive of ['arguments', 'node_options', 'sticky']) {
     if (kind !== 'node' && at.inner!.site(directive) !== null)
       siteOf(directive).fail(`"${directive}" needs "kind node" in app "${name}"`)
   }
@@ -133,7 +141,7 @@ function parseApp(name: string, at: Site): { settings: AppSettings; site: Site }
     siteOf('dirty_app').fail(`"dirty_app" is for applications in Python, and app "${name}" is of "kind node"`)
   if (kind === 'node' && conf.workers.most > conf.workers.least)
     siteOf('workers').fail('a range of workers needs a queue to grow with, and "kind node" has none: give one number')
-  return { settings: settingsOf(name, kind, conf, at), site: at }
+  return { settings: settingsOf(name, kind, conf, at), sticky: conf.sticky, site: at }
 }
 
 function settingsOf(name: string, kind: AppKind, conf: Conf<typeof inside>, at: Site): AppSettings {

@@ -155,6 +155,16 @@ export abstract class ServerBlock<A extends AddressServers<any>> extends Definit
     else this.sessions.drain(grace, done)
   }
 
+  /** After retire(): is there more to come than what has no end of its own? */
+  get expectsRequests(): boolean {
+    return this.sessions?.expectsRequests === true
+  }
+
+  /** No connection outlives the answers that are under way. */
+  keepNone(): void {
+    this.sessions?.keepNone()
+  }
+
   /** Cuts what is left and lets go of everything. */
   stop(): void {
     this.stopAccepting()

@@ -15,6 +15,7 @@ import { opensslText } from '../../net/tls-errors.ts'
 import { GONE_EARLY } from './client-session.ts'
 import { ClientWriter, type WriterOwner } from './client-writer.ts'
 import { returnHead } from './head-pool.ts'
+import { lastingOn } from './lasting.ts'
 import { Http2Session } from '../h2/session.ts'
 import { execute } from '../regex.ts'
 import { HttpRequest, type ClientStream } from '../request.ts'
@@ -274,6 +275,15 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
 
   /** Its answers say that they are the last (ClientWriter). */
   retire(): void {}
+
+  get lasting(): boolean {
+    const { state } = this
+    return state === ACTIVE ? lastingOn(this.connectionNumber) > 0 : state >= LINGER
+  }
+
+  keepNone(): void {
+    if (this.request !== null) this.request.keepAlive = false
+  }
 
   dismiss(): void {
     this.request?.source?.dismiss?.()

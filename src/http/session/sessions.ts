@@ -27,6 +27,10 @@ export interface Session {
   retire(): void
   /** What would last for ever ends now, as well as it can: websockets. */
   dismiss?(): void
+  /** It brings no more requests, or an answer is under way that has no end of its own. */
+  readonly lasting?: boolean
+  /** It ends with the answers that are under way. */
+  keepNone?(): void
 }
 
 /** Idle connections of a retired thread may still bring the request that is on its way. Milliseconds. */
@@ -158,6 +162,16 @@ export class Sessions {
 
   closeIdle(): void {
     for (const session of this.all) if (session.idle) session.closeNow()
+  }
+
+  /** Are there any that may yet bring a request, or have one that will be answered? */
+  get expectsRequests(): boolean {
+    for (const session of this.all) if (session.lasting !== true) return true
+    return false
+  }
+
+  keepNone(): void {
+    for (const session of this.all) session.keepNone?.()
   }
 
   closeAll(): void {

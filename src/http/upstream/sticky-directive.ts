@@ -44,7 +44,7 @@ function sourceOf(template: Template, http: HttpSetup): Source {
   return r => value.get(r)
 }
 
-function readCookie([name, ...parameters]: readonly string[], at: Site): StickyMaker {
+export function readCookie([name, ...parameters]: readonly string[], at: Site): StickyMaker {
   const given = new Map<string, string>()
   if (name === '') at.fail('"sticky" directive empty cookie name')
   for (const word of parameters) {
