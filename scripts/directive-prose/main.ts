@@ -74,6 +74,9 @@ export const main: Texts = {
   lock_file: { args: 'PATH' },
   debug_connection: { args: 'ADDRESS | NETWORK | unix:' },
   directio: { args: 'SIZE | off', standard: 'off' },
+  postpone_output: {
+    text: 'What is less than this nginx keeps back until more comes, or the end. Here what there is goes to the client at once, as with `postpone_output 0`: of a page whose later parts are slow (`ssi`, an upstream that sends little by little) the client has the first ones sooner.',
+  },
   quic_host_key: { args: 'PATH' },
   http2_recv_timeout: { args: 'TIME', standard: null },
   http2_idle_timeout: { args: 'TIME', standard: null },

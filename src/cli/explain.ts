@@ -4,10 +4,10 @@
 
 import { styleText } from 'node:util'
 import { parseUri, Uri } from '../codec/h1/uri.ts'
-import { COMMAND_LINE } from '../config/errors.ts'
+import { placeText } from '../config/errors.ts'
 import type { Place } from '../config/directive.ts'
 import { Notes } from '../http/notes.ts'
-import { execute } from '../http/regex.ts'
+import { execute, FAILED, gaveUp } from '../http/regex.ts'
 import { HttpRequest } from '../http/request.ts'
 import { tlsRefusal } from '../http/ssl/client-tls.ts'
 import { check } from './check.ts'
@@ -73,7 +73,11 @@ function follow(question: Question, { http }: Configuration, notes: Notes): read
     walk.end(r, Math.abs(head.status))
     return walk.findings
   }
-  if (matchedName !== null && head.host !== null) execute(r, matchedName, head.host)
+  if (matchedName !== null && head.host !== null && execute(r, matchedName, head.host) === FAILED) {
+    walk.add('refused', gaveUp(matchedName, head.host))
+    walk.end(r, 500)
+    return walk.findings
+  }
   tellServer(notes, listen, server, head.host, walk)
   const refusal = begin(r, url, walk) ? (listen.tls ? tlsRefusal(r, client.tls) : 0) : 400
   if (refusal === 0) walk.go(r)
@@ -121,15 +125,11 @@ function asText(findings: readonly Finding[]): string {
   const colours = process.stdout.isTTY
   const style = (format: 'bold' | 'dim', text: string): string => (colours ? styleText(format, text) : text)
   const placed = (text: string, place: Place | null): string =>
-    place === null || place.line === 0 ? text : `${text}${text === '' ? '' : '  '}${style('dim', placeOf(place))}`
+    place === null || place.line === 0 ? text : `${text}${text === '' ? '' : '  '}${style('dim', placeText(place))}`
   const lines: string[] = []
   for (const { what, text, place, details } of findings) {
     lines.push(`${style('bold', what.padEnd(COLUMN))}${placed(text, place)}`.trimEnd())
     for (const detail of details) lines.push(`${' '.repeat(COLUMN)}- ${placed(detail.text, detail.place)}`)
   }
   return `${lines.join('\n')}\n`
-}
-
-function placeOf({ file, line }: Place): string {
-  return file === COMMAND_LINE ? file : `${file}:${line}`
 }

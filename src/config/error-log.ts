@@ -1,25 +1,16 @@
 // `error_log`: a file, standard error or a syslog server, and the least severe level that goes there. One declaration for all contexts, since
 // an inner block without any inherits the outer one's.
 
+import { DEBUG, ERR, type LogTarget } from '../log/error-log.ts'
 import { HTTP, LOCATION, MAIL, MAIL_SERVER, MAIN, SERVER, STREAM, STREAM_SERVER } from './directive.ts'
 import type { Directive, Site } from './directive.ts'
-import { parseSyslog, type SyslogServer } from './syslog.ts'
-
-export interface ErrorLogTarget {
-  /** Null: standard error, unless there is a syslog server. */
-  readonly path: string | null
-  readonly syslog?: SyslogServer
-  /** nginx's levels, the more severe the smaller: emerg is 1, debug 8. */
-  readonly level: number
-}
+import { parseSyslog } from './syslog.ts'
 
 const LEVELS = ['emerg', 'alert', 'crit', 'error', 'warn', 'notice', 'info', 'debug']
 /** Parts of nginx that may be debugged alone. Here they are one. */
 const DEBUGGED = ['debug_core', 'debug_alloc', 'debug_mutex', 'debug_event', 'debug_http', 'debug_mail', 'debug_stream']
-const ERROR = 4
-const DEBUG = 8
 
-export const errorLog: Directive<readonly ErrorLogTarget[]> = {
+export const errorLog: Directive<readonly LogTarget[]> = {
   in: MAIN | HTTP | SERVER | LOCATION | STREAM | STREAM_SERVER | MAIL | MAIL_SERVER,
   args: [1, Infinity],
   default: [],
@@ -47,5 +38,5 @@ function levelOf(words: readonly string[], at: Site): number {
     else parts = true
   }
   if (parts) return DEBUG
-  return level === 0 ? ERROR : level
+  return level === 0 ? ERR : level
 }

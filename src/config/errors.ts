@@ -5,6 +5,11 @@ import type { Place } from './directive.ts'
 /** What stands for a file's name where directives came from the command line (`-g`); such places have no line. */
 export const COMMAND_LINE = 'command line'
 
+/** As messages name it. */
+export function placeText({ file, line }: Pick<Place, 'file' | 'line'>): string {
+  return file === COMMAND_LINE ? file : `${file}:${line}`
+}
+
 /** `message` is the problem in nginx's words, without place; `toString` adds ` in FILE:LINE` where the place is known. */
 export class ConfigError extends Error {
   readonly file: string | null
@@ -28,9 +33,7 @@ export class ConfigError extends Error {
   }
 
   override toString(): string {
-    if (this.file === null) return this.message
-    if (this.file === COMMAND_LINE) return `${this.message} in ${this.file}`
-    return `${this.message} in ${this.file}:${this.line}`
+    return this.file === null ? this.message : `${this.message} in ${placeText({ file: this.file, line: this.line })}`
   }
 }
 

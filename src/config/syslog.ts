@@ -1,21 +1,9 @@
 // `syslog:server=…,facility=…,severity=…,tag=…,nohostname`: where access_log and error_log may send their lines
 // (ngx_syslog_parse_args).
 
+import type { ServerPlace } from '../log/datagram-server.ts'
+import type { SyslogServer } from '../log/syslog.ts'
 import type { Site } from './directive.ts'
-
-/** Plain data: it is sent to other processes. */
-export interface SyslogServer {
-  /** Address or name, '' for a Unix socket. */
-  readonly host: string
-  readonly port: number
-  /** Path of a Unix socket, '' for UDP. */
-  readonly path: string
-  readonly facility: number
-  /** Of access logs; errors have their own. */
-  readonly severity: number
-  readonly tag: string
-  readonly hostname: boolean
-}
 
 const FACILITIES =
   'kern user mail daemon auth intern lpr news uucp clock authpriv ftp ntp audit alert cron ' +
@@ -72,7 +60,7 @@ function parseTag(tag: string, at: Site): string {
   return tag
 }
 
-function parseServer(text: string, at: Site): Pick<SyslogServer, 'host' | 'port' | 'path'> {
+function parseServer(text: string, at: Site): ServerPlace {
   if (text.startsWith('unix:')) {
     const path = text.slice(5)
     if (path === '') at.fail(`no path in the unix domain socket in syslog server "${text}"`)

@@ -84,7 +84,7 @@ function runFilters(r: HttpRequest): boolean {
     if (status === 412) {
       // Nothing stays of the response that is not wanted (ngx_http_clean_header).
       r.outNames.length = r.outValues.length = 0
-      r.lastModified = r.etag = ''
+      r.lastModified = r.etag = r.redirect = ''
       return answerInstead(r, 412)
     }
     if (status === 304) becomeNotModified(r)

@@ -48,7 +48,7 @@ export function execute(r: HttpRequest, pattern: Pattern, text: string): number 
   const match = pattern.exec(text)
   if (match === null) {
     if (!pattern.exceeded) return DECLINED
-    r.log(ALERT, `pcre2_match() failed: -47 on "${text}" using "${pattern.text}"`)
+    r.log(ALERT, gaveUp(pattern, text))
     return FAILED
   }
   captures.set(r, match)
@@ -56,4 +56,9 @@ export function execute(r: HttpRequest, pattern: Pattern, text: string): number 
     for (const [name, number] of pattern.names) writeValue(r, valueIndex(name.toLowerCase()), match[number] ?? '')
   }
   return MATCHED
+}
+
+/** As PCRE says it where its limit of tries is met. */
+export function gaveUp({ text: expression }: Pattern, text: string): string {
+  return `pcre2_match() failed: -47 on "${text}" using "${expression}"`
 }

@@ -119,6 +119,8 @@ export interface ListenRuntime {
   serverNamed(host: string): ServerRuntime | null
   /** The regular expression that serverFor() has just found the server by, for its captures. */
   readonly matchedName: Pattern | null
+  /** It has given up: nobody knows whose the name is. */
+  readonly nameFailed: boolean
   /** Are heads read by other limits for one of its servers than for another? */
   readonly limitsDiffer: boolean
   readonly tcpNodelay: boolean

@@ -43,17 +43,21 @@ export class LogFiles {
   open(path: string | null): LogFile {
     let file = this.files.get(path)
     if (file === undefined) {
-      file = new LogFile(path, problem => this.errorLog?.log(ALERT, problem))
+      file = new LogFile(path, problem => this.tellProblem(problem))
       this.files.set(path, file)
     }
     return file
+  }
+
+  private tellProblem(problem: string): void {
+    this.errorLog?.log(ALERT, problem)
   }
 
   syslog(server: SyslogServer): Syslog {
     const key = JSON.stringify(server)
     let syslog = this.servers.get(key)
     if (syslog === undefined) {
-      syslog = new Syslog(server)
+      syslog = new Syslog(server, problem => this.tellProblem(problem))
       this.servers.set(key, syslog)
     }
     return syslog

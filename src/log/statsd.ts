@@ -1,41 +1,30 @@
 // Metrics to StatsD, as Gunicorn words them: `gunicorn.requests:1|c|@1.0`, with tags behind `|#` where DogStatsD listens. What is
 // told within one turn of the event loop leaves in one datagram, a line for each.
 
-import { lookup } from 'node:dns'
-import { isIP } from 'node:net'
-import { DatagramSocket } from './datagram.ts'
+import { type ServerPlace, DatagramServer } from './datagram-server.ts'
+import type { Told } from './log-file.ts'
 
 /** Plain data. */
-export interface StatsdServer {
-  /** '' for a Unix socket. */
-  readonly host: string
-  readonly port: number
-  readonly path: string
+export interface StatsdServer extends ServerPlace {
   readonly prefix: string
   readonly tags: string
 }
 
 /** What a datagram may hold so that no network divides it. */
 const DATAGRAM_MAX = 1432
-/** Datagrams kept while a name is looked up; what is told beyond that is lost. */
-const UNSENT_MAX = 45
 
 export class Statsd {
   private readonly prefix: string
   private readonly tags: string
-  /** Null until the server's name is known. */
-  private socket: DatagramSocket | null = null
+  private readonly server: DatagramServer
   private waiting = ''
-  private unsent: string[] = []
   private scheduled = false
-  private closed = false
 
-  constructor({ host, port, path, prefix, tags }: StatsdServer) {
-    this.prefix = withPoint(prefix)
-    this.tags = tags === '' ? '' : `|#${tags}`
-    if (path !== '') this.socket = new DatagramSocket({ path })
-    else if (isIP(host) !== 0) this.socket = new DatagramSocket({ ip: host, port })
-    else this.resolve(host, port)
+  constructor(server: StatsdServer, tell: Told = () => {}) {
+    this.prefix = withPoint(server.prefix)
+    this.tags = server.tags === '' ? '' : `|#${server.tags}`
+    // As Gunicorn, which knows no others.
+    this.server = new DatagramServer(server, 'ipv4first', problem => tell(`statsd: ${problem}`))
   }
 
   increment(name: string): void {
@@ -57,15 +46,13 @@ export class Statsd {
   flush(): void {
     this.scheduled = false
     if (this.waiting === '') return
-    if (this.socket !== null) this.socket.send(Buffer.from(this.waiting, 'latin1'))
-    else if (this.unsent.length < UNSENT_MAX) this.unsent.push(this.waiting)
+    this.server.send(Buffer.from(this.waiting, 'latin1'))
     this.waiting = ''
   }
 
   close(): void {
-    this.closed = true
     this.flush()
-    this.socket?.close()
+    this.server.close()
   }
 
   private append(line: string): void {
@@ -74,15 +61,6 @@ export class Statsd {
     if (this.scheduled) return
     this.scheduled = true
     setImmediate(() => this.flush())
-  }
-
-  private resolve(host: string, port: number): void {
-    lookup(host, { family: 4 }, (error, ip) => {
-      if (error !== null || this.closed) return
-      this.socket = new DatagramSocket({ ip, port })
-      for (const datagram of this.unsent) this.socket.send(Buffer.from(datagram, 'latin1'))
-      this.unsent = []
-    })
   }
 }
 

@@ -2,66 +2,46 @@
 //
 //   <187>Nov 21 04:00:00 host nginx: line
 
-import { lookup } from 'node:dns'
-import { isIP } from 'node:net'
 import { hostname } from 'node:os'
-import { DatagramSocket } from './datagram.ts'
+import { type ServerPlace, DatagramServer } from './datagram-server.ts'
+import type { Told } from './log-file.ts'
 
-/** Plain data, as config/syslog.ts reads it. */
-export interface SyslogServer {
-  readonly host: string
-  readonly port: number
-  readonly path: string
+/** Plain data: it is sent to other processes. */
+export interface SyslogServer extends ServerPlace {
   readonly facility: number
+  /** Of access logs; errors have their own. */
   readonly severity: number
   readonly tag: string
   readonly hostname: boolean
 }
 
-/** The resolver may be there later than we are. */
-const RESOLVE_AGAIN_MS = 5000
-
 export class Syslog {
-  private readonly server: SyslogServer
-  private closed = false
-  private socket: DatagramSocket | null = null
+  private readonly facility: number
+  private readonly severity: number
+  private readonly server: DatagramServer
   /** Behind the time. */
   private readonly header: string
 
-  constructor(server: SyslogServer) {
-    this.server = server
+  constructor(server: SyslogServer, tell: Told = () => {}) {
+    this.facility = server.facility
+    this.severity = server.severity
     this.header = `${server.hostname ? ` ${hostname()}` : ''} ${server.tag}: `
-    const { host, port, path } = server
-    if (path !== '') this.socket = new DatagramSocket({ path })
-    else if (isIP(host) !== 0) this.socket = new DatagramSocket({ ip: host, port })
-    else this.resolve(host, port)
-  }
-
-  /** Until the name is known, lines are lost, as they are while no server listens. */
-  private resolve(host: string, port: number): void {
-    lookup(host, (error, ip) => {
-      if (this.closed) return
-      if (error === null) this.socket = new DatagramSocket({ ip, port })
-      else setTimeout(() => this.resolve(host, port), RESOLVE_AGAIN_MS).unref()
-    })
+    this.server = new DatagramServer(server, 'verbatim', problem => tell(`syslog: ${problem}`))
   }
 
   /** A line of an access log, without its end. */
   send(line: string): void {
-    this.sendAs(this.server.severity, line)
+    this.sendAs(this.severity, line)
   }
 
   /** @param severity 0 for emerg to 7 for debug */
   sendAs(severity: number, line: string): void {
-    if (this.socket === null) return
-    const priority = this.server.facility * 8 + severity
-    this.socket.send(Buffer.from(`<${priority}>${syslogTime()}${this.header}${line}`, 'latin1'))
+    const priority = this.facility * 8 + severity
+    this.server.send(Buffer.from(`<${priority}>${syslogTime()}${this.header}${line}`, 'latin1'))
   }
 
   close(): void {
-    this.closed = true
-    this.socket?.close()
-    this.socket = null
+    this.server.close()
   }
 }
 

@@ -1,7 +1,7 @@
 // A mail block, read and checked, becomes what sessions run through. As with http, compiling opens nothing; start() does.
 
 import { MAIL, type Scope } from '../config/directive.ts'
-import { ConfigError } from '../config/errors.ts'
+import { ConfigError, placeText } from '../config/errors.ts'
 import { compileServerHttp2 } from '../http/h2/directives.ts'
 import type { HttpModule } from '../http/module.ts'
 import { resolverDirectives, resolverOf } from '../http/resolver.ts'
@@ -57,11 +57,13 @@ export class CompiledMail extends ServerBlock<MailListen> {
 
   private server(scope: Scope): MailServer {
     const conf = scope.conf(mailDirectives)
-    if (conf.listen.length === 0) throw new ConfigError(`no "listen" is defined for server in ${placeOf(scope)}`)
+    if (conf.listen.length === 0)
+      throw new ConfigError(`no "listen" is defined for server in ${placeText(scope.statement!)}`)
     const name = nameOf(conf.server_name)
     const protocol = this.protocol(scope, name)
     const authHttp = compileAuthHttp(scope.conf(authHttpDirectives))
-    if (authHttp === null) throw new ConfigError(`no "auth_http" is defined for server in ${placeOf(scope)}`)
+    if (authHttp === null)
+      throw new ConfigError(`no "auth_http" is defined for server in ${placeText(scope.statement!)}`)
     const server: MailServer = {
       name,
       errorLog: null as unknown as ErrorLog,
@@ -87,7 +89,7 @@ export class CompiledMail extends ServerBlock<MailListen> {
     if (known === 'imap') return compileImap(scope.conf(imapDirectives))
     if (known === 'pop3') return compilePop3(scope.conf(pop3Directives))
     if (known === 'smtp') return compileSmtp(scope.conf(smtpDirectives), name)
-    throw new ConfigError(`unknown mail protocol for server in ${placeOf(scope)}`)
+    throw new ConfigError(`unknown mail protocol for server in ${placeText(scope.statement!)}`)
   }
 
   private access(scope: Scope): MailServer['access'] {
@@ -132,9 +134,4 @@ export class CompiledMail extends ServerBlock<MailListen> {
     for (const run of this.starts) run(services)
     await this.accept(new Sessions(limit, services.errorLog, (...all) => new MailSession(...all)), descriptors)
   }
-}
-
-function placeOf(scope: Scope): string {
-  const { file, line } = scope.statement!
-  return `${file}:${line}`
 }

@@ -2,7 +2,7 @@
 
 import { plainName } from '../http/core/server-names.ts'
 import { STREAM, type Scope } from '../config/directive.ts'
-import { ConfigError } from '../config/errors.ts'
+import { ConfigError, placeText } from '../config/errors.ts'
 import type { ErrorLog } from '../log/error-log.ts'
 import type { ConnectionLimit } from '../upstream/connection-limit.ts'
 import type { CompileOptions } from '../http/server/definitions.ts'
@@ -89,7 +89,7 @@ export class CompiledStream extends ServerBlock<StreamListen> {
     for (const module of this.modules) module.connection?.(scope.conf(module.directives), builder, this)
     const server: StreamServer = {
       name: plainName(conf.server_name[0] ?? ''),
-      place: placeOf(scope),
+      place: placeText(scope.statement!),
       errorLog: null as unknown as ErrorLog,
       access: [...postAccept, ...assignments(conf.set, this), ...access],
       logs,
@@ -127,7 +127,7 @@ export class CompiledStream extends ServerBlock<StreamListen> {
   private listen(scope: Scope, server: StreamServer): void {
     const conf = scope.conf(streamDirectives)
     if (conf.listen.length === 0) {
-      throw new ConfigError(`no "listen" is defined for server in ${placeOf(scope)}`)
+      throw new ConfigError(`no "listen" is defined for server in ${placeText(scope.statement!)}`)
     }
     this.addressesOf(
       conf.listen,
@@ -164,9 +164,4 @@ export class CompiledStream extends ServerBlock<StreamListen> {
     for (const listener of this.datagrams) listener.stop()
     this.datagrams = []
   }
-}
-
-function placeOf(scope: Scope): string {
-  const { file, line } = scope.statement!
-  return `${file}:${line}`
 }

@@ -3,11 +3,11 @@
 // the log.
 
 import { HANDSHAKE, readClientHello, UNREADABLE, type ClientHello } from '../codec/tls-client-hello.ts'
-import { ERR, INFO } from '../log/error-log.ts'
+import { ALERT, ERR, INFO } from '../log/error-log.ts'
 import type { ConnectionHandler } from '../net/connection.ts'
 import { opensslText } from '../net/tls-errors.ts'
 import { peerName } from '../upstream/server.ts'
-import { execute } from '../http/regex.ts'
+import { execute, gaveUp } from '../http/regex.ts'
 import type { ListenRuntime } from '../http/runtime.ts'
 import type { Address, ServerBlock } from '../http/server/server-block.ts'
 import { ConnectionSession } from '../http/session/connection-session.ts'
@@ -126,8 +126,7 @@ export class StreamSession extends ConnectionSession<StreamServer> {
 
   handshakeDone(): void {
     if (this.done || this.state !== OPENING || this.tls === null) return
-    this.chooseServer(this.tls.hello)
-    this.entered()
+    if (this.chooseServer(this.tls.hello)) this.entered()
   }
 
   entered(): void {
@@ -170,18 +169,27 @@ export class StreamSession extends ConnectionSession<StreamServer> {
     }
     if (hello !== null && hello !== UNREADABLE) {
       this.hello = hello
-      this.chooseServer(hello)
+      if (!this.chooseServer(hello)) return
     }
     this.entrance.hold(bytes)
     this.start()
   }
 
-  private chooseServer(hello: ClientHello): void {
+  /** False: nobody can tell, and that is the end of it. */
+  private chooseServer(hello: ClientHello): boolean {
     const name = nameIn(hello)
-    const named = name === null ? null : this.listen.serverNamed(name)
-    if (name === null || named === null) return
+    if (name === null) return true
+    const named = this.listen.serverNamed(name)
+    const { matchedName, nameFailed } = this.listen
+    if (nameFailed) {
+      this.log(ALERT, gaveUp(matchedName!, name))
+      this.finalize(500)
+      return false
+    }
+    if (named === null) return true
     this.server = named as unknown as StreamServer
-    if (this.listen.matchedName !== null) execute(asRequest(this), this.listen.matchedName, name)
+    if (matchedName !== null) execute(asRequest(this), matchedName, name)
+    return true
   }
 
   private start(): void {

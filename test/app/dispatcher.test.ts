@@ -10,7 +10,8 @@ import type { AppRequest, AppSettings } from '../../src/app/app.ts'
 import { Call, type Carrier, WORKER_LOST } from '../../src/app/dispatch/call.ts'
 import { Dispatcher } from '../../src/app/dispatch/dispatcher.ts'
 import { SeatTable } from '../../src/app/dispatch/seats.ts'
-import { DATA, encodeFrame, encodeRequest, END, HEAD, HELLO } from '../../src/codec/frames.ts'
+import { monotonic } from '../../src/lib/clock.ts'
+import { BYE, DATA, encodeFrame, encodeRequest, END, HEAD, HELLO } from '../../src/codec/frames.ts'
 import { atEnd, eventually, tempDir } from '../helpers/index.ts'
 
 const PID = 4_000_000
@@ -145,6 +146,26 @@ test('dispatcher: a request whose body a worker was reading when it died is give
   dispatcher.dispatch(request)
   await eventually(() => retires(asked))
   assert.deepEqual([request.outcome, request.attempts], [`failed ${WORKER_LOST}`, 1])
+})
+
+test('dispatcher: what a request has waited counts once, however many workers went before they read it', async t => {
+  const { dispatcher, path } = start(t, 'sync')
+  const request = new Request()
+  Object.assign(request, { madeMs: monotonic() - 10_000 })
+  dispatcher.dispatch(request)
+  await listen(t, path, socket => socket.end(encodeFrame(BYE, 0, 0, Buffer.alloc(0))))
+  dispatcher.notice({ type: 'worker', app: 'test', slot: 0, pid: PID, path })
+  await eventually(() => request.attempts === 1 && request.queued)
+  const counters = (): Readonly<Record<string, number>> => dispatcher.snapshot().counters
+  assert.deepEqual([counters()['requests'], counters()['queued']], [0, 1])
+  const other = join(tempDir(t), 'other.sock')
+  await listen(t, other, socket => socket.write(head(1, END)))
+  dispatcher.notice({ type: 'worker', app: 'test', slot: 0, pid: PID + 1, path: other })
+  await eventually(() => request.outcome === 'answered')
+  const { requests, queued, queue_ms } = counters()
+  assert.deepEqual([requests, queued], [1, 1])
+  const waited = request.sentMs - request.madeMs
+  assert.ok(Math.abs(queue_ms! - waited) <= 1, `${queue_ms} of ${waited}`)
 })
 
 test('dispatcher: a worker that is gone when it is to be connected to again is given up', async t => {

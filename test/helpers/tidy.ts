@@ -14,7 +14,7 @@ export interface SourceFile {
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   lib: [],
   log: ['lib'],
-  config: ['lib'],
+  config: ['lib', 'log'],
   codec: ['lib'],
   waf: ['lib'],
   net: ['lib', 'log'],

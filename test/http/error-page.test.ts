@@ -32,6 +32,8 @@ const server: HttpServer = await serveHttp(
   location /large { client_max_body_size 10; error_page 413 /show; mirror /show; }
   location /padding { msie_padding off; return 404; }
   location /unmatched { alias html/404.html; error_page 412 /show; }
+  location /moved-here { error_page 301 =200 /show-file; return 301 /there; }
+  location /show-file { alias html/404.html; }
   location /refresh-here { msie_refresh on; return 301 /there; }
   location /refresh { msie_refresh on; return 301 "http://example.org/a b"; }
   location /https { error_page 497 https://$host$request_uri; return 497; }
@@ -200,4 +202,7 @@ test('of a response whose precondition failed nothing is left on its error page'
   assert.equal(response.status, 412)
   assert.equal(response.header('etag'), null)
   assert.equal(response.header('last-modified'), null)
+  assert.match((await ask('/moved-here')).header('location')!, /\/there$/)
+  const moved = await ask('/moved-here', { 'If-Match': '"other"' })
+  assert.deepEqual([moved.status, moved.header('location')], [412, null])
 })

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
 import dgram from 'node:dgram'
-import dns from 'node:dns'
 import { once } from 'node:events'
-import { syncBuiltinESMExports } from 'node:module'
 import { hostname } from 'node:os'
 import test from 'node:test'
 import { ErrorLog, ERR, LogFiles, WARN } from '../../src/log/error-log.ts'
@@ -64,27 +62,4 @@ test('syslog: a server that is not there costs lines and nothing else', () => {
   syslog.send('lost')
   syslog.close()
   syslog.send('lost too')
-})
-
-test('syslog: a name that is not known yet is looked up again', async t => {
-  const socket = await listening(t, '127.0.0.1')
-  let asked = 0
-  const lookup = t.mock.method(dns, 'lookup', ((_host: string, known: (error: Error | null, ip: string) => void) => {
-    known(++asked === 1 ? new Error('EAI_AGAIN') : null, '127.0.0.1')
-  }) as never)
-  syncBuiltinESMExports()
-  t.after(() => {
-    lookup.mock.restore()
-    syncBuiltinESMExports()
-  })
-  t.mock.timers.enable({ apis: ['setTimeout'] })
-  const syslog = new Syslog({ ...server, host: 'log.test', port: socket.address().port })
-  t.after(() => syslog.close())
-  syslog.send('lost')
-  t.mock.timers.tick(5000)
-  t.mock.timers.reset()
-  assert.equal(asked, 2)
-  const message = next(socket)
-  syslog.send('heard')
-  assert.match(await message, /heard$/)
 })

@@ -234,6 +234,7 @@ export class Dispatcher implements LineUser {
   /** For links: the worker went before it had read the call. False: it has been tried often enough. */
   again(call: Call): boolean {
     if (call.attempts >= ATTEMPTS_MAX || !call.repeatable || this.stopped) return false
+    this.notBegun(call)
     this.enqueue(call)
     return true
   }
@@ -242,14 +243,17 @@ export class Dispatcher implements LineUser {
   restore(call: Call): void {
     call.attempts--
     this.seats.count(TAKEN_BACK, 1)
-    // It had been counted as begun.
-    if (call.sentMs > 0) {
-      this.seats.count(REQUESTS, -1)
-      this.seats.count(QUEUE_MS, -Math.round(call.sentMs - call.madeMs))
-      call.sentMs = 0
-    }
+    this.notBegun(call)
     if (this.stopped) this.refuse(call, QUEUE_TIMEOUT)
     else this.line.restore(call)
+  }
+
+  /** It had been counted as begun, and waits on. */
+  private notBegun(call: Call): void {
+    if (call.sentMs === 0) return
+    this.seats.count(REQUESTS, -1)
+    this.seats.count(QUEUE_MS, -Math.round(call.sentMs - call.madeMs))
+    call.sentMs = 0
   }
 
   /** For links: some have been restored. */
@@ -295,7 +299,8 @@ export class Dispatcher implements LineUser {
       this.refuse(call, QUEUE_FULL)
       return
     }
-    this.seats.count(QUEUED, 1)
+    // One that comes back has been counted if it had a place before.
+    if (call.ticket === 0) this.seats.count(QUEUED, 1)
     this.line.push(call)
     if (this.line.size > 0) this.prefetch?.want()
   }

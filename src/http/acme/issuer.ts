@@ -8,8 +8,8 @@ import type { LocationResolver } from '../resolver.ts'
 import { AcmeProblem, Authority } from './authority.ts'
 import { keyPem, newKey, type KeyKind } from './keys.ts'
 import { issue, type Account, type ChallengeType } from './order.ts'
-import type { StateFolder } from './state.ts'
-import type { AcmeStore } from './store.ts'
+import type { StateFiles, StateFolder } from './state.ts'
+import type { AcmeStore, IssuedCertificate } from './store.ts'
 
 export interface IssuerSettings {
   readonly name: string
@@ -35,10 +35,13 @@ export interface CertificateOrder {
 }
 
 const ACCOUNT_KEY = 'account.key'
+const NO_ROOM = '"acme_shared_zone" is too small'
 /** Of a certificate's time, when a new one is asked for. */
 const RENEWAL = 2 / 3
 const RETRY_FIRST_MS = 10_000
 const RETRY_MAX_MS = 6 * 3_600_000
+/** What could not be kept on disk is written again so often. */
+const KEEP_AGAIN_MS = 600_000
 /** Longer timers do not exist. */
 const SLEEP_MAX_MS = 24 * 3_600_000
 
@@ -56,6 +59,8 @@ export class Issuer {
   private readonly errorLog: ErrorLog
   private readonly timers = new Map<string, NodeJS.Timeout>()
   private readonly failures = new Map<string, number>()
+  /** What is in use and could not be written to the state folder, by what it is. */
+  private readonly unkept = new Map<string, StateFiles>()
   private authority: Authority | null = null
   private account: Account | null = null
   /** One order after the other. */
@@ -72,7 +77,9 @@ export class Issuer {
   /** What is on disk is there before the first client; the rest follows. */
   start(): void {
     for (const order of this.orders) {
-      if (this.store.certificate(order.id) === null) this.load(order)
+      const issued = this.store.certificate(order.id)
+      if (issued === null) this.load(order)
+      else if (this.isLost(order)) this.keep(order.id, filesOf(order, issued))
       this.schedule(order, this.untilRenewal(order))
     }
   }
@@ -110,11 +117,12 @@ export class Issuer {
 
   private schedule(order: CertificateOrder, ms: number): void {
     if (this.stopped) return
-    const timer = setTimeout(() => this.due(order), Math.min(ms, SLEEP_MAX_MS))
+    const timer = setTimeout(() => this.due(order), Math.min(ms, this.unkept.size === 0 ? SLEEP_MAX_MS : KEEP_AGAIN_MS))
     this.timers.set(order.id, timer.unref())
   }
 
   private due(order: CertificateOrder): void {
+    for (const [what, files] of this.unkept) this.keep(what, files)
     const left = this.failures.has(order.id) ? 0 : this.untilRenewal(order)
     if (left > 0) this.schedule(order, left)
     else this.queue = this.queue.then(() => this.issue(order))
@@ -145,26 +153,41 @@ export class Issuer {
     }
   }
 
-  private async get({ id, identifiers, key: kind }: CertificateOrder): Promise<void> {
-    const { challenge, name, state } = this.settings
+  private async get(order: CertificateOrder): Promise<void> {
+    const { id, identifiers, key: kind } = order
+    const { challenge } = this.settings
     const account = await this.registered()
     const key = await newKey(kind)
     const certificate = await issue(this.authority!, account, identifiers, key, challenge, {
       show: (type, identifier, token, authorization) => {
         if (this.store.setChallenge(identifier.toLowerCase(), { type, token, authorization })) return
-        throw new Error('"acme_shared_zone" is too small')
+        throw new Error(NO_ROOM)
       },
       hide: identifier => void this.store.setChallenge(identifier.toLowerCase(), null),
     })
     const issued = { certificate, key: keyPem(key) }
     if (!new X509Certificate(certificate).checkPrivateKey(key)) throw new Error('the certificate is for another key')
-    if (!this.store.setCertificate(id, issued)) throw new Error('"acme_shared_zone" is too small')
+    if (!this.store.setCertificate(id, issued)) throw new Error(NO_ROOM)
+    this.keep(id, filesOf(order, issued))
+  }
+
+  /** Has it never come to the disk? What somebody else has put there is not ours to replace. */
+  private isLost({ id }: CertificateOrder): boolean {
+    const { state } = this.settings
+    return state !== null && (state.read(`${id}.key`) === null || state.read(`${id}.crt`) === null)
+  }
+
+  /** It is used all the same where the disk is full, and kept later: authorities do not give another one at will. */
+  private keep(what: string, files: StateFiles): void {
+    const { name, state } = this.settings
     if (state === null) return
     try {
-      state.write(`${id}.key`, issued.key)
-      state.write(`${id}.crt`, certificate)
+      if (Object.entries(files).some(([file, text]) => state.read(file) !== text)) state.write(files)
+      this.unkept.delete(what)
     } catch (error) {
-      this.log(WARN, `issuer "${name}": cannot keep "${id}" in the state folder: ${(error as Error).message}`)
+      if (!this.unkept.has(what))
+        this.log(WARN, `issuer "${name}": cannot keep "${what}" in the state folder: ${(error as Error).message}`)
+      this.unkept.set(what, files)
     }
   }
 
@@ -181,16 +204,21 @@ export class Issuer {
   private async accountKey(): Promise<KeyObject> {
     const { accountKey, name, state } = this.settings
     if (typeof accountKey === 'string') return createPrivateKey(accountKey)
-    const kept = this.store.account(name) ?? state?.read(ACCOUNT_KEY) ?? null
-    if (kept !== null) return createPrivateKey(kept)
-    const key = await newKey(accountKey)
-    this.store.setAccount(name, keyPem(key))
-    state?.write(ACCOUNT_KEY, keyPem(key))
-    this.log(INFO, `issuer "${name}": new account key`)
-    return key
+    let text = this.store.account(name) ?? state?.read(ACCOUNT_KEY) ?? null
+    if (text === null) {
+      text = keyPem(await newKey(accountKey))
+      if (!this.store.setAccount(name, text)) throw new Error(NO_ROOM)
+      this.log(INFO, `issuer "${name}": new account key`)
+    }
+    this.keep('account key', { [ACCOUNT_KEY]: text })
+    return createPrivateKey(text)
   }
 
   private log(level: number, message: string): void {
     this.errorLog.log(level, `acme: ${message}`)
   }
+}
+
+function filesOf({ id }: CertificateOrder, { certificate, key }: IssuedCertificate): StateFiles {
+  return { [`${id}.key`]: key, [`${id}.crt`]: certificate }
 }

@@ -16,11 +16,11 @@ export interface Challenge {
 
 interface Contents {
   /** By the certificate's id. */
-  certificates: Record<string, IssuedCertificate>
+  readonly certificates: Readonly<Record<string, IssuedCertificate>>
   /** By identifier. */
-  challenges: Record<string, Challenge>
+  readonly challenges: Readonly<Record<string, Challenge>>
   /** By issuer: the account's key, where no file keeps it. */
-  accounts: Record<string, string>
+  readonly accounts: Readonly<Record<string, string>>
 }
 
 export const STORE_BYTES = 256 * 1024
@@ -54,25 +54,24 @@ export class AcmeStore {
     return this.current().challenges[identifier] ?? null
   }
 
-  // For the thread that issues.
+  // For the thread that issues. False: there is no room for it, and nothing has changed.
 
   setCertificate(id: string, issued: IssuedCertificate): boolean {
     const contents = this.current()
-    contents.certificates[id] = issued
-    return this.publish(contents)
+    return this.publish({ ...contents, certificates: { ...contents.certificates, [id]: issued } })
   }
 
   setAccount(issuer: string, key: string): boolean {
     const contents = this.current()
-    contents.accounts[issuer] = key
-    return this.publish(contents)
+    return this.publish({ ...contents, accounts: { ...contents.accounts, [issuer]: key } })
   }
 
   setChallenge(identifier: string, challenge: Challenge | null): boolean {
     const contents = this.current()
-    if (challenge === null) delete contents.challenges[identifier]
-    else contents.challenges[identifier] = challenge
-    return this.publish(contents)
+    const challenges = { ...contents.challenges }
+    if (challenge === null) delete challenges[identifier]
+    else challenges[identifier] = challenge
+    return this.publish({ ...contents, challenges })
   }
 
   private current(): Contents {

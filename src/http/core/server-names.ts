@@ -11,8 +11,10 @@ export class ServerNames<S> {
   /** `www.example.` for `www.example.*`. */
   private readonly prefixes = new Map<string, S>()
   private readonly patterns: { pattern: Pattern; server: S }[] = []
-  /** The regular expression that the last find() was answered by. */
+  /** The regular expression that the last look-up ended with: it has matched, unless it has given up. */
   matched: Pattern | null = null
+  /** It has given up: whose name that is is not known. */
+  failed = false
   /** Answers for what nobody has named; settled when all servers are known. */
   fallback: S
 
@@ -46,6 +48,7 @@ export class ServerNames<S> {
   /** null: nobody has that name. */
   lookup(host: string): S | null {
     this.matched = null
+    this.failed = false
     const exact = this.exact.get(host)
     if (exact !== undefined) return exact
     if (host === '') return null
@@ -71,9 +74,11 @@ export class ServerNames<S> {
 
   private byPattern(host: string): S | null {
     for (const { pattern, server } of this.patterns) {
-      if (!pattern.test(host)) continue
+      const matches = pattern.test(host)
+      if (!matches && !pattern.exceeded) continue
       this.matched = pattern
-      return server
+      this.failed = !matches
+      return matches ? server : null
     }
     return null
   }

@@ -42,7 +42,7 @@ export class LinkGuard {
 /** A descriptor, or what openSync() throws; ELOOP for a link that must not be followed. */
 export function openGuarded(path: string, rule: number, trusted: number, flags: number): number {
   if (trusted === path.length) return openSync(bytes(path), flags)
-  let folder = openSync(trusted > 0 ? bytes(path.slice(0, trusted)) : '/', PLACE)
+  let folder = openSync(trusted > 0 ? bytes(path.slice(0, trusted)) : path.startsWith('/') ? '/' : '.', PLACE)
   try {
     const names = path.slice(trusted).split('/')
     const last = names.pop()!

@@ -20,11 +20,10 @@ import { countRequest } from '../../zone/connection-counts.ts'
 import { GONE_EARLY } from '../session/client-session.ts'
 import { returnHead, takeHead } from '../session/head-pool.ts'
 import { respondSpecial } from '../output.ts'
-import { execute } from '../regex.ts'
 import { HttpRequest, type ClientStream } from '../request.ts'
 import { RequestBody } from '../request-body.ts'
 import { endRequest } from '../request-end.ts'
-import { refuseRequest, startRequest } from '../session/request-start.ts'
+import { refuseRequest, startRequest, takeName } from '../session/request-start.ts'
 import { CHUNK_SIZE, chunkSizes } from './directives.ts'
 import { takeHead as takeHttp2Head } from './request-head.ts'
 import { encodeHead, interimPairs, trailerPairs } from './response-head.ts'
@@ -120,13 +119,17 @@ export class Http2Stream extends Stream implements ClientStream {
     const status = tooLarge ? head.refuse(431, 'client sent too large header list') : taken
     const server = head.host !== null ? listen.serverFor(head.host) : session.server
     const r = new HttpRequest(this, head, server, session.clientAddress, session.clientPort)
-    if (head.host !== null && listen.matchedName !== null) execute(r, listen.matchedName, head.host)
+    if (head.host !== null && listen.matchedName !== null) takeName(r, listen.matchedName, head.host)
     this.request = r
     this.received = this.endpoint.receiver.blockLength
     this.declared = head.contentLength
     r.requestLength = this.received
     if (!ended) r.body = new RequestBody(head.contentLength)
     r.host = head.host ?? ''
+    if (r.status !== 0) {
+      this.abort(r)
+      return
+    }
     if (head.dropped !== '') r.log(INFO, `client sent invalid header: "${head.dropped}"${READING_HEAD}`)
     if (status !== 0) {
       this.malformed = status === 400
@@ -141,7 +144,7 @@ export class Http2Stream extends Stream implements ClientStream {
       r.log(INFO, why + READING_HEAD)
       r.uri = r.unparsedUri = head.path
       respondSpecial(r, 421)
-    } else startRequest(r, listen.tls, session.tls)
+    } else startRequest(r, server, listen.tls, session.tls)
   }
 
   /** It never begins: its head has not come to its end. */

@@ -203,7 +203,9 @@ function pass(r: HttpRequest, conf: Limits, counted: number, now: number): numbe
   statuses.set(mainOf(r), conf.dryRun ? 'DELAYED_DRY_RUN' : 'DELAYED')
   if (conf.dryRun) return NEXT
   // Finer than the timer wheel: at thousands of requests a second the delay is a millisecond.
-  setTimeout(goOn, Math.min(delay, LONGEST_DELAY), r)
+  const timer = setTimeout(goOn, Math.min(delay, LONGEST_DELAY), r)
+  // It may be days, and the client gone in a moment.
+  r.onEnd(() => clearTimeout(timer))
   return WAIT
 }
 

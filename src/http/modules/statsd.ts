@@ -3,6 +3,7 @@
 
 import { HTTP, LOCATION, SERVER, type Site } from '../../config/directive.ts'
 import { one } from '../../config/values.ts'
+import { ALERT } from '../../log/error-log.ts'
 import { Statsd, type StatsdServer } from '../../log/statsd.ts'
 import { APPLICATIONS } from '../app/application.ts'
 import { Backlog } from '../app/backlog.ts'
@@ -81,7 +82,7 @@ function clientFor(server: Target, http: HttpSetup): Client {
   if (server.backlog) http.sharedMemory(BACKLOG, Backlog.bytes)
   let backlog: Backlog | null = null
   http.onStart(services => {
-    const told = new Statsd(server)
+    const told = new Statsd(server, problem => services.errorLog.log(ALERT, problem))
     client.statsd = told
     const tellBacklog = (waiting: number): void => told.histogram('gunicorn.backlog', waiting)
     if (server.backlog)

@@ -67,8 +67,13 @@ export class AddressServers<S> {
     return this.finder.lookup(host)
   }
 
-  /** The regular expression that the last look-up was answered by. */
+  /** The regular expression that the last look-up ended with. */
   get matchedName(): Pattern | null {
     return this.finder.matched
+  }
+
+  /** Has it given up? */
+  get nameFailed(): boolean {
+    return this.finder.failed
   }
 }

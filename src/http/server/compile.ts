@@ -4,7 +4,7 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import { HTTP, type Scope, type Site } from '../../config/directive.ts'
-import { ConfigError } from '../../config/errors.ts'
+import { ConfigError, placeText } from '../../config/errors.ts'
 import type { ConnectionLimit } from '../../upstream/connection-limit.ts'
 import { AddressServers } from './address-servers.ts'
 import { coreDirectives } from '../core/core.ts'
@@ -152,8 +152,8 @@ class HttpAddress extends AddressServers<ServerRuntime> implements ListenRuntime
       ? servers.find(({ server }) => server.tls.settings === null && !server.tls.rejects)
       : servers.find(({ server }) => server === defaultServer)
     if (lacking === undefined) return
-    const { file, line } = lacking.scope.statement!
-    throw new ConfigError(`no "ssl_certificate" is defined for the "listen ... ssl" directive in ${file}:${line}`)
+    const where = placeText(lacking.scope.statement!)
+    throw new ConfigError(`no "ssl_certificate" is defined for the "listen ... ssl" directive in ${where}`)
   }
 
   override serverFor(host: string): ServerRuntime {

@@ -10,11 +10,12 @@ import { HANDSHAKE, readClientHello, type ClientHello } from '../../codec/tls-cl
 import * as uwsgi from '../../codec/uwsgi.ts'
 import { ConfigError } from '../../config/errors.ts'
 import { errorText } from '../../lib/errno.ts'
-import { ERR, INFO } from '../../log/error-log.ts'
+import { ALERT, ERR, INFO } from '../../log/error-log.ts'
 import type { Connection, ConnectionHandler } from '../../net/connection.ts'
 import { acceptTls, type TlsSettings } from '../../net/tls.ts'
 import { INTERNAL_ERROR, opensslText, UNRECOGNIZED_NAME } from '../../net/tls-errors.ts'
 import { isAmong } from '../access/peers.ts'
+import { gaveUp } from '../regex.ts'
 import type { HttpRequest } from '../request.ts'
 import type { ListenRuntime, ServerRuntime } from '../runtime.ts'
 import { ACME_TLS, challengeSettings } from '../ssl/challenges.ts'
@@ -175,6 +176,10 @@ export class Opening {
     const { spelledName } = hello
     const name = nameIn(hello)
     const named = name === null ? null : listen.serverNamed(name)
+    if (name !== null && named === null && listen.nameFailed) {
+      owner.note(ALERT, `${gaveUp(listen.matchedName!, name)} while ${SHAKING}`)
+      return refuse(owner, INTERNAL_ERROR)
+    }
     const server = named ?? listen.defaultServer
     const negotiated = server.tls.settings === null ? listen.defaultServer : server
     if (server.tls.rejects || negotiated.tls.settings === null) {

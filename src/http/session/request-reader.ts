@@ -122,6 +122,10 @@ export abstract class RequestReader extends ClientSession implements BodySink {
     // Empty lines before the request are none of it.
     this.requestBytes = (used < 0 ? Math.max(head.scanned, head.lineStart) : used) - head.lineStart
     r.requestLength = this.requestBytes
+    if (r.status !== 0) {
+      this.close(r)
+      return -1
+    }
     if (head.dropped !== '') logDropped(r)
     if (used < 0) {
       refuseRequest(r, -used)
@@ -135,7 +139,7 @@ export abstract class RequestReader extends ClientSession implements BodySink {
       r.body = new RequestBody(declared)
       r.body.broken = this.bodyBreaks
     }
-    startRequest(r, this.listen.tls, this.tls)
+    startRequest(r, this.mainServer, this.listen.tls, this.tls)
     return used
   }
 

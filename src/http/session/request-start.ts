@@ -4,16 +4,19 @@ import { parseUri, Uri } from '../../codec/h1/uri.ts'
 import { INFO } from '../../log/error-log.ts'
 import { respondSpecial } from '../output.ts'
 import { run } from '../phases.ts'
+import { execute, FAILED, type Pattern } from '../regex.ts'
 import type { HttpRequest } from '../request.ts'
+import type { ServerRuntime } from '../runtime.ts'
 import { tlsRefusal, type ClientTls } from '../ssl/client-tls.ts'
 
 const target = new Uri()
 
 /**
  * Sends the request on its way.
+ * @param main answers where the first line is wrong already: nobody has asked then which host is meant
  * @param expectsTls does its address speak TLS? Then the connection may be why it is refused
  */
-export function startRequest(r: HttpRequest, expectsTls: boolean, tls: ClientTls | null): void {
+export function startRequest(r: HttpRequest, main: ServerRuntime, expectsTls: boolean, tls: ClientTls | null): void {
   const { head } = r
   r.unparsedUri = head.path
   r.host = head.host ?? ''
@@ -30,6 +33,7 @@ export function startRequest(r: HttpRequest, expectsTls: boolean, tls: ClientTls
     const part = head.version === 20 ? 'request headers' : requestLine(r)
     // HTTP/2 makes one when its parts have been found good.
     if (head.version === 20) head.text = ''
+    giveTo(r, main)
     r.log(INFO, `client sent invalid request while reading client ${part}`)
     r.unparsedUri = ''
     r.keepAlive = false
@@ -44,13 +48,28 @@ export function startRequest(r: HttpRequest, expectsTls: boolean, tls: ClientTls
   else respondSpecial(r, refusal)
 }
 
+function giveTo(r: HttpRequest, server: ServerRuntime): void {
+  r.server = server
+  r.location = server.outside
+  r.steps = server.outside.steps
+}
+
 /** Answers a request whose head could not be read. Nobody knows where the next one would begin. */
 export function refuseRequest(r: HttpRequest, status: number): void {
   const { head } = r
   r.keepAlive = false
-  readTarget(r)
+  // As long as the line does not say more: chunks may be unheard of.
+  if (!readTarget(r)) r.version = 10
   r.log(INFO, `${head.error} while reading client ${readPart(r)}`)
   respondSpecial(r, status)
+}
+
+/** What the name of its server captures. Where that gives up, nobody knows whose the request is: it has a status then, and no
+ *  answer (ngx_http_set_virtual_server). */
+export function takeName(r: HttpRequest, name: Pattern, host: string): void {
+  if (execute(r, name, host) !== FAILED) return
+  readTarget(r)
+  r.status = 500
 }
 
 /** What was being read of a head that goes no further. */

@@ -17,7 +17,6 @@ import { ClientWriter, type WriterOwner } from './client-writer.ts'
 import { returnHead } from './head-pool.ts'
 import { lastingOn } from './lasting.ts'
 import { Http2Session } from '../h2/session.ts'
-import { execute } from '../regex.ts'
 import { HttpRequest, type ClientStream } from '../request.ts'
 import { endRequest } from '../request-end.ts'
 import { NONE, RequestReader } from './request-reader.ts'
@@ -25,6 +24,7 @@ import { Tunnel } from './tunnel.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from '../runtime.ts'
 import { nextSpare } from '../../upstream/connection-limit.ts'
 import { countClosed, countMove, countRequest, GONE, WAITING } from '../../zone/connection-counts.ts'
+import { takeName } from './request-start.ts'
 import { ACTIVE, CLOSED, HEAD, IDLE, LINGER, TUNNEL } from './states.ts'
 import { awaitsOpening, logTlsError, noteBroken, noteGone, Opening, stageOf, type OpeningOwner } from './opening.ts'
 import { PassedConnection } from './passed-connection.ts'
@@ -114,7 +114,7 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
     this.outputBefore = this.connection.bytesOut
     this.writer.reset()
     const r = new HttpRequest(this, head, this.serverOf(head), this.clientAddress, this.clientPort)
-    if (head.host !== null && this.listen.matchedName !== null) execute(r, this.listen.matchedName, head.host)
+    if (head.host !== null && this.listen.matchedName !== null) takeName(r, this.listen.matchedName, head.host)
     this.request = r
     return r
   }
@@ -378,9 +378,11 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
   }
 
   private clientGone(r: HttpRequest): void {
-    if (r.status === 0 || !r.headSent) r.status = !this.framing.complete ? 400 : 499
+    // A body that nobody has asked for yet is not missed: the client is gone as any other.
+    const reading = !this.framing.complete && (r.body === null || r.body.wanted)
+    if (r.status === 0 || !r.headSent) r.status = reading ? 400 : 499
     // Answered, it owes us a body that nobody wants. An exchange with an upstream tells by itself what becomes of that.
-    if (!this.responseDone && !this.framing.complete) r.log(INFO, this.readError || GONE_EARLY)
+    if (!this.responseDone && reading) r.log(INFO, this.readError || GONE_EARLY)
     else if (!this.responseDone && r.asked === null) r.log(INFO, GONE_EARLY + this.parting)
     this.close(r)
   }

@@ -10,7 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import test, { after } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { openFile } from '../../../src/http/files/open-file.ts'
@@ -156,6 +156,14 @@ test('a link slipped in between two looks is not followed', async t => {
   await new Promise(resolve => worker.once('exit', resolve))
   assert.equal(seen.get('secret'), undefined)
   assert.ok(seen.has('public') && seen.has('ENOTDIR'), [...seen].join(' '))
+})
+
+test('a path that is relative begins where the program is', () => {
+  const path = relative(process.cwd(), join(html, 'plain'))
+  for (const trusted of [0, path.lastIndexOf('/')]) {
+    const { text, code } = openFile(path, NO_LINKS, trusted)
+    assert.deepEqual([text, code], ['plain', ''])
+  }
 })
 
 test('a folder that is moved while it is walked through stays the one that was opened', t => {

@@ -14,7 +14,9 @@ const server: Server = await serve(
       access_log heads.log heads;
       client_header_timeout 2s;
       keepalive_timeout 30s;
-      server { listen 127.0.0.1:%%PORT_0%%; server_name first; return 200 $server_name; }
+      server { listen 127.0.0.1:%%PORT_0%%; server_name first; add_header X-Server first always; return 200 $server_name; }
+      server { listen 127.0.0.1:%%PORT_1%%; sub_filter never ever; return 204; }
+      server { listen 127.0.0.1:%%PORT_0%%; server_name telling; add_header X-Server telling always; return 204; }
       server { listen 127.0.0.1:%%PORT_0%%; server_name ""; return 200 nameless; }
       server { listen 127.0.0.1:%%PORT_0%%; server_name ~.; return 200 any; }
       server {
@@ -40,6 +42,29 @@ const said = (text: string): Promise<unknown> => eventually(() => server.file('e
 test('a line that cannot be read leaves no method, protocol or URI', async () => {
   await logged('GET /a b HTTP/1.1\r\nHost: x\r\n\r\n', '400|GET /a b HTTP/1.1|-|-|-|-|-|0', false)
   await said('client sent invalid request while reading client request line, client: 127.0.0.1, server: first')
+})
+
+test('a URI that cannot be is refused by the default server: nobody has read then which host is meant', async () => {
+  const client = await raw(file, server.port)
+  await client.send('GET /../x HTTP/1.1\r\nHost: telling\r\n\r\n')
+  const answer = await client.response()
+  assert.deepEqual([answer.status, answer.header('x-server')], [400, 'first'])
+  await said(
+    'client sent invalid request while reading client request line, client: 127.0.0.1, server: first, request: "GET /../x',
+  )
+})
+
+test('whose line cannot be read may know no chunks', async () => {
+  for (const [line, framing] of [
+    ['GET /a b HTTP/1.0', null],
+    ['GET /../x HTTP/1.1', 'chunked'],
+  ] as const) {
+    const client = await raw(file, server.ports[1]!)
+    await client.send(`${line}\r\nHost: x\r\n\r\n`)
+    const answer = await client.response()
+    assert.deepEqual([answer.status, answer.header('transfer-encoding') ?? null], [400, framing])
+    assert.match(answer.text, /<center><h1>400 Bad Request<\/h1><\/center>/)
+  }
 })
 
 test('of a head that is refused later, the URI and its arguments are known', async () => {

@@ -33,6 +33,7 @@ const server = await serveHttp(
   location /chain { rewrite ^/chain/(.*)$ /c2/$1; rewrite ^/c2/(.*)$ /text/$1?c; }
   location /stop { rewrite ^/stop/(.*)$ /text/$1; break; return 200 no; }
   location /never { if ($never) { set $never x; } return 200 "$never-$never-"; }
+  location /nowhere { return 302; }
   location /int { internal; return 200 "int $uri"; }
   location /toint { rewrite ^ /int last; }
   location ~ ^/nl$ { return 200 nl; }
@@ -125,6 +126,11 @@ test('captures: named ones stay, also those of the server’s name; set encodes 
 
 test('if at the server level matches headers', async () => {
   assert.equal((await ask('/text/', { 'User-Agent': 'xBot7' })).text, 'u=/text/ a= s=bot7-7 sub=ab 1=')
+})
+
+test('return: a redirect to nowhere says so', async () => {
+  const answer = await ask('/nowhere')
+  assert.deepEqual([answer.status, answer.header('location')], [302, ''])
 })
 
 test('location: PCRE’s own syntax', () =>
