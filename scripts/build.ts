@@ -1,8 +1,10 @@
 // `npm run build`: bundles the program for the package. Node strips types in a checkout only, and one file starts in a
 // tenth of the time of a hundred. What the entries share goes into chunks beside them. python/ and conf/ ship as they are.
+// An argument names another folder than dist/, which has to be new.
 
 import { build } from 'esbuild'
 import { rmSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** Every file that a process or a thread is started with. */
@@ -15,12 +17,13 @@ const ENTRIES = [
 ]
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-rmSync(`${root}dist`, { recursive: true, force: true })
+const [given] = process.argv.slice(2)
+if (given === undefined) rmSync(`${root}dist`, { recursive: true, force: true })
 
 const { metafile } = await build({
   absWorkingDir: root,
   entryPoints: ENTRIES,
-  outdir: 'dist',
+  outdir: given === undefined ? 'dist' : resolve(given),
   outbase: 'src',
   // Beside main.js, so that import.meta.url has the same depth wherever a module ends up.
   chunkNames: 'cli/chunk-[hash]',

@@ -26,6 +26,7 @@ import type { Peer } from '../test/helpers/needs.ts'
 import { killAll, processTree, signalTo } from '../test/helpers/processes.ts'
 import type { Process } from '../test/helpers/processes.ts'
 import type { TestResult } from './reporter.ts'
+import { makePackage } from './test-package.ts'
 
 const NODE_MAJOR = 26
 /** One test file; the slowest takes a tenth of it, or half on a machine that is five times as slow. */
@@ -58,12 +59,17 @@ const begun = performance.now()
 const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = join(root, 'node_modules', '.bin')
 process.chdir(root)
-process.env['NODE_COMPILE_CACHE'] ??= join(root, 'node_modules', '.cache', 'portico')
 // Test files start programs by name: `node` must be the pinned one for them too.
 process.env['PATH'] = `${bin}:${process.env['PATH'] ?? ''}`
 
 checkNode()
 shortenTmpdir()
+/** For what the run itself writes. */
+const directory = mkdtempSync(join(tmpdir(), 'portico-tests-'))
+process.once('exit', removeDirectory)
+// Compiled once for all processes, and kept no longer than what they run. Named as the launcher's own (own-environment.ts), so
+// that applications do not see it.
+process.env['NODE_COMPILE_CACHE'] ??= join(directory, 'node_modules', '.cache', 'portico')
 // Files are made, and modes are judged, as with the usual one.
 process.umask(0o022)
 const given = process.argv.slice(2)
@@ -71,11 +77,21 @@ const files = given.filter(arg => !arg.startsWith('-'))
 provide()
 for (const name of Object.keys(process.env)) if (FOREIGN.test(name)) delete process.env[name]
 const checksFailed = files.length > 0 ? [] : runChecks()
+if (!providePackage()) checksFailed.push('build')
 if (checksFailed.length > 0) say(`failed: ${checksFailed.join(', ')}; the tests are run all the same`)
 process.exitCode = (await runAll()) || (checksFailed.length > 0 ? 1 : 0)
 
 function say(text: string): void {
   console.log(`# ${text}`)
+}
+
+/** A process that is just ending may still write what it has compiled: then something stays. */
+function removeDirectory(): void {
+  try {
+    rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
+  } catch (error) {
+    say(String(error))
+  }
 }
 
 function checkNode(): void {
@@ -163,24 +179,29 @@ function runChecks(): string[] {
   })
 }
 
+/** What the tests start, unless PORTICO_BIN names something; where it cannot be built, they start the checkout. */
+function providePackage(): boolean {
+  if (process.env['PORTICO_BIN'] !== undefined) return true
+  const started = performance.now()
+  const launcher = makePackage(root, directory)
+  if (launcher !== null) process.env['PORTICO_BIN'] = launcher
+  say(`build: ${launcher === null ? 'FAILED' : 'good'} (${((performance.now() - started) / 1000).toFixed(1)} s)`)
+  return launcher !== null
+}
+
 /** @returns the exit code */
 async function runAll(): Promise<number> {
-  const directory = mkdtempSync(join(tmpdir(), 'portico-tests-'))
   const result = join(directory, 'result.json')
-  try {
-    const all = files.length > 0 ? files : globSync('test/**/*.test.ts').sort()
-    const code = await runTests(all, result)
-    const first = readResult(result)
-    if (code === 0 || first === null || files.length > 0 || !mayRepeat(first)) return code
-    say(`once more, alone: ${first.failed.join(' ')}`)
-    const codeAlone = await runTests(first.failed, result)
-    const alone = readResult(result)
-    if (alone === null) return codeAlone || 1
-    tell(first, alone)
-    return codeAlone
-  } finally {
-    rmSync(directory, { recursive: true, force: true })
-  }
+  const all = files.length > 0 ? files : globSync('test/**/*.test.ts').sort()
+  const code = await runTests(all, result)
+  const first = readResult(result)
+  if (code === 0 || first === null || files.length > 0 || !mayRepeat(first)) return code
+  say(`once more, alone: ${first.failed.join(' ')}`)
+  const codeAlone = await runTests(first.failed, result)
+  const alone = readResult(result)
+  if (alone === null) return codeAlone || 1
+  tell(first, alone)
+  return codeAlone
 }
 
 function readResult(path: string): TestResult | null {

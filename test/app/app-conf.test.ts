@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
 import test from 'node:test'
-import { PORTICO } from '../helpers/serve.ts'
+import { check } from '../helpers/check.ts'
 import { tempDir, writeFiles } from '../helpers/temp-dir.ts'
 
 const good = 'directory %%DIR%%; module a:b;'
@@ -35,6 +33,10 @@ const cases: readonly (readonly [http: string, message: RegExp | null])[] = [
   [`app a { ${good} node_options --expose-gc; }`, /"node_options" needs "kind node" in app "a"/],
   ['app a { directory %%DIR%%; module ./file.js; node_options expose-gc; }', /invalid node_options "expose-gc"/],
   [`app a { ${good} arguments x; }`, /"arguments" needs "kind node" in app "a"/],
+  [`app a { ${good} sticky cookie a; }`, /"sticky" needs "kind node" in app "a"/],
+  ['app a { sticky hash same; }', /"sticky hash same" is the same for all clients/],
+  ['app a { sticky route $cookie_a; }', /unknown parameter "route"/],
+  ['app a { sticky cookie a colour=red; }', /unknown parameter "colour=red"/],
   [`app a { ${good} lifespan_state shared; }`, /"lifespan_state" needs "kind asgi" in app "a"/],
   [`app a { ${good} kind asgi; lifespan_state shared; }`, null],
   [`app a { ${good} kind asgi; lifespan_state own; }`, /invalid value "own"/],
@@ -62,9 +64,7 @@ for (const [http, message] of cases) {
       'file.js': '',
       'logs/x': '',
     })
-    const { status, stderr } = spawnSync(PORTICO, ['-t', '-p', `${dir}/`, '-c', join(dir, 'portico.conf')], {
-      encoding: 'utf8',
-    })
+    const { status, stderr } = check(dir, 'portico.conf')
     assert.equal(status, message === null ? 0 : 1, stderr)
     if (message !== null) assert.match(stderr, message)
   })

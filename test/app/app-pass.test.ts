@@ -7,10 +7,12 @@ import { eventually } from '../helpers/eventually.ts'
 import type { Message } from '../helpers/message.ts'
 import { get, raw, request } from '../helpers/raw.ts'
 import { serve } from '../helpers/serve.ts'
-import { apps, busy, serveThings, status, workers } from './things.ts'
+import { apps, busy, serveThings, shared, status, workers } from './things.ts'
 
-test('app_pass: a request reaches the application and its response the client', async t => {
-  const server = await serveThings(t, { app: 'workers 2;' })
+const usual = shared(t => serveThings(t, { app: 'workers 2;' }))
+
+test('app_pass: a request reaches the application and its response the client', async () => {
+  const server = await usual()
   const response = await get(server.port, '/env/%C3%A9?a=b&c', {
     'X-Twice': ['1', '2'],
     Cookie: ['a=1', 'b=2'],
@@ -35,8 +37,8 @@ test('app_pass: a request reaches the application and its response the client', 
   assert.ok(!environ.has('CONTENT_LENGTH'))
 })
 
-test('app_pass: status line and repeated fields are the application’s', async t => {
-  const server = await serveThings(t, { app: 'workers 2;' })
+test('app_pass: status line and repeated fields are the application’s', async () => {
+  const server = await usual()
   const response = await get(server.port, '/found')
   assert.equal(response.startLine, 'HTTP/1.1 302 Found')
   assert.equal(response.header('location'), '/elsewhere')
@@ -102,8 +104,8 @@ test('app_pass: the times of an upstream are those of the worker', async t => {
   assert.equal(lines![2], '/none - -')
 })
 
-test('app_pass: HEAD gets the head of GET and no body', async t => {
-  const server = await serveThings(t, { app: 'workers 2;' })
+test('app_pass: HEAD gets the head of GET and no body', async () => {
+  const server = await usual()
   const response = await request({ address: server.port, method: 'HEAD', path: '/pid' })
   assert.equal(response.status, 200)
   assert.notEqual(response.header('content-length'), '0')
@@ -111,7 +113,7 @@ test('app_pass: HEAD gets the head of GET and no body', async t => {
 })
 
 test('app_pass: a small and a big upload arrive whole, chunked or not', async t => {
-  const server = await serveThings(t, { app: 'workers 2;' })
+  const server = await usual()
   for (const size of [10, 3_000_000]) {
     const body = randomBytes(size)
     const expected = `${size} ${createHash('sha256').update(body).digest('hex')}`
@@ -130,15 +132,15 @@ test('app_pass: a small and a big upload arrive whole, chunked or not', async t 
 
 for (const location of ['', 'app_buffering off;', 'app_max_temp_file_size 0;']) {
   test(`app_pass: a big download is whole with ${location || 'the defaults'}`, async t => {
-    const server = await serveThings(t, { app: 'workers 2;', location })
+    const server = await (location === '' ? usual() : serveThings(t, { app: 'workers 2;', location }))
     const response = await get(server.port, '/stream?200')
     assert.equal(response.body.length, 200 * 65536)
     assert.ok(response.body.every(byte => byte === 120))
   })
 }
 
-test('app_pass: a file that the application names is sent by the front', async t => {
-  const server = await serveThings(t, { app: 'workers 2;' })
+test('app_pass: a file that the application names is sent by the front', async () => {
+  const server = await usual()
   const body = randomBytes(1_000_000)
   const path = join(server.dir, 'big')
   writeFileSync(path, body)
@@ -166,8 +168,8 @@ test('app_pass: an exception is a 500 and its traceback one entry of the error l
   assert.match(line!, /\[error\].*GET \/boom/)
 })
 
-test('app_pass: a response that breaks off is cut, not completed', async t => {
-  const server = await serveThings(t, { app: 'workers 2;' })
+test('app_pass: a response that breaks off is cut, not completed', async () => {
+  const server = await usual()
   await assert.rejects(get(server.port, '/half'))
   assert.equal((await get(server.port, '/pid')).status, 200)
 })

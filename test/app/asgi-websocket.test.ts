@@ -6,14 +6,17 @@ import type { TestContext } from 'node:test'
 import * as ws from '../../src/codec/ws.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { get, raw, type RawClient } from '../helpers/raw.ts'
+import type { Scope } from '../helpers/scope.ts'
 import type { Server } from '../helpers/serve.ts'
-import { busy, serveThings } from './things.ts'
+import { busy, serveThings, shared } from './things.ts'
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 
-function serveEcho(t: TestContext, app = ''): Promise<Server> {
+function serveEcho(t: Scope, app = ''): Promise<Server> {
   return serveThings(t, { module: 'asgi_things:application', app: `kind asgi; workers 1; ${app}` })
 }
+
+const usual = shared(t => serveEcho(t))
 
 /** A client that has sent its handshake. */
 async function ask(t: TestContext, server: Server, path = '/echo', fields = ''): Promise<RawClient> {
@@ -72,7 +75,7 @@ async function seen(server: Server): Promise<string> {
 }
 
 test('websocket: text and bytes are echoed, in parts too, and pings answered', async t => {
-  const server = await serveEcho(t)
+  const server = await usual()
   const { client, head } = await open(t, server)
   assert.match(head, /Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=/i)
   assert.match(head, /upgrade: websocket/i)
@@ -88,7 +91,7 @@ test('websocket: text and bytes are echoed, in parts too, and pings answered', a
 })
 
 test('websocket: a message right behind the handshake is not lost', async t => {
-  const server = await serveEcho(t)
+  const server = await usual()
   const client = await raw(t, server.port)
   const handshake =
     'GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
@@ -99,13 +102,13 @@ test('websocket: a message right behind the handshake is not lost', async t => {
 })
 
 test('websocket: the application chooses one of the subprotocols offered', async t => {
-  const server = await serveEcho(t)
+  const server = await usual()
   const { head } = await open(t, server, '/echo', 'Sec-WebSocket-Protocol: chat, superchat\r\n')
   assert.match(head, /sec-websocket-protocol: superchat\r\n/i)
 })
 
 test('websocket: many big messages go both ways', async t => {
-  const server = await serveEcho(t)
+  const server = await usual()
   const { client } = await open(t, server, '/big')
   assert.equal((await next(client)).payload.length, 3_000_000)
   const message = Buffer.alloc(400_000, 'm')
@@ -166,14 +169,14 @@ test('websocket: the application closes with its code and reason; what it sends 
 })
 
 test('websocket: an application that returns closes with 1000, one that raises with 1011', async t => {
-  const server = await serveEcho(t)
+  const server = await usual()
   assert.deepEqual((await next((await open(t, server, '/returns')).client)).payload, closePayload(1000))
   assert.deepEqual((await next((await open(t, server, '/raises')).client)).payload, closePayload(1011))
   await eventually(() => /RuntimeError: in the middle/.test(server.errorLog()))
 })
 
 test('websocket: refused is a 403, denied the application’s own response, raised a 500', async t => {
-  const server = await serveEcho(t)
+  const server = await usual()
   assert.equal((await (await ask(t, server, '/refused')).response()).status, 403)
   const denied = await (await ask(t, server, '/denied')).response()
   assert.equal(denied.status, 401)
@@ -199,7 +202,7 @@ test('websocket: what breaks the protocol is closed with the code that says so',
 })
 
 test('websocket: a handshake that lacks something is refused by the front', async t => {
-  const server = await serveEcho(t)
+  const server = await usual()
   const client = await raw(t, server.port)
   await client.send(
     'GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n',
@@ -257,7 +260,7 @@ test('websocket: what a client sends waits for the application within bounds, em
 })
 
 test('websocket: a refusal or close that was none can be followed by a right one', async t => {
-  const server = await serveEcho(t)
+  const server = await usual()
   const denied = await (await ask(t, server, '/denied-again')).response()
   assert.deepEqual([denied.status, denied.text], [402, 'second'])
   const { client } = await open(t, server, '/close-nowhere')

@@ -4,24 +4,26 @@ import { existsSync } from 'node:fs'
 import { connect } from 'node:http2'
 import { join } from 'node:path'
 import test from '../helpers/python-test.ts'
-import type { TestContext } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { needs, PYTHON } from '../helpers/needs.ts'
 import { get, raw, request } from '../helpers/raw.ts'
+import type { Scope } from '../helpers/scope.ts'
 import { serve, serveApp, type Server } from '../helpers/serve.ts'
-import { apps, busy, serveThings, type Things } from './things.ts'
+import { apps, busy, serveThings, shared, type Things } from './things.ts'
 
-function serveAsgi(t: TestContext, options: Things = {}): Promise<Server> {
+function serveAsgi(t: Scope, options: Things = {}): Promise<Server> {
   const { module = 'asgi_things:application', app = 'workers 1;' } = options
   return serveThings(t, { ...options, module, app: `kind asgi; ${app}` })
 }
+
+const usual = shared(t => serveAsgi(t))
 
 async function seen(server: Server): Promise<string> {
   return (await get(server.port, '/seen')).text
 }
 
-test('asgi: the scope has what the client sent, in its order, path and query as bytes', async t => {
-  const server = await serveAsgi(t)
+test('asgi: the scope has what the client sent, in its order, path and query as bytes', async () => {
+  const server = await usual()
   const headers = { 'X-Twice': ['1', '2'], Cookie: ['a=1', 'b=2'], 'X-Name': 'v' }
   const response = await get(server.port, '/scope/%C3%A9%20x?a=b&%C3', headers)
   assert.equal(response.status, 200)
@@ -90,7 +92,7 @@ test('asgi: with lifespan_state shared requests have one state, which they may c
 
 for (const location of ['', 'app_buffering off;', 'app_max_temp_file_size 0;']) {
   test(`asgi: bodies of all sizes go both ways (${location || 'as it comes'})`, async t => {
-    const server = await serveAsgi(t, { location })
+    const server = await (location === '' ? usual() : serveAsgi(t, { location }))
     for (const size of [0, 10, 70_000, 3_000_000]) {
       const body = randomBytes(size)
       const expected = `${size} ${createHash('sha256').update(body).digest('hex')}`
@@ -170,8 +172,8 @@ test('asgi: send waits for a slow client, whose leaving ends it', async t => {
   await eventually(async () => (await seen(server)) === 'OSError')
 })
 
-test('asgi: the server frames the response, and sends HEAD no body', async t => {
-  const server = await serveAsgi(t)
+test('asgi: the server frames the response, and sends HEAD no body', async () => {
+  const server = await usual()
   const response = await get(server.port, '/framing')
   assert.equal(response.header('content-length'), '3')
   assert.equal(response.header('transfer-encoding'), null)
@@ -193,8 +195,8 @@ test('asgi: HEAD of what does not end is answered, holds up nobody, and ends whe
   assert.deepEqual([whole.status, whole.body.length], [200, 0])
 })
 
-test('asgi: messages out of order are the application’s error; without a whole response it is a 500 or a cut', async t => {
-  const server = await serveAsgi(t)
+test('asgi: messages out of order are the application’s error; without a whole response it is a 500 or a cut', async () => {
+  const server = await usual()
   assert.match((await get(server.port, '/order')).text, /was sent before "http.response.start"/)
   assert.equal((await get(server.port, '/boom')).status, 500)
   assert.equal((await get(server.port, '/nothing')).status, 500)
@@ -288,8 +290,8 @@ test('asgi: what outlasts the retirement of its worker is cut off, so that the l
   await eventually(() => existsSync(join(server.dir, 'shutdown')))
 })
 
-test('asgi: a 304 has no Content-Length of an empty body; a head that was refused leaves nothing behind', async t => {
-  const server = await serveAsgi(t)
+test('asgi: a 304 has no Content-Length of an empty body; a head that was refused leaves nothing behind', async () => {
+  const server = await usual()
   const unchanged = await get(server.port, '/not-modified')
   assert.deepEqual([unchanged.status, unchanged.header('content-length')], [304, null])
   assert.equal((await get(server.port, '/second-try')).text, 'second')

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { fileURLToPath } from 'node:url'
 import { eventually } from '../helpers/eventually.ts'
 import { get } from '../helpers/raw.ts'
+import { fileScope } from '../helpers/scope.ts'
 import type { Scope } from '../helpers/scope.ts'
 import { serve, type Server } from '../helpers/serve.ts'
 
@@ -46,6 +47,16 @@ http {
   }
 }`,
   })
+}
+
+/**
+ * One server for all tests of a file that only ask and look at their answers; to be called while the file loads. What is
+ * looked up in its log has to be told from what others have caused, and none may end, reload or count anything of it.
+ */
+export function shared(start: (t: Scope) => Promise<Server>): () => Promise<Server> {
+  const file = fileScope()
+  let server: Promise<Server> | null = null
+  return () => (server ??= start(file))
 }
 
 export interface Status {

@@ -1,9 +1,8 @@
 // One name for two zones: refused where the second one stands, whatever directives they belong to.
 
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import test from 'node:test'
-import { PORTICO } from '../helpers/serve.ts'
+import { check } from '../helpers/check.ts'
 import { tempDir, writeFiles } from '../helpers/temp-dir.ts'
 
 const requests = 'limit_req_zone $uri zone=x:64k rate=1r/s;'
@@ -42,7 +41,7 @@ test('a zone is one directive’s, of one block and of one size', t => {
   const dir = tempDir(t)
   for (const [conf, refused] of cases) {
     writeFiles(dir, { 'a.conf': `${conf}\nevents { }\n`, 'logs/.keep': '' })
-    const { status, stderr } = spawnSync(PORTICO, ['-t', '-p', `${dir}/`, '-c', 'a.conf'], { encoding: 'latin1' })
+    const { status, stderr } = check(dir, 'a.conf')
     assert.equal(status, refused === null ? 0 : 1, `${conf}\n${stderr}`)
     if (refused === null) continue
     assert.deepEqual(

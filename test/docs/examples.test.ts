@@ -11,8 +11,8 @@ import { parseStatus } from '../../src/cli/status-options.ts'
 import { parseSwitches } from '../../src/cli/switches.ts'
 import { parseQuestion } from '../../src/cli/explain-url.ts'
 import { certificate } from '../helpers/certificates.ts'
+import { check } from '../helpers/check.ts'
 import { needs } from '../helpers/needs.ts'
-import { PORTICO } from '../helpers/serve.ts'
 import { tempDir } from '../helpers/temp-dir.ts'
 import { blocksOf, commandsOf, pagesOf, root } from './blocks.ts'
 import type { Block } from './blocks.ts'
@@ -22,11 +22,10 @@ const blocks = [...pagesOf('README.md'), ...pagesOf('docs/guides/*.md')].flatMap
 for (const block of blocks.filter(({ language }) => language === 'nginx')) {
   test(`docs: the configuration at ${block.place} is accepted`, t => {
     const dir = tempDir(t)
-    const file = join(dir, 'portico.conf')
-    writeFileSync(file, inside(dir, whole(block.text)))
+    writeFileSync(join(dir, 'portico.conf'), inside(dir, whole(block.text)))
     copyFileSync(join(root, 'conf/mime.types'), join(dir, 'mime.types'))
     provide(dir, block.text)
-    const { status, stderr } = check(file, dir)
+    const { status, stderr } = check(dir, 'portico.conf', { errorLog: 'stderr' })
     assert.equal(status, 0, stderr)
     assert.match(stderr, /test is successful/)
   })
@@ -137,11 +136,6 @@ function provide(dir: string, text: string): void {
     certificate(join(dir, dirname(path!)), basename(path!))
     renameSync(join(dir, `${path}.crt`), join(dir, `${path}.pem`))
   }
-}
-
-function check(file: string, dir: string): { status: number | null; stderr: string } {
-  const args = ['-t', '-p', `${dir}/`, '-c', file, '-e', 'stderr']
-  return spawnSync(PORTICO, args, { encoding: 'utf8', timeout: 60_000 })
 }
 
 for (const block of blocks.filter(({ language }) => language === 'python')) {

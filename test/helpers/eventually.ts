@@ -3,6 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const INTERVAL_MS = 15
+/** What has not come by now is looked for less often: looking costs what is waited for its processor. */
+const SOON_MS = 1000
+const LATER_INTERVAL_MS = 50
 /** What is only reached when a test fails; a busy machine may need seconds for what takes milliseconds. */
 const PATIENCE_MS = 60_000
 
@@ -11,7 +14,8 @@ const PATIENCE_MS = 60_000
  * its last error is what the test sees when time is up.
  */
 export async function eventually<T>(check: () => T | Promise<T>, timeoutMs = PATIENCE_MS): Promise<T> {
-  const deadline = performance.now() + timeoutMs
+  const begun = performance.now()
+  const deadline = begun + timeoutMs
   for (;;) {
     let failure: unknown
     try {
@@ -20,10 +24,11 @@ export async function eventually<T>(check: () => T | Promise<T>, timeoutMs = PAT
     } catch (error) {
       failure = error
     }
-    if (performance.now() >= deadline) {
+    const now = performance.now()
+    if (now >= deadline) {
       throw failure ?? new Error(`not so within ${timeoutMs} ms: ${check.toString()}`)
     }
-    await sleep(INTERVAL_MS)
+    await sleep(now - begun < SOON_MS ? INTERVAL_MS : LATER_INTERVAL_MS)
   }
 }
 

@@ -81,6 +81,7 @@ function whyNoOthers(): string {
   // Of folders of a user's own, and with a umask like 077, nothing is readable to others.
   const ours = ['src/cli/main.ts', 'python/portico_bridge/__init__.py', 'bin/portico', 'package.json']
   const paths = [process.execPath, ...ours.map(name => fileURLToPath(new URL(`../../${name}`, import.meta.url)))]
+  if (process.env['PORTICO_BIN'] !== undefined) paths.push(process.env['PORTICO_BIN'])
   const script = 'for path; do test -r "$path" || exit 1; done'
   const { status } = spawnSync('/bin/sh', ['-c', script, 'sh', ...paths], { uid: OTHER_ID, gid: OTHER_ID, cwd: '/' })
   if (status === null) return 'this root cannot become another user'

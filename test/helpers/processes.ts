@@ -13,22 +13,23 @@ export interface Process {
 
 /** The process and all that descend from it, parents first; none when it is gone. Zombies do not count. */
 export function processTree(pid: number): Process[] {
-  const all = processes()
+  const all = pids().flatMap(one => statOf(one) ?? [])
   const tree = all.filter(one => one.pid === pid)
   for (let i = 0; i < tree.length; i++) {
     const parent = tree[i]!.pid
     tree.push(...all.filter(one => one.parent === parent))
   }
-  return tree
+  return tree.map(withCommand)
 }
 
 /** Processes whose environment, as they were started with it, holds `NAME=value`. */
 export function processesWith(variable: string): Process[] {
-  return processes().filter(one => readProc(one.pid, 'environ').split('\0').includes(variable))
+  const found = pids().filter(pid => readProc(pid, 'environ').split('\0').includes(variable))
+  return found.flatMap(pid => statOf(pid) ?? []).map(withCommand)
 }
 
 export function isAlive(one: Process): boolean {
-  return parseStat(one.pid)?.started === one.started
+  return statOf(one.pid)?.started === one.started
 }
 
 /** Ends them without mercy; for cleaning up after a test that failed. */
@@ -45,17 +46,21 @@ export function signalTo(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-function processes(): Process[] {
-  return readdirSync('/proc').flatMap(name => (/^\d+$/.test(name) ? (parseStat(Number(name)) ?? []) : []))
+function pids(): number[] {
+  return readdirSync('/proc').flatMap(name => (/^\d+$/.test(name) ? [Number(name)] : []))
 }
 
-function parseStat(pid: number): Process | null {
+function statOf(pid: number): Omit<Process, 'command'> | null {
   const stat = readProc(pid, 'stat')
   // The second field is the command's name in parentheses and may hold anything, parentheses too.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   if (stat === '' || fields[0] === 'Z' || fields[0] === 'X') return null
-  const command = readProc(pid, 'cmdline').replaceAll('\0', ' ').trim()
-  return { pid, parent: Number(fields[1]), started: Number(fields[19]), command }
+  return { pid, parent: Number(fields[1]), started: Number(fields[19]) }
+}
+
+/** Read of those alone that are asked for: a machine may have hundreds of processes. */
+function withCommand(one: Omit<Process, 'command'>): Process {
+  return { ...one, command: readProc(one.pid, 'cmdline').replaceAll('\0', ' ').trim() }
 }
 
 /** Empty when the process has gone or is not ours to read. */

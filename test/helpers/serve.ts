@@ -15,8 +15,10 @@ import type { Scope } from './scope.ts'
 import { tempDir, writeFiles } from './temp-dir.ts'
 import type { Files } from './temp-dir.ts'
 
-/** The program under test, unless PORTICO_BIN names another. */
-export const PORTICO = fileURLToPath(new URL('../../bin/portico', import.meta.url))
+/** The checkout's launcher, which runs the source as it is. */
+export const CHECKOUT = fileURLToPath(new URL('../../bin/portico', import.meta.url))
+/** The program under test: PORTICO_BIN names the package that scripts/test.ts has made. */
+export const PORTICO = process.env['PORTICO_BIN'] ?? CHECKOUT
 
 const START_MS = 60_000
 const STOP_MS = 60_000
@@ -41,6 +43,8 @@ export interface ServeOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Ports for the marks instead of new ones: how a second server gets the first one's. */
   readonly ports?: readonly number[]
+  /** Another program than the one under test. */
+  readonly program?: string
 }
 
 /** The whole configuration, or that and more. */
@@ -60,6 +64,7 @@ export async function serve(t: Scope, what: string | ServeOptions): Promise<Serv
       ),
       pidFile: resolve(dir, /^\s*pid\s+([^\s;]+)/m.exec(conf)![1]!),
       quit: 'SIGQUIT',
+      program: options.program ?? null,
     }
   })
 }
@@ -82,6 +87,7 @@ export async function serveApp(t: Scope, args: readonly string[], options: Serve
     listening: binds ? [] : [ports[0]!],
     pidFile: null,
     quit: 'SIGTERM',
+    program: null,
   }))
 }
 
@@ -91,6 +97,7 @@ interface Start {
   readonly listening: readonly number[]
   readonly pidFile: string | null
   readonly quit: NodeJS.Signals
+  readonly program: string | null
 }
 
 /** The ports were free a moment ago; when one no longer is, it is tried again with others. */
@@ -139,7 +146,7 @@ export class Server {
     this.#plan = plan
     this.#mark = `${process.pid}-${++serial}`
     mkdirSync(join(dir, 'tmp'), { recursive: true, mode: 0o777 })
-    this.child = spawn(process.env['PORTICO_BIN'] ?? PORTICO, plan.args, {
+    this.child = spawn(plan.program ?? process.env['PORTICO_BIN'] ?? PORTICO, plan.args, {
       cwd: dir,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
@@ -261,7 +268,7 @@ export class Server {
       await eventually(() => master === undefined || !isAlive(master), STOP_MS)
       const how = await within(this.exited, STOP_MS, () => `no exit after ${signal}`)
       // The kernel may need a moment to end what is told by a closed pipe.
-      await eventually(() => [...running, ...this.processes()].every(one => !isAlive(one)), LEAVE_MS)
+      await eventually(() => !running.some(isAlive) && !this.processes().some(isAlive), LEAVE_MS)
       const sockets = await this.#deadSockets()
       if (sockets.length > 0) throw new Error(`socket files left behind: ${sockets.join(', ')}`)
       return how
@@ -301,7 +308,7 @@ for (const name of ['SIGTERM', 'SIGINT'] as const) {
 }
 
 /** What nginx wants of a configuration and no test is about. */
-function complete(conf: string): string {
+export function complete(conf: string): string {
   const has = (name: string): boolean => new RegExp(`(?:^|[;{}])\\s*${name}\\s`, 'm').test(conf)
   const lines = []
   if (!has('daemon')) lines.push('daemon off;')
@@ -313,11 +320,11 @@ function complete(conf: string): string {
   return `${conf}\n${lines.join('\n')}\n`
 }
 
-function countMarks(text: string): number {
+export function countMarks(text: string): number {
   const numbers = [...text.matchAll(/%%PORT_(\d+)%%/g)].map(match => Number(match[1]) + 1)
   return Math.max(0, ...numbers)
 }
 
-function fill(text: string, dir: string, ports: readonly number[]): string {
+export function fill(text: string, dir: string, ports: readonly number[]): string {
   return text.replaceAll('%%DIR%%', dir).replaceAll(/%%PORT_(\d+)%%/g, (_, index) => String(ports[Number(index)]))
 }

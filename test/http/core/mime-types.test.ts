@@ -1,14 +1,14 @@
 // What `-t` says of directives of nginx's core that lists and folders are given to.
 
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import test from 'node:test'
-import { PORTICO, tempDir, writeFiles, type Scope } from '../../helpers/index.ts'
+import { check as checkFile } from '../../helpers/check.ts'
+import { tempDir, writeFiles, type Scope } from '../../helpers/index.ts'
 
 function check(t: Scope, http: string): string {
   const dir = tempDir(t)
   writeFiles(dir, { 'a.conf': `events {} http { ${http} }`, 'logs/x': '' })
-  return spawnSync(PORTICO, ['-p', dir, '-e', 'e.log', '-t', '-c', 'a.conf'], { encoding: 'latin1' }).stderr
+  return checkFile(dir, 'a.conf', { errorLog: 'e.log' }).stderr
 }
 
 test('an extension that stands twice is warned about, and the last type holds', t => {

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import tls from 'node:tls'
 import { answerTo, dnsServer, ipv4, record } from '../../helpers/dns.ts'
-import { accepts, eventually, freePorts, get, PORTICO, serve, tempDir } from '../../helpers/index.ts'
+import { check } from '../../helpers/check.ts'
+import { accepts, eventually, freePorts, get, serve, tempDir } from '../../helpers/index.ts'
 import { needs } from '../../helpers/needs.ts'
 
 const A = 1
@@ -170,12 +171,8 @@ test('what cannot be is refused when the configuration is read', t => {
   const dir = tempDir(t)
   const refusal = (http: string): string => {
     writeFileSync(join(dir, 'x.conf'), `events {} http { ${http} }`)
-    try {
-      execFileSync(PORTICO, ['-t', '-p', dir, '-c', 'x.conf'], { stdio: 'pipe' })
-    } catch (error) {
-      return /\[emerg\] (?:\d+#\d+: )?(.*) in /.exec(String((error as { stderr: Buffer }).stderr))?.[1] ?? ''
-    }
-    return 'accepted'
+    const { status, stderr } = check(dir, 'x.conf')
+    return status === 0 ? 'accepted' : (/\[emerg\] (?:\d+#\d+: )?(.*) in /.exec(stderr)?.[1] ?? '')
   }
   const server = (more: string): string => `server { listen 127.0.0.1:8888; server_name a.test; ${more} }`
   assert.equal(refusal('acme_issuer a { }'), '"uri" is missing in acme_issuer "a"')
@@ -195,5 +192,5 @@ test('a server that names no identifiers has its own names, its locations too', 
   const server = `server { listen 127.0.0.1:8888; server_name a.test; acme_certificate a; ${locations} }`
   const issuer = 'acme_issuer a { uri https://a.test/; state_path off; }'
   writeFileSync(join(dir, 'x.conf'), `events {} http { ${issuer} ${server} }`)
-  execFileSync(PORTICO, ['-t', '-q', '-p', dir, '-c', 'x.conf'], { stdio: 'pipe' })
+  assert.deepEqual(check(dir, 'x.conf', { quiet: true }), { status: 0, stderr: '' })
 })

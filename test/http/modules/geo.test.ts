@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import test, { after } from 'node:test'
 import { EVENTS, MAIN } from '../../../src/config/directive.ts'
@@ -9,7 +8,8 @@ import { Registry } from '../../../src/config/registry.ts'
 import { FileSource } from '../../../src/config/source.ts'
 import { section } from '../../../src/config/values.ts'
 import { httpModules } from '../../../src/http/modules/index.ts'
-import { PORTICO, request, serve, tempDir, writeFiles, type Server } from '../../helpers/index.ts'
+import { check } from '../../helpers/check.ts'
+import { request, serve, tempDir, writeFiles, type Server } from '../../helpers/index.ts'
 
 const file = { after }
 const server: Server = await serve(file, {
@@ -95,7 +95,7 @@ test('geo: connections have no proxies that tell of others', t => {
     ['proxy_recursive;', 'invalid number of the geo parameters'],
   ]) {
     writeFiles(dir, { 'a.conf': `events {} stream { geo $a { ${line} } }` })
-    const { status, stderr } = spawnSync(PORTICO, ['-t', '-p', `${dir}/`, '-c', 'a.conf'], { encoding: 'latin1' })
+    const { status, stderr } = check(dir, 'a.conf')
     assert.equal(status, 1)
     assert.ok(stderr.includes(`${problem} in `), stderr)
   }

@@ -1,18 +1,16 @@
 // Directives whose features do not exist yet: read as nginx reads them, and warned about.
 
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import test from 'node:test'
-import { PORTICO, tempDir, writeFiles } from '../../helpers/index.ts'
+import { check as checkFile } from '../../helpers/check.ts'
+import { tempDir, writeFiles } from '../../helpers/index.ts'
 import type { Scope } from '../../helpers/index.ts'
 
 function check(t: Scope, http: string, main = ''): { status: number | null; said: string[] } {
   const dir = tempDir(t)
   writeFiles(dir, { 'a.conf': `events {} ${main} http { ${http} }`, 'logs/x': '' })
-  const { status, stderr } = spawnSync(PORTICO, ['-p', dir, '-e', 'e.log', '-t', '-q', '-c', 'a.conf'], {
-    encoding: 'latin1',
-  })
+  const { status, stderr } = checkFile(dir, 'a.conf', { errorLog: 'e.log', quiet: true })
   return {
     status,
     said: stderr

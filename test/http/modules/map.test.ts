@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test, { after } from 'node:test'
-import { PORTICO, request, serve, tempDir, writeFiles, type Server } from '../../helpers/index.ts'
-import { execFile } from 'node:child_process'
+import { check } from '../../helpers/check.ts'
+import { request, serve, tempDir, writeFiles, type Server } from '../../helpers/index.ts'
 
 const file = { after }
 const server: Server = await serve(file, {
@@ -77,7 +77,7 @@ test('map: where an expression takes too many tries, the default stands, and non
   assert.match(server.errorLog(), /pcre2_match\(\) failed: -47 on "a+evil"/)
 })
 
-test('map: what is refused, in nginx words', async t => {
+test('map: what is refused, in nginx words', t => {
   for (const [text, problem] of [
     ['map $uri name { }', 'invalid variable name "name"'],
     ['map $uri $n { a 1; A 2; }', 'conflicting parameter "A"'],
@@ -88,9 +88,7 @@ test('map: what is refused, in nginx words', async t => {
   ] as const) {
     const dir = tempDir(t)
     writeFiles(dir, { 'x.conf': `events { }\nhttp { ${text} server { return 200 $n; } }\n` })
-    const output = await new Promise<string>(resolve =>
-      execFile(PORTICO, ['-t', '-p', dir, '-c', 'x.conf'], (_error, _stdout, stderr) => resolve(stderr)),
-    )
+    const output = check(dir, 'x.conf').stderr
     assert.ok(output.includes(`[emerg] ${problem} in `), `${text}: ${output}`)
   }
 })

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { after } from 'node:test'
-import { promisify } from 'node:util'
+import { check } from '../../helpers/check.ts'
 import { serveHttp } from '../../helpers/http.ts'
-import { eventually, PORTICO, raw, request, serve, tempDir, type Server } from '../../helpers/index.ts'
+import { eventually, raw, request, serve, tempDir, type Server } from '../../helpers/index.ts'
 
 const file = { after }
 const server: Server = await serve(
@@ -108,19 +107,16 @@ test('return at the server level answers before any location', async () => {
   assert.equal((await ask('/', { port: server.ports[1]! })).status, 403)
 })
 
-test('what cannot be is refused in the words of nginx', async t => {
+test('what cannot be is refused in the words of nginx', t => {
   const dir = tempDir(t)
-  const problem = async (text: string): Promise<string> => {
+  const problem = (text: string): string => {
     writeFileSync(join(dir, 'c.conf'), `events {} http { server { ${text} } }`)
-    const run = promisify(execFile)(PORTICO, ['-p', `${dir}/`, '-c', 'c.conf', '-e', 'stderr', '-t'])
-    return run.then(
-      () => '',
-      (error: { stderr: string }) => error.stderr,
-    )
+    const { status, stderr } = check(dir, 'c.conf', { errorLog: 'stderr' })
+    return status === 0 ? '' : stderr
   }
-  assert.match(await problem('return abc;'), /invalid return code "abc" in .*c\.conf:1/)
-  assert.match(await problem('return 1000;'), /invalid return code "1000"/)
-  assert.match(await problem('set a b;'), /invalid variable name "a"/)
-  assert.match(await problem('set $host b;'), /the duplicate "host" variable/)
-  assert.match(await problem('return 200 $nothing;'), /unknown "nothing" variable/)
+  assert.match(problem('return abc;'), /invalid return code "abc" in .*c\.conf:1/)
+  assert.match(problem('return 1000;'), /invalid return code "1000"/)
+  assert.match(problem('set a b;'), /invalid variable name "a"/)
+  assert.match(problem('set $host b;'), /the duplicate "host" variable/)
+  assert.match(problem('return 200 $nothing;'), /unknown "nothing" variable/)
 })

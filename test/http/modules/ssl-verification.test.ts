@@ -9,6 +9,7 @@ import test from 'node:test'
 import tls from 'node:tls'
 import { certificate } from '../../helpers/certificates.ts'
 import { eventually, needs, serve, tempDir } from '../../helpers/index.ts'
+import { serveInside } from '../../helpers/inside.ts'
 
 interface Visit {
   readonly answer: string
@@ -66,7 +67,7 @@ test('a session is resumed by no server that would have judged the client’s ce
     (how, port) => `server { listen %%PORT_${port}%% ssl; ${pair} ssl_verify_client on; ${how}
       return 200 $ssl_client_verify; }`,
   )
-  const { ports } = await serve(t, { dir, conf: `http { ${servers.join('\n')} }` })
+  const { ports } = await serveInside(t, { dir, conf: `http { ${servers.join('\n')} }` })
   for (const first of [0, verify.length]) {
     for (const maxVersion of versions) {
       const client = { ...pairOf(dir, 'client'), maxVersion }
@@ -93,7 +94,7 @@ test('a session is resumed by no server that would have judged the client’s ce
 test('a client that was refused for its certificate does not get its session back', async t => {
   const dir = tempDir(t)
   for (const name of ['a', 'other']) certificate(dir, name, { ec: true })
-  const { ports } = await serve(t, {
+  const { ports } = await serveInside(t, {
     dir,
     conf: `http { server { listen %%PORT_0%% ssl; ${pair} ssl_verify_client on; ssl_client_certificate a.crt;
       ssl_protocols TLSv1.2; ssl_session_tickets off; ssl_session_cache shared:S:64k; return 200 ok; } }`,
@@ -113,7 +114,7 @@ test('a request for another name than was negotiated is the negotiated server’
   const dir = tempDir(t)
   certificate(dir, 'a', { ec: true })
   const page = 'error_page 421 /421; location /421 { return 200 "$server_name $host"; }'
-  const server = await serve(t, {
+  const server = await serveInside(t, {
     dir,
     conf: `error_log e.log info; http { ${pair}
       server { listen %%PORT_0%% ssl; server_name first; ${page} }
@@ -136,7 +137,7 @@ test('how both sides have signed is told', async t => {
   const dir = tempDir(t)
   certificate(dir, 'a', { ec: true })
   certificate(dir, 'r')
-  const { ports } = await serve(t, {
+  const { ports } = await serveInside(t, {
     dir,
     conf: `http { server { listen %%PORT_0%% ssl; ${pair} ssl_verify_client optional; ssl_client_certificate r.crt;
       ssl_session_tickets off; ssl_session_cache shared:S:64k;
@@ -163,7 +164,7 @@ test('a certificate that an authority of the same name has not signed is refused
   const signer = ['-CA', 'other-ca.crt', '-CAkey', 'other-ca.key', '-CAcreateserial', '-out', 'client.crt']
   execFileSync('openssl', [...request, '-out', 'client.csr'], { cwd: dir, stdio: 'pipe' })
   execFileSync('openssl', ['x509', '-req', '-in', 'client.csr', ...signer], { cwd: dir, stdio: 'pipe' })
-  const { ports } = await serve(t, {
+  const { ports } = await serveInside(t, {
     dir,
     conf: `http { server { listen %%PORT_0%% ssl; ${pair} ssl_verify_client optional; ssl_client_certificate client-ca.crt;
       return 200 ok; } }`,
@@ -177,7 +178,7 @@ test('a certificate that an authority of the same name has not signed is refused
 test('each connection is offered HTTP/2 by its own server, though handshakes overlap', async t => {
   const dir = tempDir(t)
   certificate(dir, 'a', { ec: true })
-  const { ports } = await serve(t, {
+  const { ports } = await serveInside(t, {
     dir,
     conf: `http { ${pair} ssl_early_data on; ssl_ecdh_curve secp384r1; return 200 ok;
       server { listen %%PORT_0%% ssl; server_name new; http2 on; return 200 ok; }
@@ -207,7 +208,7 @@ test('each connection is offered HTTP/2 by its own server, though handshakes ove
 test('a session outlives a connection that breaks off', async t => {
   const dir = tempDir(t)
   certificate(dir, 'a', { ec: true })
-  const { ports } = await serve(t, {
+  const { ports } = await serveInside(t, {
     dir,
     conf: `http { server { listen %%PORT_0%% ssl; ${pair} ssl_session_tickets off; ssl_session_cache shared:S:64k;
       return 200 "$ssl_session_reused "; } }`,

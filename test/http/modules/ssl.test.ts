@@ -7,6 +7,7 @@ import test, { type TestContext } from 'node:test'
 import tls from 'node:tls'
 import { promisify } from 'node:util'
 import { certificate } from '../../helpers/certificates.ts'
+import { check } from '../../helpers/check.ts'
 import { eventually, get, PORTICO, raw, serve, tempDir, type Server } from '../../helpers/index.ts'
 import { needs } from '../../helpers/needs.ts'
 
@@ -274,42 +275,39 @@ test('keys are read by the master, passwords and all, and named when they are wr
   assert.match((await ask(server.ports[0]!, '/')).text, /ok$/)
   const { dir } = server
   certificate(dir, 'b')
-  const refusal = async (http: string): Promise<string> => {
+  const refusal = (http: string): string => {
     writeFileSync(join(dir, 'x.conf'), `events {} http { ${http} }`)
-    const { stderr } = await run(PORTICO, ['-t', '-p', dir, '-c', 'x.conf']).catch((error: { stderr: string }) => error)
+    const { stderr } = check(dir, 'x.conf')
     return /\[emerg\] (?:\d+#\d+: )?(.*)/.exec(stderr)?.[1] ?? stderr
   }
   const pair = (crt: string, key: string): string =>
     `server { listen 127.0.0.1:8888 ssl; ssl_certificate ${crt}; ssl_certificate_key ${key}; }`
   assert.equal(
-    await refusal(pair('no.crt', 'b.key')),
+    refusal(pair('no.crt', 'b.key')),
     `cannot load certificate "${dir}/no.crt": BIO_new_file() failed (SSL: error:80000002:system library::No such file or ` +
       `directory:calling fopen(${dir}/no.crt, r) error:10000080:BIO routines::no such file)`,
   )
   assert.equal(
-    await refusal(pair('a.crt', 'b.key')),
+    refusal(pair('a.crt', 'b.key')),
     `SSL_CTX_use_PrivateKey("${dir}/b.key") failed (SSL: error:05800074:x509 certificate routines::key values mismatch)`,
   )
   assert.match(
-    await refusal(pair('a.crt', 'a.key')),
+    refusal(pair('a.crt', 'a.key')),
     /^cannot load certificate key ".*a\.key": PEM_read_bio_PrivateKey\(\) failed/,
   )
   assert.equal(
-    await refusal('server { listen 127.0.0.1:8888 ssl; }'),
+    refusal('server { listen 127.0.0.1:8888 ssl; }'),
     `no "ssl_certificate" is defined for the "listen ... ssl" directive in ${dir}/x.conf:1`,
   )
   assert.equal(
-    await refusal('server { listen 127.0.0.1:8888; ssl_certificate b.crt; }'),
+    refusal('server { listen 127.0.0.1:8888; ssl_certificate b.crt; }'),
     `no "ssl_certificate_key" is defined for certificate "${dir}/b.crt"`,
   )
-  assert.match(await refusal(`ssl_ciphers XX; ${pair('b.crt', 'b.key')}`), /^SSL_CTX_set_cipher_list\("XX"\) failed/)
+  assert.match(refusal(`ssl_ciphers XX; ${pair('b.crt', 'b.key')}`), /^SSL_CTX_set_cipher_list\("XX"\) failed/)
+  assert.match(refusal(`ssl_ecdh_curve foo; ${pair('b.crt', 'b.key')}`), /^SSL_CTX_set1_curves_list\("foo"\) failed/)
+  assert.match(refusal('ssl_session_cache foo;'), /^invalid session cache "foo" in /)
   assert.match(
-    await refusal(`ssl_ecdh_curve foo; ${pair('b.crt', 'b.key')}`),
-    /^SSL_CTX_set1_curves_list\("foo"\) failed/,
-  )
-  assert.match(await refusal('ssl_session_cache foo;'), /^invalid session cache "foo" in /)
-  assert.match(
-    await refusal(`ssl_password_file none; ${pair('b.crt', 'b.key')}`),
+    refusal(`ssl_password_file none; ${pair('b.crt', 'b.key')}`),
     /^open\(\) ".*\/none" failed \(2: No such file or directory\) in .*x\.conf:1$/,
   )
   const { stdout } = await run(PORTICO, ['-T', '-p', dir, '-c', 'nginx.conf']).catch(

@@ -1,17 +1,16 @@
 // What nginx finds wrong with a configuration though nobody would ever meet it.
 
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
 import test from 'node:test'
-import { PORTICO, tempDir, writeFiles } from '../../helpers/index.ts'
+import { check } from '../../helpers/check.ts'
+import { tempDir, writeFiles } from '../../helpers/index.ts'
 import type { Scope } from '../../helpers/index.ts'
 
 /** The first problem that `-t` tells, '' if there is none. */
 function problem(t: Scope, text: string): string {
   const dir = tempDir(t)
   writeFiles(dir, { 'nginx.conf': `events {} ${text}`, 'logs/x': '' })
-  const { stderr } = spawnSync(PORTICO, ['-t', '-p', `${dir}/`, '-c', join(dir, 'nginx.conf')], { encoding: 'latin1' })
+  const { stderr } = check(dir, 'nginx.conf')
   return /\[emerg\] (.*?)(?: in \S+:\d+)?\n/.exec(stderr)?.[1] ?? ''
 }
 

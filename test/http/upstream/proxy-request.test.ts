@@ -6,11 +6,13 @@ import { readdirSync, truncateSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
-import { atEnd, eventually, origin, raw, reply, request, serve } from '../../helpers/index.ts'
-import type { Scope, Server } from '../../helpers/index.ts'
+import { atEnd, eventually, origin, raw, reply, request } from '../../helpers/index.ts'
+import type { Scope } from '../../helpers/index.ts'
+import { serveInside } from '../../helpers/inside.ts'
+import type { InsideServer } from '../../helpers/inside.ts'
 
-function proxy(t: Scope, at: string, directives = '', http = ''): Promise<Server> {
-  return serve(
+function proxy(t: Scope, at: string, directives = '', http = ''): Promise<InsideServer> {
+  return serveInside(
     t,
     `http { client_body_temp_path %%DIR%%/body; ${http}
        server { listen 127.0.0.1:%%PORT_0%%; location / { proxy_pass ${at}; ${directives} } } }`,
@@ -62,7 +64,7 @@ test('proxy_set_header replaces, adds, and removes where the value is empty', as
 
 test('proxy_set_header is inherited as a whole or not at all', async t => {
   const up = await origin(t)
-  const server = await serve(
+  const server = await serveInside(
     t,
     `http { proxy_set_header X-Outer 1; server { listen 127.0.0.1:%%PORT_0%%;
        location /a { proxy_pass http://${up.path}; }
@@ -218,7 +220,7 @@ test('a body whose file is cut short while it is sent is a 500, and told', async
 
 test('line ends that a client smuggles into variables end no line', async t => {
   const up = await origin(t, reply('', { Location: 'http://x/' }, '302 Found'))
-  const server = await serve(
+  const server = await serveInside(
     t,
     `http { server { listen 127.0.0.1:%%PORT_0%%;
        location /f { proxy_pass http://${up.path}; proxy_set_header X-Uri $uri; proxy_redirect http://x/ $uri; }

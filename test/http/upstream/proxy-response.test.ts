@@ -4,11 +4,13 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net from 'node:net'
 import test from 'node:test'
-import { eventually, origin, raw, reply, request, serve } from '../../helpers/index.ts'
-import type { Scope, Server } from '../../helpers/index.ts'
+import { eventually, origin, raw, reply, request } from '../../helpers/index.ts'
+import type { Scope } from '../../helpers/index.ts'
+import { serveInside } from '../../helpers/inside.ts'
+import type { InsideServer } from '../../helpers/inside.ts'
 
-function proxy(t: Scope, at: string, directives = ''): Promise<Server> {
-  return serve(
+function proxy(t: Scope, at: string, directives = ''): Promise<InsideServer> {
+  return serveInside(
     t,
     `http { log_format up '$status $upstream_status $upstream_addr $upstream_response_length $upstream_http_x_a';
        access_log access.log up;
@@ -189,7 +191,7 @@ for (const [name, answer, logged] of [
 
 test('in place of a 101 that nobody asked for there is a 502 without a body, unless error_page has one', async t => {
   const up = await origin(t, 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nhello')
-  const server = await serve(
+  const server = await serveInside(
     t,
     `http { log_format up '$status $body_bytes_sent'; access_log access.log up;
        server { listen 127.0.0.1:%%PORT_0%%; location / { proxy_pass http://${up.path}; }
@@ -336,7 +338,7 @@ test('proxy_redirect: default, off, pairs and patterns', async t => {
       '302 Found',
     ),
   )
-  const server = await serve(
+  const server = await serveInside(
     t,
     `http { server { listen 127.0.0.1:%%PORT_0%%;
        location /default/ { proxy_pass http://${up.path}/base/; }
@@ -378,7 +380,7 @@ test('$upstream_cookie_ and several values of one field', async t => {
     t,
     'HTTP/1.1 200 OK\r\nSet-Cookie: sid=abc; Path=/\r\nVia: a\r\nVia: b\r\nContent-Length: 0\r\n\r\n',
   )
-  const server = await serve(
+  const server = await serveInside(
     t,
     `http { log_format x '$upstream_cookie_sid|$upstream_http_via|$upstream_http_none'; access_log access.log x;
        server { listen 127.0.0.1:%%PORT_0%%; location / { proxy_pass http://${up.path}; } } }`,
@@ -405,7 +407,7 @@ test('a kept connection that breaks within a response head is no reason to fail'
     if (++seen === 2) socket.end('HTTP/1.1 200')
     else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
   })
-  const server = await serve(
+  const server = await serveInside(
     t,
     `http { upstream u { server ${up.path}; keepalive 1; }
        server { listen 127.0.0.1:%%PORT_0%%; location / { proxy_pass http://u; proxy_set_header Connection ""; } } }`,
@@ -415,7 +417,7 @@ test('a kept connection that breaks within a response head is no reason to fail'
 })
 
 test('$proxy_host is unknown where an error page is not proxied', async t => {
-  const server = await serve(
+  const server = await serveInside(
     t,
     `http { log_format p '$uri $proxy_host'; access_log access.log p;
        server { listen 127.0.0.1:%%PORT_0%%; error_page 502 /page;
