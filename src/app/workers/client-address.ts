@@ -1,9 +1,10 @@
 // The worker's connections are the front's, but applications ask their socket who the client is: req.ip of Express, ctx.ip of Koa,
 // limits and logs. So the socket answers with what the front has said in the request's last field.
 
-import http from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import { Socket } from 'node:net'
 import { CLIENT_FIELD } from '../node-start.ts'
+import { http } from './builtin-http.ts'
 
 /** Events whose first argument is a request. */
 const ASKING = new Set<unknown>(['request', 'upgrade', 'checkContinue', 'checkExpectation', 'connect'])
@@ -14,15 +15,15 @@ const COUNT = Object.getOwnPropertySymbols(new http.IncomingMessage(new Socket()
 )
 
 /** Before the application's own listeners, whichever those are at the time: libraries take others' away and call them later. */
-export function tellClients(server: http.Server): void {
+export function tellClients(server: Server): void {
   const emit = server.emit.bind(server) as (...args: unknown[]) => boolean
   server.emit = (...args: unknown[]): boolean => {
-    if (ASKING.has(args[0])) heed(args[1] as http.IncomingMessage)
+    if (ASKING.has(args[0])) heed(args[1] as IncomingMessage)
     return emit(...args)
   }
 }
 
-function heed(message: http.IncomingMessage): void {
+function heed(message: IncomingMessage): void {
   const { headers, socket } = message
   const told = headers[CLIENT_FIELD]
   if (typeof told !== 'string') return beOwn(socket)
@@ -34,7 +35,7 @@ function heed(message: http.IncomingMessage): void {
 }
 
 /** Libraries that make fields of their own from `rawHeaders` need not see ours either. */
-function dropLast(message: http.IncomingMessage): void {
+function dropLast(message: IncomingMessage): void {
   const { rawHeaders } = message
   const counted = message as unknown as Record<symbol, number>
   if (COUNT === undefined || rawHeaders.at(-2) !== CLIENT_FIELD || counted[COUNT] !== rawHeaders.length) return

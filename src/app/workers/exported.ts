@@ -6,7 +6,7 @@
 //
 // Of what looks like one and is none a line says what to export instead.
 
-import http from 'node:http'
+import { http } from './builtin-http.ts'
 import { serveFetch, type FetchHandler } from './fetch-adapter.ts'
 import { doubted, type Listener, withNext } from './plain-handler.ts'
 

@@ -2,8 +2,9 @@
 // the first that asks for that port. All others (metrics, redirections) get what they ask for, and share it with those of the
 // other workers, as they would under node:cluster.
 
-import http from 'node:http'
+import type { Server } from 'node:http'
 import net from 'node:net'
+import { http } from './builtin-http.ts'
 import type { Listener } from './plain-handler.ts'
 import { tellClients } from './client-address.ts'
 import { addressOf, type Asked, askedOf, callbackOf, connectHome, isTwin, keepOwnDoor } from './own-address.ts'
@@ -30,11 +31,11 @@ const HELD = ['keepAliveTimeout', 'maxRequestsPerSocket'] as const
 type Listen = (...args: any[]) => net.Server
 
 let options: ListeningOptions
-let server: http.Server | null = null
+let server: Server | null = null
 /** What it was asked to listen on. */
 let home: Asked = { port: '', host: '' }
 /** The server made for the handler that the file exports. */
-let own: { readonly server: http.Server; readonly given: unknown } | null = null
+let own: { readonly server: Server; readonly given: unknown } | null = null
 let leaving = false
 /** With what node:http is answering there; nothing between requests and after an upgrade. */
 const sockets = new Set<net.Socket & { readonly _httpMessage?: { readonly _header?: string | null } | null }>()
@@ -81,7 +82,7 @@ function isWanted({ port }: Asked): boolean {
   return wanted === '' || port === wanted
 }
 
-function take(made: http.Server, asked: Asked, callback: (() => void) | undefined): net.Server {
+function take(made: Server, asked: Asked, callback: (() => void) | undefined): net.Server {
   server = made
   beAt(made, asked)
   prepare(made)
@@ -99,7 +100,7 @@ function take(made: http.Server, asked: Asked, callback: (() => void) | undefine
 }
 
 /** All that are open. */
-function follow(made: http.Server): void {
+function follow(made: Server): void {
   made.on('connection', (socket: net.Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
@@ -107,7 +108,7 @@ function follow(made: http.Server): void {
 }
 
 /** It is at the address it asked for, for all the program can tell. */
-function beAt(made: http.Server, asked: Asked): void {
+function beAt(made: Server, asked: Asked): void {
   if (asked.port === '') return
   home = asked
   const address = made.address.bind(made)
@@ -117,7 +118,7 @@ function beAt(made: http.Server, asked: Asked): void {
 
 /** A file that exports its handler may listen with it after all, once it has what it needs: that server is given the requests of
  *  ours, and opens no socket. */
-function succeed(made: http.Server, before: http.Server, asked: Asked, callback: (() => void) | undefined): net.Server {
+function succeed(made: Server, before: Server, asked: Asked, callback: (() => void) | undefined): net.Server {
   own = null
   for (const name of ['request', 'upgrade']) {
     before.removeAllListeners(name)
@@ -135,7 +136,7 @@ function succeed(made: http.Server, before: http.Server, asked: Asked, callback:
 }
 
 /** The same application at a further address of "localhost": all requests come to the one that was first. */
-function standBy(made: http.Server, asked: Asked, callback: (() => void) | undefined): net.Server {
+function standBy(made: Server, asked: Asked, callback: (() => void) | undefined): net.Server {
   let listening = true
   made.address = () => (listening ? addressOf(asked) : null)
   made.close = done => {
@@ -148,14 +149,14 @@ function standBy(made: http.Server, asked: Asked, callback: (() => void) | undef
   return sayListening(made, callback)
 }
 
-function sayListening(made: http.Server, callback: (() => void) | undefined): net.Server {
+function sayListening(made: Server, callback: (() => void) | undefined): net.Server {
   if (callback !== undefined) made.once('listening', callback)
   setImmediate(() => made.emit('listening'))
   return made
 }
 
 /** The front keeps its connections and times its requests: what node:http does about slow clients must not interfere. */
-function prepare(made: http.Server): void {
+function prepare(made: Server): void {
   made.requestTimeout = 0
   made.headersTimeout = 0
   made.timeout = 0

@@ -1,9 +1,10 @@
 // A handler as node:http calls one: what it is given beside the request and the response, and what it answers if it is none.
 
-import http from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { http } from './builtin-http.ts'
 import { isResponse } from './fetch-adapter.ts'
 
-export type Listener = (request: http.IncomingMessage, response: http.ServerResponse, next?: Next) => unknown
+export type Listener = (request: IncomingMessage, response: ServerResponse, next?: Next) => unknown
 
 export type Next = (error?: unknown) => void
 
@@ -12,7 +13,7 @@ export function withNext(handler: Listener): Listener {
   return (request, response) => handler(request, response, error => nobody(request, response, error))
 }
 
-function nobody({ method }: http.IncomingMessage, response: http.ServerResponse, error: unknown): void {
+function nobody({ method }: IncomingMessage, response: ServerResponse, error: unknown): void {
   const failed = error !== undefined && error !== null
   if (failed) console.error(error)
   // Some hand on what they have answered.
@@ -41,7 +42,7 @@ export function doubted(handler: Listener, name: string, note: (note: string) =>
     const how = `exports a function of two parameters as "${name}", which is called as (req, res)`
     note(`${how}: one that takes a Request and gives a Response is exported as "fetch", or in an object that has it`)
   }
-  const settle = (answer: unknown, response: http.ServerResponse): void => {
+  const settle = (answer: unknown, response: ServerResponse): void => {
     if (response.headersSent) isPlain = true
     else if (isResponse(answer)) {
       tell()
