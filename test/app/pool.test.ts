@@ -87,8 +87,8 @@ test('pool: a retired worker serves until its replacement does', async t => {
 })
 
 test('pool: workers are added while requests wait, and spared when they have had nothing to do for a while', async t => {
-  let now = Date.now()
-  t.mock.method(Date, 'now', () => now)
+  let now = performance.now()
+  t.mock.method(performance, 'now', () => now)
   const { pool, notices } = run(t, { workers: 1, workersMax: 3 })
   const [first] = await serving(pool, 1)
   const request = { app: 'test', slot: 0, pid: 0 } as const

@@ -12,7 +12,7 @@ export class Headcount {
   /** How many are to serve. */
   wanted: number
   private readonly settings: AppSettings
-  /** Date.now() since when there has been a worker too many; 0: there is none. */
+  /** performance.now() since when there has been a worker too many; 0: there is none. */
   private idleSince = 0
 
   constructor(settings: AppSettings) {
@@ -40,8 +40,8 @@ export class Headcount {
       this.idleSince = 0
       return false
     }
-    if (this.idleSince === 0) this.idleSince = Date.now()
-    if (Date.now() - this.idleSince < IDLE_MS) return false
+    if (this.idleSince === 0) this.idleSince = performance.now()
+    if (performance.now() - this.idleSince < IDLE_MS) return false
     this.wanted--
     return true
   }

@@ -92,7 +92,7 @@ export class AppPool implements SpawnerEvents {
   start(): void {
     if (this.stopping || this.spawner !== null) return
     this.retry.clear()
-    this.startedMs = Date.now()
+    this.startedMs = performance.now()
     this.hasFailed = false
     if (this.settings.maxMemory > 0) this.memoryClock ??= setInterval(() => this.weigh(), WEIGH_MS).unref()
     try {
@@ -312,7 +312,7 @@ export class AppPool implements SpawnerEvents {
     worker.paths = paths
     worker.state = SERVING
     if (worker.deadline !== null) clearTimeout(worker.deadline)
-    this.slowLoads.loaded(Date.now() - worker.startedMs)
+    this.slowLoads.loaded(performance.now() - worker.startedMs)
     this.reports.lastError = ''
     this.setbacks.serves()
     try {

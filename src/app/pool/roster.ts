@@ -21,7 +21,7 @@ export class PoolWorker {
   readonly place: number
   /** The how many-th of all. */
   readonly age: number
-  readonly startedMs = Date.now()
+  readonly startedMs = performance.now()
   /** 0 until it is known. */
   pid = 0
   state = STARTING

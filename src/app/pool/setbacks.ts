@@ -49,7 +49,7 @@ export class Setbacks {
   notLoaded({ startedMs }: PoolWorker): void {
     if (startedMs < this.failedMs) return
     this.boots.fail()
-    this.failedMs = Date.now()
+    this.failedMs = performance.now()
   }
 
   notForked(): void {
@@ -71,5 +71,5 @@ export class Setbacks {
 }
 
 function isShort(startedMs: number): boolean {
-  return Date.now() - startedMs <= SHORT_LIFE_MS
+  return performance.now() - startedMs <= SHORT_LIFE_MS
 }

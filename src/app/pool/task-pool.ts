@@ -61,7 +61,7 @@ export class TaskPool implements Tasks, TaskArbiterEvents {
 
   start(): void {
     if (this.stopping || this.arbiter !== null) return
-    this.startedMs = Date.now()
+    this.startedMs = performance.now()
     const { settings, front, output, gunicorn } = this.options
     try {
       this.listen()
@@ -160,7 +160,7 @@ export class TaskPool implements Tasks, TaskArbiterEvents {
       this.finish()
       return
     }
-    if (Date.now() - this.startedMs > SHORT_LIFE_MS && this.lastError === '') this.failures.succeed()
+    if (performance.now() - this.startedMs > SHORT_LIFE_MS && this.lastError === '') this.failures.succeed()
     if (this.lastError === '') this.log(ALERT, `the process that hands out tasks ${how}`)
     this.later(this.failures.fail(), () => this.start())
   }

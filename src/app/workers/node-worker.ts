@@ -154,9 +154,9 @@ function leaveWhenAnswered(): void {
   if (leaving) return
   endSoon()
   closeServer(() => {})
-  const latest = Date.now() + start.gracefulTimeout - GOODBYE_MS
+  const latest = performance.now() + start.gracefulTimeout - GOODBYE_MS
   const timer = setInterval(() => {
-    if (!leaving && isAnswering() && Date.now() < latest) return
+    if (!leaving && isAnswering() && performance.now() < latest) return
     clearInterval(timer)
     if (!leaving) process.kill(process.pid, 'SIGTERM')
   }, LOOK_MS)

@@ -12,6 +12,7 @@ import {
 import { Template } from '../../config/template.ts'
 import { one } from '../../config/values.ts'
 import { parseSize } from '../../config/units.ts'
+import { monotonic } from '../../lib/clock.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { ERR } from '../../log/error-log.ts'
 import { rateOf, setRate } from '../access/limit-rate.ts'
@@ -78,6 +79,11 @@ function sizeOf(r: HttpRequest, value: Value | null): number {
   return size ?? 0
 }
 
+/** Of a clock that nobody sets: nginx waits for as long as its own is set back. */
+function wholeSeconds(): number {
+  return Math.floor(monotonic() / 1000)
+}
+
 /**
  * Holds back what may not leave yet. As in nginx a second's worth goes at once, and the next when as much time has passed
  * as that took.
@@ -86,7 +92,7 @@ class RateLimit extends BodyStage {
   private readonly r: HttpRequest
   private readonly rate: number
   private readonly after: number
-  private readonly startSecond = Math.floor(Date.now() / 1000)
+  private readonly startSecond = wholeSeconds()
   private readonly timer = new Timer<RateLimit>(this, stage => stage.wake())
   private waiting: Buffer = EMPTY
   private flags = 0
@@ -124,7 +130,7 @@ class RateLimit extends BodyStage {
 
   private pump(r: HttpRequest): void {
     while (this.waiting.length > 0 && !this.delayed && !this.blocked) {
-      const elapsed = Math.floor(Date.now() / 1000) - this.startSecond
+      const elapsed = wholeSeconds() - this.startSecond
       const allowed = this.rate * (elapsed + 1) - (this.sent - this.after)
       if (allowed <= 0) this.delay(Math.floor((-allowed * 1000) / this.rate) + 1)
       else this.send(r, Math.min(allowed, this.waiting.length))

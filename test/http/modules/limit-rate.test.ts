@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import test, { after } from 'node:test'
+import { serveInside } from '../../helpers/inside.ts'
+import { tempDir, writeFiles } from '../../helpers/temp-dir.ts'
 import { eventually, request, serve, type Response, type Server } from '../../helpers/index.ts'
 
 const file = { after }
@@ -54,4 +56,16 @@ test('limit_rate: short answers and HEAD are not held', async () => {
   assert.equal((await timed('/text')).response.body.toString(), 'abcdefghij')
   const head = await request({ address: server.port, method: 'HEAD', path: '/limited/big' })
   assert.equal(head.header('content-length'), '30000')
+})
+
+test('limit_rate: a response goes on when the clock is set back', async t => {
+  const dir = tempDir(t)
+  writeFiles(dir, { 'html/big': 'x'.repeat(3000) })
+  const { port } = await serveInside(t, {
+    dir,
+    conf: 'http { root html; limit_rate 1k; server { listen 127.0.0.1:%%PORT_0%%; } }',
+  })
+  const answer = request({ address: port, path: '/big', timeoutMs: 20_000 })
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() - 86_400_000 })
+  assert.equal((await answer).body.length, 3000)
 })
