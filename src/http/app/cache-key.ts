@@ -3,13 +3,12 @@
 
 import type { HttpRequest } from '../request.ts'
 import { requestUri } from '../upstream/request-uri.ts'
-import { toldOf } from './trust.ts'
+import { schemeOf, toldOf } from './trust.ts'
 
 /** Scheme and host as the application hears them, where it is mounted, and the URI. */
 export function cacheKey(r: HttpRequest): string {
   const told = toldOf.get(r)
-  const isSecure = told === null || told.scheme === '' ? r.stream.tls !== null : told.scheme === 'https'
   const host = (r.header('host') ?? r.host).toLowerCase()
   const mount = told === null ? '' : told.scriptName
-  return `${isSecure ? 'https' : 'http'}://${host}${mount}${requestUri(r, '', false, '')}`
+  return `${schemeOf(r, told)}://${host}${mount}${requestUri(r, '', false, '')}`
 }

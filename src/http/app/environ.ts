@@ -5,7 +5,7 @@
 import type { ProxyProtocol } from '../../codec/proxy-protocol.ts'
 import { UwsgiPeer } from '../../codec/uwsgi.ts'
 import { bodyLength } from './body.ts'
-import { pathBelow, type Told, toldOf } from './trust.ts'
+import { pathBelow, schemeOf, type Told, toldOf } from './trust.ts'
 import { type SetHeader, setVariables } from './set-header.ts'
 import type { HttpRequest } from '../request.ts'
 
@@ -111,11 +111,6 @@ function remoteAddress(r: HttpRequest, told: Told | null): string {
 /** Nor a port. */
 function hasPort(r: HttpRequest, told: Told | null): boolean {
   return told === null || r.clientAddress !== 'unix:'
-}
-
-function schemeOf(r: HttpRequest, told: Told | null): string {
-  if (told !== null && told.scheme !== '') return told.scheme
-  return r.stream.tls === null ? 'http' : 'https'
 }
 
 function listed(r: HttpRequest, headers: readonly SetHeader[], method: string): Environ {

@@ -10,7 +10,7 @@ import { bodyLength } from './body.ts'
 import { cacheKey } from './cache-key.ts'
 import type { AppPass } from './exchange.ts'
 import { type SetHeader, valueOf } from './set-header.ts'
-import { type Told, toldOf } from './trust.ts'
+import { schemeOf, type Told, toldOf } from './trust.ts'
 import { addServerTiming } from './times.ts'
 import { type Application, pidOf, RETRY_AFTER } from './application.ts'
 import type { EntryFields } from '../cache/entry-file.ts'
@@ -287,13 +287,7 @@ class NodeExchange extends Exchange implements AppAnswer {
     return cacheKey(this.r)
   }
 
-  override takeKept(fields: EntryFields): void {
-    this.status = fields.status
-    this.statusText = fields.statusText
-    this.names = fields.names
-    this.values = fields.values
-    this.contentLength = fields.contentLength
-    this.chunked = false
+  protected override passKept(fields: EntryFields): void {
     putHead(this, fields)
   }
 
@@ -344,8 +338,8 @@ function requestHead(x: Exchange): string {
     else if (!OWN.has(name) && !isSet(headers, name)) text += `${head.originalName(i)}: ${head.values[i]}\r\n`
   }
   if (!isSet(headers, 'x-forwarded-for')) text += `X-Forwarded-For: ${forwarded}\r\n`
-  const isSecure = told === null || told.scheme === '' ? r.stream.tls !== null : told.scheme === 'https'
-  if (!isSet(headers, 'x-forwarded-proto')) text += `X-Forwarded-Proto: ${isSecure ? 'https' : 'http'}\r\n`
+  const scheme = schemeOf(r, told)
+  if (!isSet(headers, 'x-forwarded-proto')) text += `X-Forwarded-Proto: ${scheme}\r\n`
   for (const header of headers) {
     const value = valueOf(header, r)
     if (value !== '') text += `${header.name}: ${value}\r\n`
@@ -358,7 +352,7 @@ function requestHead(x: Exchange): string {
   const upgrade = asksUpgrade(x) ? r.header('upgrade') : null
   text += upgrade === null ? 'Connection: keep-alive\r\n' : `Connection: upgrade\r\nUpgrade: ${upgrade}\r\n`
   const client = r.clientAddress === 'unix:' ? '- -' : `${r.clientAddress} ${r.clientPort}`
-  return `${text}${CLIENT_FIELD}: ${client} ${isSecure ? 'https' : 'http'}\r\n\r\n`
+  return `${text}${CLIENT_FIELD}: ${client} ${scheme}\r\n\r\n`
 }
 
 /** A trusted proxy's word is as good as ours: its own address is of no interest. */

@@ -4,7 +4,7 @@
 import { UwsgiPeer } from '../../codec/uwsgi.ts'
 import { bodyLength } from './body.ts'
 import { setFields, type SetHeader } from './set-header.ts'
-import { toldOf } from './trust.ts'
+import { schemeOf, toldOf } from './trust.ts'
 import type { HttpRequest } from '../request.ts'
 
 const VERSIONS: Readonly<Record<number, string>> = { 9: '1.0', 10: '1.0', 11: '1.1', 20: '2' }
@@ -25,7 +25,7 @@ export function scopeOf(r: HttpRequest, headers: readonly SetHeader[], method = 
     'http_version',
     versionOf(r),
     'scheme',
-    told !== null && told.scheme !== '' ? told.scheme : r.stream.tls === null ? 'http' : 'https',
+    schemeOf(r, told),
     'server',
     r.stream.localAddress,
     'port',

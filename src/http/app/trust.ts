@@ -54,6 +54,12 @@ export class Told {
 
 export const toldOf = new Slot<Told>('subrequests')
 
+/** As the application hears it. */
+export function schemeOf(r: HttpRequest, told: Told | null): string {
+  if (told !== null && told.scheme !== '') return told.scheme
+  return r.stream.tls === null ? 'http' : 'https'
+}
+
 const BAD_REQUEST = 400
 const FORBIDDEN = 403
 

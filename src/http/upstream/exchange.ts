@@ -449,14 +449,18 @@ export class Exchange extends ExchangeState implements PeerUser, Source, Produce
   }
 
   takeKept(fields: EntryFields): void {
-    const { fieldActions, rewriting } = this.conf as PassingConf
     this.status = fields.status
     this.statusText = fields.statusText
     this.names = fields.names
     this.values = fields.values
     this.contentLength = fields.contentLength
     this.chunked = false
-    const { names, values, originalName } = fields
+    this.passKept(fields)
+  }
+
+  /** What was kept goes on the request as what was read would. */
+  protected passKept({ names, values, originalName }: EntryFields): void {
+    const { fieldActions, rewriting } = this.conf as PassingConf
     passFields(this, { names, values, originalName }, fieldActions, rewriting)
   }
 
