@@ -35,6 +35,14 @@ export type NodeReport =
 /** What the master asks a worker that seems to hang. */
 export const NODE_QUESTION = 'there?'
 
+/** What an application has for its goodbyes, of the time that it has to end. */
+const GOODBYE_MS = 2000
+
+/** After how much of it the application is told, whatever is still to be answered. Milliseconds. */
+export function goodbyeAfter(ms: number): number {
+  return Math.max(ms - GOODBYE_MS, Math.floor(ms / 2))
+}
+
 /** What the master tells a worker whose place another has taken: SIGTERM, once it has answered what it has. */
 export const NODE_LEAVE = 'leave'
 

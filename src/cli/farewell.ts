@@ -2,14 +2,13 @@
 // streams of events. Applications of kind node may have something to tell these (1001, a last event), and are told by SIGTERM as
 // soon as all threads have come so far. They are not told before, for many of them end at once or refuse further requests.
 
+import { goodbyeAfter } from '../app/node-start.ts'
 import type { CompiledHttp } from '../http/server/compile.ts'
 
 /** Thread → master: the number of the thread. */
 export const FAREWELL_TOPIC = 'farewell'
 
 const LOOK_MS = 50
-/** What applications have for it where the thread will not wait for ever. */
-const LAST_MS = 2000
 
 export class Farewell {
   private readonly http: CompiledHttp
@@ -21,8 +20,7 @@ export class Farewell {
   /** @param shutdownMs after which connections are cut, 0: never */
   constructor(http: CompiledHttp, shutdownMs: number, tell: () => void) {
     this.http = http
-    this.until =
-      shutdownMs === 0 ? Infinity : performance.now() + Math.max(shutdownMs - LAST_MS, Math.floor(shutdownMs / 2))
+    this.until = shutdownMs === 0 ? Infinity : performance.now() + goodbyeAfter(shutdownMs)
     this.tell = tell
     this.timer = setInterval(() => this.look(), LOOK_MS)
     this.timer.unref()

@@ -11,7 +11,14 @@ import { createRequire, runMain } from 'node:module'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { CACHE_VARIABLE, isOwnCache } from '../../lib/own-environment.ts'
-import { NODE_LEAVE, NODE_QUESTION, WORKER_VARIABLE, type NodeReport, type NodeWorkerStart } from '../node-start.ts'
+import {
+  goodbyeAfter,
+  NODE_LEAVE,
+  NODE_QUESTION,
+  WORKER_VARIABLE,
+  type NodeReport,
+  type NodeWorkerStart,
+} from '../node-start.ts'
 import { beClusterWorker, type ForkEnvironment, onClusterFork } from './cluster-worker.ts'
 import { exportedBy } from './exported.ts'
 import { explaining, Watch } from './watch.ts'
@@ -21,9 +28,8 @@ import { closeServer, isAnswering, isServing, othersListening, serveHandler, tak
 const CANNOT_LOAD = 4
 /** How long a file that exports nothing may take to listen. */
 const LISTEN_MS = 30_000
-/** How often a worker that leaves looks whether it has answered everything, and what is left of its time then. */
+/** How often a worker that leaves looks whether it has answered everything. */
 const LOOK_MS = 20
-const GOODBYE_MS = 2000
 
 const start = JSON.parse(process.env[WORKER_VARIABLE] ?? '{}') as NodeWorkerStart
 delete process.env[WORKER_VARIABLE]
@@ -154,7 +160,7 @@ function leaveWhenAnswered(): void {
   if (leaving) return
   endSoon()
   closeServer(() => {})
-  const latest = performance.now() + start.gracefulTimeout - GOODBYE_MS
+  const latest = performance.now() + goodbyeAfter(start.gracefulTimeout)
   const timer = setInterval(() => {
     if (!leaving && isAnswering() && performance.now() < latest) return
     clearInterval(timer)

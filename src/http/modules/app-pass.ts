@@ -8,7 +8,7 @@ import type { Buffers } from '../../config/values.ts'
 import { AppBody } from '../app/body.ts'
 import { CachedAppExchange } from '../app/cached-exchange.ts'
 import { AppExchange, type AppPass } from '../app/exchange.ts'
-import { parseSetHeader, setHeader } from '../app/set-header.ts'
+import { parseSetHeader, setHeader, type SetHeader } from '../app/set-header.ts'
 import { appVariables } from '../app/times.ts'
 import { asksForWebSocket, refuseHandshake, WebSocketExchange } from '../app/websocket.ts'
 import { conditionFields } from '../cache/conditions.ts'
@@ -16,14 +16,14 @@ import { cacheSettings } from '../cache/settings.ts'
 import { APPLICATIONS, type Application } from '../app/application.ts'
 import { isMounted, toldOf } from '../app/trust.ts'
 import { WARN } from '../../log/error-log.ts'
-import { DONE, httpModule, Slot } from '../module.ts'
+import { DONE, httpModule, Slot, type LocationBuilder } from '../module.ts'
 import type { Explained } from '../notes.ts'
 import { readRequestBody } from '../request-body.ts'
 import type { HttpRequest } from '../request.ts'
 import type { BufferLimits } from '../response-buffer.ts'
 import type { HttpSetup } from '../setup.ts'
 import { nodePass, passToNode } from '../app/node.ts'
-import { IGNORABLE } from '../upstream/settings.ts'
+import { fieldNames, IGNORABLE } from '../upstream/settings.ts'
 
 const anywhere = HTTP | SERVER | LOCATION
 const MISCONFIGURED = 500
@@ -33,7 +33,7 @@ const directives = {
   app_pass: { ...str(LOCATION | IF_IN_LOCATION | LIMIT_EXCEPT, null), inheritedBy: IF_IN_LOCATION | LIMIT_EXCEPT },
   app_accel: flag(anywhere, true),
   app_buffering: flag(anywhere, true),
-  app_hide_header: list(anywhere, [1, 1], ([name]) => name!.toLowerCase()),
+  app_hide_header: fieldNames,
   app_ignore_headers: bitmask(anywhere, IGNORABLE, 0),
   app_server_timing: flag(anywhere, false),
   app_set_header: list(anywhere, [2, 2], parseSetHeader),
@@ -56,13 +56,13 @@ export const appPass = httpModule({
       throw new Error(`app "${conf.app_pass}" is not defined`)
     }
     const headers = conf.app_set_header.map(({ template, ...named }) => ({ ...named, value: at.value(template) }))
-    const conditions = conditionFields(headers).map(({ name, template }) => setHeader(name, at.value(template)))
+    const cache = cacheSettings('app', at, http)
     const common: AppPass = {
       app,
       accel: conf.app_accel,
       buffering: conf.app_buffering,
-      cache: cacheSettings('app', at, http),
-      cachingHeaders: [...headers, ...conditions],
+      cache,
+      cachingHeaders: cache === null ? headers : [...headers, ...conditionsOf(headers, at)],
       headers,
       hidden: conf.app_hide_header.length === 0 ? null : new Set(conf.app_hide_header),
       ignored: conf.app_ignore_headers,
@@ -75,6 +75,11 @@ export const appPass = httpModule({
     else at.content(pass, common, explained)
   },
 })
+
+/** The cache's own in place of the client's. */
+function conditionsOf(headers: readonly SetHeader[], at: LocationBuilder): SetHeader[] {
+  return conditionFields(headers).map(({ name, template }) => setHeader(name, at.value(template)))
+}
 
 /** Who would be asked (`portico explain`). */
 const explained: Explained<{ readonly app: Application }> = {

@@ -98,7 +98,7 @@ export const lowat: Directive<number> = accepted({
 })
 
 /** The value is the text; compared in lower case. */
-const fieldNames = list(anywhere, [1, 1], ([name]) => name!.toLowerCase())
+export const fieldNames = list(anywhere, [1, 1], ([name]) => name!.toLowerCase())
 
 const common = {
   bind: bindDirective,
