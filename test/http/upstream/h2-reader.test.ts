@@ -108,6 +108,14 @@ test(`any frames are read alike whole and byte by byte`, t => {
   }
 })
 
+test('what is wrong behind a head that is all of the answer is not held against it', () => {
+  const hex =
+    '00000604000000000000040000000a00000806000000000001020304050607080000010105000000018800000201050000000140016100'
+  const wire = Buffer.from(hex, 'hex')
+  const whole = read(wire, [wire.length]) as { failed: boolean; problem: string; status: number }
+  assert.deepEqual([whole.failed, whole.problem, whole.status], [false, '', 200])
+})
+
 test('a peer that asks and asks and does not read the answers is given up', () => {
   const { x } = exchange()
   http2.beginResponse(x)

@@ -58,6 +58,8 @@ export const http2: Omit<UpstreamProtocol, 'requestHead' | 'passHead'> = {
     if (response.ends && stop < end) {
       const last = reader.feed(x, bytes, stop, end)
       if (last >= 0) stop = last
+      // What is left makes an end of the connection, and is nothing against the response.
+      else x.problem = ''
     }
     if (response.status === 0) return end - start
     if (response.ends && response.contentLength > 0 && hasBody(x, response.status)) {
