@@ -75,6 +75,11 @@ class AsgiSeat:
         """The loop hears of the signal by its own pipe. Libraries, as that for events of Starlette, look for the server behind
         the handler, by uvicorn's names, and end their streams once it says `should_exit`."""
 
+    def quit_with(self, function):
+        """Once the application has started, an end at once is `function`'s, which gets the signal's number."""
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            self.loop.add_signal_handler(number, function, number)
+
     @property
     def should_exit(self):
         return self.leaving or self.ending
@@ -98,7 +103,7 @@ class AsgiSeat:
 
     def _terminate(self):
         """The zygote kills what lasts longer than graceful_timeout: before that the application has its shutdown."""
-        self.leave_worker()
+        self.leave_worker(signal.SIGTERM)
         self.lifespan.give_up_start()
         spare = min(SPARE_SECONDS, self.graceful_timeout / 2)
         self.loop.call_later(self.graceful_timeout - spare, self._be_late)

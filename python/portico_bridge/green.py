@@ -41,7 +41,7 @@ def patch():
 class GreenSeat:
     count_failure = None  # where StatsD is told of them
 
-    def __init__(self, application, name, path, hello, life, leave):
+    def __init__(self, application, name, path, hello, life, leave, quit):
         from gevent.event import Event
 
         self.application = application
@@ -50,6 +50,7 @@ class GreenSeat:
         self.hello = hello
         self.life = life
         self.leave_worker = leave
+        self.quit_worker = quit
         self.connections = set()
         self.forked = False
         self.forker = None  # in a forked process: the stream it was forked for, None where that cannot be told
@@ -65,9 +66,9 @@ class GreenSeat:
     def serve(self):
         import gevent
 
-        gevent.signal_handler(signal.SIGTERM, self.leave_worker)
+        gevent.signal_handler(signal.SIGTERM, self.leave_worker, signal.SIGTERM)
         for number in (signal.SIGINT, signal.SIGQUIT):
-            gevent.signal_handler(number, self.quit)
+            gevent.signal_handler(number, self.quit_worker, number)
         accepting = gevent.spawn(self._accept)
         self.leaving.wait()
         accepting.kill()
@@ -80,9 +81,6 @@ class GreenSeat:
 
     def leave(self):
         self.leaving.set()
-
-    def quit(self):
-        os._exit(0)
 
     def disown(self):
         from gevent import getcurrent

@@ -15,6 +15,7 @@ import sys
 
 from .endings import flush
 from .loader import LoadError, load
+from .own_signals import ENDS, FREE
 from .preloaded import Held
 from .seat import Seat
 
@@ -23,12 +24,14 @@ CANNOT_LOAD = 4
 
 
 class Worker:
-    def __init__(self, settings, slot, application, report, life, hooked=None, changes=-1):
+    def __init__(self, settings, slot, application, own, report, life, hooked=None, changes=-1):
         self.settings = settings
         self.hooked = hooked  # the hooks of a configuration file
         self.changes = changes  # where the zygote is told that a file has changed
         self.slot = slot
         self.application = application
+        self.own = own  # the application's signal handlers
+        self.ended_by = None
         self.report = report
         self.life = life
         self.seats = []
@@ -72,7 +75,6 @@ class Worker:
                 for seat in self.seats:
                     seat.count_failure = hooked.failure_counter()
                     seat.own_log = hooked.own_log()
-                    seat.quit = self._on_quit
         except (OSError, ValueError) as error:
             self._fail(str(error.args[-1] if error.args else error), '')
         self._take_signals()
@@ -90,6 +92,7 @@ class Worker:
             hooked.exiting()  # while its socket is there
         for seat in self.seats:
             unlink_seat(seat.path)
+        self.own.end(self.ended_by)
         sys.exit(0)
 
     def _patch(self):
@@ -139,7 +142,7 @@ class Worker:
             from .green import GreenSeat
 
             hello['thread'] = 0
-            self.seats.append(GreenSeat(self.application, name, prefix + '.sock', hello, self.life, self.leave))
+            self.seats.append(GreenSeat(self.application, name, prefix + '.sock', hello, self.life, self.leave, self._on_quit))
             return
         if kind == 'asgi':
             self.seats.append(asgi_seat(self, name, prefix + '.sock', dict(hello, thread=0)))
@@ -165,27 +168,29 @@ class Worker:
         if error:
             unlink_seat(seat.path)
             self._fail(error, seat.lifespan.details)
-        if self.hooked is not None:
-            for number in (signal.SIGINT, signal.SIGQUIT):
-                seat.loop.add_signal_handler(number, self._on_quit)
+        seat.quit_with(self._on_quit)
 
     def _take_signals(self):
         if self.hooked is not None and ('worker_abort' in self.hooked or 'worker_exit' in self.hooked):
             signal.signal(signal.SIGABRT, self._on_abort)
         faulthandler.enable(2)  # SIGABRT: the stacks of all threads, then what was there before
-        hooked = self.hooked
+        self.own.note()
         for number in (signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, quit_at_once if hooked is None else self._on_quit)
+            signal.signal(number, self._on_quit)
         # A handler that does nothing, not SIG_IGN, which the programs an application starts would inherit.
-        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
-            signal.signal(number, do_nothing)
+        for number in FREE:
+            self.own.put_back(number, do_nothing)
         signal.signal(signal.SIGTERM, self._on_term)
 
     def _on_term(self, _number, _frame):
-        self.leave()
+        self.leave(signal.SIGTERM)
 
-    def _on_quit(self, _number=None, _frame=None):
-        """As if the application had called sys.exit(): `finally`, `atexit` and hooks have their turn."""
+    def _on_quit(self, number, _frame=None):
+        """With hooks as if the application had called sys.exit(): `finally`, `atexit` and hooks have their turn."""
+        self.own.end(number)
+        if self.hooked is None:
+            flush()
+            os._exit(0)
         self.hooked.interrupted()
         self.leave()
         sys.exit(0)
@@ -195,8 +200,9 @@ class Worker:
         flush()
         os._exit(1)
 
-    def leave(self):
-        """Finish what is being served, take nothing more, exit."""
+    def leave(self, number=None):
+        """Finish what is being served, take nothing more, exit; because of a signal, if one is given."""
+        self.ended_by = number or self.ended_by
         for seat in self.seats:
             seat.leave()
 
@@ -206,9 +212,8 @@ class Worker:
             seat.disown()
         os.close(self.life)
         faulthandler.disable()
-        for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in (*ENDS, *FREE):
+            self.own.put_back(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def run_seat(worker):
@@ -268,11 +273,6 @@ def give_way():
         os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
     except (AttributeError, OSError):
         pass  # not Linux, or not allowed here
-
-
-def quit_at_once(_number, _frame):
-    flush()
-    os._exit(0)
 
 
 def do_nothing(_number, _frame):

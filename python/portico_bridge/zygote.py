@@ -18,6 +18,7 @@ from . import preloaded, privileges
 from .control import CONTROL, LIFE, Control, Stop
 from .endings import flush
 from .loader import LoadError, load
+from .own_signals import ENDS, FREE, OwnHandlers
 from .worker import CANNOT_LOAD, KINDS, Worker, die_with, do_nothing, unlink, unlink_seat
 
 # Where Gunicorn's client of the task workers looks for their arbiter.
@@ -29,7 +30,6 @@ QUIT_SECONDS = 2.0
 # Milliseconds that poll takes.
 POLL_MAX = 2**31 - 1
 # What the application may send its parent, which is the arbiter where Gunicorn serves it.
-ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 ASKS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
 # What ends one worker, by the command's name.
 ENDINGS = {'end': signal.SIGTERM, 'abort': signal.SIGABRT, 'kill': signal.SIGKILL}
@@ -200,6 +200,7 @@ class Zygote:
         self.master = os.getppid()
         self.changes = self.changes_end = -1  # where workers say that a file has changed
         self.application = application
+        self.own = OwnHandlers()  # of signals, which the application has installed when it was imported
         self.children = {}
         self.reports = {}  # children by the descriptor of their report
         self.notice = None  # what was told last about the application
@@ -240,8 +241,10 @@ class Zygote:
         os.set_blocking(self.wakeup_end, False)
         # The application may have installed handlers while it was imported; workers get those of SIGCHLD back.
         self.former = signal.signal(signal.SIGCHLD, do_nothing)
+        self.own.note()
         for number in (*ENDS, *ASKS, signal.SIGWINCH):
-            signal.signal(number, do_nothing)
+            if number not in self.own.in_c:
+                signal.signal(number, do_nothing)
         signal.set_wakeup_fd(self.wakeup_end, warn_on_full_buffer=False)
 
     def _turn(self):
@@ -354,8 +357,10 @@ class Zygote:
 
     def _become_worker(self, slot, report, report_end, life, life_end, hooked):
         signal.set_wakeup_fd(-1)
-        for number in (*ENDS, *ASKS, signal.SIGWINCH):
+        for number in (*ENDS, signal.SIGTTIN, signal.SIGTTOU):
             signal.signal(number, signal.SIG_DFL)
+        for number in FREE:
+            self.own.put_back(number, signal.SIG_DFL)
         signal.signal(signal.SIGCHLD, self.former if self.former is not None else signal.SIG_DFL)
         for fd in (self.wakeup, self.wakeup_end, report, life):
             os.close(fd)
@@ -366,7 +371,7 @@ class Zygote:
         if self.changes >= 0:
             os.close(self.changes)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
-        self.worker = Worker(self.settings, slot, self.application, report_end, life_end, hooked, self.changes_end)
+        self.worker = Worker(self.settings, slot, self.application, self.own, report_end, life_end, hooked, self.changes_end)
 
     # Workers' news
 

@@ -1,0 +1,63 @@
+"""Signal handlers that the application, or a hook, installs for itself: where they are kept while our own are in their place.
+
+Gunicorn's workers take their signals before they load the application, which may then replace the handlers: a dump of stacks
+at SIGUSR1 works, one that cleans up at SIGTERM leaves a worker that does not end. Here the former stay, and the latter are called
+when the worker has served what it had begun.
+"""
+
+import signal
+import sys
+
+# What ends a worker.
+ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+# What an application may have for itself. Gunicorn's workers do nothing at them, or write to new log files.
+FREE = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
+
+
+def handler_of(number):
+    """One that was written in Python, or None."""
+    handler = signal.getsignal(number)
+    return handler if callable(handler) and handler is not signal.default_int_handler else None
+
+
+def is_handled_in_c(number):
+    """By faulthandler.register(), say: Python does not know of it, and could not bring it back."""
+    if handler_of(number) is not None:
+        return False
+    try:
+        with open('/proc/self/status') as file:
+            caught = next((line for line in file if line.startswith('SigCgt:')), 'SigCgt: 0')
+    except OSError:
+        return False  # not Linux
+    return int(caught.split()[1], 16) >> (number - 1) & 1 == 1
+
+
+class OwnHandlers:
+    def __init__(self):
+        self.handlers = {}
+        self.in_c = set()
+
+    def note(self):
+        """To be called when the application may have installed some, and before ours take their places."""
+        for number in (*ENDS, *FREE):
+            handler = handler_of(number)
+            if handler is not None:
+                self.handlers[number] = handler
+        self.in_c.update(number for number in FREE if is_handled_in_c(number))
+
+    def put_back(self, number, otherwise):
+        """What the application wants at a signal that is free for it to have."""
+        if number not in self.in_c:
+            signal.signal(number, self.handlers.get(number, otherwise))
+
+    def end(self, number):
+        """What the application wants to do at a signal that ends this process. That it ends with it is nothing new."""
+        handler = self.handlers.pop(number, None)
+        if handler is None:
+            return
+        try:
+            handler(number, sys._getframe())
+        except SystemExit:
+            pass
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
