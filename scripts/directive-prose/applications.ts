@@ -87,8 +87,9 @@ export const applications: Texts = {
     args: [
       'cookie NAME [expires=TIME | max] [domain=DOMAIN] [path=PATH] [httponly] [secure] [samesite=strict | lax | none]',
       'hash $VARIABLE',
+      'learn create=$VARIABLE … lookup=$VARIABLE … zone=NAME:SIZE [timeout=TIME] [header]',
     ],
-    text: 'For `kind node`: requests of one client go to the same worker, as applications need it that keep a session in memory (Socket.IO’s polling). With `cookie` each client is given one that names its worker; the parameters are those of [sticky](upstream.md#sticky) in an `upstream`: `expires=`, `domain=`, `httponly`, `secure`, `samesite=` and `path=`. With `hash` they go by a text with variables, as in `sticky hash $remote_addr`; where it is empty they go to any. Who takes a worker’s place takes its clients too, and all others keep theirs.',
+    text: 'For `kind asgi`, `gevent` and `node`: requests of one client go to the same worker, as applications need it that keep a session in memory (Socket.IO’s polling). With `cookie` each client is given one that names its worker; the parameters are those of [sticky](upstream.md#sticky) in an `upstream`: `expires=`, `domain=`, `httponly`, `secure`, `samesite=` and `path=`. With `hash` they go by a text with variables, as in `sticky hash $remote_addr`; where it is empty they go to any. With `learn` a session belongs to the worker whose response has named it, in `create`, for as long as requests with that name, in `lookup`, come within `timeout` (10 minutes): `sticky learn create=$upstream_http_mcp_session_id lookup=$http_mcp_session_id zone=sessions:1m header` is for MCP servers; Python’s workers are always learnt from as soon as the head has come. Who takes a worker’s place takes its clients too, and all others keep theirs. One that has `worker_connections` requests already leaves further ones to others.',
   },
   'app/environment': {
     args: 'NAME=VALUE',

@@ -95,8 +95,8 @@ export type AppNotice =
       readonly type: 'worker'
       readonly app: string
       readonly slot: number
-      /** Of kind node: among those that are to go on. */
-      readonly place?: number
+      /** Among those that are to go on: who takes over from another has its number. */
+      readonly place: number
       readonly pid: number
       readonly path: string
     }

@@ -21,16 +21,21 @@ export interface GroupKey {
   get(request: any): string
 }
 
+/** Where requests are bound to: a peer, or whatever else has a name of its own. */
+export interface Home {
+  readonly sid: string
+}
+
 /** Requests that belong together go to the same peer (`sticky`); by those who know what a request is. */
 export interface Sticky {
   /** The `sid` of the peer a request is bound to, '' for none. */
   hint(request: any): string
   /** A peer was chosen for it. */
-  chosen(request: any, peer: Peer): void
+  chosen(request: any, peer: Home): void
   /** The peer's response head has come. */
-  answered(request: any, peer: Peer): void
+  answered(request: any, peer: Home): void
   /** The response is complete. */
-  completed(request: any, peer: Peer): void
+  completed(request: any, peer: Home): void
 }
 
 /** Peers that come from memory which threads share (shared-peers.ts). */

@@ -100,7 +100,7 @@ const retires = (asked: readonly AppRequest[]): boolean => asked.some(one => one
 for (const kind of ['sync', 'asgi'] as const) {
   test(`dispatcher (${kind}): a worker that could not be connected to is tried again`, async t => {
     const { dispatcher, path } = start(t, kind)
-    dispatcher.notice({ type: 'worker', app: 'test', slot: 0, pid: PID, path })
+    dispatcher.notice({ type: 'worker', app: 'test', slot: 0, place: 0, pid: PID, path })
     await eventually(() => dispatcher.snapshot().workers.length === 0)
     const request = new Request()
     dispatcher.dispatch(request)
@@ -110,7 +110,7 @@ for (const kind of ['sync', 'asgi'] as const) {
 
   test(`dispatcher (${kind}): one that is gone is tried no more`, async t => {
     const { dispatcher, path } = start(t, kind)
-    dispatcher.notice({ type: 'worker', app: 'test', slot: 0, pid: PID, path })
+    dispatcher.notice({ type: 'worker', app: 'test', slot: 0, place: 0, pid: PID, path })
     await eventually(() => dispatcher.snapshot().workers.length === 0)
     dispatcher.notice({ type: 'gone', app: 'test', slot: 0, pid: PID })
     let connected = false
@@ -118,7 +118,7 @@ for (const kind of ['sync', 'asgi'] as const) {
     worker.on('connection', () => (connected = true))
     // Another one is connected to later than this one would have been.
     const other = join(tempDir(t), 'other.sock')
-    dispatcher.notice({ type: 'worker', app: 'test', slot: 0, pid: PID + 1, path: other })
+    dispatcher.notice({ type: 'worker', app: 'test', slot: 0, place: 0, pid: PID + 1, path: other })
     await eventually(() => dispatcher.snapshot().workers.length === 0)
     const request = new Request()
     dispatcher.dispatch(request)
@@ -130,7 +130,7 @@ for (const kind of ['sync', 'asgi'] as const) {
   test(`dispatcher (${kind}): a worker that closes a connection is replaced`, async t => {
     const { dispatcher, path, asked } = start(t, kind)
     await listen(t, path, socket => socket.destroy())
-    dispatcher.notice({ type: 'worker', app: 'test', slot: 0, pid: PID, path })
+    dispatcher.notice({ type: 'worker', app: 'test', slot: 0, place: 0, pid: PID, path })
     dispatcher.dispatch(new Request())
     await eventually(() => retires(asked))
   })
@@ -141,7 +141,7 @@ test('dispatcher: a request whose body a worker was reading when it died is give
   await listen(t, path, socket => {
     if (socket.bytesRead > 1_000_000) socket.destroy()
   })
-  dispatcher.notice({ type: 'worker', app: 'test', slot: 0, pid: PID, path })
+  dispatcher.notice({ type: 'worker', app: 'test', slot: 0, place: 0, pid: PID, path })
   const request = new Upload()
   dispatcher.dispatch(request)
   await eventually(() => retires(asked))
@@ -154,13 +154,13 @@ test('dispatcher: what a request has waited counts once, however many workers we
   Object.assign(request, { madeMs: monotonic() - 10_000 })
   dispatcher.dispatch(request)
   await listen(t, path, socket => socket.end(encodeFrame(BYE, 0, 0, Buffer.alloc(0))))
-  dispatcher.notice({ type: 'worker', app: 'test', slot: 0, pid: PID, path })
+  dispatcher.notice({ type: 'worker', app: 'test', slot: 0, place: 0, pid: PID, path })
   await eventually(() => request.attempts === 1 && request.queued)
   const counters = (): Readonly<Record<string, number>> => dispatcher.snapshot().counters
   assert.deepEqual([counters()['requests'], counters()['queued']], [0, 1])
   const other = join(tempDir(t), 'other.sock')
   await listen(t, other, socket => socket.write(head(1, END)))
-  dispatcher.notice({ type: 'worker', app: 'test', slot: 0, pid: PID + 1, path: other })
+  dispatcher.notice({ type: 'worker', app: 'test', slot: 0, place: 0, pid: PID + 1, path: other })
   await eventually(() => request.outcome === 'answered')
   const { requests, queued, queue_ms } = counters()
   assert.deepEqual([requests, queued], [1, 1])
@@ -175,7 +175,7 @@ test('dispatcher: a worker that is gone when it is to be connected to again is g
     // More than is dropped of what nobody wants: the connection is cut.
     for (let i = 0; i < 64; i++) socket.write(encodeFrame(DATA, 1, 0, Buffer.alloc(65536)))
   })
-  dispatcher.notice({ type: 'worker', app: 'test', slot: 0, pid: PID, path })
+  dispatcher.notice({ type: 'worker', app: 'test', slot: 0, place: 0, pid: PID, path })
   const request = new Request()
   dispatcher.dispatch(request)
   await eventually(() => request.outcome === 'answered')

@@ -67,7 +67,7 @@ test('a response whose end comes while its client is slow leaves the connection 
       giveUp() {},
       linkClosed() {},
     }
-    link = new WorkerLink(dispatcher as unknown as Dispatcher, 0, 1, path, 0)
+    link = new WorkerLink(dispatcher as unknown as Dispatcher, { slot: 0, place: 0, pid: 1, path }, 0)
   })
   await ready
   atEnd(t, () => link!.destroy())

@@ -2,6 +2,7 @@
 // means to a client is the business of whoever makes one (http/app/exchange.ts).
 
 import { monotonic } from '../../lib/clock.ts'
+import type { Bond } from './bond.ts'
 
 /** How a call reaches its worker: all of a connection (WorkerLink), or one stream on it (Lane). */
 export interface Carrier {
@@ -59,6 +60,8 @@ export abstract class Call {
   queued = false
   /** monotonic() at which it has waited long enough. */
   patience = 0
+  /** Null: any worker will do. */
+  bond: Bond | null = null
   before: Call | null = null
   after: Call | null = null
 
@@ -67,6 +70,8 @@ export abstract class Call {
     return false
   }
 
+  /** The worker with this place is to have it. */
+  placed(_place: number): void {}
   /** Writes the request to the link. */
   abstract send(link: Carrier): void
   /** The link can take more, after one of its writes answered false. */

@@ -16,7 +16,7 @@ import { type Call, NOT_LOADED, QUEUE_FULL, QUEUE_TIMEOUT, WORKER_LOST, WORKER_T
 import { Elastic } from './elastic.ts'
 import { lifeOf } from './life.ts'
 import { Line, type LineUser } from './line.ts'
-import { type DispatcherLink, Links } from './links.ts'
+import { type DispatcherLink, Links, type Seated } from './links.ts'
 import { type AppSnapshot, Load } from './load.ts'
 import { Prefetch } from './prefetch.ts'
 import {
@@ -95,7 +95,7 @@ export class Dispatcher implements LineUser {
   dispatch(call: Call): void {
     this.prefetch?.countRead()
     if (!this.line.anybodyWaits) {
-      const link = this.links.claim()
+      const link = this.links.claim(call)
       if (link !== null) {
         this.serve(link, call)
         return
@@ -115,7 +115,7 @@ export class Dispatcher implements LineUser {
 
   /** What the master says. */
   notice(notice: AppNotice): void {
-    if (notice.type === 'worker') this.admit(notice.slot, notice.pid, notice.path)
+    if (notice.type === 'worker') this.admit(notice)
     else if (notice.type === 'gone') this.dismiss(notice.pid)
     else if (!this.links.all.some(link => link.ready)) this.notLoaded()
   }
@@ -141,14 +141,15 @@ export class Dispatcher implements LineUser {
 
   // ── workers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private admit(slot: number, pid: number, path: string): void {
+  private admit(worker: Seated): void {
+    const { pid, path } = worker
     this.failed = false
     if (this.stopped || this.links.all.some(link => link.path === path && link.pid === pid)) return
     this.line.join(numberOf(dirname(path)))
     const at = this.seats.open(pid, seatOf(path))
     if (at < 0) this.log(ERR, `no room for worker process ${pid} in the table of workers`)
-    else if (hasStreams(this.settings)) this.links.all.push(new StreamsLink(this, slot, pid, path, at))
-    else this.links.all.push(new WorkerLink(this, slot, pid, path, at))
+    else if (hasStreams(this.settings)) this.links.all.push(new StreamsLink(this, worker, at))
+    else this.links.all.push(new WorkerLink(this, worker, at))
   }
 
   private dismiss(pid: number): void {
@@ -222,7 +223,7 @@ export class Dispatcher implements LineUser {
 
   /** For Timer. */
   reconnect(): void {
-    for (const { slot, pid, path } of this.unreached.splice(0)) this.admit(slot, pid, path)
+    for (const link of this.unreached.splice(0)) this.admit(link)
   }
 
   /** For links: the worker is of no use any more. */

@@ -137,7 +137,7 @@ export class Line {
     if (this.serving) return
     this.serving = true
     while (this.queue.size > 0 && this.isFirst) {
-      const link = this.links.claim()
+      const link = this.links.claim(this.queue.first!)
       if (link === null) break
       this.user.serve(link, this.shift())
     }

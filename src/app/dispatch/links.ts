@@ -1,14 +1,21 @@
 // The connections of a thread with an application's workers, and which of them gets the next request. Workers belong to no thread:
 // a free one is claimed in the table of seats that all threads share.
 
+import { type Bond, fitness, NEWCOMER } from './bond.ts'
 import type { Call } from './call.ts'
 import type { SeatTable } from './seats.ts'
 
-/** A connection with a worker, as the dispatcher sees it. */
-export interface DispatcherLink {
+/** A worker that may be connected to. */
+export interface Seated {
   readonly pid: number
   readonly slot: number
+  /** Among the workers that are to go on: who takes over from another has its number. */
+  readonly place: number
   readonly path: string
+}
+
+/** A connection with a worker, as the dispatcher sees it. */
+export interface DispatcherLink extends Seated {
   /** Its cell in the table of seats. */
   readonly at: number
   /** It has said hello and may be claimed. */
@@ -35,6 +42,8 @@ export class Links {
   private readonly capacity: number
   /** Our thread's number. */
   private readonly owner: number
+  /** Whose turn it is to get a client that will stay. */
+  private turn = 0
 
   constructor(seats: SeatTable, capacity: number, owner: number) {
     this.seats = seats
@@ -48,18 +57,36 @@ export class Links {
   }
 
   /** Claims a free seat; null when all are busy. */
-  claim(): DispatcherLink | null {
-    return this.capacity === 1 ? this.claimFirst() : this.claimLeastBusy()
+  claim({ bond }: Call): DispatcherLink | null {
+    const home = bond === null || bond === NEWCOMER ? null : this.claimBound(bond)
+    return home ?? (this.capacity === 1 ? this.claimFirst() : this.claimLeastBusy(bond === null ? 0 : this.turn++))
   }
 
-  /** The worker that has the fewest requests of all threads. */
-  private claimLeastBusy(): DispatcherLink | null {
+  /** The worker that a call is bound to; null where it has gone or has as many as it may. */
+  private claimBound(bond: Bond): DispatcherLink | null {
+    const { all: links, seats, capacity, owner } = this
+    let best: DispatcherLink | null = null
+    let most = -1
+    // The newest first: it has taken the place of one that is about to leave.
+    for (let i = links.length - 1; i >= 0; i--) {
+      const link = links[i]!
+      if (!link.ready || link.leaving) continue
+      const fits = fitness(bond, link.place)
+      if (fits <= most) continue
+      best = link
+      most = fits
+    }
+    return best !== null && seats.claim(best.at, best.pid, capacity, owner) ? best : null
+  }
+
+  /** The worker that has the fewest requests of all threads; of several it is the first, from this turn on. */
+  private claimLeastBusy(turn: number): DispatcherLink | null {
     const { all: links, seats, capacity } = this
     for (;;) {
       let best: DispatcherLink | null = null
       let fewest = capacity
       for (let i = 0; i < links.length; i++) {
-        const link = links[i]!
+        const link = links[(turn + i) % links.length]!
         if (!link.ready || link.leaving) continue
         const inFlight = seats.inFlight(link.at, link.pid)
         if (inFlight < 0 || inFlight >= fewest) continue

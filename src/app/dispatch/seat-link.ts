@@ -13,6 +13,7 @@ import type { Connection } from '../../net/connection.ts'
 import type { Ahead } from './ahead.ts'
 import { type Call, type Carrier, WORKER_TIMEOUT } from './call.ts'
 import type { Dispatcher } from './dispatcher.ts'
+import type { Seated } from './links.ts'
 import type { PrefetchLink } from './prefetch.ts'
 
 /** What is read and dropped of a response nobody wants any more, before the worker is made to notice. */
@@ -22,6 +23,7 @@ const DRAIN_MS_MAX = 5000
 export abstract class SeatLink implements Carrier, PrefetchLink {
   readonly pid: number
   readonly slot: number
+  readonly place: number
   readonly path: string
   /** Its cell in the table of seats. */
   readonly at: number
@@ -62,9 +64,10 @@ export abstract class SeatLink implements Carrier, PrefetchLink {
   /** Closed by us so that the worker notices that its response is not wanted; it is connected to again. */
   protected cut = false
 
-  constructor(dispatcher: Dispatcher, slot: number, pid: number, path: string, at: number) {
+  constructor(dispatcher: Dispatcher, { slot, place, pid, path }: Seated, at: number) {
     this.dispatcher = dispatcher
     this.slot = slot
+    this.place = place
     this.pid = pid
     this.path = path
     this.at = at

@@ -9,13 +9,14 @@ import { begunPath } from '../app.ts'
 import { Begun } from './begun.ts'
 import type { Call } from './call.ts'
 import type { Dispatcher } from './dispatcher.ts'
-import type { DispatcherLink } from './links.ts'
+import type { DispatcherLink, Seated } from './links.ts'
 import { Lane } from './lane.ts'
 import { logLevel, Wire, type WireUser } from './wire.ts'
 
 export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
   readonly pid: number
   readonly slot: number
+  readonly place: number
   readonly path: string
   readonly at: number
   readonly connection: Connection
@@ -38,9 +39,10 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
   private cut = false
   private hung = false
 
-  constructor(dispatcher: Dispatcher, slot: number, pid: number, path: string, at: number) {
+  constructor(dispatcher: Dispatcher, { slot, place, pid, path }: Seated, at: number) {
     this.dispatcher = dispatcher
     this.slot = slot
+    this.place = place
     this.pid = pid
     this.path = path
     this.at = at
@@ -57,6 +59,7 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
     const lane = this.spare.pop() ?? new Lane(this)
     this.last = (this.last + 1) >>> 0 || 1
     this.lanes.set(this.last, lane)
+    call.placed(this.place)
     lane.begin(call, this.last)
   }
 

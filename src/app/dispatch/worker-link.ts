@@ -9,6 +9,7 @@ import { connect, type Connection } from '../../net/connection.ts'
 import { Ahead } from './ahead.ts'
 import { type Call, WORKER_FAILED, WORKER_LOST } from './call.ts'
 import type { Dispatcher } from './dispatcher.ts'
+import type { Seated } from './links.ts'
 import { SeatLink } from './seat-link.ts'
 import { logLevel, Wire } from './wire.ts'
 
@@ -22,10 +23,10 @@ export class WorkerLink extends SeatLink implements FrameSink {
   /** Behind a cut: only once, if the worker is not there any more. */
   private reconnecting = false
 
-  constructor(dispatcher: Dispatcher, slot: number, pid: number, path: string, at: number) {
-    super(dispatcher, slot, pid, path, at)
+  constructor(dispatcher: Dispatcher, worker: Seated, at: number) {
+    super(dispatcher, worker, at)
     this.reader = new FrameReader(this)
-    this.connection = connect({ path }, new Wire(this), () => {})
+    this.connection = connect({ path: worker.path }, new Wire(this), () => {})
   }
 
   destroy(): void {

@@ -13,7 +13,7 @@ import { THREADS_MAX } from './serving.ts'
 import type { WorkerClass } from './serving.ts'
 import { iniFile, isIni } from './paste.ts'
 import { logsInPython } from './python-side.ts'
-import { SettingError, UsageError } from './setting.ts'
+import { HEADER, SettingError, UsageError } from './setting.ts'
 
 export interface Surroundings {
   /** What the first line says of where the text comes from. */
@@ -202,8 +202,13 @@ function appLines(settings: Settings, application: string, words: readonly strin
 
 function stickyLines(settings: Settings): string[] {
   if (settings.sticky === null) return []
-  if (kindOf(settings) !== 'node') throw new UsageError('--sticky is for programs of Node')
-  return [settings.sticky === 'cookie' ? 'sticky cookie portico_worker path=/ httponly;' : 'sticky hash $remote_addr;']
+  const kind = kindOf(settings)
+  if (kind === 'sync' || kind === 'threads')
+    throw new UsageError('--sticky is for workers of kind asgi, gevent or node')
+  if (settings.sticky === 'cookie') return ['sticky cookie portico_worker path=/ httponly;']
+  if (settings.sticky === 'address') return ['sticky hash $remote_addr;']
+  const name = settings.sticky.slice(HEADER.length).toLowerCase().replaceAll('-', '_')
+  return [`sticky learn create=$upstream_http_${name} lookup=$http_${name} zone=portico_sessions:1m header;`]
 }
 
 /** Gunicorn's second pool; without processes it has none. */

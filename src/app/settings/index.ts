@@ -5,7 +5,7 @@ import { logging, processNaming } from './logging.ts'
 import { serverMechanics } from './mechanics.ts'
 import { control, dirtyArbiterHooks, dirtyArbiters, http2Settings, serverHooks, ssl } from './protocols.ts'
 import { configFile, debugging, security, serverSocket, workerProcesses } from './serving.ts'
-import { countAbove, oneOf, single, text, toggle } from './setting.ts'
+import { countAbove, oneOf, single, stickyBy, text, toggle } from './setting.ts'
 import type { Setting } from './setting.ts'
 
 export const gunicornSettings = {
@@ -80,9 +80,9 @@ export const ownSettings = {
       value: 'HOW',
       default: null,
       about:
-        'Programs of Node: a client comes to the same worker again, by a cookie that it is given (cookie) or by its address (address).',
+        'A client comes to the same worker again, by a cookie that it is given (cookie), by its address (address) or by the session that a field of a response has named (header:Mcp-Session-Id); for workers of kind asgi or gevent and programs of Node.',
     },
-    oneOf('cookie', 'address'),
+    stickyBy,
   ),
   hsts: single(
     {

@@ -195,6 +195,17 @@ export function oneOf<const T extends string>(...choices: readonly T[]): (word: 
   }
 }
 
+/** How a session's field is given to --sticky. */
+export const HEADER = 'header:'
+
+/** What requests of one client are known by: `cookie`, `address`, or `header:NAME`. */
+export function stickyBy(word: string): string {
+  const text = word.trim()
+  if (/^(?:cookie|address)$/i.test(text)) return text.toLowerCase()
+  if (/^header:[a-z\d-]+$/i.test(text)) return text
+  throw new SettingError('it must be one of cookie, address, header:NAME')
+}
+
 /** An address, a network in CIDR notation, or `*` for everybody; by commas. */
 export function networks(word: string): readonly string[] {
   const all = names(word).map(withPrefix)

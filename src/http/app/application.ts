@@ -52,6 +52,7 @@ export class Application {
   sharesFiles = false
   /** The workers of kind node. */
   readonly group: Group | null
+  readonly stickiness: Stickiness
   private failed = false
   /** Where requests to Node's workers are counted, and in which cells. */
   private seats: SeatTable | null = null
@@ -66,7 +67,12 @@ export class Application {
   constructor(settings: AppSettings, tempPath: string, stickiness = NOT_STICKY) {
     this.settings = settings
     this.tempPath = tempPath
+    this.stickiness = stickiness
     this.group = settings.kind === 'node' ? nodeGroup(settings, stickiness) : null
+  }
+
+  get isSticky(): boolean {
+    return this.stickiness !== NOT_STICKY
   }
 
   get name(): string {
@@ -179,7 +185,7 @@ export class Application {
     else if (notice.type === 'gone') this.removePeer(this.group, notice.pid)
     else {
       this.failed = notice.type === 'failed'
-      if (notice.type === 'worker') this.addPeer(this.group, notice.pid, notice.path, notice.place ?? 0)
+      if (notice.type === 'worker') this.addPeer(this.group, notice.pid, notice.path, notice.place)
       this.wakeAll()
     }
   }
@@ -196,9 +202,8 @@ export class Application {
 
   private addPeer(group: Group, pid: number, path: string, place: number): void {
     if (group.peers.some(peer => pidOf(peer) === pid)) return
-    const isSticky = group.key !== null || group.sticky !== null
     // What binds clients to a worker binds them to its successor.
-    const bond = isSticky ? { route: `${place}`, server: `worker ${place}` } : {}
+    const bond = this.isSticky ? { route: `${place}`, server: `worker ${place}` } : {}
     const peer = new Peer(`unix:${path}`, { path }, { maxFails: 0, ...bond })
     pids.set(peer, pid)
     const at = this.seats?.open(pid, 0) ?? -1
@@ -221,7 +226,7 @@ export function pidOf(peer: Peer): number {
   return pids.get(peer) ?? 0
 }
 
-function nodeGroup(settings: AppSettings, { cookie, key }: Stickiness): Group {
+function nodeGroup(settings: AppSettings, { key, sticky }: Stickiness): Group {
   const keepalive = new KeepalivePool({
     max: settings.workers * KEPT_PER_WORKER,
     requests: 1_000_000,
@@ -230,6 +235,6 @@ function nodeGroup(settings: AppSettings, { cookie, key }: Stickiness): Group {
     local: false,
   })
   const group = new Group(settings.name, [], [], key === null ? leastConn : consistentHash, keepalive, key)
-  group.sticky = cookie
+  group.sticky = sticky
   return group
 }

@@ -29,6 +29,7 @@ import type { CacheSettings } from '../cache/settings.ts'
 import { passHints } from './hints.ts'
 import { takeFields } from './response-fields.ts'
 import { scopeOf } from './scope.ts'
+import { bondOf } from './sticky.ts'
 import type { SetHeader } from './set-header.ts'
 import { AppBody } from './body.ts'
 import { addServerTiming } from './times.ts'
@@ -37,6 +38,7 @@ import { type Application, RETRY_AFTER } from './application.ts'
 import { FileParts } from '../files/file-parts.ts'
 import { accelRedirect } from '../internal-redirect.ts'
 import { openFile, REGULAR } from '../files/open-file.ts'
+import type { Home } from '../../upstream/group.ts'
 import { EMPTY, FLUSH, LAST, respondSpecial, sendHead, type Source } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
 import { type BufferLimits, type Producer, ResponseBuffer } from '../response-buffer.ts'
@@ -81,6 +83,8 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
   private fromFile = false
   /** Bytes of a request body on disk that have been sent. */
   private bodySent = 0
+  /** What binds its client to the worker that has it; null where nothing does. */
+  private home: Home | null = null
   /** X-Accel-Redirect. */
   redirect = ''
   /** monotonic() when the head came; 0 before. */
@@ -95,6 +99,7 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
     this.r = r
     this.pass = pass
     this.buffering = pass.buffering
+    if (pass.app.isSticky) this.bond = bondOf(pass.app.stickiness, r)
     r.source = this
     appAnswer.set(r, this)
   }
@@ -142,6 +147,20 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
     }
     this.bodySent = 0
     this.onWritable(link)
+  }
+
+  override placed(place: number): void {
+    const { sticky } = this.pass.app.stickiness
+    if (sticky === null) return
+    this.home = { sid: `${place}` }
+    sticky.chosen(this.r, this.home)
+  }
+
+  /** The session may be one that the worker has begun: a stream of events is not awaited to find that out. */
+  private learn(home: Home): void {
+    const { sticky } = this.pass.app.stickiness
+    sticky?.answered(this.r, home)
+    sticky?.completed(this.r, home)
   }
 
   /** The method, as the application hears it. */
@@ -200,6 +219,7 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
     }
     if (!this.takeStatus(status)) return
     this.appFields = fields
+    if (this.home !== null) this.learn(this.home)
     takeFields(this, fields)
     if (this.pass.serverTiming) addServerTiming(r, this)
     if (this.redirect !== '') {

@@ -133,7 +133,10 @@ function parseApp(name: string, at: Site): Declared {
     siteOf('paste_global').fail('"paste_global" needs a module that is an ini file, as in config:/srv/development.ini')
   if (kind !== 'asgi' && at.inner!.site('lifespan_state') !== null)
     siteOf('lifespan_state').fail(`"lifespan_state" needs "kind asgi" in app "${name}"`)
-  for (const directive of ['arguments', 'node_options', 'sticky']) {
+  if (kind === 'sync' || kind === 'threads')
+    if (at.inner!.site('sticky') !== null)
+      siteOf('sticky').fail(`"sticky" needs "kind asgi", "kind gevent" or "kind node" in app "${name}"`)
+  for (const directive of ['arguments', 'node_options']) {
     if (kind !== 'node' && at.inner!.site(directive) !== null)
       siteOf(directive).fail(`"${directive}" needs "kind node" in app "${name}"`)
   }

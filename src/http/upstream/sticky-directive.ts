@@ -92,7 +92,7 @@ function readExpires(text: string | undefined, at: Site): number | null {
 /** So that one zone is not used twice. */
 const zonesKey = new RegistryKey<string>('sticky zone')
 
-function readLearn(words: readonly string[], at: Site): StickyMaker {
+export function readLearn(words: readonly string[], at: Site): StickyMaker {
   const create: Template[] = []
   const lookup: Template[] = []
   let zone: { name: string; bytes: number } | null = null

@@ -2,8 +2,7 @@
 // that we set (cookie), something the request says itself (route), or a session that we have seen a peer begin (learn).
 
 import { createHash } from 'node:crypto'
-import type { Sticky } from '../../upstream/group.ts'
-import type { Peer } from '../../upstream/peer.ts'
+import type { Home, Sticky } from '../../upstream/group.ts'
 import { WARN } from '../../log/error-log.ts'
 import { formatHttpDate } from '../../lib/http-date.ts'
 import { KeyTable } from '../../zone/key-table.ts'
@@ -64,7 +63,7 @@ export class StickyCookie implements Sticky {
     return this.settings.read(r)
   }
 
-  chosen(r: HttpRequest, peer: Peer): void {
+  chosen(r: HttpRequest, peer: Home): void {
     const cookie = this.cookieFor(r, peer)
     const before = cookies.get(r)
     cookies.set(r, cookie)
@@ -77,7 +76,7 @@ export class StickyCookie implements Sticky {
   answered(): void {}
   completed(): void {}
 
-  private cookieFor(r: HttpRequest, peer: Peer): string {
+  private cookieFor(r: HttpRequest, peer: Home): string {
     const { name, expires, domain, httponly, secure, samesite, path } = this.settings
     let text = `${name}=${peer.sid}`
     if (expires === Infinity) text += FOREVER
@@ -133,15 +132,15 @@ export class StickyLearn implements Sticky {
 
   chosen(): void {}
 
-  answered(r: HttpRequest, peer: Peer): void {
+  answered(r: HttpRequest, peer: Home): void {
     if (this.settings.atHeader) this.learn(r, peer)
   }
 
-  completed(r: HttpRequest, peer: Peer): void {
+  completed(r: HttpRequest, peer: Home): void {
     if (!this.settings.atHeader) this.learn(r, peer)
   }
 
-  private learn(r: HttpRequest, peer: Peer): void {
+  private learn(r: HttpRequest, peer: Home): void {
     const { create, lookup, zone, timeoutMs } = this.settings
     const created = firstOf(create, r)
     const session = created === '' ? firstOf(lookup, r) : created
