@@ -61,8 +61,8 @@ function folder(t: test.TestContext, text = conf): string {
   return dir
 }
 
-function explain(t: test.TestContext, method: string, url: string, more: readonly string[] = []): Step[] {
-  const { code, out, err } = run(['-p', folder(t), '-c', 'a.conf', '--json', ...more, method, url])
+function explain(t: test.TestContext, method: string, url: string, more: readonly string[] = [], text = conf): Step[] {
+  const { code, out, err } = run(['-p', folder(t, text), '-c', 'a.conf', '--json', ...more, method, url])
   assert.equal(err, '')
   assert.equal(code, 0)
   return (JSON.parse(out) as { steps: Step[] }).steps
@@ -229,4 +229,54 @@ test('a running server answers with the status that was told', async t => {
     const { status } = await get(port, path, { Host: 'b.example' })
     assert.equal(told, String(status), path)
   }
+})
+
+const CACHED = `events {}
+http {
+  proxy_cache_path c1 keys_zone=pages:1m;
+  app_cache_path c2 keys_zone=answers:1m;
+  app site { directory .; module a:b; }
+  app_cache answers;
+  server {
+    listen 127.0.0.1:18080;
+    location / {
+      proxy_pass http://127.0.0.1:9001/v1/;
+      proxy_cache pages;
+      proxy_cache_valid 200 301 10m;
+      proxy_cache_valid any 90s;
+      proxy_cache_bypass $http_authorization;
+      proxy_no_cache $arg_private;
+    }
+    location /key { proxy_pass http://127.0.0.1:9001; proxy_cache pages; proxy_cache_key $proxy_host$uri; proxy_cache_min_uses 3; }
+    location /off { proxy_pass http://127.0.0.1:9001; proxy_cache $arg_zone; }
+    location /app { app_pass site; }
+  }
+}
+`
+
+test('a cache is told with the key, with what passes it by and how long a response is kept', t => {
+  const told = (method: string, path: string, ...args: string[]): string[] =>
+    find(explain(t, method, path, args, CACHED), 'handler')
+      .details.map(({ text }) => text)
+      .filter(text => /cache|kept/.test(text))
+  const pages = (path: string): string => `cache "pages", key "http://127.0.0.1:9001${path}"`
+  const times = 'kept for as long as the response says, else 200 301 for 10m, any for 90s'
+  assert.deepEqual(told('GET', '/a?b'), [pages('/v1/a?b'), times])
+  assert.deepEqual(told('POST', '/a'), ['cache "pages" is not for POST (proxy_cache_methods)'])
+  assert.deepEqual(told('GET', '/a', '-H', 'Authorization: x'), [
+    pages('/v1/a'),
+    'cache "pages" is passed by (proxy_cache_bypass)',
+    times,
+  ])
+  assert.deepEqual(told('GET', '/a?private=1'), [pages('/v1/a?private=1'), 'the response is not kept (proxy_no_cache)'])
+  assert.deepEqual(told('GET', '/key'), [
+    'cache "pages", key "127.0.0.1:9001/key"',
+    'kept from request 3 on, for as long as the response says',
+  ])
+  assert.deepEqual(told('GET', '/off'), ['proxy_cache is off'])
+  assert.deepEqual(told('GET', '/off?zone=none'), ['cache "none" is unknown: 500'])
+  assert.deepEqual(told('GET', 'http://site.example:18080/app?x'), [
+    'cache "answers", key "http://site.example:18080/app?x"',
+    'kept for as long as the response says',
+  ])
 })

@@ -80,7 +80,7 @@ function isFarRange(r: HttpRequest, max: number): boolean {
   return start === '-' || (start !== '' && Number(start) >= max)
 }
 
-function isTrue(value: string): boolean {
+export function isTrue(value: string): boolean {
   return value !== '' && value !== '0'
 }
 

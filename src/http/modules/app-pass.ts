@@ -12,7 +12,9 @@ import { parseSetHeader, setHeader, type SetHeader } from '../app/set-header.ts'
 import { appVariables } from '../app/times.ts'
 import { asksForWebSocket, refuseHandshake, WebSocketExchange } from '../app/websocket.ts'
 import { conditionFields } from '../cache/conditions.ts'
-import { cacheSettings } from '../cache/settings.ts'
+import { cacheKey } from '../app/cache-key.ts'
+import { describeCache } from '../cache/described.ts'
+import { cacheSettings, type CacheSettings } from '../cache/settings.ts'
 import { APPLICATIONS, type Application } from '../app/application.ts'
 import { isMounted, toldOf } from '../app/trust.ts'
 import { WARN } from '../../log/error-log.ts'
@@ -22,7 +24,7 @@ import { readRequestBody } from '../request-body.ts'
 import type { HttpRequest } from '../request.ts'
 import type { BufferLimits } from '../response-buffer.ts'
 import type { HttpSetup } from '../setup.ts'
-import { nodePass, passToNode } from '../app/node.ts'
+import { type NodePass, nodePass, passToNode } from '../app/node.ts'
 import { fieldNames, IGNORABLE } from '../upstream/settings.ts'
 
 const anywhere = HTTP | SERVER | LOCATION
@@ -71,7 +73,7 @@ export const appPass = httpModule({
       serverTiming: conf.app_server_timing,
       webSocketCompression: conf.app_websocket_compression,
     }
-    if (app.group !== null) at.content(passToNode, nodePass(common), explained)
+    if (app.group !== null) at.content(passToNode, nodePass(common), nodeExplained)
     else at.content(pass, common, explained)
   },
 })
@@ -82,12 +84,26 @@ function conditionsOf(headers: readonly SetHeader[], at: LocationBuilder): SetHe
 }
 
 /** Who would be asked (`portico explain`). */
-const explained: Explained<{ readonly app: Application }> = {
-  describe(_r, { app }) {
-    const { kind, module, directory, workers, workersMax, place } = app.settings
-    const number = workersMax > workers ? `${workers} to ${workersMax}` : `${workers}`
-    return [`app "${app.name}" (${place})`, `${kind}: ${module} in ${directory}, ${number} workers`]
+const explained: Explained<AppPass> = {
+  describe(r, { app, cache }) {
+    return describeApp(r, app, cache)
   },
+}
+
+const nodeExplained: Explained<NodePass> = {
+  describe(r, { app, settings }) {
+    return describeApp(r, app, settings.cache)
+  },
+}
+
+function describeApp(r: HttpRequest, app: Application, cache: CacheSettings | null): string[] {
+  const { kind, module, directory, workers, workersMax, place } = app.settings
+  const number = workersMax > workers ? `${workers} to ${workersMax}` : `${workers}`
+  return [
+    `app "${app.name}" (${place})`,
+    `${kind}: ${module} in ${directory}, ${number} workers`,
+    ...describeCache(r, cache, cache === null ? '' : cacheKey(r)),
+  ]
 }
 
 function limitsOf(conf: Conf<typeof directives>, app: Application, http: HttpSetup): BufferLimits {

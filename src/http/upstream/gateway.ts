@@ -18,6 +18,7 @@ import { resolverDirectives, resolverOf, resolveGroup } from '../resolver.ts'
 import type { LocationResolver } from '../resolver.ts'
 import type { HttpSetup, Registry } from '../setup.ts'
 import { Exchange, upstreamSlot } from './exchange.ts'
+import { describeCache } from '../cache/described.ts'
 import { describeGroup } from './described.ts'
 import { groupAtRunTime, groupOf, GROUPS } from './groups.ts'
 import { Params } from './params.ts'
@@ -225,7 +226,7 @@ function begin(r: HttpRequest): void {
 /** What would be asked of whom (`portico explain`). */
 export const gatewayExplained: Explained<GatewayConf> = {
   describe(r, conf) {
-    if (conf.group !== null) return describeGroup(conf.group)
+    if (conf.group !== null) return [...describeGroup(conf.group), ...describeCache(r, conf.settings.cache, '')]
     const text = withoutScheme(conf.gateway, conf.address!.get(r))
     const url = parseUpstreamUrl(text, ANY_PORT, false)
     if (typeof url === 'string') return [`the address "${text}" cannot be used: 500`]

@@ -10,6 +10,7 @@ import type { HttpRequest } from '../../request.ts'
 import { readRequestBody } from '../../request-body.ts'
 import { resolveGroup } from '../../resolver.ts'
 import { Exchange, upstreamSlot } from '../../upstream/exchange.ts'
+import { describeCache } from '../../cache/described.ts'
 import { describeGroup } from '../../upstream/described.ts'
 import { targetText } from '../../field-value.ts'
 import { groupAtRunTime } from '../../upstream/groups.ts'
@@ -102,7 +103,7 @@ function methodFor(r: HttpRequest, conf: ProxyConf): string {
 function describePass(r: HttpRequest, conf: ProxyConf): string[] {
   const sends = (uri: string): string =>
     `sends ${methodFor(r, conf)} ${requestUri(r, uri, conf.target === null, conf.location)}`
-  if (conf.target !== null) return [...describeGroup(conf.target.group), sends(conf.target.uri)]
+  if (conf.target !== null) return [...describeFixed(r, conf, conf.target), sends(conf.target.uri)]
   const text = conf.url!.get(r)
   const scheme = schemeOf(text)
   const url = scheme === null ? '' : parsePass(scheme.rest, scheme.tls)
@@ -110,6 +111,13 @@ function describePass(r: HttpRequest, conf: ProxyConf): string[] {
   const group = groupAtRunTime(url, conf.groups)
   const unknown = conf.resolver === null ? 'cannot be resolved without a resolver: 502' : 'is resolved for each request'
   return [...(group === null ? [`"${url.host}" ${unknown}`] : describeGroup(group)), sends(targetText(url.uri))]
+}
+
+function describeFixed(r: HttpRequest, conf: ProxyConf, target: Target): string[] {
+  const { group, tls, uri } = target
+  setTarget(r, target) // keys may name it
+  const ownKey = `${tls ? 'https' : 'http'}://${group.name}${requestUri(r, uri, false, conf.location)}`
+  return [...describeGroup(group), ...describeCache(r, conf.settings.cache, ownKey)]
 }
 
 function bodyReady(r: HttpRequest): void {
