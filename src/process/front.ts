@@ -4,7 +4,7 @@
 import { closeSync, openSync, realpathSync } from 'node:fs'
 import { ALERT, ErrorLog, LogFiles, WARN } from '../log/error-log.ts'
 import { takeDescriptor } from './descriptor-handle.ts'
-import { Generation } from './generation.ts'
+import { Generation, toAsk } from './generation.ts'
 import { settle } from './privileges.ts'
 import { rest, restNowAndThen } from './rest.ts'
 import { startThreadPool } from './thread-pool.ts'
@@ -212,8 +212,7 @@ class Front implements Surroundings {
 
   /** Threads that only finish what they have are not asked. */
   private ping(): void {
-    const serving = [...this.generations.values()].findLast(({ retiring }) => !retiring)
-    serving?.ping()
+    toAsk(this.generations.values())?.ping()
   }
 
   private close(key: string): void {

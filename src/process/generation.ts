@@ -32,6 +32,12 @@ export interface Surroundings {
 /** A thread that ends sooner than this after its start is not replaced at once: the next would do the same. */
 const SHORT_LIFE_MS = 1000
 
+/** Who is to say that the front lives: those that serve now, not those that are yet to load what a reload has brought. */
+export function toAsk(generations: Iterable<Generation>): Generation | undefined {
+  const candidates = [...generations].filter(({ retiring }) => !retiring)
+  return candidates.findLast(({ serves }) => serves) ?? candidates.at(-1)
+}
+
 export class Generation implements ThreadEvents {
   readonly settings: GenerationSettings
   retiring = false
@@ -57,6 +63,11 @@ export class Generation implements ThreadEvents {
       this.stop()
       throw error
     }
+  }
+
+  /** All its threads listen. */
+  get serves(): boolean {
+    return this.state === 'listening' && !this.retiring
   }
 
   retire(grace: boolean): void {
