@@ -17,6 +17,7 @@ from .endings import flush
 from .loader import LoadError, load
 from .own_signals import ENDS, FREE
 from .preloaded import Held
+from .scheduling import give_way
 from .seat import Seat
 
 # Status of a process that cannot load its application, Gunicorn's number for it.
@@ -264,15 +265,6 @@ def die_with(life):
         fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
-
-
-def give_way():
-    """Lets the front finish what it is at when it wakes this thread: on few processors a worker would interrupt it for each
-    request it sends, and both would pay for that. Whatever the application starts is scheduled as usual."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
-    except (AttributeError, OSError):
-        pass  # not Linux, or not allowed here
 
 
 def do_nothing(_number, _frame):

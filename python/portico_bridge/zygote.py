@@ -14,7 +14,7 @@ import signal
 import sys
 from time import monotonic
 
-from . import preloaded, privileges
+from . import preloaded, privileges, scheduling
 from .control import CONTROL, LIFE, Control, Stop
 from .endings import flush
 from .loader import LoadError, load
@@ -58,6 +58,7 @@ def main():
     control = Control()
     settings = greeted(control)
     faulthandler.enable(2)  # whoever wants to know where it hangs can have it aborted
+    scheduling.probe()
     application, hooks = prepare(control, settings)
     worker = Zygote(control, settings, application, hooks).run()
     if worker is not None:

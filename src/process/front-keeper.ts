@@ -95,6 +95,11 @@ export class FrontKeeper implements FrontEvents {
     this.front?.send({ type: 'ping' })
   }
 
+  /** For the service manager. */
+  nameMain(pid: number): void {
+    this.front?.send({ type: 'name-main', pid })
+  }
+
   halt(): void {
     this.halted = true
     this.front?.stop('graceful')

@@ -6,6 +6,7 @@ import { ALERT, ErrorLog, LogFiles, WARN } from '../log/error-log.ts'
 import { takeDescriptor } from './descriptor-handle.ts'
 import { Generation, toAsk } from './generation.ts'
 import { settle } from './privileges.ts'
+import { ServiceManager } from './service-manager.ts'
 import { rest, restNowAndThen } from './rest.ts'
 import { startThreadPool } from './thread-pool.ts'
 import { startFailure } from './system-error.ts'
@@ -74,6 +75,9 @@ class Front implements Surroundings {
         break
       case 'ping':
         this.ping()
+        break
+      case 'name-main':
+        new ServiceManager(0).nameMain(message.pid)
         break
       case 'topic':
         this.generations.get(message.generation)?.broadcast(message.content)

@@ -193,7 +193,7 @@ export class Master implements KeeperEvents {
     const unwritten = this.manners === 'nginx' ? this.writePidFile(plan) : null
     if (unwritten !== null) return unwritten
     if (this.isSecond || this.sockets.predecessorLives) this.awaitPromotion()
-    else this.watch()
+    else this.alone()
     this.program.ready()
     this.serviceManager.ready(this.program.status)
     rest()
@@ -228,7 +228,7 @@ export class Master implements KeeperEvents {
       if (this.sockets.predecessorLives) return
       clearInterval(timer)
       if (this.stopping !== null || this.generation === null) return
-      this.watch()
+      this.alone()
       if (!this.isSecond) return
       this.program.log(NOTICE, 'the master before this one has gone')
       this.pidFile.promote(this.generation.plan.pidFile)
@@ -236,7 +236,9 @@ export class Master implements KeeperEvents {
     timer.unref()
   }
 
-  private watch(): void {
+  /** No other master is beside this one. */
+  private alone(): void {
+    this.serviceManager.promoted(this.front)
     this.serviceManager.watch(answered => this.front.ask(answered))
   }
 

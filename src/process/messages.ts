@@ -23,6 +23,8 @@ export type ToFront =
   | { readonly type: 'reopen' }
   /** Do all threads that serve still answer? */
   | { readonly type: 'ping' }
+  /** The service manager is to hear from the front who the main process is. */
+  | { readonly type: 'name-main'; readonly pid: number }
   | { readonly type: 'topic'; readonly generation: number; readonly content: TopicMessage }
   /** What a thread that has just started must know of what was said before. */
   | {

@@ -11,10 +11,12 @@ export class ServiceManager {
   private readonly path: string
   /** Of the watchdog, in ms; 0: none is asked for. */
   private readonly interval: number
+  private readonly predecessor: number
   private timer: NodeJS.Timeout | null = null
 
   /** @param predecessor the pid of the process that left its place to this one, 0 if none did */
   constructor(predecessor: number, environment: Environment = process.env, pid: number = process.pid) {
+    this.predecessor = predecessor
     this.path = Buffer.from(environment['NOTIFY_SOCKET'] ?? '', 'utf8')
       .toString('latin1')
       .replace(/^@/, '\0')
@@ -41,6 +43,23 @@ export class ServiceManager {
   /** This process goes, and the service goes on in another: only the main process may say so. */
   succeededBy(pid: number): void {
     this.unwatch()
+    this.nameMain(pid)
+  }
+
+  /**
+   * The process before this one has gone. When it named this one it was its parent, so that systemd has it for somebody else's
+   * child: a stop would not wait for it, and kill it at once. Systemd looks again when another is named in between, who must
+   * be the one to name this one then.
+   * @param relay a process of the service
+   */
+  promoted(relay: { readonly pid: number; nameMain(pid: number): void }): void {
+    if (this.path === '' || this.predecessor === 0 || relay.pid === 0) return
+    this.tell(`MAINPID=${relay.pid}`)
+    relay.nameMain(process.pid)
+  }
+
+  /** In such a process. */
+  nameMain(pid: number): void {
     this.tell(`MAINPID=${pid}`)
   }
 
