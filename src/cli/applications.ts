@@ -3,14 +3,14 @@
 import { closeSync, openSync } from 'node:fs'
 import { APP_TOPIC, SOCKET_VARIABLE } from '../app/app.ts'
 import type { AppNotice, AppRequest, AppSettings } from '../app/app.ts'
-import type { AppPool } from '../app/pool/pool.ts'
+import type { AppPool, PoolOptions } from '../app/pool/pool.ts'
 import type { Tally } from '../app/pool/roster.ts'
 import type { Output } from '../app/pool/spawner.ts'
-import type { TaskPool } from '../app/pool/task-pool.ts'
+import type { TaskPool, TaskPoolOptions } from '../app/pool/task-pool.ts'
 import type { TaskPools } from '../app/pool/task-pools.ts'
 import type { FrontReport } from '../control/program.ts'
 import { ERR } from '../log/error-log.ts'
-import type { Companions } from '../process/master.ts'
+import type { Companions } from '../process/program.ts'
 import type { Ending } from '../process/messages.ts'
 import type { Plan, TopicMessage } from '../process/plan.ts'
 import { FAREWELL_TOPIC } from './farewell.ts'
@@ -179,28 +179,10 @@ export class Applications implements Companions {
       this.settle('loading was broken off')
       return
     }
-    const { user, threads } = this.plan
-    const captured = this.around.serve?.output ?? null
-    if (this.around.daemon || captured !== null)
-      this.output = openOutput(captured ?? this.plan.errorLog[0]?.path ?? null)
-    const { output } = this
-    const { serve } = this.around
+    this.openOutput()
     this.make = (settings, generation) => {
-      const pool: AppPool = new AppPool({
-        settings,
-        generation,
-        frontThreads: threads,
-        output,
-        runDirectory: '',
-        front: user === null ? null : { user: user.name, group: `${user.gid}` },
-        log: (level, message) => this.around.log(level, message),
-        notify: message => this.notify(message),
-        gunicorn: this.gunicorn(generation),
-        watch: this.around.serve?.watch ?? null,
-        changed: file => this.changed(pool, file),
-        ...(serve === null ? {} : { halt: (code: number, reason: string) => serve.halted(code, reason) }),
-        tally: this.around.tally,
-      })
+      const changed = (file: string): void => this.changed(pool, file)
+      const pool: AppPool = new AppPool({ ...this.poolOptions(settings, generation), changed })
       return pool
     }
     if (this.apps.some(({ tasks }) => tasks !== null)) {
@@ -211,6 +193,45 @@ export class Applications implements Companions {
     for (const pool of this.pools) pool.start()
     const errors = await Promise.all(this.pools.map(pool => pool.loaded))
     const error = errors.find(one => one !== '') ?? ''
+    this.haveLoaded(error)
+    this.settle(error)
+  }
+
+  private openOutput(): void {
+    const captured = this.around.serve?.output ?? null
+    if (!this.around.daemon && captured === null) return
+    const path = captured ?? this.plan.errorLog[0]?.path ?? null
+    this.output = openSync(path === null ? '/dev/null' : Buffer.from(path, 'latin1'), 'a', 0o644)
+  }
+
+  private poolOptions(settings: AppSettings, generation: number): PoolOptions {
+    const { serve, tally } = this.around
+    return {
+      ...this.launchOptions(settings, generation),
+      generation,
+      frontThreads: this.plan.threads,
+      notify: message => this.notify(message),
+      watch: serve?.watch ?? null,
+      ...(serve === null ? {} : { halt: (code: number, reason: string) => serve.halted(code, reason) }),
+      tally,
+    }
+  }
+
+  /** What the processes of an application's workers and of its tasks are started with. */
+  private launchOptions(settings: AppSettings, generation: number): TaskPoolOptions {
+    const { user } = this.plan
+    return {
+      settings,
+      output: this.output,
+      runDirectory: '',
+      front: user === null ? null : { user: user.name, group: `${user.gid}` },
+      log: (level, message) => this.around.log(level, message),
+      gunicorn: this.gunicorn(generation),
+    }
+  }
+
+  /** @param error why one of them has not; '': all have */
+  private haveLoaded(error: string): void {
     if (error !== '' && this.generation === 1 && this.ending === null && this.around.serve !== null) {
       this.around.serve.notLoaded(error)
       // The whole program ends: nothing is tried again until the front has gone.
@@ -220,7 +241,6 @@ export class Applications implements Companions {
       for (const { name, tasks } of this.apps)
         if (tasks !== null && this.isFormer(name)) this.tasks.get(name)!.reload(tasks)
     }
-    this.settle(error)
   }
 
   /** They are there before the applications, which may ask for tasks while they are imported. */
@@ -230,18 +250,10 @@ export class Applications implements Companions {
       return
     }
     this.taskPools = pools
-    const { user } = this.plan
     for (const settings of this.apps) {
       if (settings.tasks === null) continue
       try {
-        const { pool, isNew } = pools.take(this, {
-          settings,
-          output: this.output,
-          runDirectory: '',
-          front: user === null ? null : { user: user.name, group: `${user.gid}` },
-          log: (level, message) => this.around.log(level, message),
-          gunicorn: this.gunicorn(this.generation),
-        })
+        const { pool, isNew } = pools.take(this, this.launchOptions(settings, this.generation))
         this.tasks.set(settings.name, pool)
         if (!isNew) this.former.add(pool)
       } catch (error) {
@@ -293,8 +305,4 @@ export class Applications implements Companions {
     if (message.type === 'count') return
     this.around.serve?.serving(this.pools.reduce((count, pool) => count + pool.pids().length, 0))
   }
-}
-
-function openOutput(path: string | null): number {
-  return openSync(path === null ? '/dev/null' : Buffer.from(path, 'latin1'), 'a', 0o644)
 }

@@ -37,35 +37,29 @@ export class FileSource implements Source {
   private readonly data = new Map<string, DataFile>()
 
   read(path: string): string {
-    let text = this.files.get(path)
-    if (text === undefined) {
-      text = readText(path)
-      this.files.set(path, text)
-    }
-    return text
+    return once(this.files, path, readText)
   }
 
   glob(pattern: string): string[] {
-    let paths = this.globs.get(pattern)
-    if (paths === undefined) {
-      paths = glob(pattern)
-      this.globs.set(pattern, paths)
-    }
-    return paths
+    return once(this.globs, pattern, glob)
   }
 
   readData(path: string): DataFile {
-    let file = this.data.get(path)
-    if (file === undefined) {
-      file = readDataFile(path)
-      this.data.set(path, file)
-    }
-    return file
+    return once(this.data, path, readDataFile)
   }
 
   bundle(): Bundle {
     return { files: [...this.files], globs: [...this.globs], data: [...this.data] }
   }
+}
+
+function once<T>(known: Map<string, T>, name: string, read: (name: string) => T): T {
+  let found = known.get(name)
+  if (found === undefined) {
+    found = read(name)
+    known.set(name, found)
+  }
+  return found
 }
 
 export class BundleSource implements Source {

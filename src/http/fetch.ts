@@ -10,7 +10,7 @@ import { errorText } from '../lib/errno.ts'
 import { connect, type Connection, type ConnectionHandler } from '../net/connection.ts'
 import type { TlsContext } from '../net/openssl/context.ts'
 import { connectTls } from '../net/tls.ts'
-import { codeText } from '../upstream/resolver.ts'
+import { codeText } from '../upstream/resolution.ts'
 import type { LocationResolver } from './resolver.ts'
 
 export interface FetchTarget {

@@ -3,7 +3,7 @@
 
 import { ERR } from '../log/error-log.ts'
 import { canonicalAddress } from '../lib/networks.ts'
-import { codeText, NOT_FOUND } from '../upstream/resolver.ts'
+import { codeText, NOT_FOUND } from '../upstream/resolution.ts'
 import type { MailSession } from './session.ts'
 
 const UNKNOWN = '[UNAVAILABLE]'

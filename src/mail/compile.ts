@@ -8,7 +8,6 @@ import { resolverDirectives, resolverOf } from '../http/resolver.ts'
 import type { CompileOptions } from '../http/server/definitions.ts'
 import { ServerBlock } from '../http/server/server-block.ts'
 import { Sessions } from '../http/session/sessions.ts'
-import type { ThreadServices } from '../http/setup.ts'
 import { compileServerTlsFor } from '../http/ssl/server-tls.ts'
 import type { ErrorLog } from '../log/error-log.ts'
 import type { ConnectionLimit } from '../upstream/connection-limit.ts'
@@ -124,14 +123,7 @@ export class CompiledMail extends ServerBlock<MailListen> {
     )
   }
 
-  /** As CompiledHttp.start(). */
-  async start(
-    services: ThreadServices,
-    descriptors: ReadonlyMap<string, number>,
-    limit: ConnectionLimit,
-  ): Promise<void> {
-    this.openLogs(services)
-    for (const run of this.starts) run(services)
-    await this.accept(new Sessions(limit, services.errorLog, (...all) => new MailSession(...all)), descriptors)
+  protected sessionsFor(limit: ConnectionLimit, log: ErrorLog): Sessions {
+    return new Sessions(limit, log, (...all) => new MailSession(...all))
   }
 }

@@ -140,18 +140,18 @@ export class CompiledStream extends ServerBlock<StreamListen> {
 
   // ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** As CompiledHttp.start(). */
-  async start(
+  protected sessionsFor(limit: ConnectionLimit, log: ErrorLog): Sessions {
+    return new Sessions(limit, log, (...all) => new StreamSession(...all), 'never')
+  }
+
+  override async start(
     services: ThreadServices,
     descriptors: ReadonlyMap<string, number>,
     limit: ConnectionLimit,
   ): Promise<void> {
-    this.openLogs(services)
-    for (const run of this.starts) run(services)
-    const sessions = new Sessions(limit, services.errorLog, (...all) => new StreamSession(...all), 'never')
-    await this.accept(sessions, descriptors)
+    await super.start(services, descriptors, limit)
     const addresses = this.listens.filter(({ udp }) => udp)
-    this.datagrams = udpListeners(addresses, services, descriptors, sessions)
+    this.datagrams = udpListeners(addresses, services, descriptors, this.sessions!)
   }
 
   override retire(grace: boolean, done: () => void): void {

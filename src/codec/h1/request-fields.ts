@@ -104,7 +104,14 @@ export function interpret(head: RequestHead, strict: boolean): number {
   return refuseMethod(head)
 }
 
+/** Where a field stands that is looked for by its number: the `i`th of the head has number `id`. */
 export function note(head: RequestHead, id: number, i: number): void {
+  if (id <= UPGRADE) noteOwn(head, id, i)
+  else noteAsked(head, id, i)
+}
+
+/** What the server itself goes by. */
+function noteOwn(head: RequestHead, id: number, i: number): void {
   switch (id) {
     case HOST:
       head.hostIndex = i
@@ -124,6 +131,12 @@ export function note(head: RequestHead, id: number, i: number): void {
     case UPGRADE:
       head.upgradeIndex = i
       break
+  }
+}
+
+/** What variables and modules ask for. */
+function noteAsked(head: RequestHead, id: number, i: number): void {
+  switch (id) {
     case USER_AGENT:
       head.userAgentIndex = i
       break

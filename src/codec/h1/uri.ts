@@ -52,24 +52,30 @@ const AFTER_DOT = 2
 const AFTER_DOTS = 3
 
 function normalise(target: string, mergeSlashes: boolean, into: Uri): boolean {
-  const length = target.length
-  if (scratch.length < length + 1) scratch = Buffer.allocUnsafe(length * 2)
+  const hash = target.indexOf('#')
+  const text = hash === -1 ? target : target.slice(0, hash)
+  const question = text.indexOf('?')
+  if (scratch.length < text.length + 1) scratch = Buffer.allocUnsafe(text.length * 2)
+  const used = writePath(text, question === -1 ? text.length : question, mergeSlashes)
+  if (used === -1) return false
+  into.uri = scratch.toString('latin1', 0, used)
+  into.args = question === -1 ? '' : text.slice(question + 1)
+  into.complex = true
+  return true
+}
+
+/** Writes what stands before `end` to `scratch`, decoded and without dots. Answers its length, -1: it is invalid. */
+function writePath(text: string, end: number, mergeSlashes: boolean): number {
   const out = scratch
   let used = 0
   // `http://host?x` has no path at all.
-  if (target.charCodeAt(0) === QUESTION) out[used++] = SLASH
+  if (end === 0 && text !== '') out[used++] = SLASH
   let state = IN_NAME
-  let i = 0
-  let rest = ''
-  while (i < length) {
-    let c = target.charCodeAt(i++)
-    if (c === QUESTION || c === HASH) {
-      if (c === QUESTION) rest = target.slice(i)
-      break
-    }
+  for (let i = 0; i < end;) {
+    let c = text.charCodeAt(i++)
     if (c === PERCENT) {
-      c = hexPair(target, i)
-      if (c <= 0) return false
+      c = hexPair(text, i)
+      if (c <= 0) return -1
       i += 2
       // These are characters of a name once decoded; `.` and `/` keep their meaning, as in nginx.
       if (c === PERCENT || c === HASH || c === QUESTION) {
@@ -79,28 +85,22 @@ function normalise(target: string, mergeSlashes: boolean, into: Uri): boolean {
       }
     }
     if (c === SLASH) {
-      if (state === AFTER_DOT) used--
-      else if (state === AFTER_DOTS) {
-        used = parent(out, used)
-        if (used === 0) return false
+      if (state >= AFTER_DOT) {
+        used = leaveDots(out, used, state)
+        if (used === 0) return -1
       } else if (state === IN_NAME || !mergeSlashes) out[used++] = SLASH
       state = AFTER_SLASH
     } else {
       out[used++] = c
-      state = c === DOT && state !== IN_NAME ? state + 1 : IN_NAME
-      if (state > AFTER_DOTS) state = IN_NAME
+      state = c === DOT && state !== IN_NAME && state !== AFTER_DOTS ? state + 1 : IN_NAME
     }
   }
-  if (state === AFTER_DOT) used--
-  else if (state === AFTER_DOTS) {
-    used = parent(out, used)
-    if (used === 0) return false
-  }
-  const hash = rest.indexOf('#')
-  into.uri = out.toString('latin1', 0, used)
-  into.args = hash === -1 ? rest : rest.slice(0, hash)
-  into.complex = true
-  return true
+  return state < AFTER_DOT ? used : leaveDots(out, used, state) || -1
+}
+
+/** A segment `.` or `..` has ended: the length that leaves the path it leads to, with its `/`; 0 above the root. */
+function leaveDots(out: Buffer, used: number, state: number): number {
+  return state === AFTER_DOT ? used - 1 : parent(out, used)
 }
 
 // out ends in `/name/..`: the length that leaves `/`; 0 above the root.

@@ -25,25 +25,13 @@ import {
   STREAM_CLOSED,
   WITH_PRIORITY,
 } from './constants.ts'
+import { problemOf } from './block-faults.ts'
 import { onControlFrame } from './control-frames.ts'
 import type { Endpoint } from './endpoint.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
 import { writeReset, writeWindowUpdate } from './frame-writer.ts'
 import { HeaderBlock } from './header-block.ts'
-import {
-  BAD_HUFFMAN,
-  BAD_INDEX,
-  BAD_SIZE_UPDATE,
-  CUT_STRING,
-  FieldList,
-  HpackDecoder,
-  LATE_SIZE_UPDATE,
-  LONG_INDEX,
-  LONG_LENGTH,
-  LONG_SIZE_UPDATE,
-  LONG_STRING,
-} from './hpack-decoder.ts'
-import { STATIC_SIZE } from './hpack-table.ts'
+import { FieldList, HpackDecoder, LONG_STRING } from './hpack-decoder.ts'
 import { CHEAP, DEAR } from './nuisance.ts'
 import type { Stream } from './stream.ts'
 
@@ -375,29 +363,5 @@ export class Receiver implements FrameSink {
     writeWindowUpdate(endpoint.out, 0, connectionWindow - this.window)
     this.window = connectionWindow
     endpoint.owner.outputWaits()
-  }
-}
-
-/** What is wrong with a header block, in nginx's words. */
-function problemOf(fault: number, value: number): string {
-  switch (fault) {
-    case BAD_INDEX:
-      return value === 0 ? 'invalid hpack table index 0' : `out of bound hpack table index: ${value - STATIC_SIZE - 1}`
-    case BAD_SIZE_UPDATE:
-      return `invalid table size update: ${value}`
-    case LATE_SIZE_UPDATE:
-      return 'table size update behind a field'
-    case LONG_INDEX:
-      return 'header block with too long header index value'
-    case LONG_SIZE_UPDATE:
-      return 'header block with too long size update value'
-    case LONG_LENGTH:
-      return 'header field with too long length value'
-    case CUT_STRING:
-      return 'header field with incorrect length'
-    case BAD_HUFFMAN:
-      return 'invalid encoded header field'
-    default:
-      return 'header block with incorrect length'
   }
 }

@@ -13,15 +13,16 @@ export interface ListenDeclaration {
   /** Path of a Unix socket, '' for TCP. */
   readonly path: string
   readonly isDefault: boolean
+  /** Connections that may wait to be accepted. */
   readonly backlog: number
   readonly ipv6only: boolean
   readonly options: readonly SocketOption[]
   /** Connections begin with a PROXY protocol header. */
   readonly proxyProtocol: boolean
-  /** Connections speak uwsgi, as a front's uwsgi_pass does. */
-  readonly uwsgi: boolean
   /** … or may begin with one, of these versions; null: must. */
   readonly proxyVersions: ProxyVersions | null
+  /** Connections speak uwsgi, as a front's uwsgi_pass does. */
+  readonly uwsgi: boolean
   /** Connections begin with a TLS handshake. */
   readonly tls: boolean
   /** They may speak HTTP/2, whatever `http2` says. */
@@ -66,65 +67,92 @@ export function listen(contexts: number, parse = parseListen): Directive<readonl
 /** One directive; several addresses where it names a range of ports. */
 export function parseListen(args: readonly string[], at: Site): readonly ListenDeclaration[] {
   const addresses = parseAddresses(args[0]!, at)
-  let isDefault = false
-  let backlog = BACKLOG
-  let ipv6only = true
-  let proxyProtocol = false
-  let proxyVersions: ProxyVersions | null = null
-  let tls = false
-  let http2 = false
-  let uwsgi = false
-  let quic = false
-  let reuseport = false
-  const options: SocketOption[] = []
-  for (const option of args.slice(1)) {
-    if (option === 'default_server' || option === 'default') isDefault = true
-    else if (option === 'proxy_protocol') proxyProtocol = true
-    else if (option.startsWith('proxy_protocol=')) {
-      proxyProtocol = true
-      proxyVersions = versionsOf(option.slice(15), at)
-    } else if (option === 'ssl') tls = true
-    else if (option === 'uwsgi') uwsgi = true
-    else if (option === 'http2') {
-      http2 = true
-      at.warn('the "listen ... http2" directive is deprecated, use the "http2" directive instead')
-    } else if (option.startsWith('backlog=')) {
-      backlog = Number(option.slice(8))
-      if (!Number.isInteger(backlog) || backlog <= 0) at.fail(`invalid backlog "${option}"`)
-    } else if (option === 'ipv6only=on') ipv6only = true
-    else if (option === 'ipv6only=off') ipv6only = false
-    else if (option.startsWith('ipv6only=')) at.fail(`invalid ipv6only flags "${option.slice(9)}"`)
-    // Threads accept from one shared socket all the same.
-    else if (option === 'reuseport') reuseport = true
-    // Every address has a socket to itself.
-    else if (option === 'bind') continue
-    else if (option === 'multipath') at.warn('"multipath" is ignored: connections are made by TCP alone')
-    else if (option.startsWith('accept_filter=')) {
-      at.warn(`accept filters "${option}" are not supported on this platform, ignored`)
-    } else if (option === 'quic') quic = true
-    else options.push(...(socketOptions(option, at) ?? at.fail(`invalid parameter "${option}"`)))
+  const parameters = args.slice(1)
+  const said: Said = { ...NOTHING_SAID }
+  for (const parameter of parameters) {
+    if (!readWord(parameter, said, at)) readValue(parameter, said, at)
   }
-  if (quic) {
+  if (parameters.includes('quic')) {
     // A client that was told of HTTP/3 and cannot reach it goes on with TCP.
     at.warn(`"listen ${args[0]} quic" is ignored, HTTP/3 is not supported yet`)
     return []
   }
-  const set = args.slice(1).some(option => !UNSET.test(option))
-  const common = {
-    set,
-    isDefault,
-    backlog,
-    ipv6only,
-    options,
-    proxyProtocol,
-    proxyVersions,
-    uwsgi,
-    tls,
-    http2,
-    reuseport,
-    site: at,
+  const set = parameters.some(parameter => !UNSET.test(parameter))
+  return addresses.map(address => ({ ...address, ...said, set, site: at }))
+}
+
+/** What is said beside the address. */
+type Said = { -readonly [K in keyof Parameters]-?: Parameters[K] }
+type Parameters = Omit<ListenDeclaration, keyof ListenAddress | 'set' | 'udp' | 'site'>
+
+const NOTHING_SAID: Readonly<Said> = {
+  isDefault: false,
+  backlog: BACKLOG,
+  ipv6only: true,
+  options: [],
+  proxyProtocol: false,
+  proxyVersions: null,
+  uwsgi: false,
+  tls: false,
+  http2: false,
+  reuseport: false,
+}
+
+/** Parameters without a value. False: it is none of them. */
+function readWord(word: string, said: Said, at: Site): boolean {
+  switch (word) {
+    case 'default_server':
+    case 'default':
+      said.isDefault = true
+      break
+    case 'proxy_protocol':
+      said.proxyProtocol = true
+      break
+    case 'ssl':
+      said.tls = true
+      break
+    case 'uwsgi':
+      said.uwsgi = true
+      break
+    case 'http2':
+      said.http2 = true
+      at.warn('the "listen ... http2" directive is deprecated, use the "http2" directive instead')
+      break
+    case 'reuseport':
+      // Threads accept from one shared socket all the same.
+      said.reuseport = true
+      break
+    case 'multipath':
+      at.warn('"multipath" is ignored: connections are made by TCP alone')
+      break
+    // Every address has a socket to itself.
+    case 'bind':
+    case 'quic':
+      break
+    default:
+      return false
   }
-  return addresses.map(address => ({ ...address, ...common }))
+  return true
+}
+
+/** Parameters with a value, and those of the socket alone. */
+function readValue(parameter: string, said: Said, at: Site): void {
+  if (parameter.startsWith('proxy_protocol=')) {
+    said.proxyProtocol = true
+    said.proxyVersions = versionsOf(parameter.slice(15), at)
+  } else if (parameter.startsWith('backlog=')) {
+    said.backlog = Number(parameter.slice(8))
+    if (!Number.isInteger(said.backlog) || said.backlog <= 0) at.fail(`invalid backlog "${parameter}"`)
+  } else if (parameter.startsWith('ipv6only=')) {
+    const value = parameter.slice(9)
+    if (value !== 'on' && value !== 'off') at.fail(`invalid ipv6only flags "${value}"`)
+    said.ipv6only = value === 'on'
+  } else if (parameter.startsWith('accept_filter=')) {
+    at.warn(`accept filters "${parameter}" are not supported on this platform, ignored`)
+  } else {
+    const options = socketOptions(parameter, at) ?? at.fail(`invalid parameter "${parameter}"`)
+    said.options = [...said.options, ...options]
+  }
 }
 
 /** Gunicorn's proxy_protocol: connections without a header are served as well. */
@@ -136,9 +164,9 @@ function versionsOf(word: string, at: Site): ProxyVersions {
 
 type ListenAddress = Pick<ListenDeclaration, 'key' | 'host' | 'port' | 'path'>
 
-/** The address nginx listens on where no `listen` is given. */
-export function defaultAddress(asRoot: boolean): ListenAddress {
-  return tcp('0.0.0.0', asRoot ? 80 : 8000)
+/** Where nginx listens if no `listen` is given. */
+export function defaultListen(asRoot: boolean, site: Site): ListenDeclaration {
+  return { ...tcp('0.0.0.0', asRoot ? 80 : 8000), ...NOTHING_SAID, set: false, site }
 }
 
 /** `address:8000-8010` is eleven of them. */

@@ -8,18 +8,8 @@
 
 import { returnWriter } from '../../codec/h2/byte-writer.ts'
 import type { ByteWriter } from '../../codec/h2/byte-writer.ts'
-import {
-  DEFAULT_FRAME_SIZE,
-  DEFAULT_WINDOW,
-  INITIAL_WINDOW_SIZE,
-  MAX_CONCURRENT_STREAMS,
-  MAX_FRAME_SIZE,
-  MAX_HEADER_LIST_SIZE,
-  NO_ERROR,
-  PROTOCOL_ERROR,
-  WINDOW_MAX,
-} from '../../codec/h2/constants.ts'
-import { Endpoint, type EndpointOwner, type EndpointSettings } from '../../codec/h2/endpoint.ts'
+import { DEFAULT_WINDOW, NO_ERROR, PROTOCOL_ERROR } from '../../codec/h2/constants.ts'
+import { Endpoint, type EndpointOwner } from '../../codec/h2/endpoint.ts'
 import type { Stream } from '../../codec/h2/stream.ts'
 import { errorText } from '../../lib/errno.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
@@ -32,13 +22,12 @@ import { ClientSession, GONE_EARLY } from '../session/client-session.ts'
 import type { ServerRuntime } from '../runtime.ts'
 import { lastingOn } from '../session/lasting.ts'
 import type { Sessions } from '../session/sessions.ts'
+import { settingsFor } from './endpoint-settings.ts'
 import { Http2Stream } from './stream.ts'
 
 /** Bytes waiting for a client that takes none. */
 const OUTPUT_MAX = 262144
 
-/** nginx takes long frames from everybody; we from clients that have no settings of their own. */
-const LAX_FRAME_MAX = 131072
 const TIMED_OUT = 'client timed out (110: Connection timed out)'
 
 // What the timer of a connection is about, besides the stream whose head is under way.
@@ -49,8 +38,6 @@ const IDLE = -3
 
 /** Bytes a connection may send before others have their turn. */
 const TURN = 1048576
-
-const settingsOf = new WeakMap<ServerRuntime, EndpointSettings>()
 
 export class Http2Session extends ClientSession implements ConnectionHandler, EndpointOwner {
   readonly connection: Connection
@@ -413,30 +400,6 @@ export class Http2Session extends ClientSession implements ConnectionHandler, En
       this.flush()
     }
   }
-}
-
-/** What sessions of a server tell their clients. */
-function settingsFor(server: ServerRuntime): EndpointSettings {
-  let settings = settingsOf.get(server)
-  if (settings === undefined) {
-    const { http2, limits } = server
-    const { frameMax, headerListMax } = http2
-    const announced = [MAX_CONCURRENT_STREAMS, http2.concurrentStreams, INITIAL_WINDOW_SIZE, http2.prereadSize]
-    if (frameMax !== DEFAULT_FRAME_SIZE) announced.push(MAX_FRAME_SIZE, frameMax)
-    if (headerListMax > 0) announced.push(MAX_HEADER_LIST_SIZE, headerListMax)
-    settings = {
-      role: 'server',
-      laxFrameMax: LAX_FRAME_MAX,
-      announced,
-      connectionWindow: WINDOW_MAX,
-      fieldsMax: headerListMax || limits.headMax,
-      overflows: headerListMax > 0,
-      stringMax: limits.fieldMax,
-      tableMax: 0,
-    }
-    settingsOf.set(server, settings)
-  }
-  return settings
 }
 
 function timedOut(session: Http2Session): void {

@@ -5,10 +5,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import { HTTP, type Scope, type Site } from '../../config/directive.ts'
 import { ConfigError, placeText } from '../../config/errors.ts'
+import type { ErrorLog } from '../../log/error-log.ts'
 import type { ConnectionLimit } from '../../upstream/connection-limit.ts'
 import { AddressServers } from './address-servers.ts'
 import { coreDirectives } from '../core/core.ts'
-import { defaultAddress, type ListenDeclaration } from '../core/listen.ts'
+import { defaultListen, type ListenDeclaration } from '../core/listen.ts'
 import { compileServer } from './compile-server.ts'
 import type { CompileOptions } from './definitions.ts'
 import type { HttpModule } from '../module.ts'
@@ -16,7 +17,6 @@ import { defineCaptures, type Pattern } from '../regex.ts'
 import type { ListenRuntime, LocationRuntime, ServerRuntime } from '../runtime.ts'
 import { ServerBlock } from './server-block.ts'
 import { Sessions } from '../session/sessions.ts'
-import type { ThreadServices } from '../setup.ts'
 import { whenBackgroundIsIdle } from '../subrequest.ts'
 import { corePrefixVariables, coreVariables } from './variables.ts'
 
@@ -88,36 +88,13 @@ export class CompiledHttp extends ServerBlock<HttpAddress> {
         throw new ConfigError(problem)
       },
     } as unknown as Site
-    return {
-      ...defaultAddress(this.options.asRoot),
-      set: false,
-      isDefault: false,
-      backlog: 511,
-      ipv6only: true,
-      options: [],
-      proxyProtocol: false,
-      proxyVersions: null,
-      uwsgi: false,
-      tls: false,
-      http2: false,
-      site,
-    }
+    return defaultListen(this.options.asRoot, site)
   }
 
   // ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /**
-   * Puts the configuration into use in this thread; resolves when every address accepts.
-   * @param descriptors a descriptor of our own for each address's key
-   */
-  async start(
-    services: ThreadServices,
-    descriptors: ReadonlyMap<string, number>,
-    limit: ConnectionLimit,
-  ): Promise<void> {
-    this.openLogs(services)
-    for (const run of this.starts) run(services)
-    await this.accept(new Sessions(limit, services.errorLog), descriptors)
+  protected sessionsFor(limit: ConnectionLimit, log: ErrorLog): Sessions {
+    return new Sessions(limit, log)
   }
 
   override retire(grace: boolean, done: () => void): void {

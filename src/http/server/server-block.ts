@@ -15,6 +15,7 @@ import type { ListenRuntime } from '../runtime.ts'
 import type { PassedConnection } from '../session/passed-connection.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { ThreadServices } from '../setup.ts'
+import type { ConnectionLimit } from '../../upstream/connection-limit.ts'
 
 /** One socket to be bound by the master. */
 export interface ListenAddress {
@@ -43,7 +44,7 @@ export interface Address<A> extends ListenAddress {
 export abstract class ServerBlock<A extends AddressServers<any>> extends Definitions {
   listens: Address<A>[] = []
   private listeners: Listener[] = []
-  private sessions: Sessions | null = null
+  protected sessions: Sessions | null = null
   /** What logs, and where. */
   private readonly logging: { owner: { errorLog: ErrorLog }; targets: readonly LogTarget[] | null }[] = []
 
@@ -107,7 +108,7 @@ export abstract class ServerBlock<A extends AddressServers<any>> extends Definit
     this.logging.push({ owner, targets })
   }
 
-  protected openLogs({ errorLog, logFiles }: ThreadServices): void {
+  private openLogs({ errorLog, logFiles }: ThreadServices): void {
     const opened = new Map<readonly LogTarget[], ErrorLog>()
     for (const { owner, targets } of this.logging) {
       if (targets === null) owner.errorLog = errorLog
@@ -125,11 +126,21 @@ export abstract class ServerBlock<A extends AddressServers<any>> extends Definit
     return this.sessions?.size ?? 0
   }
 
+  /** Whose connections are from the moment they are accepted. */
+  protected abstract sessionsFor(limit: ConnectionLimit, log: ErrorLog): Sessions
+
   /**
-   * Resolves when every address accepts; connections are the sessions' from then on.
+   * Puts the configuration into use in this thread; resolves when every address accepts.
    * @param descriptors a descriptor of our own for each address's key
    */
-  protected async accept(sessions: Sessions, descriptors: ReadonlyMap<string, number>): Promise<void> {
+  async start(
+    services: ThreadServices,
+    descriptors: ReadonlyMap<string, number>,
+    limit: ConnectionLimit,
+  ): Promise<void> {
+    this.openLogs(services)
+    for (const run of this.starts) run(services)
+    const sessions = this.sessionsFor(limit, services.errorLog)
     this.sessions = sessions
     const tcp = this.listens.filter(address => !address.udp)
     await Promise.all(tcp.map(address => this.acceptOn(address, descriptors.get(address.key)!, sessions)))

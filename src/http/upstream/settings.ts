@@ -173,9 +173,13 @@ export interface UpstreamSettings {
   readonly passTrailers: boolean
   readonly passRequestHeaders: boolean
   readonly passRequestBody: boolean
+  /** Bits of what another server is asked after; OFF alone: nothing. */
   readonly nextUpstream: number
+  /** 0: as many as there are. */
   readonly nextUpstreamTries: number
+  /** 0: without limit. */
   readonly nextUpstreamTimeout: number
+  /** Bits of fields that the server does not act on. */
   readonly ignoreHeaders: number
   readonly headLimits: HeadLimits
   readonly bufferLimits: BufferLimits
@@ -195,13 +199,9 @@ export function upstreamSettings(
   hiddenByDefault: readonly string[],
   defaultTempPath: string,
 ): UpstreamSettings {
-  const get = <K extends keyof Common>(name: K): Common[K]['default'] =>
-    (conf[`${prefix}_${name}`] ?? common[name].default) as Common[K]['default']
-  const hidden = new Set([...hiddenByDefault, ...get('hide_header')])
-  for (const name of get('pass_header')) hidden.delete(name)
-  const headMax = get('buffer_size')
+  const get: Get = name => (conf[`${prefix}_${name}`] ?? common[name].default) as Common[typeof name]['default']
   const folder = (conf[`${prefix}_temp_path`] as string | null) ?? defaultTempPath
-  const [bind, limitRate, store] = [get('bind'), get('limit_rate'), get('store')]
+  const [bind, limitRate] = [get('bind'), get('limit_rate')]
   const next = get('next_upstream')
   return {
     cache: null,
@@ -218,10 +218,7 @@ export function upstreamSettings(
     limitRate: limitRate === null ? null : at.value(limitRate),
     forceRanges: get('force_ranges'),
     maxRanges: fileSending(at).maxRanges,
-    store:
-      store === 'off'
-        ? null
-        : { path: store === 'on' ? null : at.value(store), access: get('store_access'), tempPath: folder },
+    store: storeConf(get, at, folder),
     passTrailers: conf[`${prefix}_pass_trailers`] === true,
     passRequestHeaders: get('pass_request_headers'),
     passRequestBody: get('pass_request_body'),
@@ -229,20 +226,31 @@ export function upstreamSettings(
     nextUpstreamTries: get('next_upstream_tries'),
     nextUpstreamTimeout: get('next_upstream_timeout'),
     ignoreHeaders: get('ignore_headers'),
-    headLimits: {
-      lineMax: headMax,
-      fieldMax: headMax,
-      headMax,
-      fieldsMax: headMax,
-      underscores: true,
-      ignoreInvalid: true,
-    },
+    headLimits: headLimits(get('buffer_size')),
     bufferLimits: bufferLimits(prefix, get, at, folder),
-    hidden,
+    hidden: hiddenFields(hiddenByDefault, get),
   }
 }
 
+/** A directive's value by its name without the prefix. */
 type Get = <K extends keyof Common>(name: K) => Common[K]['default']
+
+function hiddenFields(byDefault: readonly string[], get: Get): ReadonlySet<string> {
+  const hidden = new Set([...byDefault, ...get('hide_header')])
+  for (const name of get('pass_header')) hidden.delete(name)
+  return hidden
+}
+
+function storeConf(get: Get, at: LocationBuilder, tempPath: string): StoreConf | null {
+  const store = get('store')
+  if (store === 'off') return null
+  return { path: store === 'on' ? null : at.value(store), access: get('store_access'), tempPath }
+}
+
+/** A head may be as long as the buffer it is read into (PREFIX_buffer_size), however its fields share that. */
+function headLimits(size: number): HeadLimits {
+  return { lineMax: size, fieldMax: size, headMax: size, fieldsMax: size, underscores: true, ignoreInvalid: true }
+}
 
 function bufferLimits(prefix: string, get: Get, at: LocationBuilder, tempPath: string): BufferLimits {
   const { number, size } = get('buffers')

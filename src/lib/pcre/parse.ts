@@ -5,17 +5,8 @@ import { anyByte, escapeSets, notNewline, only, setOf } from './byte-sets.ts'
 import { byteClass, Cursor, escapedByte, literalSet, octal, property, unknownEscape } from './class.ts'
 import { Groups } from './groups.ts'
 import { empty, fixedLength, type Assertion, type ByteSet, type Node, type Parsed } from './nodes.ts'
+import { initialOptions, type Options, readOptions } from './options.ts'
 import { beginsQuantifier, isQuantifier, quantified } from './quantifier.ts'
-
-/** Options that `(?imsxnU)` switches. */
-interface Options {
-  readonly i: boolean
-  readonly m: boolean
-  readonly s: boolean
-  readonly x: boolean
-  readonly n: boolean
-  readonly U: boolean
-}
 
 const NESTING_MAX = 250
 
@@ -34,7 +25,7 @@ class Parser {
   constructor(pattern: string, caseless: boolean) {
     this.cursor = new Cursor(pattern)
     this.groups = new Groups(this.cursor)
-    this.options = { i: caseless, m: false, s: false, x: false, n: false, U: false }
+    this.options = initialOptions(caseless)
   }
 
   parse(): Parsed {
@@ -356,7 +347,7 @@ class Parser {
       if (cursor.done) cursor.fail('missing closing parenthesis')
       cursor.fail('unrecognized character after (?P')
     }
-    const options = this.readOptions()
+    const options = readOptions(cursor, this.options)
     if (cursor.skip(':')) {
       const outer = this.options
       this.options = options
@@ -367,21 +358,6 @@ class Parser {
     cursor.at++
     this.options = options
     return null
-  }
-
-  private readOptions(): Options {
-    const { cursor } = this
-    const options: Record<keyof Options, boolean> = { ...this.options }
-    if (cursor.skip('^')) Object.assign(options, { i: false, m: false, s: false, x: false, n: false })
-    let value = true
-    for (; ; cursor.at++) {
-      const c = cursor.next
-      if (c === '') cursor.fail('missing closing parenthesis')
-      if (c === ')' || c === ':') return options
-      if (c === '-' && value) value = false
-      else if (c in options) options[c as keyof Options] = value
-      else cursor.fail('unrecognized character after (? or (?-')
-    }
   }
 }
 

@@ -14,6 +14,7 @@ import { upstreamSettings } from '../../upstream/settings.ts'
 import { namesServer, tellPassed } from '../../upstream/passed.ts'
 import type { Passed } from '../../upstream/passed.ts'
 import { upstreamTls } from '../../upstream/tls.ts'
+import type { UpstreamTls } from '../../upstream/tls.ts'
 import type { PeerTlsSettings } from '../../../upstream/peer-tls.ts'
 import type { UpstreamSettings } from '../../upstream/settings.ts'
 import { resolverDirectives, resolverOf } from '../../resolver.ts'
@@ -99,36 +100,15 @@ const TEMP_PATH = 'proxy_temp'
 export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSetup): ProxyConf {
   const pass = conf.proxy_pass!
   const groups = http.registry(GROUPS)
-  const fixed = pass.template === null
-  const target = fixed ? fixedTarget(pass, groups) : null
-  const { path, replaceable } = passLocationOf(at)
-  if (target !== null && target.uri !== '' && !replaceable) {
-    pass.site.fail(
-      '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, ' +
-        'or inside "if" statement, or inside "limit_except" block',
-    )
-  }
-  const tempPath = pass.site.prefixPath(TEMP_PATH)
-  const settings = withCache('proxy', upstreamSettings('proxy', conf, at, HIDDEN, tempPath), at, http)
-  http.needsFolder(settings.bufferLimits.tempPath)
+  const target = pass.template === null ? fixedTarget(pass, groups) : null
+  const location = replacedPath(pass, target, at)
+  const settings = compileSettings(conf, at, http)
   const http11 = conf.proxy_http_version === '1.1'
   const http2 = conf.proxy_http_version === '2'
   const tls = target === null || target.tls ? upstreamTls('proxy', conf, http, http2 ? ['h2'] : []) : null
   const optional = (template: Template | null): Value | null => (template === null ? null : at.value(template))
   const fields = compileFields(conf.proxy_set_header, at)
-  if (target !== null) {
-    const tlsName = tls === null ? '' : (tls.name?.constant ?? target.hostHeader)
-    tellPassed(at.scope, {
-      group: target.group,
-      tls: tls === null ? null : { settings: tls.settings, name: tlsName },
-      tlsNamesServer: namesServer(tls?.name?.text ?? ''),
-      host: fields.host?.constant ?? target.hostHeader,
-      fields: constantFields(fields.fieldList),
-      http2,
-      connectTimeout: settings.connectTimeout,
-      readTimeout: settings.readTimeout,
-    })
-  }
+  if (target !== null) tellPassed(at.scope, passedTo(target, tls, fields, http2, settings))
   return {
     settings,
     target,
@@ -137,8 +117,8 @@ export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSe
     groups,
     tls: tls?.settings ?? null,
     tlsName: optional(tls?.name ?? null),
-    resolver: fixed ? null : resolverOf(at.scope.conf(resolverDirectives), http),
-    location: path,
+    resolver: target !== null ? null : resolverOf(at.scope.conf(resolverDirectives), http),
+    location,
     http11,
     http2,
     namesPeer: !http2 && conf.proxy_set_header.some(({ template }) => mentionsPeer(template)),
@@ -146,22 +126,10 @@ export function compileProxy(conf: Directives, at: LocationBuilder, http: HttpSe
     method: optional(conf.proxy_method),
     setBody: optional(conf.proxy_set_body),
     ...fields,
-    caching:
-      settings.cache === null
-        ? null
-        : compileFields([...conf.proxy_set_header, ...conditionFields(conf.proxy_set_header)], at),
-    rewriting: new ProxyRewriting(compileRedirects(conf.proxy_redirect, at, http), {
-      domains: (conf.proxy_cookie_domain ?? []).map(rule => bindDomainRule(rule, at, http)),
-      paths: (conf.proxy_cookie_path ?? []).map(rule => bindRule(rule, at, http)),
-      flags: (conf.proxy_cookie_flags ?? []).map(rule => bindFlags(rule, at)),
-    }),
+    caching: settings.cache === null ? null : compileCachingFields(conf.proxy_set_header, at),
+    rewriting: compileRewriting(conf, at, http),
     fieldActions: fieldActions(settings.hidden),
   }
-}
-
-/** For requests that are made on nobody's behalf. */
-function constantFields(fields: ProxyConf['fieldList']): Passed['fields'] {
-  return fields.flatMap(({ name, value }) => (value.constant ? [[name, value.constant] as const] : []))
 }
 
 function fixedTarget(pass: Pass, groups: Registry<Group>): Target {
@@ -172,10 +140,47 @@ function fixedTarget(pass: Pass, groups: Registry<Group>): Target {
   return makeTarget(url, groupOf(url, groups, site), url.uri, tls)
 }
 
-/** The path of the location whose proxy_pass this is; may a URI part replace it? */
-function passLocationOf(at: LocationBuilder): { path: string; replaceable: boolean } {
-  const replaceable = at.modifier === '' || at.modifier === '=' || at.modifier === '^~'
-  return { path: replaceable ? at.name : '', replaceable: replaceable && at.name.startsWith('/') }
+/** The path of the location whose proxy_pass this is: what the URI part replaces, if there is one. */
+function replacedPath({ site }: Pass, target: Target | null, at: LocationBuilder): string {
+  const isPrefix = at.modifier === '' || at.modifier === '=' || at.modifier === '^~'
+  const path = isPrefix ? at.name : ''
+  if (target !== null && target.uri !== '' && !path.startsWith('/')) {
+    site.fail(
+      '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, ' +
+        'or inside "if" statement, or inside "limit_except" block',
+    )
+  }
+  return path
+}
+
+function compileSettings(conf: Directives, at: LocationBuilder, http: HttpSetup): UpstreamSettings {
+  const tempPath = conf.proxy_pass!.site.prefixPath(TEMP_PATH)
+  const settings = withCache('proxy', upstreamSettings('proxy', conf, at, HIDDEN, tempPath), at, http)
+  http.needsFolder(settings.bufferLimits.tempPath)
+  return settings
+}
+
+/** For requests that are made on nobody's behalf: of what is said, what no request has a part in. */
+function passedTo(
+  target: Target,
+  tls: UpstreamTls | null,
+  fields: Fields,
+  http2: boolean,
+  settings: UpstreamSettings,
+): Passed {
+  const constants = fields.fieldList.flatMap(({ name, value }) =>
+    value.constant ? [[name, value.constant] as const] : [],
+  )
+  return {
+    group: target.group,
+    tls: tls === null ? null : { settings: tls.settings, name: tls.name?.constant ?? target.hostHeader },
+    tlsNamesServer: namesServer(tls?.name?.text ?? ''),
+    host: fields.host?.constant ?? target.hostHeader,
+    fields: constants,
+    http2,
+    connectTimeout: settings.connectTimeout,
+    readTimeout: settings.readTimeout,
+  }
 }
 
 export type Fields = Pick<
@@ -208,6 +213,19 @@ function compileFields(own: Directives['proxy_set_header'], at: LocationBuilder)
     }
   }
   return { host, fields, fieldsAfter: constants, fieldList, ownNames, length, sendsUpgrade }
+}
+
+/** The cache asks for what is good for others, too: not with the client's conditions and ranges. */
+function compileCachingFields(own: Directives['proxy_set_header'], at: LocationBuilder): Fields {
+  return compileFields([...own, ...conditionFields(own)], at)
+}
+
+function compileRewriting(conf: Directives, at: LocationBuilder, http: HttpSetup): ProxyRewriting {
+  return new ProxyRewriting(compileRedirects(conf.proxy_redirect, at, http), {
+    domains: (conf.proxy_cookie_domain ?? []).map(rule => bindDomainRule(rule, at, http)),
+    paths: (conf.proxy_cookie_path ?? []).map(rule => bindRule(rule, at, http)),
+    flags: (conf.proxy_cookie_flags ?? []).map(rule => bindFlags(rule, at)),
+  })
 }
 
 /** Where nothing is said, `default` of the outermost proxy_pass applies: a location within inherits the rule of its own. */

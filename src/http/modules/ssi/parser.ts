@@ -14,21 +14,26 @@ export const BROKEN = 3
 export const NAME_MAX = 32
 export const PARAMETERS_MAX = 16
 
-// States: outside; behind `<`, `<!`, `<!-`, `<!--`; within a command; within what is broken.
+// States, in the order in which `step` tells their groups apart. Outside; behind `<`, `<!`, `<!-`, `<!--`.
 const OUTSIDE = 0
 const TAG = 1
 const SHARP = 4
+// The command's name.
 const BEFORE_COMMAND = 5
 const IN_COMMAND = 6
+// A parameter's name.
 const BEFORE_NAME = 7
 const IN_NAME = 8
 const BEFORE_EQUALS = 9
+// Its value.
 const BEFORE_VALUE = 10
 const IN_VALUE = 11
 const ESCAPED = 12
 const AFTER_VALUE = 13
+// `-->`, of which the first dash is behind us.
 const END_DASH = 14
 const END_BRACKET = 15
+// What is broken, and the end of it.
 const LOST = 16
 const LOST_DASH = 17
 const LOST_BRACKET = 18
@@ -125,22 +130,34 @@ export class SsiParser {
     return end
   }
 
+  /** A byte behind `<!--#`. */
   private step(c: number): number {
+    const { state } = this
+    if (state <= IN_COMMAND) return this.stepCommand(c)
+    if (state <= BEFORE_EQUALS) return this.stepName(c)
+    if (state <= AFTER_VALUE) return this.stepValue(c)
+    return state <= END_BRACKET ? this.stepEnd(c) : this.stepLost(c)
+  }
+
+  private stepCommand(c: number): number {
+    if (this.state === BEFORE_COMMAND) return isBlank(c) ? MORE : this.beginCommand(c)
+    if (isBlank(c)) return this.go(BEFORE_NAME)
+    if (c === DASH) return this.go(END_DASH)
+    if (this.command.length === NAME_MAX) return this.lose(`the "${this.command}${char(c)}..." SSI command is too long`)
+    this.command += char(c)
+    return MORE
+  }
+
+  private beginCommand(c: number): number {
+    this.command = char(c)
+    this.names = []
+    this.values = []
+    this.problem = ''
+    return this.go(IN_COMMAND)
+  }
+
+  private stepName(c: number): number {
     switch (this.state) {
-      case BEFORE_COMMAND:
-        if (isBlank(c)) return MORE
-        this.command = String.fromCharCode(c)
-        this.names = []
-        this.values = []
-        this.problem = ''
-        return this.go(IN_COMMAND)
-      case IN_COMMAND:
-        if (isBlank(c)) return this.go(BEFORE_NAME)
-        if (c === DASH) return this.go(END_DASH)
-        if (this.command.length === NAME_MAX)
-          return this.lose(`the "${this.command}${char(c)}..." SSI command is too long`)
-        this.command += char(c)
-        return MORE
       case BEFORE_NAME:
         if (isBlank(c)) return MORE
         if (c === DASH) return this.go(END_DASH)
@@ -155,9 +172,14 @@ export class SsiParser {
           return this.lose(`too long "${this.name}${char(c)}..." parameter in "${this.command}" SSI command`)
         this.name += char(c)
         return MORE
-      case BEFORE_EQUALS:
+      default:
         if (isBlank(c)) return MORE
         return c === 61 ? this.go(BEFORE_VALUE) : this.unexpected(c, `after "${this.name}" parameter`)
+    }
+  }
+
+  private stepValue(c: number): number {
+    switch (this.state) {
       case BEFORE_VALUE:
         if (isBlank(c)) return MORE
         if (c !== 34 && c !== 39) return this.unexpected(c, `before value of "${this.name}" parameter`)
@@ -170,25 +192,26 @@ export class SsiParser {
       case ESCAPED:
         this.state = IN_VALUE
         return this.addToValue(c)
-      case AFTER_VALUE:
+      default:
         if (isBlank(c)) return this.go(BEFORE_NAME)
         if (c === DASH) return this.go(END_DASH)
         return this.unexpected(c, `after "${this.value}" value of "${this.name}" parameter`)
-      case END_DASH:
-        return c === DASH ? this.go(END_BRACKET) : this.unexpected(c, '')
-      case END_BRACKET:
-        if (c !== 62) return this.unexpected(c, '')
-        this.state = OUTSIDE
-        return COMMAND
-      case LOST:
-        return c === DASH ? this.go(LOST_DASH) : MORE
-      case LOST_DASH:
-        return this.go(c === DASH ? LOST_BRACKET : LOST)
-      default:
-        if (c !== 62) return this.go(LOST)
-        this.state = OUTSIDE
-        return BROKEN
     }
+  }
+
+  private stepEnd(c: number): number {
+    if (this.state === END_DASH) return c === DASH ? this.go(END_BRACKET) : this.unexpected(c, '')
+    if (c !== 62) return this.unexpected(c, '')
+    this.state = OUTSIDE
+    return COMMAND
+  }
+
+  private stepLost(c: number): number {
+    if (this.state === LOST) return c === DASH ? this.go(LOST_DASH) : MORE
+    if (this.state === LOST_DASH) return this.go(c === DASH ? LOST_BRACKET : LOST)
+    if (c !== 62) return this.go(LOST)
+    this.state = OUTSIDE
+    return BROKEN
   }
 
   private go(state: number): number {

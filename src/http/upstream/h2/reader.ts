@@ -25,24 +25,12 @@ import {
   WINDOW_UPDATE,
   WITH_PRIORITY,
 } from '../../../codec/h2/constants.ts'
-import {
-  BAD_HUFFMAN,
-  BAD_INDEX,
-  BAD_SIZE_UPDATE,
-  CUT_NUMBER,
-  CUT_STRING,
-  FieldList,
-  HpackDecoder,
-  LONG_INDEX,
-  LONG_LENGTH,
-  NAME_INVALID,
-  NAME_ODD,
-  VALUE_INVALID,
-} from '../../../codec/h2/hpack-decoder.ts'
+import { FieldList, HpackDecoder, NAME_ODD } from '../../../codec/h2/hpack-decoder.ts'
 import type { Attempt } from '../attempt.ts'
 import { OVER } from '../exchange-state.ts'
 import type { Exchange } from '../exchange.ts'
 import { continueSending } from '../sending.ts'
+import { faultIn, problemOf, tooMuchPadding } from './faults.ts'
 import { ping, SETTINGS_ACK, windowUpdate } from './frames.ts'
 import { H2Response } from './response.ts'
 
@@ -405,38 +393,4 @@ export class H2Reader {
 function fail(x: Exchange, problem: string): -1 {
   x.problem = problem
   return -1
-}
-
-function tooMuchPadding(padding: number, size: number): string {
-  return `upstream sent http2 frame with too long padding: ${padding} in frame ${size}`
-}
-
-/** What is wrong with a header block, in nginx's words. */
-function problemOf(fault: number, value: number): string {
-  switch (fault) {
-    case BAD_INDEX:
-      return `invalid http2 table index: ${value}`
-    case BAD_SIZE_UPDATE:
-      return `invalid http2 dynamic table size update: ${value}`
-    case LONG_INDEX:
-      return 'http2 table index with continuation flag'
-    case LONG_LENGTH:
-      return 'too large http2 header value length'
-    case CUT_NUMBER:
-    case CUT_STRING:
-      return 'truncated http2 header'
-    case BAD_HUFFMAN:
-      return 'invalid encoded header'
-    default:
-      return 'invalid http2 header block'
-  }
-}
-
-function faultIn(fields: FieldList, what: string): string {
-  for (let i = 0; i < fields.count; i++) {
-    if ((fields.faults[i]! & (NAME_INVALID | VALUE_INVALID)) !== 0) {
-      return `upstream sent invalid ${what}: "${fields.names[i]}: ${fields.values[i]}"`
-    }
-  }
-  return ''
 }
