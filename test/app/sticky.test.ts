@@ -178,11 +178,25 @@ test('a session that a field of a response has named stays with its worker, unti
   }
 })
 
-test('a worker that has all it may take leaves a client to another', async t => {
-  const server = await serveSticky(t, 'asgi', 'workers 2; worker_connections 1; sticky hash $http_x_user;')
-  await eventually(async () => (await get(server.port)).status === 200)
-  const answers = await Promise.all(Array.from({ length: 40 }, () => ask(server, users[0]!)))
-  assert.ok(answers.every(({ status }) => status === 200))
+test('a worker that has all it may take leaves a client to another, who comes back', async t => {
+  const server = await serveSticky(t, 'asgi', 'workers 2; worker_connections 1; sticky cookie mine path=/;')
+  const clients = new Map<string, string>()
+  await eventually(async () => {
+    const answer = await get(server.port)
+    clients.set(answer.text, (answer.header('set-cookie') ?? '').replace(/;.*/, ''))
+    return clients.size === 2
+  })
+  const [[pid, cookie] = ['', '']] = clients
+  // It holds a WebSocket, and has room for nothing else.
+  const holder = await raw(t, server.port)
+  const key = { Upgrade: 'websocket', Connection: 'upgrade', 'Sec-WebSocket-Key': 'AAAAAAAAAAAAAAAAAAAAAA==' }
+  const held = await holder.request({ headers: { ...key, 'Sec-WebSocket-Version': '13', Cookie: cookie } })
+  assert.deepEqual([held.status, held.header('x-pid')], [101, pid])
+  const away = await get(server.port, '/', { Cookie: cookie })
+  assert.notEqual(away.text, pid)
+  assert.equal(away.header('set-cookie'), null)
+  holder.destroy()
+  await eventually(async () => (await get(server.port, '/', { Cookie: cookie })).text === pid)
 })
 
 test('serve --sticky: clients come to the same worker by their addresses or by a cookie', async t => {

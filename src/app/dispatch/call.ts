@@ -62,6 +62,8 @@ export abstract class Call {
   patience = 0
   /** Null: any worker will do. */
   bond: Bond | null = null
+  /** The worker it is bound to had no place, and keeps it. */
+  isGuest = false
   before: Call | null = null
   after: Call | null = null
 

@@ -57,14 +57,23 @@ export class Links {
   }
 
   /** Claims a free seat; null when all are busy. */
-  claim({ bond }: Call): DispatcherLink | null {
-    const home = bond === null || bond === NEWCOMER ? null : this.claimBound(bond)
-    return home ?? (this.capacity === 1 ? this.claimFirst() : this.claimLeastBusy(bond === null ? 0 : this.turn++))
+  claim(call: Call): DispatcherLink | null {
+    if (call.bond !== null) return this.claimHome(call, call.bond)
+    return this.capacity === 1 ? this.claimFirst() : this.claimLeastBusy(0)
   }
 
-  /** The worker that a call is bound to; null where it has gone or has as many as it may. */
-  private claimBound(bond: Bond): DispatcherLink | null {
-    const { all: links, seats, capacity, owner } = this
+  /** A call that is bound to a worker is another one's guest where its own has as many as it may. */
+  private claimHome(call: Call, bond: Bond): DispatcherLink | null {
+    const { seats, capacity, owner } = this
+    const home = bond === NEWCOMER ? null : this.homeOf(bond)
+    if (home !== null && seats.claim(home.at, home.pid, capacity, owner)) return home
+    call.isGuest = home !== null
+    return this.claimLeastBusy(this.turn++)
+  }
+
+  /** Null: it has gone, and nobody has its place. */
+  private homeOf(bond: Bond): DispatcherLink | null {
+    const { all: links } = this
     let best: DispatcherLink | null = null
     let most = -1
     // The newest first: it has taken the place of one that is about to leave.
@@ -76,7 +85,7 @@ export class Links {
       best = link
       most = fits
     }
-    return best !== null && seats.claim(best.at, best.pid, capacity, owner) ? best : null
+    return best
   }
 
   /** The worker that has the fewest requests of all threads; of several it is the first, from this turn on. */

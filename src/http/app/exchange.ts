@@ -151,7 +151,7 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
 
   override placed(place: number): void {
     const { sticky } = this.pass.app.stickiness
-    if (sticky === null) return
+    if (sticky === null || this.isGuest) return
     this.home = { sid: `${place}` }
     sticky.chosen(this.r, this.home)
   }
