@@ -18,7 +18,8 @@ def application(environ, start_response):
 async def asgi(scope, receive, send):
     if scope['type'] == 'websocket':
         await send({'type': 'websocket.accept', 'headers': [(b'x-pid', b'%d' % os.getpid())]})
-        await receive()
+        while (await receive())['type'] != 'websocket.disconnect':
+            pass
     if scope['type'] == 'http':
         await send({'type': 'http.response.start', 'status': 200, 'headers': []})
         await send({'type': 'http.response.body', 'body': b'%d' % os.getpid()})
