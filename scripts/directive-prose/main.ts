@@ -75,7 +75,7 @@ export const main: Texts = {
   debug_connection: { args: 'ADDRESS | NETWORK | unix:' },
   directio: { args: 'SIZE | off', standard: 'off' },
   postpone_output: {
-    text: 'What is less than this nginx keeps back until more comes, or the end. Here what there is goes to the client at once, as with `postpone_output 0`: of a page whose later parts are slow (`ssi`, an upstream that sends little by little) the client has the first ones sooner.',
+    text: 'With `0` the head of an upstream’s response does not wait for its body; otherwise, where `proxy_buffering` and its like are on, it does in HTTP/1, and never in HTTP/2. Of bodies nginx keeps back what is less than this until more comes, or the end. Here nothing is kept back: of a page whose later parts are slow (`ssi`, an upstream that sends little by little) the client has the first ones sooner, and small chunks that one read from an upstream has brought leave in one piece.',
   },
   quic_host_key: { args: 'PATH' },
   http2_recv_timeout: { args: 'TIME', standard: null },

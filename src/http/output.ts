@@ -10,6 +10,7 @@
 import { ERR } from '../log/error-log.ts'
 import { dropField } from './altered-body.ts'
 import { followErrorPage } from './error-page.ts'
+import { locationValue } from './field-value.ts'
 import { DONE } from './module.ts'
 import { checkPreconditions, dateRule, hasConditions } from './not-modified.ts'
 import { planRanges, type RangePlan } from './range.ts'
@@ -89,7 +90,7 @@ function runFilters(r: HttpRequest): boolean {
     }
     if (status === 304) becomeNotModified(r)
   }
-  r.bodiless = asksHead(r) || r.status === 204 || r.status === 304 || opensTunnel(r)
+  r.bodiless = asksHead(r) || (r.parent === null && (r.status === 204 || r.status === 304)) || opensTunnel(r)
   const { filters } = r.location
   const fields = r.outNames.length
   if (filters.length > 0) {
@@ -237,9 +238,7 @@ export function respondSpecial(r: HttpRequest, status: number, bare = false): nu
     r.body.release()
     r.body = null
   }
-  const { redirect } = r
-  if (isRedirect(status) && redirect.startsWith('/') && r.location.absoluteRedirect) r.redirect = absolute(r) + redirect
-  if (!followErrorPage(r, status)) respondBuiltIn(r, status, bare, redirect)
+  if (!followErrorPage(r, status)) respondBuiltIn(r, status, bare)
   return DONE
 }
 
@@ -265,8 +264,7 @@ function isRedirect(status: number): boolean {
   return status >= 301 && status <= 308 && status !== 304
 }
 
-/** @param asked where it redirects to as it was written, for pages that say so */
-function respondBuiltIn(r: HttpRequest, status: number, bare = false, asked = r.redirect): number {
+function respondBuiltIn(r: HttpRequest, status: number, bare = false): number {
   const { location, body } = r
   if (body !== null && body.broken) dropBroken(r, body)
   r.lastModified = ''
@@ -275,7 +273,7 @@ function respondBuiltIn(r: HttpRequest, status: number, bare = false, asked = r.
   // Behind an error page it is that of the redirect the page stands for.
   if (!isRedirect(status) && !r.internal) r.redirect = ''
   if (location.msieRefresh && (status === 301 || status === 302) && isMsie(r)) {
-    const page = refreshPage(asked)
+    const page = refreshPage(r.redirect)
     r.redirect = ''
     r.errorStatus = 200
     return respond(r, 200, CONTENT_TYPE_HTML, page)
@@ -287,8 +285,14 @@ function respondBuiltIn(r: HttpRequest, status: number, bare = false, asked = r.
   return respond(r, r.errorStatus, CONTENT_TYPE_HTML, padded ? page + MSIE_PADDING : page)
 }
 
+/** The Location field's value: a path is a place of this server. */
+export function locationOf(r: HttpRequest): string {
+  const { redirect } = r
+  return locationValue(redirect.startsWith('/') && r.location.absoluteRedirect ? absolute(r) + redirect : redirect)
+}
+
 /** `http://host:port` for redirects to this server (absolute_redirect and its relatives). */
-export function absolute(r: HttpRequest): string {
+function absolute(r: HttpRequest): string {
   const { portInRedirect, serverNameInRedirect } = r.location
   const host = serverNameInRedirect ? r.server.name : r.host === '' ? r.stream.serverAddress : r.host
   const port = r.stream.localPort

@@ -59,6 +59,8 @@ export interface ClientStream {
   insteadOfError?(r: HttpRequest, status: number): boolean
   /** Lets more of the request body come; `false` holds the client back. */
   readBody(wanted: boolean): void
+  /** The answer is ready and reads no body: one that a client holds back until it is asked for may come, to be dropped. */
+  dropBody?(): void
 }
 
 /** Fields behind a body, whose values may not be known before its end. */

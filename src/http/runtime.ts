@@ -76,6 +76,8 @@ export interface LocationRuntime {
   readonly logSubrequest: boolean
   /** May HTTP/1.1 responses of unknown length be chunked? Else the connection ends them. */
   readonly chunkedTransferEncoding: boolean
+  /** May a head wait for what comes behind it? */
+  readonly postponesOutput: boolean
   readonly absoluteRedirect: boolean
   readonly portInRedirect: boolean
   readonly serverNameInRedirect: boolean
@@ -126,10 +128,10 @@ export interface ListenRuntime {
   readonly tcpNodelay: boolean
   /** Does every connection begin with a PROXY protocol header? */
   readonly proxyProtocol: boolean
-  /** Do clients speak uwsgi? */
-  readonly uwsgi: boolean
   /** … or may it, of these versions? null: it does. */
   readonly proxyVersions: ProxyVersions | null
+  /** Do clients speak uwsgi? */
+  readonly uwsgi: boolean
   /** `ssl`: clients speak TLS. */
   readonly tls: boolean
   /** `http2`: so may they HTTP/2, whatever the server says. */

@@ -154,5 +154,5 @@ export const coreDirectives = {
   connection_pool_size: poolSize(HTTP | SERVER, 512),
   request_pool_size: poolSize(HTTP | SERVER, 4096),
   client_body_in_single_buffer: accepted(flag(everywhere, false)),
-  postpone_output: accepted(size(everywhere, 1460)),
+  postpone_output: size(everywhere, 1460),
 }

@@ -4,7 +4,7 @@
 import { httpDate } from '../../codec/h1/write.ts'
 import { ByteWriter } from '../../codec/h2/byte-writer.ts'
 import { HpackEncoder, PLAIN } from '../../codec/h2/hpack-encoder.ts'
-import { locationValue } from '../field-value.ts'
+import { locationOf } from '../output.ts'
 import { NO_SERVER } from '../request.ts'
 import type { HttpRequest } from '../request.ts'
 
@@ -29,7 +29,7 @@ export function encodeHead(r: HttpRequest, encoder: HpackEncoder, out: ByteWrite
   if (r.contentType !== '') copy(out, commonField('content-type', r.contentType))
   if (r.contentLength >= 0 && r.status >= 200) copy(out, commonField('content-length', `${r.contentLength}`))
   if (r.lastModified !== '') copy(out, commonField('last-modified', r.lastModified))
-  if (r.redirect !== '') encoder.field(out, 'location', locationValue(r.redirect), PLAIN)
+  if (r.redirect !== '') encoder.field(out, 'location', locationOf(r), PLAIN)
   if (r.etag !== '') copy(out, commonField('etag', r.etag))
   const { outNames, outValues } = r
   for (let i = 0; i < outNames.length; i++) {

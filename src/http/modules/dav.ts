@@ -13,7 +13,7 @@ import { filePath } from '../files/document-root.ts'
 import { bytesOf, folderMode, placeFile, type SystemError } from '../files/file-tree.ts'
 import { DONE, httpModule, NEXT } from '../module.ts'
 import { RUNS } from '../notes.ts'
-import { absolute, respond, respondSpecial } from '../output.ts'
+import { respond, respondSpecial } from '../output.ts'
 import { readRequestBody, storeRequestBody } from '../request-body.ts'
 import type { HttpRequest } from '../request.ts'
 import { mainOf } from '../subrequest.ts'
@@ -96,8 +96,7 @@ function finish(r: HttpRequest, status: number): void {
 
 /** 201: here it is. */
 function created(r: HttpRequest): number {
-  const uri = escapeUri(r.uri, 'uri')
-  r.redirect = r.location.absoluteRedirect ? absolute(r) + uri : uri
+  r.redirect = escapeUri(r.uri, 'uri')
   return 201
 }
 

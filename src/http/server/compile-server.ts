@@ -1,18 +1,15 @@
 // One server block: its own level, its locations, and the flat list of steps of each.
 
 import { plainName } from '../core/server-names.ts'
-import { SERVER, type Scope, type Site, type Statement } from '../../config/directive.ts'
+import { SERVER, type Conf, type Scope, type Site, type Statement } from '../../config/directive.ts'
 import type { Template } from '../../config/template.ts'
-import { ALERT, ERR } from '../../log/error-log.ts'
 import type { CompiledHttp } from './compile.ts'
 import { coreDirectives } from '../core/core.ts'
 import { absoluteValue, documentRoot } from '../files/document-root.ts'
 import { compileErrorPages } from '../error-page.ts'
-import { locationFor } from '../limit-except.ts'
 import { Locations, type LocationEntry } from './locations.ts'
 import type { LocationDeclaration } from '../core/location-name.ts'
 import {
-  NEXT,
   type Filter,
   type Handler,
   type HttpModule,
@@ -23,11 +20,11 @@ import {
 } from '../module.ts'
 import { ANSWERS, RUNS, type Explained } from '../notes.ts'
 import { compileServerHttp2 } from '../h2/directives.ts'
-import { enter, LOCATION_PHASES, SERVER_PHASES, Step } from '../phases.ts'
+import { LOCATION_PHASES, SERVER_PHASES, Step } from '../phases.ts'
 import type { HttpRequest } from '../request.ts'
-import type { RequestBody } from '../request-body.ts'
 import { compileServerTls } from '../ssl/server-tls.ts'
 import type { FilterEntry, LocationRuntime, LogEntry, ServerRuntime } from '../runtime.ts'
+import { findConfig, nothingAnswered, postRewrite, refuseRewritten } from './core-steps.ts'
 import { WatchedLocations } from './watched-locations.ts'
 
 export function compileServer(scope: Scope, http: CompiledHttp): ServerRuntime {
@@ -199,63 +196,75 @@ class Builder implements LocationBuilder {
     return this.http.value(template)
   }
 
-  /** The core's own values as plain fields, around a list of steps. */
+  /** The location as requests see it, around a list of steps. */
   runtime(steps: readonly Step[], limitExcept: LocationRuntime['limitExcept'] = null): LocationRuntime {
     const conf = this.scope.conf(coreDirectives)
     const { prefix } = this.http.options
     const { template, aliasLength } = documentRoot(this.scope, prefix)
-    const keepalive = conf.keepalive_timeout
     const tempPath = conf.client_body_temp_path ?? `${prefix}client_body_temp`
     this.http.needsFolder(tempPath)
-    const product = conf.server_tokens
-    const runtime: LocationRuntime = {
-      name: this.name,
-      modifier: this.modifier,
-      steps,
-      filters: this.filters,
-      logs: this.logs,
-      kept: this.kept,
-      errorLog: silent,
-      internal: conf.internal,
-      root: absoluteValue(this.value(template), prefix),
-      aliasLength,
-      clientMaxBodySize: conf.client_max_body_size,
-      clientBodyBufferSize: conf.client_body_buffer_size,
-      clientBodyInFileOnly: conf.client_body_in_file_only,
-      clientBodyTempPath: tempPath,
-      tempFileLogLevel: conf.temp_file_log_level,
-      clientBodyTimeout: conf.client_body_timeout,
-      sendTimeout: conf.send_timeout,
-      keepaliveTimeout: keepalive.timeout,
-      keepaliveMinTimeout: conf.keepalive_min_timeout,
-      keepaliveTime: conf.keepalive_time,
-      keepaliveHeader:
-        keepalive.header === 0
-          ? 'Connection: keep-alive\r\n'
-          : `Connection: keep-alive\r\nKeep-Alive: timeout=${keepalive.header}\r\n`,
-      keepaliveRequests: conf.keepalive_requests,
-      keepaliveDisable: conf.keepalive_disable,
-      lingeringClose: conf.lingering_close,
-      lingeringTime: conf.lingering_time,
-      lingeringTimeout: conf.lingering_timeout,
-      resetTimedoutConnection: conf.reset_timedout_connection,
-      defaultType: conf.default_type,
-      types: conf.types,
-      serverTokens: `Server: ${product}\r\n`,
-      product,
-      errorPages: compileErrorPages(conf.error_page, template => this.value(template)),
-      recursiveErrorPages: conf.recursive_error_pages,
-      msiePadding: conf.msie_padding,
-      msieRefresh: conf.msie_refresh,
-      limitExcept,
-      logSubrequest: conf.log_subrequest,
-      chunkedTransferEncoding: conf.chunked_transfer_encoding,
-      absoluteRedirect: conf.absolute_redirect,
-      portInRedirect: conf.port_in_redirect,
-      serverNameInRedirect: conf.server_name_in_redirect,
-    }
+    const root = absoluteValue(this.value(template), prefix)
+    const errorPages = compileErrorPages(conf.error_page, template => this.value(template))
+    const { name, modifier, filters, logs, kept } = this
+    const made = { name, modifier, steps, filters, logs, kept, root, aliasLength, tempPath, errorPages, limitExcept }
+    const runtime = locationRuntime(conf, made)
     this.http.addLocation(runtime, this.scope)
     return runtime
+  }
+}
+
+type Made = Pick<
+  LocationRuntime,
+  'name' | 'modifier' | 'steps' | 'filters' | 'logs' | 'kept' | 'root' | 'aliasLength' | 'errorPages' | 'limitExcept'
+> & { readonly tempPath: string }
+
+/** What was made of the configuration, and what is read as it was configured: a table, of one shape for all locations. */
+function locationRuntime(conf: Conf<typeof coreDirectives>, made: Made): LocationRuntime {
+  const { timeout, header } = conf.keepalive_timeout
+  const product = conf.server_tokens
+  return {
+    name: made.name,
+    modifier: made.modifier,
+    steps: made.steps,
+    filters: made.filters,
+    logs: made.logs,
+    kept: made.kept,
+    errorLog: silent,
+    internal: conf.internal,
+    root: made.root,
+    aliasLength: made.aliasLength,
+    clientMaxBodySize: conf.client_max_body_size,
+    clientBodyBufferSize: conf.client_body_buffer_size,
+    clientBodyInFileOnly: conf.client_body_in_file_only,
+    clientBodyTempPath: made.tempPath,
+    tempFileLogLevel: conf.temp_file_log_level,
+    clientBodyTimeout: conf.client_body_timeout,
+    sendTimeout: conf.send_timeout,
+    keepaliveTimeout: timeout,
+    keepaliveMinTimeout: conf.keepalive_min_timeout,
+    keepaliveTime: conf.keepalive_time,
+    keepaliveHeader: `Connection: keep-alive\r\n${header === 0 ? '' : `Keep-Alive: timeout=${header}\r\n`}`,
+    keepaliveRequests: conf.keepalive_requests,
+    keepaliveDisable: conf.keepalive_disable,
+    lingeringClose: conf.lingering_close,
+    lingeringTime: conf.lingering_time,
+    lingeringTimeout: conf.lingering_timeout,
+    resetTimedoutConnection: conf.reset_timedout_connection,
+    defaultType: conf.default_type,
+    types: conf.types,
+    serverTokens: `Server: ${product}\r\n`,
+    product,
+    errorPages: made.errorPages,
+    recursiveErrorPages: conf.recursive_error_pages,
+    msiePadding: conf.msie_padding,
+    msieRefresh: conf.msie_refresh,
+    limitExcept: made.limitExcept,
+    logSubrequest: conf.log_subrequest,
+    chunkedTransferEncoding: conf.chunked_transfer_encoding,
+    postponesOutput: conf.postpone_output > 0,
+    absoluteRedirect: conf.absolute_redirect,
+    portInRedirect: conf.port_in_redirect,
+    serverNameInRedirect: conf.server_name_in_redirect,
   }
 }
 
@@ -281,68 +290,4 @@ const own: HttpModule = { name: 'core', directives: {} }
 
 function core(run: Handler<any>, conf: unknown): Omit<PhasedStep, 'phase'> {
   return { run, conf, module: own, explained: RUNS }
-}
-
-function nothingAnswered(r: HttpRequest): number {
-  r.log(ERR, r.uri.endsWith('/') ? `directory index of "${r.uri}" is forbidden` : `"${r.uri}" is not found`)
-  return r.uri.endsWith('/') ? 403 : 404
-}
-
-/** What an alias would replace is not there any more (ngx_http_map_uri_to_path). */
-function refuseRewritten(r: HttpRequest): number {
-  if (r.locationMatches) return NEXT
-  r.log(ALERT, `"alias" cannot be used in location "${r.location.name}" where URI was rewritten`)
-  return 500
-}
-
-/** Finds the location and goes on with its steps (ngx_http_core_find_config_phase). */
-function findConfig(r: HttpRequest, server: ServerRuntime): number {
-  r.uriChanged = false
-  const redirect = r.redirect
-  r.redirect = ''
-  const location = server.locations.find(r)
-  const redirects = r.redirect !== ''
-  if (location !== null) {
-    // Whatever comes of it, errors and redirects are answered as the location says.
-    r.location = location
-    if (location.internal && !r.internal) return 404
-    r.location = locationFor(r, location)
-    r.steps = r.location.steps
-    r.cursor = -1
-  } else if (server.locations.failed) return 500
-  if (!redirects) r.redirect = redirect
-  if (r.body !== null && isBodyTooLarge(r, r.body)) {
-    r.redirect = redirect
-    return 413
-  }
-  return redirects ? 301 : NEXT
-}
-
-/** Of a body that was read before (client_body_early_read), its length is known even if it came in chunks. */
-function isBodyTooLarge(r: HttpRequest, body: RequestBody): boolean {
-  const limit = r.location.clientMaxBodySize
-  const length = body.complete ? body.length : r.head.contentLength
-  // An error page for what was wrong later is no new request.
-  if (limit === 0 || length <= limit || (body.complete && (r.errorStatus !== 0 || r.parent !== null))) return false
-  if (!body.complete) body.refused = true
-  r.log(ERR, `client intended to send too large body: ${length} bytes`)
-  return true
-}
-
-/** Another URI wants another location; an `if` that applied has steps of its own (ngx_http_core_post_rewrite_phase). */
-function postRewrite(r: HttpRequest): number {
-  if (!r.uriChanged) {
-    if (r.steps !== r.location.steps) enter(r, r.location.steps)
-    return NEXT
-  }
-  r.uriChanges--
-  if (r.uriChanges === 0) {
-    r.log(ERR, `rewrite or internal redirection cycle while processing "${r.uri}"`)
-    return 500
-  }
-  const { outside, findConfig } = r.server
-  r.location = outside
-  r.steps = outside.steps
-  r.cursor = findConfig - 1
-  return NEXT
 }

@@ -7,10 +7,9 @@ import { unixSeconds } from '../../lib/clock.ts'
 import { ERR } from '../../log/error-log.ts'
 import type { Connection } from '../../net/connection.ts'
 import { mistrustsKeepAlive } from '../core/keepalive-disable.ts'
-import { BodyStage, EMPTY, FLUSH, LAST } from '../output.ts'
+import { BodyStage, EMPTY, FLUSH, LAST, locationOf } from '../output.ts'
 import { NO_SERVER } from '../request.ts'
 import type { HttpRequest } from '../request.ts'
-import { locationValue } from '../field-value.ts'
 
 /** Up to here a piece of body is copied into the head's string; beyond, two buffers in one writev are cheaper. */
 const JOIN_MAX = 4096
@@ -194,7 +193,7 @@ export class ClientWriter extends BodyStage {
     if (r.contentType !== '') text += `Content-Type: ${r.contentType}\r\n`
     text += framing
     if (r.lastModified !== '') text += `Last-Modified: ${r.lastModified}\r\n`
-    if (r.redirect !== '') text += `Location: ${locationValue(r.redirect)}\r\n`
+    if (r.redirect !== '') text += `Location: ${locationOf(r)}\r\n`
     if (this.chunked) text += 'Transfer-Encoding: chunked\r\n'
     if (r.status === 101) text += 'Connection: upgrade\r\n'
     else text += r.keepAlive ? limit.keepaliveHeader : 'Connection: close\r\n'

@@ -31,6 +31,8 @@ export abstract class RequestReader extends ClientSession implements BodySink {
   protected input: Buffer = NONE
   protected readonly framing = new BodyFraming()
   protected expectsContinue = false
+  /** Bytes that came with the head, behind it; known for a client that expects to be asked. */
+  private bytesBehindHead = 0
   /** Somebody has read of the body, or tried to. */
   protected bodyRead = false
   /** What of it has come with the head is broken. */
@@ -132,6 +134,7 @@ export abstract class RequestReader extends ClientSession implements BodySink {
       return -1
     }
     this.expectsContinue = head.expectContinue && head.version === 11
+    if (this.expectsContinue) this.bytesBehindHead = end - start - used
     const declared = this.framing.begin(head)
     if (declared !== 0) {
       this.bodyRead = false
@@ -195,8 +198,11 @@ export abstract class RequestReader extends ClientSession implements BodySink {
   private expectMoreBody(r: HttpRequest): void {
     if (this.state !== ACTIVE) return
     if (!this.responseDone) timers.arm(this.timer, r.location.clientBodyTimeout)
-    else if (performance.now() < this.lingerUntil) timers.arm(this.timer, r.location.lingeringTimeout)
-    else this.close(r)
+    else {
+      const left = this.lingerUntil - performance.now()
+      if (left > 0) timers.arm(this.timer, Math.min(r.location.lingeringTimeout, left))
+      else this.close(r)
+    }
   }
 
   private bodyComplete(r: HttpRequest): void {
@@ -223,6 +229,16 @@ export abstract class RequestReader extends ClientSession implements BodySink {
     if (!this.expectsContinue) return
     this.expectsContinue = false
     this.connection.writeText('HTTP/1.1 100 Continue\r\n\r\n')
+  }
+
+  dropBody(): void {
+    this.sayContinue()
+  }
+
+  /** Has it come unasked? */
+  protected isBodyHere(): boolean {
+    const { left } = this.framing
+    return left >= 0 && left <= (this.consuming ? this.bytesBehindHead : this.input.length)
   }
 
   /** Goes on with bytes that were kept, unless the loop that would use them is running already. */

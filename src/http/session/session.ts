@@ -135,10 +135,12 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
     this.connection.writeText(text)
   }
 
-  /** nginx asks for a body nobody reads when the answer is a good one: the connection can then be kept. */
+  /** A body nobody reads is asked for when the answer is a good one: the connection can then be kept. A client that is sent
+   *  away may do as it likes with its body, unless that has come. */
   private beforeHead(r: HttpRequest): void {
-    if (this.expectsContinue && r.status < 400) this.sayContinue()
-    if (this.expectsContinue && !this.framing.complete) r.keepAlive = false
+    if (!this.expectsContinue) return
+    if (r.status < 300 || r.status === 304) this.sayContinue()
+    else if (!this.isBodyHere()) r.keepAlive = false
   }
 
   responseWritten(r: HttpRequest, whole: boolean): void {
@@ -390,21 +392,25 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
   onTimeout(): void {
     const r = this.request
     if (this.state === ACTIVE && r !== null) this.requestTimedOut(r)
-    else if (this.state === HEAD) this.giveUpHead(408, 'client timed out (110: Connection timed out)')
-    else if (
-      this.state === LINGER &&
-      performance.now() < this.lingerUntil &&
-      this.connection.bytesIn !== this.inputBefore
-    ) {
-      // Still sending: it gets its time, up to lingering_time in all.
+    else if (this.state === HEAD) {
+      if (this.mainServer.outside.resetTimedoutConnection) this.connection.reset()
+      this.giveUpHead(408, 'client timed out (110: Connection timed out)')
+    } else if (this.state === LINGER && this.mayLinger()) {
       this.inputBefore = this.connection.bytesIn
-      timers.arm(this.timer, this.mainServer.outside.lingeringTimeout)
     } else if (this.state !== IDLE || this.afterMinimum < 0 || !this.outlastsMinimum()) {
       if (this.state === IDLE && this.requests === 0) {
         this.note(INFO, `client timed out (110: Connection timed out) while ${stageOf(this, this.opening)}`)
       }
       this.closeNow()
     }
+  }
+
+  /** It is still sending: it gets its time, up to lingering_time in all. */
+  private mayLinger(): boolean {
+    const left = this.lingerUntil - performance.now()
+    if (left <= 0 || this.connection.bytesIn === this.inputBefore) return false
+    timers.arm(this.timer, Math.min(this.mainServer.outside.lingeringTimeout, left))
+    return true
   }
 
   private requestTimedOut(r: HttpRequest): void {

@@ -8,19 +8,18 @@ import { ERR, INFO } from '../../log/error-log.ts'
 import { parseUpstreamUrl } from '../../upstream/address.ts'
 import type { UpstreamUrl } from '../../upstream/address.ts'
 import type { Group } from '../../upstream/group.ts'
-import { DONE, WAIT } from '../module.ts'
+import { DONE } from '../module.ts'
 import type { LocationBuilder, Value } from '../module.ts'
 import type { Explained } from '../notes.ts'
 import type { HttpRequest } from '../request.ts'
-import { resume } from '../phases.ts'
 import { readRequestBody } from '../request-body.ts'
-import { resolverDirectives, resolverOf, resolveGroup } from '../resolver.ts'
+import { resolverDirectives, resolverOf } from '../resolver.ts'
 import type { LocationResolver } from '../resolver.ts'
 import type { HttpSetup, Registry } from '../setup.ts'
 import { Exchange, upstreamSlot } from './exchange.ts'
 import { describeCache } from '../cache/described.ts'
 import { describeGroup } from './described.ts'
-import { groupAtRunTime, groupOf, GROUPS } from './groups.ts'
+import { groupAtRunTime, groupOf, GROUPS, withResolved } from './groups.ts'
 import { Params } from './params.ts'
 import type { EncodePair, ParamText } from './params.ts'
 import type { UpstreamProtocol } from './protocol.ts'
@@ -262,7 +261,7 @@ function findGroup(r: HttpRequest, protocol: UpstreamProtocol, conf: GatewayConf
   return found
 }
 
-/** The host is a name that must be asked for. */
+/** Apart from findGroup(), which most requests leave without a closure. */
 function resolve(
   r: HttpRequest,
   protocol: UpstreamProtocol,
@@ -270,16 +269,5 @@ function resolve(
   url: UpstreamUrl,
   tlsHost: string,
 ): number {
-  if (conf.resolver === null) {
-    r.log(ERR, `no resolver defined to resolve ${url.host}`)
-    return 502
-  }
-  let answer = WAIT
-  let waits = false
-  resolveGroup(r, url, conf.resolver, group => {
-    answer = group === null ? 502 : exchange(r, protocol, conf, group, tlsHost)
-    if (waits) resume(r, answer)
-  })
-  waits = true
-  return answer
+  return withResolved(r, url, conf.resolver, group => exchange(r, protocol, conf, group, tlsHost))
 }

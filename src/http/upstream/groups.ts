@@ -5,6 +5,11 @@ import { Group } from '../../upstream/group.ts'
 import { Peer } from '../../upstream/peer.ts'
 import { peersOf } from '../../upstream/server.ts'
 import type { UpstreamUrl } from '../../upstream/address.ts'
+import { ERR } from '../../log/error-log.ts'
+import { WAIT } from '../module.ts'
+import { resume } from '../phases.ts'
+import type { HttpRequest } from '../request.ts'
+import { resolveGroup, type LocationResolver } from '../resolver.ts'
 import { RegistryKey } from '../setup.ts'
 import type { Registry } from '../setup.ts'
 
@@ -38,4 +43,28 @@ export function groupAtRunTime(url: UpstreamUrl, groups: Registry<Group>): Group
   const known = groups.get(addressKey(url))
   if (known !== null) return known
   return url.address === null ? null : new Group(url.text, [new Peer(url.text, url.address)])
+}
+
+/**
+ * For a host that is a name nobody knows: as a step, asks for it and goes on with what is found, or answers 502.
+ * @param begin its answer is the step's @param resolver null: the location has none
+ */
+export function withResolved(
+  r: HttpRequest,
+  url: UpstreamUrl,
+  resolver: LocationResolver | null,
+  begin: (group: Group) => number,
+): number {
+  if (resolver === null) {
+    r.log(ERR, `no resolver defined to resolve ${url.host}`)
+    return 502
+  }
+  let answer = WAIT
+  let waits = false
+  resolveGroup(r, url, resolver, group => {
+    answer = group === null ? 502 : begin(group)
+    if (waits) resume(r, answer)
+  })
+  waits = true
+  return answer
 }

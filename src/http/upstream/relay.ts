@@ -57,49 +57,61 @@ function refuse(x: Exchange, problem: string): void {
   x.failed(INVALID_HEADER)
 }
 
+/** What becomes of the response: another server is asked, the cache has its own, we answer ourselves, or it goes to the client. */
 function headComplete(x: Exchange, chunk: Buffer, at: number): void {
-  const { r } = x
   const attempt = x.attempt!
   if (attempt.status === 0) attempt.status = x.status
   attempt.headerMs = attempt.elapsed
+  const more = at < chunk.length
   const why = x.status >= 300 ? reasonOf(x.status) : 0
   if (why !== 0 && mayPassOn(x, why)) {
     // memcached's `END` is all there is to read.
-    if (x.protocol.pageless === true && x.reusable && at === chunk.length) x.giveBack()
+    if (x.protocol.pageless === true && x.reusable && !more) x.giveBack()
     x.failed(why)
     return
   }
-  if (x.cache !== null && x.cache.takeHead(why, at < chunk.length)) return
-  if (r.done) {
+  if (x.cache !== null && x.cache.takeHead(why, more)) return
+  if (x.r.done) {
     if (x.hearsOut) drop(x, chunk, at)
     return
   }
-  if (x.status >= 300 && x.settings.interceptErrors && interceptsError(r, x.status)) {
+  if (x.status >= 300 && intercept(x, more)) return
+  const { peer } = x.choice
+  if (peer !== null) {
+    x.choice.headCame(attempt.headerMs)
+    if (x.group.sticky !== null) x.group.sticky.answered(x.r, peer)
+  }
+  takeHead(x, chunk, at)
+}
+
+/** A page of our own in place of the upstream's (proxy_intercept_errors), or because it has none. False: its own is good. */
+function intercept(x: Exchange, more: boolean): boolean {
+  if (x.settings.interceptErrors && interceptsError(x.r, x.status)) {
     // Who is asked to authenticate must be told how.
     if (x.status === 401) keepChallenges(x)
     obeyFields(x)
     if (x.cache !== null) x.cache.rememberStatus(x.status)
-    leaveBody(x, at < chunk.length)
+    leaveBody(x, more)
     x.finalize(x.status)
-    return
+    return true
   }
   if (x.status === 404 && x.protocol.pageless === true) {
-    x.complete(at < chunk.length)
+    x.complete(more)
     x.finalize(404)
-    return
+    return true
   }
-  const { peer } = x.choice
-  if (peer !== null) {
-    x.choice.headCame(attempt.headerMs)
-    if (x.group.sticky !== null) x.group.sticky.answered(r, peer)
-  }
+  return false
+}
+
+/** The head becomes the response's, which may be another location's, a tunnel or what the upstream has sent. */
+function takeHead(x: Exchange, chunk: Buffer, at: number): void {
   const redirect = (x.settings.ignoreHeaders & IGNORE_ACCEL_REDIRECT) === 0 ? x.names.indexOf('x-accel-redirect') : -1
   x.leadsWithin = redirect !== -1
   x.protocol.passHead(x)
   if (redirect !== -1) {
     leaveBody(x, at < chunk.length)
     x.letGo()
-    accelRedirect(r, x.values[redirect]!)
+    accelRedirect(x.r, x.values[redirect]!)
     return
   }
   if (x.status === 101 && x.upgrade) {
@@ -173,12 +185,13 @@ function relay(x: Exchange, chunk: Buffer, at: number): void {
   }
   // Who has asked for the head alone need not wait for the body.
   if (r.bodiless) r.out.write(r, EMPTY, FLUSH)
-  if (at < chunk.length) {
-    take(x, chunk, at)
-    return
+  if (at < chunk.length) take(x, chunk, at)
+  else {
+    x.link!.watch(x.settings.readTimeout)
+    if (x.headAtOnce()) r.out.write(r, EMPTY, FLUSH)
   }
-  x.link!.watch(x.settings.readTimeout)
-  if (x.headAtOnce()) r.out.write(r, EMPTY, FLUSH)
+  // As with nginx, in HTTP/2 a head waits for nothing. No filter need be asked for what it may have of the body.
+  if (r.version === 20 || !r.location.postponesOutput) r.stream.writer.write(r, EMPTY, FLUSH)
 }
 
 function hasNoBody(status: number): boolean {

@@ -78,3 +78,16 @@ test('what is added has been through the filters of its own location, not throug
   assert.equal((await ask(port, '/page.html')).text, 'top Page end')
   assert.equal((await ask(port, '/broken.html')).text, 'top text end')
 })
+
+test('what stands for a missing part is added whatever its status', async t => {
+  const { port } = await serveHttp(
+    t,
+    `root h;
+     location = /page.html { add_before_body /none; add_after_body /never; }
+     location = /none { return 404; error_page 404 =204 /top.html; }
+     location = /never { return 404; error_page 404 =304 /end.html; }`,
+    types,
+    { files },
+  )
+  assert.equal((await ask(port, '/page.html')).text, 'top page end')
+})

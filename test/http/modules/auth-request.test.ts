@@ -30,6 +30,8 @@ const server: HttpServer = await serveHttp(
   location /method { auth_request /ask; auth_request_set $asked $upstream_http_x_asked; add_header X-Asked $asked always; }
   location = /ask { internal; proxy_pass http://%PORT%/backend/asked; proxy_set_header X-Method $request_method; }
   location = /backend/asked { add_header X-Asked "$request_method about $http_x_method"; return 204; }
+  location /sized { auth_request /small; empty_gif; }
+  location = /small { client_max_body_size 2; return 204; }
   location = /backend/204 { add_header X-User joe; return 204; }
   location = /backend/401 { add_header WWW-Authenticate 'Basic realm="b"' always; return 401; }
   location = /backend/403 { return 403 "no, and a body that nobody wants"; }
@@ -103,4 +105,11 @@ test('a subrequest that hangs up ends the connection', async () => {
   const client = await raw(file, server.port)
   await client.send('GET /hangs-up HTTP/1.1\r\nHost: x\r\n\r\n')
   assert.equal(await client.closed(), '')
+})
+
+test('a body counts for the location that is asked, too', async () => {
+  const client = await raw(file, server.port)
+  assert.equal((await client.request({ path: '/sized', method: 'POST', body: 'ab' })).status, 405)
+  assert.equal((await client.request({ path: '/sized', method: 'POST', body: 'abc' })).status, 500)
+  assert.match(server.errorLog(), /too large body: 3 bytes[^]*auth request unexpected status: 413/)
 })

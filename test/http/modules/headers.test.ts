@@ -31,6 +31,7 @@ const server: Server = await serve(file, {
           location /dynamic { expires $arg_e; return 200; }
           location /bad { expires 1h; return 500; }
           location /trailer { access_log trailer.log trailer; add_trailer X-Length $body_bytes_sent; add_trailer X-Empty ""; return 200 abc; }
+          location /redirect { add_header X-To $sent_http_location always; return 301 /there; }
           location /trailer-error { add_trailer X-Ok o; add_trailer X-Always a always; return 404; }
         }
       }`,
@@ -119,4 +120,10 @@ test('add_trailer: parts can be asked for all the same', async () => {
   assert.deepEqual(part.trailers, [['X-Uri', '/trailer-file']])
   const none = await ask('bytes=5-')
   assert.deepEqual([none.status, none.trailers], [416, []])
+})
+
+test('where a redirect leads to is seen as it was written', async () => {
+  const response = await ask('/redirect')
+  assert.equal(response.header('location'), `http://localhost:${server.port}/there`)
+  assert.equal(response.header('x-to'), '/there')
 })

@@ -51,3 +51,25 @@ test('a mirror that hangs up ends the connection', async t => {
   assert.equal(await client.closed(), '')
   assert.equal((await get(port, '/end')).status, 404)
 })
+
+test('a body that is too large for the location of the mirror is not mirrored', async t => {
+  const copy = await origin(t, reply('mirrored'))
+  const server = await serveHttp(
+    t,
+    `location / { mirror /copy; proxy_pass http://%PORT%/page; }
+     location = /page { return 200 page; }
+     location /copy { internal; client_max_body_size 4; proxy_pass http://127.0.0.1:${copy.port}; }`,
+  )
+  const client = await raw(t, server.port)
+  const sizes = '8\r\ntoo much\r\n0\r\n\r\n'
+  await client.send(`POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${sizes}`)
+  assert.equal((await client.response()).text, 'page')
+  for (const body of ['too much', 'fits'])
+    assert.equal((await client.request({ path: '/', method: 'POST', body })).text, 'page')
+  await eventually(() => copy.requests.length > 0)
+  assert.deepEqual(
+    copy.requests.map(({ body }) => body.toString()),
+    ['fits'],
+  )
+  assert.equal(server.errorLog().match(/too large body: 8 bytes/g)?.length, 2)
+})

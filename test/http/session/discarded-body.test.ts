@@ -98,3 +98,14 @@ test('client_max_body_size: a body that is dropped while its answer is under way
   assert.equal((await client.response()).body.length, 20_000_000)
   assert.equal((await client.request()).text, 'hello')
 })
+
+test('nor longer than lingering_time, when a part of it has come', async t => {
+  const server = await start(t, 'lingering_timeout 1h; lingering_time 50ms;')
+  for (const connection of ['keep-alive', 'close']) {
+    const client = await raw(t, server.port)
+    await client.send(`POST /gone HTTP/1.1\r\nHost: x\r\nConnection: ${connection}\r\nContent-Length: 10\r\n\r\n`)
+    assert.equal((await client.response()).status, 404)
+    await client.send('ab')
+    await client.closed()
+  }
+})

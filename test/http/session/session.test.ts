@@ -47,6 +47,8 @@ const conf = `
   location /big { echo on; client_max_body_size 0; }
   location /stream { echo_stream on; }
   location /gone { return 404; }
+  location /moved { return 301 /x; }
+  location /elsewhere { rewrite ^ /x redirect; }
 `
 const start = (t: Parameters<typeof serveHttp>[0], http = '') => serveHttp(t, conf, http, { modules: [echo] })
 
@@ -116,6 +118,27 @@ test('Expect: 100-continue is answered before the body is read, and not before a
   assert.equal((await client.response()).text, 'abc')
   await client.send('POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 300000\r\n\r\n')
   assert.equal((await client.response()).status, 413)
+})
+
+test('Expect: 100-continue: a body that has come unasked is no reason to close, one that is not wanted is', async t => {
+  const { port } = await start(t)
+  const expecting = (path: string) =>
+    `POST ${path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n`
+  const client = await raw(t, port)
+  for (const [path, status] of [
+    ['/gone', 404],
+    ['/elsewhere', 302],
+  ] as const) {
+    await client.send(`${expecting(path)}abc`)
+    const response = await client.response()
+    assert.deepEqual([response.status, response.header('connection')], [status, 'keep-alive'], path)
+  }
+  await client.send(expecting('/moved'))
+  assert.equal((await client.response()).status, 100)
+  assert.equal((await client.response()).status, 301)
+  await client.send(`abc${expecting('/elsewhere')}`)
+  const response = await client.response()
+  assert.deepEqual([response.status, response.header('connection')], [302, 'close'])
 })
 
 test('a body beyond client_body_buffer_size goes to a temporary file, which is gone afterwards', async t => {
@@ -298,4 +321,12 @@ test('lingering_close: a connection whose body is refused midway is read on, cut
   assert.equal(await lingers('/on', chunked), true)
   assert.equal(await lingers('/off', chunked), false)
   assert.equal(await lingers('/always', '\r\n'), true)
+})
+
+test('reset_timedout_connection resets a connection whose head is not complete in time', async t => {
+  const { port } = await serveHttp(t, 'client_header_timeout 50ms; reset_timedout_connection on;')
+  const client = await raw(t, port)
+  await client.send('GET / HTTP/1.1\r\nHo')
+  await client.closed()
+  assert.equal(client.error?.code, 'ECONNRESET')
 })

@@ -7,6 +7,7 @@ import test from 'node:test'
 import { acceptKey, frameHeader, PING, PONG, TEXT } from '../../../src/codec/ws.ts'
 import { eventually, get, origin, raw, reply } from '../../helpers/index.ts'
 import { serveHttp } from '../../helpers/http.ts'
+import { get as getFields, headers, http2 } from '../../helpers/http2.ts'
 
 const EVENTS = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n'
 
@@ -42,6 +43,52 @@ test('an event’s head alone reaches the client that waits for the first event'
   await client.send('GET / HTTP/1.1\r\nHost: h\r\n\r\n')
   await client.until('\r\n\r\n')
 })
+
+test('a buffered head waits for its body, but not in HTTP/2, nor with postpone_output 0', async t => {
+  const held: net.Socket[] = []
+  const up = await origin(t, (_request, socket) => {
+    socket.write(`${EVENTS}\r\n`)
+    held.push(socket)
+  })
+  const server = await serveHttp(
+    t,
+    `http2 on; location / { proxy_pass http://${up.path}; } location /at-once { postpone_output 0; proxy_pass http://${up.path}; }`,
+  )
+  const client = await raw(t, server.port)
+  await client.send('GET /at-once HTTP/1.1\r\nHost: h\r\n\r\n')
+  await client.until('\r\n\r\n')
+  const second = await http2(t, server.port)
+  second.send(headers(1, getFields('/')))
+  assert.equal((await second.frame('HEADERS')).fields[0]![1], '200')
+  const first = await raw(t, server.port)
+  await first.send('GET / HTTP/1.1\r\nHost: h\r\n\r\n')
+  await eventually(() => held.length === 3)
+  // Whoever asks later has its answer by the same thread, and so the first one would have had its head.
+  const late = await raw(t, server.port)
+  await late.send('GET /at-once HTTP/1.1\r\nHost: h\r\n\r\n')
+  await late.until('\r\n\r\n')
+  assert.equal(first.received.length, 0)
+})
+
+for (const [how, directives] of [
+  ['buffered', ''],
+  ['unbuffered', 'proxy_buffering off;'],
+] as const) {
+  test(`small chunks that come together leave together, ${how}`, async t => {
+    const chunks = Array.from({ length: 200 }, (_, i) => `piece ${i};`)
+    const text = chunks.map(chunk => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join('')
+    const up = await origin(t, (_request, socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${text}0\r\n\r\n`)
+    })
+    const server = await serveHttp(t, `location / { proxy_pass http://${up.path}; ${directives} }`)
+    assert.equal((await get(server.port)).text, chunks.join(''))
+    const client = await raw(t, server.port)
+    await client.send('GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n')
+    const answer = await client.closed()
+    const sizes = answer.match(/^[0-9a-f]+\r$/gm)!.length
+    assert.ok(sizes <= 5, `${sizes} chunks`)
+  })
+}
 
 test('long polling: hundreds wait, others are served meanwhile, and each gets its own answer', async t => {
   const waiting: { target: string; socket: net.Socket }[] = []

@@ -4,16 +4,14 @@
 import { ERR } from '../../../log/error-log.ts'
 import type { UpstreamUrl } from '../../../upstream/address.ts'
 import type { Group } from '../../../upstream/group.ts'
-import { DONE, httpModule, WAIT } from '../../module.ts'
-import { resume } from '../../phases.ts'
+import { DONE, httpModule } from '../../module.ts'
 import type { HttpRequest } from '../../request.ts'
 import { readRequestBody } from '../../request-body.ts'
-import { resolveGroup } from '../../resolver.ts'
 import { Exchange, upstreamSlot } from '../../upstream/exchange.ts'
 import { describeCache } from '../../cache/described.ts'
 import { describeGroup } from '../../upstream/described.ts'
 import { targetText } from '../../field-value.ts'
-import { groupAtRunTime } from '../../upstream/groups.ts'
+import { groupAtRunTime, withResolved } from '../../upstream/groups.ts'
 import { http1 } from '../../upstream/h1.ts'
 import type { UpstreamProtocol } from '../../upstream/protocol.ts'
 import { requestUri } from '../../upstream/request-uri.ts'
@@ -155,18 +153,7 @@ function targetFor(url: UpstreamUrl, group: Group, tls: boolean): Target {
   return makeTarget(url, group, uri.startsWith('?') ? `/${uri}` : uri, tls)
 }
 
-/** The host is a name that must be asked for. */
+/** Apart from findTarget(), which most requests leave without a closure. */
 function resolveTarget(r: HttpRequest, conf: ProxyConf, url: UpstreamUrl, tls: boolean): number {
-  if (conf.resolver === null) {
-    r.log(ERR, `no resolver defined to resolve ${url.host}`)
-    return 502
-  }
-  let answer = WAIT
-  let waits = false
-  resolveGroup(r, url, conf.resolver, group => {
-    answer = group === null ? 502 : exchange(r, conf, targetFor(url, group, tls))
-    if (waits) resume(r, answer)
-  })
-  waits = true
-  return answer
+  return withResolved(r, url, conf.resolver, group => exchange(r, conf, targetFor(url, group, tls)))
 }

@@ -6,7 +6,6 @@ import { fieldValue } from '../../field-value.ts'
 import type { H1Reader } from '../../upstream/h1.ts'
 import { passFields } from '../../upstream/response-fields.ts'
 import type { Rewriting } from '../../upstream/response-fields.ts'
-import { absolute } from '../../output.ts'
 import { NO_SERVER } from '../../request.ts'
 import type { HttpRequest } from '../../request.ts'
 import type { ProxyConf } from './conf.ts'
@@ -39,9 +38,8 @@ export class ProxyRewriting implements Rewriting {
   /** A rewritten path may be made absolute for the client, as a redirect of our own; anything else goes on as it is. */
   passLocation(r: HttpRequest, name: string, value: string): void {
     const rewritten = this.redirects.length === 0 ? null : applyFirst(this.redirects, r, value)
-    if (rewritten !== null && rewritten.startsWith('/')) {
-      r.redirect = r.location.absoluteRedirect ? absolute(r) + rewritten : rewritten
-    } else r.addHeader(name, rewritten === null ? value : fieldValue(rewritten))
+    if (rewritten !== null && rewritten.startsWith('/')) r.redirect = rewritten
+    else r.addHeader(name, rewritten === null ? value : fieldValue(rewritten))
   }
 
   refresh(r: HttpRequest, value: string): string {

@@ -149,6 +149,7 @@ export class Return extends Rule {
     const body = this.constant ?? text?.get(r) ?? ''
     if (status === 301 || status === 302 || status === 303 || status === 307 || status === 308) {
       r.redirect = body
+      if (r.body !== null) r.stream.dropBody?.()
       if (body === '') r.addHeader('Location', '')
       return status
     }
