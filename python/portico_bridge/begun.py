@@ -1,4 +1,4 @@
-"""Which requests a worker with many at a time has begun (docs/bridge.md): numbers in a file that it and the front both see.
+"""Which requests a worker has begun (docs/bridge.md): numbers in a file that it and the front both see.
 
 A worker that is killed can say nothing any more. What it had been sent and had not come to, another one may serve: so it
 writes down what it begins, in memory that outlives it, and the front looks there. Requests are begun in the order of
@@ -30,6 +30,10 @@ class Begun:
             return 0
         self.last += 1
         return self.last
+
+    def cell_of(self, link):
+        """Where a connection has its place that has its number from somebody else; the first is nobody's."""
+        return link if link < len(self.cells) else 0
 
     def begin(self, link, number):
         self.cells[link] = number

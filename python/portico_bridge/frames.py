@@ -82,7 +82,7 @@ class Connection:
     """One front thread. `sock` needs recv, recv_into, sendall, shutdown and close; `quick`, if there is one, is a socket on
     the same descriptor whose send() does not wait."""
 
-    __slots__ = ('sock', 'quick', 'recv', 'pending', 'body', 'gone', 'shutdown', 'claims', 'link', 'foreign')
+    __slots__ = ('sock', 'quick', 'recv', 'pending', 'body', 'gone', 'shutdown', 'claims', 'link', 'cell', 'foreign')
 
     def __init__(self, sock, quick=None, claims=None):
         self.sock = sock
@@ -94,6 +94,7 @@ class Connection:
         self.shutdown = False  # the front asked the worker to leave
         self.claims = claims
         self.link = 0 if claims is None else claims.open_link()
+        self.cell = 0  # where what is begun is written down (begun.py)
         self.foreign = is_foreign(sock)
 
     # Reading

@@ -14,6 +14,7 @@ import socket
 import sys
 from _thread import get_ident
 
+from .begun import Begun
 from .claims import open_claims
 from .endings import flush
 from .frames import BYE, ERROR, HELLO, PASSED, WHILE_WANTED, BodyMissing, Connection, FrontGone, ProtocolError
@@ -51,6 +52,7 @@ class Seat:
         self.thread = 0
         # Threads share the interpreter: what is sent ahead to one of them would only wait longer.
         self.claims = None if multithread else open_claims(path + '.claims')
+        self.begun = Begun(path + '.begun')
         self.listener = listen(path)
         self.poller = select.poll()
         self.poller.register(self.listener.fileno(), select.POLLIN)
@@ -98,6 +100,9 @@ class Seat:
                 self._close_listener()  # those who came before it was shut down have been accepted
             return
         connection = Connection(*both_ways(sock), self.claims)
+        if self.claims is None:
+            connection.link = self.begun.open_link()
+        connection.cell = self.begun.cell_of(connection.link)
         self.connections[sock.fileno()] = connection
         self.poller.register(sock.fileno(), select.POLLIN)
         try:
@@ -118,6 +123,7 @@ class Seat:
                 if request is not PASSED:
                     self.busy = connection
                     self.stream = request.stream
+                    self.begun.begin(connection.cell, request.stream)
                     respond(self, connection, request)
                     self.busy = None
                     if connection.gone:
@@ -176,6 +182,7 @@ class Seat:
     def disown(self):
         """In a process forked by the application: nothing it does may reach the front."""
         self.forked = True
+        self.begun.forget()
         for connection in self.connections.values():
             connection.close()
         if self.claims is not None:

@@ -41,11 +41,14 @@ export async function serve(args: readonly string[]): Promise<number> {
     if (line.settings.help) return await showHelp(name)
     return await act(line, args, say)
   } catch (error) {
-    const isForeseen = error instanceof ConfigFileError || error instanceof CannotStart
-    if (!(error instanceof UsageError) && !isForeseen) throw error
+    if (error instanceof UsageError) {
+      // One line, whatever was given.
+      say(error.message.replaceAll('\r', '\\r').replaceAll('\n', '\\n'))
+      return USAGE
+    }
+    if (!(error instanceof ConfigFileError || error instanceof CannotStart)) throw error
     say(error.message)
-    if (error instanceof ConfigFileError) return error.exitCode
-    return error instanceof UsageError ? USAGE : 1
+    return error instanceof ConfigFileError ? error.exitCode : 1
   }
 }
 

@@ -1,17 +1,11 @@
 // What commands see of the running program, and may do to it. src/cli puts it together.
 
 import type { Tasks } from '../app/pool/tasks.ts'
-import type { WorkerState } from '../app/pool/roster.ts'
+import type { WorkerStatus } from '../app/pool/roster.ts'
 
 /** A worker of an application. */
-export interface Worker {
-  readonly pid: number
+export interface Worker extends WorkerStatus {
   readonly app: string
-  /** The how many-th it is of all that were started. */
-  readonly age: number
-  readonly state: WorkerState
-  /** It hung, and was told to write down where. */
-  readonly aborted: boolean
 }
 
 /** How many workers an application is to have, before and after it was changed. */

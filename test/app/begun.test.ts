@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
@@ -66,6 +66,31 @@ test('begun (asgi): what waits with a worker that hangs is served by the one tha
   await Promise.all(more)
   assert.deepEqual(seen, new Set([504, 200]))
 })
+
+for (const kind of ['sync', 'threads'] as const) {
+  test(`begun (${kind}): what workers had read and not begun is served, by however many they were killed`, async t => {
+    if (!needs(t, 'python3')) return
+    const dir = tempDir(t)
+    const [deaths, begun] = [join(dir, 'deaths'), join(dir, 'begun')]
+    mkdirSync(deaths)
+    const server = await serveThings(t, {
+      module: 'reads_and_dies',
+      app: `kind ${kind}; ${kind === 'threads' ? 'threads 3;' : ''} workers 4; environment DEATHS=${deaths}; environment BEGUN=${begun};`,
+    })
+    assert.equal((await get(server.port, '/')).text, '0')
+    for (const size of [0, 10, 200_000]) {
+      for (let i = 0; i < 5; i++) writeFileSync(join(deaths, `${i}`), '')
+      writeFileSync(begun, '')
+      const body = Buffer.alloc(size, 'x')
+      const answer = await request({ address: server.port, method: 'POST', path: '/deadly', body })
+      assert.deepEqual([answer.status, answer.text, readFileSync(begun, 'latin1')], [200, `${size}`, 'x'])
+      assert.deepEqual(readdirSync(deaths), [])
+    }
+    writeFileSync(begun, '')
+    assert.equal((await get(server.port, '/dies')).status, 502)
+    assert.equal(readFileSync(begun, 'latin1'), 'x')
+  })
+}
 
 test('begun: the last number is read from the connection’s place; what is no such file is not used', t => {
   const folder = tempDir(t)

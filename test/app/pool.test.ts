@@ -27,9 +27,9 @@ for (const [kind, module] of [
     process.kill(first!, 'SIGKILL')
     await eventually(() => gone(notices, first!) && pool.pids().length === 2)
     assert.ok(!pool.pids().includes(first!))
-    // Nor does it leave anything: each has a socket, and where requests are sent ahead a pipe.
+    // Nor does it leave anything: each has a socket, and in Python a pipe and a file beside it.
     const folder = join(dir, readdirSync(dir)[0]!)
-    await eventually(() => readdirSync(folder).length === (kind === 'sync' ? 4 : 2))
+    await eventually(() => readdirSync(folder).length === (kind === 'sync' ? 6 : 2))
   })
 
   test(`pool (${kind}): a worker that hangs is aborted, and another takes its place at once`, async t => {

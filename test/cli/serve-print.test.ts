@@ -24,3 +24,11 @@ test('settings and hooks that a configuration cannot have are named in it', t =>
   )
   assert.match(secondLine(['-w', '2', '--access-logfile', 'a.log']), /^worker_processes /)
 })
+
+test('what is wrong with an option is told in one line, even where its value has several', t => {
+  for (const option of ['--bind', '--workers', '--worker-class', '--reload-extra-file', '--chdir', '--env', '--user']) {
+    const { status, stderr } = runServe(t, ['--print-config', `${option}=a\nb\r`, 'hello'], {})
+    assert.equal(status, 2)
+    assert.match(stderr, /^portico serve: .*a\\nb.*\n$/, option)
+  }
+})

@@ -45,7 +45,7 @@ export interface DispatcherHost {
   log(level: number, message: string): void
 }
 
-/** Tries for a call whose workers went before they read it. */
+/** Tries for a call whose workers went before they read it, beside those that may all have been killed together. */
 const ATTEMPTS_MAX = 3
 /** Until a worker that could not be connected to is tried again. */
 const RECONNECT_MS = 250
@@ -234,7 +234,7 @@ export class Dispatcher implements LineUser {
 
   /** For links: the worker went before it had read the call. False: it has been tried often enough. */
   again(call: Call): boolean {
-    if (call.attempts >= ATTEMPTS_MAX || !call.repeatable || this.stopped) return false
+    if (call.attempts >= ATTEMPTS_MAX + this.settings.workersMax || !call.repeatable || this.stopped) return false
     this.notBegun(call)
     this.enqueue(call)
     return true

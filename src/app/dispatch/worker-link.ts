@@ -6,7 +6,9 @@ import { CLAIM } from '../../codec/frames.ts'
 import { timers } from '../../lib/timer-wheel.ts'
 import { ERR } from '../../log/error-log.ts'
 import { connect, type Connection } from '../../net/connection.ts'
+import { begunPath } from '../app.ts'
 import { Ahead } from './ahead.ts'
+import { Begun } from './begun.ts'
 import { type Call, WORKER_FAILED, WORKER_LOST } from './call.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { Seated } from './links.ts'
@@ -20,6 +22,10 @@ export class WorkerLink extends SeatLink implements FrameSink {
   connection: Connection
   protected reader: FrameReader
   private saidBye = false
+  /** The worker has ended the connection, or itself: what it has not begun by now it never will. */
+  private hasEnded = false
+  /** Null until it has said where it writes down what it begins. */
+  private begun: Begun | null = null
   /** Behind a cut: only once, if the worker is not there any more. */
   private reconnecting = false
 
@@ -39,6 +45,8 @@ export class WorkerLink extends SeatLink implements FrameSink {
   onHello({ link }: Hello): void {
     this.ready = true
     this.greeted = true
+    this.begun?.close()
+    this.begun = Begun.open(begunPath(this.path), link)
     this.ahead ??= Ahead.open(this.path, link, this.dispatcher.prefetch)
     this.cut = false
     this.reconnecting = false
@@ -113,6 +121,7 @@ export class WorkerLink extends SeatLink implements FrameSink {
   /** The worker has closed: it must not be claimed in the moment until onClose(). */
   onEnd(): void {
     this.ready = false
+    this.hasEnded = true
     this.connection.destroy()
   }
 
@@ -121,6 +130,7 @@ export class WorkerLink extends SeatLink implements FrameSink {
     this.ready = false
     const unbegun: Call[] = []
     const begun: Call[] = []
+    const began = this.hasBegun(error)
     const unread = this.ahead !== null && this.ahead.close(this.claimed, this.stream, unbegun, begun)
     this.ahead = null
     if (this.cut && !this.leaving && !this.reconnecting) this.reconnect()
@@ -131,7 +141,7 @@ export class WorkerLink extends SeatLink implements FrameSink {
       this.dispatcher.linkClosed(this)
       this.claimed = false
       if (call !== null)
-        this.lose(call, !call.answered && (this.flags === CLAIM ? unread : this.neverRead(call, error)))
+        this.lose(call, !call.answered && (!began || (this.flags === CLAIM ? unread : this.neverRead(call, error))))
     }
     for (const call of begun) this.lose(call, false)
     for (const call of unbegun) this.lose(call, true)
@@ -156,8 +166,18 @@ export class WorkerLink extends SeatLink implements FrameSink {
     return inOneWrite && (error?.code === 'EPIPE' || error?.code === 'ECONNRESET')
   }
 
+  /** It may have: false only where a worker that is gone has written down no more than what came before. */
+  private hasBegun(error: NodeJS.ErrnoException | null): boolean {
+    const { begun } = this
+    this.begun = null
+    const last = begun === null || !(this.hasEnded || error?.code === 'ECONNRESET') ? -1 : begun.last()
+    begun?.close()
+    return last < 0 || ((this.stream - last) | 0) <= 0
+  }
+
   private reconnect(): void {
     this.reconnecting = true
+    this.hasEnded = false
     this.reader.stop()
     this.reader = new FrameReader(this)
     this.paused = false

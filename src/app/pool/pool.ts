@@ -9,7 +9,7 @@
 // A pool is one generation: a reload makes another one and stops this one once nobody needs it. It knows nothing of HTTP;
 // what it finds out goes to `notify` (every front thread must be told) and `log`.
 
-import { type AppNotice, type AppRequest, type AppSettings, begunPath, claimsPath } from '../app.ts'
+import type { AppNotice, AppRequest, AppSettings } from '../app.ts'
 import { delay } from '../../lib/longest-delay.ts'
 import { ALERT, ERR, INFO, NOTICE, WARN } from '../../log/error-log.ts'
 import { Headcount } from './headcount.ts'
@@ -17,7 +17,7 @@ import { type LaunchOptions, makeDirectory, makeSpawner } from './launch.ts'
 import { ownMemory } from './memory.ts'
 import { Pending } from './pending.ts'
 import { Reports } from './reports.ts'
-import { LEAVING, type PoolWorker, Roster, SERVING, STARTING, STATES, Tally, type WorkerState } from './roster.ts'
+import { LEAVING, type PoolWorker, Roster, SERVING, STARTING, Tally, type WorkerStatus } from './roster.ts'
 import { Setbacks } from './setbacks.ts'
 import { SlowLoads } from './slow-loads.ts'
 import type { SocketDirectory } from './socket-directory.ts'
@@ -32,15 +32,6 @@ export interface PoolOptions extends LaunchOptions {
   halt?(code: number, reason: string): void
   /** Of all pools of the program. */
   readonly tally?: Tally
-}
-
-/** A worker as others may know it. */
-export interface WorkerStatus {
-  /** 0 until it is known. */
-  readonly pid: number
-  readonly age: number
-  readonly state: WorkerState
-  readonly aborted: boolean
 }
 
 /** How often workers are weighed, where their memory has a limit. */
@@ -211,12 +202,7 @@ export class AppPool implements SpawnerEvents {
 
   /** All its workers, the oldest first. */
   get workers(): WorkerStatus[] {
-    return this.roster.all.map(({ pid, age, state, aborted }) => ({
-      pid,
-      age,
-      state: STATES[this.stopping ? LEAVING : state]!,
-      aborted,
-    }))
+    return this.roster.statuses(this.stopping)
   }
 
   /** Pids of the workers that serve. */
@@ -226,7 +212,10 @@ export class AppPool implements SpawnerEvents {
 
   /** Nobody shall send anything to these workers any more: others do their work. */
   sayAllGone(): void {
-    for (const worker of this.roster.serving) this.dismiss(worker)
+    for (const worker of this.roster.serving) {
+      this.dismiss(worker)
+      this.spawner?.leave(worker.pid)
+    }
   }
 
   /** Another program takes over. */
@@ -317,7 +306,6 @@ export class AppPool implements SpawnerEvents {
     this.setbacks.serves()
     try {
       for (const path of paths) this.directory?.admitFront(path)
-      for (const beside of [claimsPath(paths[0]!), begunPath(paths[0]!)]) this.directory?.admitFrontIfThere(beside)
     } catch (error) {
       this.log(ERR, `worker process ${pid}: ${(error as Error).message}`)
       this.spawner?.kill(pid)
@@ -389,6 +377,7 @@ export class AppPool implements SpawnerEvents {
 
   ended(how: string): void {
     const wasReady = this.isReady
+    const served = this.roster.all.some(worker => worker.paths.length > 0)
     this.spawner = null
     this.isReady = false
     clearTimeout(this.loadClock)
@@ -404,9 +393,15 @@ export class AppPool implements SpawnerEvents {
     }
     if (wasReady) {
       this.log(ALERT, `the process that forks its workers ${how}`)
-      this.setbacks.forkerDied(this.startedMs)
-    } else if (!this.hasFailed) this.failed(`cannot load "${this.settings.module}": its process ${how}`, '')
-    this.retry.in(this.setbacks.loads.delay(), () => this.start())
+      this.setbacks.forkerDied(this.startedMs, served)
+    } else if (!this.hasFailed) this.fell(`cannot load "${this.settings.module}": its process ${how}`)
+    this.retry.in(this.setbacks.loadPause, () => this.start())
+  }
+
+  /** While it loaded the application. */
+  private fell(error: string): void {
+    if (this.setbacks.forkerFell()) this.log(ALERT, error)
+    else this.failed(error, '')
   }
 
   log(level: number, message: string): void {

@@ -5,8 +5,18 @@ export const SERVING = 1
 export const LEAVING = 2
 
 /** In words, in the order of the numbers. */
-export const STATES = ['starting', 'serving', 'leaving'] as const
-export type WorkerState = (typeof STATES)[number]
+const STATES = ['starting', 'serving', 'leaving'] as const
+
+/** A worker as others may know it. */
+export interface WorkerStatus {
+  /** 0 until it is known. */
+  readonly pid: number
+  /** The how many-th it is of all that were started. */
+  readonly age: number
+  readonly state: (typeof STATES)[number]
+  /** It hung, and was told to write down where. */
+  readonly aborted: boolean
+}
 
 /** How many workers a program has had, all its pools together. */
 export class Tally {
@@ -78,6 +88,16 @@ export class Roster {
   /** Others take their places, or shall. */
   get leaving(): PoolWorker[] {
     return this.all.filter(one => one.state === LEAVING || one.retiring)
+  }
+
+  /** @param stopping all of them are leaving */
+  statuses(stopping: boolean): WorkerStatus[] {
+    return this.all.map(({ pid, age, state, aborted }) => ({
+      pid,
+      age,
+      state: STATES[stopping ? LEAVING : state]!,
+      aborted,
+    }))
   }
 
   /** How many serve or will. Workers on their way out do not count: their replacements start beside them. */

@@ -19,15 +19,25 @@ export class Setbacks {
   readonly loads = new Backoff(0)
   /** In workers. */
   private readonly boots = new Backoff(0)
-  /** Deaths at once, before they served and after. */
+  /** Deaths before they served, and at once after. */
   private readonly deaths = new Backoff(FREE_DEATHS)
   private readonly crashes = new Backoff(FREE_DEATHS, CRASH_FIRST_MS, CRASH_MAX_MS)
-  /** When a worker could not load the application, the last time that was counted. */
+  /** The same of the process that forks them. */
+  private readonly falls = new Backoff(FREE_DEATHS)
+  private readonly losses = new Backoff(FREE_DEATHS, CRASH_FIRST_MS, CRASH_MAX_MS)
+  /** When a worker could not load the application, or died before it had, the last time that was counted. */
   private failedMs = 0
+  private diedMs = 0
+  private hasServed = false
 
   /** ms until there may be another worker. */
   get pause(): number {
     return Math.max(this.deaths.delay(), this.crashes.delay(), this.boots.delay())
+  }
+
+  /** ms until the process that forks them may be started again. */
+  get loadPause(): number {
+    return Math.max(this.loads.delay(), this.losses.delay())
   }
 
   /** One death more would do no better. */
@@ -36,8 +46,11 @@ export class Setbacks {
   }
 
   serves(): void {
+    this.hasServed = true
     this.loads.succeed()
     this.boots.succeed()
+    this.deaths.succeed()
+    this.falls.succeed()
   }
 
   /** @returns ms until the next try */
@@ -56,17 +69,43 @@ export class Setbacks {
     this.deaths.fail()
   }
 
-  died({ startedMs, paths }: PoolWorker, expected: boolean): void {
-    if (!isShort(startedMs)) {
+  died(worker: PoolWorker, expected: boolean): void {
+    const { startedMs, paths } = worker
+    if (paths.length === 0) {
+      if (!expected) this.diedLoading(worker)
+    } else if (!isShort(startedMs)) {
       this.deaths.succeed()
       this.crashes.succeed()
-    } else if (!expected) (paths.length > 0 ? this.crashes : this.deaths).fail()
+    } else if (!expected) this.crashes.fail()
   }
 
-  /** The process that forks the workers: one that had worked for a while is replaced at once, requests wait for its workers. */
-  forkerDied(startedMs: number): void {
-    if (isShort(startedMs)) this.loads.fail()
-    else this.loads.succeed()
+  /** Counted once for all that were started together, as above: they may have been killed together, too. */
+  private diedLoading({ startedMs }: PoolWorker): void {
+    if (startedMs < this.diedMs) return
+    this.deaths.fail()
+    this.diedMs = performance.now()
+  }
+
+  /**
+   * The process that forks the workers, when it had loaded what it had to. Requests wait for its workers: one that had worked for a
+   * while is replaced at once.
+   * @param served any of its workers
+   */
+  forkerDied(startedMs: number, served: boolean): void {
+    if (!isShort(startedMs)) {
+      this.loads.succeed()
+      this.losses.succeed()
+    } else if (served) this.losses.fail()
+    else if (!this.forkerFell()) this.loads.fail()
+  }
+
+  /**
+   * It died, and could not say why. Where the application has been loaded before, that may have been an accident: it is tried
+   * again at once, and requests go on waiting.
+   * @returns whether it may have been one
+   */
+  forkerFell(): boolean {
+    return this.falls.fail() === 0 && this.hasServed
   }
 }
 

@@ -5,6 +5,7 @@ import { chmodSync, chownSync, lchownSync, lstatSync, mkdirSync, mkdtempSync, rm
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { failed, reason } from '../../process/system-error.ts'
+import { begunPath, claimsPath } from '../app.ts'
 
 export interface Ids {
   readonly uid: number
@@ -62,14 +63,17 @@ export class SocketDirectory {
     this.handOver()
   }
 
-  /** Lets the front connect to a socket in here. The application owns the folder: a link it may have put there is not followed. */
+  /**
+   * Lets the front connect to a socket in here, and open what may be beside it. The application owns the folder: a link it may have
+   * put there is not followed.
+   */
   admitFront(socket: string): void {
-    if (this.front !== null) lchownSync(socket, this.front.uid, this.front.gid)
-  }
-
-  /** The same for what need not be there. */
-  admitFrontIfThere(path: string): void {
-    if (this.front !== null && lstatSync(path, { throwIfNoEntry: false }) !== undefined) this.admitFront(path)
+    if (this.front === null) return
+    const { uid, gid } = this.front
+    lchownSync(socket, uid, gid)
+    for (const beside of [claimsPath(socket), begunPath(socket)]) {
+      if (lstatSync(beside, { throwIfNoEntry: false }) !== undefined) lchownSync(beside, uid, gid)
+    }
   }
 
   remove(): void {

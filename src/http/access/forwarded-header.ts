@@ -2,7 +2,8 @@
 //
 //   Forwarded: for=192.0.2.60;proto=https, for="[2001:db8::1]:4711";host=example.org
 //
-// Read from its end, where the nearest proxy has written: an element counts as long as everybody behind it is trusted.
+// Read from its end, where the nearest proxy has written: an element counts as long as everybody behind it is trusted. What is in
+// front of that may be a client's own: where it is broken, it takes away nothing of what proxies have said.
 
 import { canonicalAddress, parseAddress } from '../../lib/networks.ts'
 import type { TrustedProxies } from './forwarded-address.ts'
@@ -16,47 +17,77 @@ export interface ForwardedElement {
   readonly host: string
 }
 
-/** The element that tells of the client itself; null: there is none, or the field is broken. */
+/** The element that tells of the client itself, or of the farthest proxy that has been told of; null: there is none. */
 export function lastForwarded(r: HttpRequest, proxies: TrustedProxies, everybody: boolean): ForwardedElement | null {
   const { names, values, count } = r.head
-  const all: string[] = []
-  for (let i = 0; i < count; i++) if (names[i] === 'forwarded') all.push(values[i]!)
-  if (all.length === 0) return null
-  const elements = parseForwarded(all.join(','))
-  if (elements === null) return null
-  for (let i = elements.length - 1; i >= 0; i--) {
-    const element = elements[i]!
-    if (i === 0 || element.address === '' || (!everybody && !proxies.contains(element.address))) return element
+  let last: ForwardedElement | null = null
+  for (let i = count - 1; i >= 0; i--) {
+    if (names[i] !== 'forwarded') continue
+    const { elements, isWhole } = readForwarded(values[i]!)
+    for (let at = elements.length - 1; at >= 0; at--) {
+      last = elements[at]!
+      if (last.address === '' || (!everybody && !proxies.contains(last.address))) return last
+    }
+    if (!isWhole) return last
   }
-  return null
+  return last
 }
 
-const PAIR = /\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\[^])*)"|([!#$%&'*+.^_`|~0-9A-Za-z:[\]-]*))\s*([;,]|$)/y
+const SPACE = /[ \t]*/y
+const PAIR =
+  /([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\[^])*)"|([!#$%&'*+.^_`|~0-9A-Za-z:[\]-]*))[ \t]*(?=[;,]|$)/y
+/** Of an element that cannot be read from the field's start: where the field is to be read from its end. */
+const BROKEN_MAX = 32
 
-/** Null: it is no such field, and nothing in it is believed. */
-export function parseForwarded(text: string): readonly ForwardedElement[] | null {
+export interface ForwardedField {
+  /** The last ones, as many as can be read. */
+  readonly elements: readonly ForwardedElement[]
+  readonly isWhole: boolean
+}
+
+export function readForwarded(text: string): ForwardedField {
+  const whole = parseForwarded(text, 0)
+  if (whole !== null) return { elements: whole, isWhole: true }
+  // A client may have opened a quote that it does not close: each comma may be the one that a proxy has put behind that.
+  let elements: readonly ForwardedElement[] = []
+  let comma = text.lastIndexOf(',')
+  for (let tries = 0; comma >= 0 && tries < BROKEN_MAX; tries++) {
+    const more = parseForwarded(text, comma + 1)
+    // Not more of them: a quote has taken some in.
+    if (more !== null && more.length > elements.length) elements = more
+    if (comma === 0) break
+    comma = text.lastIndexOf(',', comma - 1)
+  }
+  return { elements, isWhole: false }
+}
+
+/** From there to the end. Null: that is no such field. Elements and pairs may be empty. */
+function parseForwarded(text: string, from: number): ForwardedElement[] | null {
   const elements: ForwardedElement[] = []
   let pairs = new Map<string, string>()
-  let at = 0
-  while (at < text.length) {
+  for (let at = from; ; at++) {
+    SPACE.lastIndex = at
+    at += SPACE.exec(text)![0].length
     PAIR.lastIndex = at
     const found = PAIR.exec(text)
-    if (found === null) return null
-    const [whole, name, quoted, token, separator] = found
-    at += whole.length
-    const key = name!.toLowerCase()
-    // Twice the same name in one element: whose is it?
-    if (pairs.has(key)) return null
-    pairs.set(key, quoted === undefined ? token! : quoted.replaceAll(/\\([^])/g, '$1'))
-    if (separator === ';') continue
-    elements.push(elementOf(pairs))
+    if (found !== null) {
+      const [whole, name, quoted, token] = found
+      at += whole.length
+      const key = name!.toLowerCase()
+      // Twice the same name in one element: whose is it?
+      if (pairs.has(key)) return null
+      pairs.set(key, quoted === undefined ? token! : quoted.replaceAll(/\\([^])/g, '$1'))
+    }
+    if (text[at] === ';') continue
+    if (at < text.length && text[at] !== ',') return null
+    if (pairs.size > 0) elements.push(elementOf(pairs))
+    if (at >= text.length) return elements
     pairs = new Map()
   }
-  return pairs.size === 0 && !/[;,]\s*$/.test(text) ? elements : null
 }
 
 function elementOf(pairs: ReadonlyMap<string, string>): ForwardedElement {
-  const node = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::(\d{1,5}))?$/.exec(pairs.get('for') ?? '')
+  const node = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::(?:(\d{1,5})|_[\w.-]+))?$/.exec(pairs.get('for') ?? '')
   const host = node?.[1] ?? node?.[2] ?? ''
   const known = parseAddress(host) !== null
   return {
