@@ -1,10 +1,11 @@
 // `portico serve --reload` with applications of Node.
 
+import assert from 'node:assert/strict'
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
-import { get } from '../helpers/raw.ts'
+import { get, raw } from '../helpers/raw.ts'
 import { serveApp, type Server } from '../helpers/serve.ts'
 
 const FILES = {
@@ -50,4 +51,26 @@ export default (): Response => new Response(page)`
   await eventually(async () => (await text(server)) === 'first')
   write(server, 'page.html', 'second')
   await eventually(async () => (await text(server)) === 'second')
+})
+
+test('node --reload: what has begun is answered by the old code, be it one that ends at once when it is told to', async t => {
+  const source = `import { existsSync } from 'node:fs'
+import http from 'node:http'
+process.on('SIGTERM', () => process.exit(0))
+http.createServer((q, s) => {
+  const answer = () => s.end('one')
+  if (q.url !== '/slow') return answer()
+  s.write('begun ')
+  const timer = setInterval(() => { if (existsSync('go')) answer(clearInterval(timer)) }, 10)
+}).listen(3000)`
+  const server = await serveApp(t, ['--reload', '-w', '1', 'app.mjs'], { files: { 'app.mjs': source } })
+  await eventually(async () => (await text(server)) === 'one')
+  const slow = await raw(t, server.port)
+  await slow.send('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n')
+  await slow.until('begun ')
+  write(server, 'app.mjs', source.replace(`'one'`, `'two'`))
+  await eventually(async () => (await text(server)) === 'two')
+  write(server, 'go', '')
+  await slow.until('one')
+  assert.equal(slow.error, null)
 })

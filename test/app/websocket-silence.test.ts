@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { PING } from '../../src/codec/ws.ts'
-import type { AppPass } from '../../src/http/app/exchange.ts'
+import type { AppPass } from '../../src/http/app/pass.ts'
 import { WebSocketExchange } from '../../src/http/app/websocket.ts'
 import { timers } from '../../src/lib/timer-wheel.ts'
 import type { HttpRequest } from '../../src/http/request.ts'

@@ -63,38 +63,10 @@ export class NodeWorkers implements Spawner {
   }
 
   fork(slot: number): void {
-    const { settings, generation, socketDir, owner, output, watch } = this.options
-    const clusterId = this.isClustered ? slot + 1 : 0
-    const forked = this.environments[slot % this.environments.length]
-    const start: NodeWorkerStart = {
-      app: settings.name,
-      module: settings.module,
-      arguments: settings.arguments,
-      directory: settings.directory,
-      path: join(socketDir, `${settings.name}-${generation}-${++this.count}.sock`),
-      port: settings.environment['PORT'] ?? '',
-      umask: settings.umask,
-      gracefulTimeout: delay(settings.gracefulTimeout),
-      clusterId,
-      watch,
-    }
-    const text = JSON.stringify(start)
+    const start = this.startOf(slot)
     let child: ChildProcess
     try {
-      child = spawn(process.execPath, [...settings.nodeOptions, workerFile()], {
-        cwd: settings.directory,
-        env: {
-          ...ownCache(),
-          ...givenEnvironment(process.env),
-          ...settings.environment,
-          ...forked,
-          [WORKER_VARIABLE]: text,
-        },
-        stdio: ['ignore', output, output, 'ipc'],
-        // As the zygote: Ctrl-C in a terminal is for the master alone.
-        detached: true,
-        ...(owner === null ? {} : { uid: owner.uid, gid: owner.gid }),
-      })
+      child = this.launch(start, this.environments[slot % this.environments.length])
     } catch (error) {
       // Some reasons are thrown (ENOMEM, E2BIG), others come as an event.
       setImmediate(() => this.notStarted(slot, error as Error))
@@ -109,35 +81,78 @@ export class NodeWorkers implements Spawner {
     this.events.forked(slot, pid)
     child.on('error', () => {})
     // Applications send what they like: pm2's are told 'ready'.
-    child.on('message', (message: NodeReport | null) => {
-      switch (message?.portico) {
-        case 'here':
-          return this.heard(pid)
-        case 'serves':
-          this.settled.add(pid)
-          return this.events.worker(slot, pid, [start.path])
-        case 'failed':
-          this.settled.add(pid)
-          return this.events.workerFailed(slot, pid, message.error, message.traceback)
-        case 'changed':
-          return this.events.changed(message.file)
-        case 'notes':
-          return this.note(message.note)
-        case 'clusters':
-          this.isClustered = true
-          this.environments = message.environments
-      }
+    child.on('message', (message: NodeReport | null) => this.reported(slot, pid, start, message))
+    child.once('close', (code, signal) => this.closed(slot, pid, start, code ?? 0, signal))
+  }
+
+  private startOf(slot: number): NodeWorkerStart {
+    const { settings, generation, socketDir, watch } = this.options
+    return {
+      app: settings.name,
+      module: settings.module,
+      arguments: settings.arguments,
+      directory: settings.directory,
+      path: join(socketDir, `${settings.name}-${generation}-${++this.count}.sock`),
+      port: settings.environment['PORT'] ?? '',
+      umask: settings.umask,
+      gracefulTimeout: delay(settings.gracefulTimeout),
+      clusterId: this.isClustered ? slot + 1 : 0,
+      watch,
+    }
+  }
+
+  private launch(start: NodeWorkerStart, forked: Readonly<Record<string, string>> | undefined): ChildProcess {
+    const { settings, owner, output } = this.options
+    return spawn(process.execPath, [...settings.nodeOptions, workerFile()], {
+      cwd: settings.directory,
+      env: {
+        ...ownCache(),
+        ...givenEnvironment(process.env),
+        ...settings.environment,
+        ...forked,
+        [WORKER_VARIABLE]: JSON.stringify(start),
+      },
+      stdio: ['ignore', output, output, 'ipc'],
+      // As the zygote: Ctrl-C in a terminal is for the master alone.
+      detached: true,
+      ...(owner === null ? {} : { uid: owner.uid, gid: owner.gid }),
     })
-    child.once('close', (code, signal) => {
-      this.children.delete(pid)
-      this.told.delete(pid)
-      this.heard(pid)
-      // One that was killed has left it.
-      rm(start.path, { force: true }, () => {})
-      if (this.isClustered && clusterId === 0 && !this.stopping && !this.settled.has(pid))
-        return this.forkClustered(slot)
-      this.ended(slot, pid, code ?? 0, signal)
-    })
+  }
+
+  private reported(slot: number, pid: number, { path }: NodeWorkerStart, message: NodeReport | null): void {
+    switch (message?.portico) {
+      case 'here':
+        return this.heard(pid)
+      case 'serves':
+        this.settled.add(pid)
+        return this.events.worker(slot, pid, [path])
+      case 'failed':
+        this.settled.add(pid)
+        return this.events.workerFailed(slot, pid, message.error, message.traceback)
+      case 'changed':
+        return this.events.changed(message.file)
+      case 'notes':
+        return this.note(message.note)
+      case 'clusters':
+        this.isClustered = true
+        this.environments = message.environments
+    }
+  }
+
+  private closed(
+    slot: number,
+    pid: number,
+    { clusterId, path }: NodeWorkerStart,
+    code: number,
+    signal: NodeJS.Signals | null,
+  ): void {
+    this.children.delete(pid)
+    this.told.delete(pid)
+    this.heard(pid)
+    // One that was killed has left it.
+    rm(path, { force: true }, () => {})
+    if (this.isClustered && clusterId === 0 && !this.stopping && !this.settled.has(pid)) this.forkClustered(slot)
+    else this.ended(slot, pid, code, signal)
   }
 
   private note(note: string): void {

@@ -31,7 +31,13 @@ function heed(message: IncomingMessage): void {
   dropLast(message)
   const [address = '-', port = '-', scheme] = told.split(' ')
   setClient(socket, address === '-' ? undefined : address, port === '-' ? undefined : Number(port))
-  ;(socket as Socket & { encrypted?: boolean }).encrypted = scheme === 'https'
+  setEncrypted(socket, scheme === 'https')
+}
+
+/** As TLS sockets have it. Where there is no TLS there is no such property: it is enough for some that there is one (AdonisJS). */
+function setEncrypted(socket: Socket & { encrypted?: boolean }, is: boolean): void {
+  if (is) socket.encrypted = true
+  else if (socket.encrypted !== undefined) delete socket.encrypted
 }
 
 /** Libraries that make fields of their own from `rawHeaders` need not see ours either. */

@@ -7,16 +7,7 @@
 //   client ◀── ResponseBuffer or directly ◀── HEAD, DATA …             ┤
 //   client ◀── FileParts                  ◀── HEAD, FILE                ┘
 
-import {
-  Call,
-  type Carrier,
-  NOT_LOADED,
-  QUEUE_FULL,
-  QUEUE_TIMEOUT,
-  WORKER_FAILED,
-  WORKER_LOST,
-  WORKER_TIMEOUT,
-} from '../../app/dispatch/call.ts'
+import { Call, type Carrier, QUEUE_FULL, QUEUE_TIMEOUT, WORKER_TIMEOUT } from '../../app/dispatch/call.ts'
 import { encodeBodyFile, encodeBodyHeader, encodeRequest, encodeRequestText } from '../../codec/frames.ts'
 import { type AppAnswer, appAnswer } from '../upstream/app-answer.ts'
 import { parseLength } from '../../codec/h1/fields.ts'
@@ -25,8 +16,9 @@ import { monotonic } from '../../lib/clock.ts'
 import { CRIT, ERR } from '../../log/error-log.ts'
 import { environOf } from './environ.ts'
 import type { CacheLookup } from '../cache/lookup.ts'
-import type { CacheSettings } from '../cache/settings.ts'
+import { describeFailure } from './failures.ts'
 import { passHints } from './hints.ts'
+import type { AppPass } from './pass.ts'
 import { takeFields } from './response-fields.ts'
 import { scopeOf } from './scope.ts'
 import { bondOf } from './sticky.ts'
@@ -34,39 +26,14 @@ import type { SetHeader } from './set-header.ts'
 import { AppBody } from './body.ts'
 import { addServerTiming } from './times.ts'
 import { AppTrailers } from './trailers.ts'
-import { type Application, RETRY_AFTER } from './application.ts'
+import { RETRY_AFTER } from './application.ts'
 import { FileParts } from '../files/file-parts.ts'
 import { accelRedirect } from '../internal-redirect.ts'
 import { openFile, REGULAR } from '../files/open-file.ts'
 import type { Home } from '../../upstream/group.ts'
 import { EMPTY, FLUSH, LAST, respondSpecial, sendHead, type Source } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
-import { type BufferLimits, type Producer, ResponseBuffer } from '../response-buffer.ts'
-
-/** What app_pass and its relatives come to for one location. */
-export interface AppPass {
-  readonly app: Application
-  readonly buffering: boolean
-  /** Does a worker get a request only when its body is complete? */
-  readonly requestBuffering: boolean
-  readonly limits: BufferLimits
-  /** What we say in place of the client. */
-  readonly headers: readonly SetHeader[]
-  /** Do we do what the X-Accel- fields say? Else they are for an nginx before us. */
-  readonly accel: boolean
-  /** Times are told to the client in a Server-Timing field. */
-  readonly serverTiming: boolean
-  /** Clients that offer it get compressed messages. */
-  readonly webSocketCompression: boolean
-  /** Fields of a response that no client gets, in lower case; null: none. */
-  readonly hidden: ReadonlySet<string> | null
-  /** Fields that we do nothing about (app_ignore_headers), as bits. */
-  readonly ignored: number
-  /** Null: nothing is kept. */
-  readonly cache: CacheSettings | null
-  /** What we say in place of the client where the response is to be kept. */
-  readonly cachingHeaders: readonly SetHeader[]
-}
+import { type Producer, ResponseBuffer } from '../response-buffer.ts'
 
 const NO_FIELDS: readonly string[] = []
 /** Up to here a response is turned into one string with its head. */
@@ -301,7 +268,7 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
     const { r } = this
     if (r.done) return
     this.closeBody()
-    r.log(ERR, this.describe(why, pid))
+    r.log(ERR, describeFailure(this, why, pid))
     this.respondFailure(why)
   }
 
@@ -310,32 +277,6 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
     if (why === QUEUE_FULL || why === QUEUE_TIMEOUT) r.addHeader('Retry-After', RETRY_AFTER)
     else dropFields(r)
     respondSpecial(r, why === QUEUE_FULL || why === QUEUE_TIMEOUT ? 503 : why === WORKER_TIMEOUT ? 504 : 502)
-  }
-
-  private describe(why: number, pid: number): string {
-    const app = `app "${this.pass.app.name}"`
-    switch (why) {
-      case NOT_LOADED:
-        return `${app} could not be loaded`
-      case QUEUE_FULL:
-        return `${app}: too many requests are waiting`
-      case QUEUE_TIMEOUT:
-        return `${app}: no worker became free in time`
-      case WORKER_LOST:
-        return `${app}: worker process ${pid} prematurely closed connection while reading response ${this.part()}`
-      case WORKER_TIMEOUT: {
-        const seconds = (this.appMs / 1000).toFixed(3)
-        return `${app}: worker process ${pid} timed out after ${seconds} seconds while reading response ${this.part()}`
-      }
-      case WORKER_FAILED:
-        return `${app}: worker process ${pid} could not complete its response`
-      default:
-        return `${app}: failed`
-    }
-  }
-
-  private part(): string {
-    return this.answered ? 'body from worker' : 'header from worker'
   }
 
   private breakOff(what: string): void {

@@ -8,7 +8,7 @@ import { ERR } from '../../log/error-log.ts'
 import { setRate } from '../access/limit-rate.ts'
 import { bodyLength } from './body.ts'
 import { cacheKey } from './cache-key.ts'
-import type { AppPass } from './exchange.ts'
+import type { AppPass } from './pass.ts'
 import { type SetHeader, valueOf } from './set-header.ts'
 import { schemeOf, type Told, toldOf } from './trust.ts'
 import { addServerTiming } from './times.ts'
@@ -157,9 +157,13 @@ function ask(r: HttpRequest): void {
   x.connect()
 }
 
-/** Workers that were gone when a request came to them. */
+/** How often a request that nobody has read was tried again. */
 const retries = new Slot<number>()
-const RETRIES_MAX = 3
+/** Three workers that end just then: each may close an idle connection, one that it never accepted, and refuse the next. */
+const RETRIES_MAX = 9
+
+/** What connecting ends with where nobody listens any more; the last one where it has been closed before it was accepted. */
+const AWAY: readonly (string | undefined)[] = ['ECONNREFUSED', 'ENOENT', 'ECONNRESET']
 
 /** A request up to this size is written at once. */
 const ONE_PIECE = 16384
@@ -198,9 +202,16 @@ class NodeExchange extends Exchange implements AppAnswer {
   }
 
   override onClose(error: NodeJS.ErrnoException | null): void {
-    this.nobodyListens = error?.code === 'ECONNREFUSED' || error?.code === 'ENOENT'
+    this.nobodyListens = AWAY.includes(error?.code)
     if (error?.code === 'EPIPE' || error?.code === 'ECONNRESET') this.settleUnheard()
     super.onClose(error)
+  }
+
+  /** A Unix socket that ends without a reset has been read to the last byte: the worker has had the request, be the connection
+   *  one that was idle before, and may be dying of it. A second one would find its socket still open, and die of it next. */
+  override onEnd(): void {
+    if (this.state === ASKING) this.cached = false
+    super.onEnd()
   }
 
   /** A Unix socket is reset when its other end is closed with bytes in it that nobody has read, or before it was accepted: a

@@ -12,7 +12,7 @@ import {
   IGNORE_ACCEL_LIMIT_RATE,
   IGNORE_ACCEL_REDIRECT,
 } from '../upstream/settings.ts'
-import type { AppPass } from './exchange.ts'
+import type { AppPass } from './pass.ts'
 import * as field from './fields.ts'
 import { AppTrailers } from './trailers.ts'
 
