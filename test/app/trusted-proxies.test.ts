@@ -71,6 +71,18 @@ test('who the client is stays what real_ip has found, the scheme and the host ar
   assert.deepEqual(await told(2, said), ['10.0.0.1 https  b', '10.0.0.1 127.0.0.1'])
 })
 
+test('a host that a proxy names must be one', async () => {
+  for (const [said, heard] of [
+    ['b:8443', 'b:8443'],
+    ['[2001:db8::1]:443', '[2001:db8::1]:443'],
+    ['b:c', 'a'],
+    ['b:', 'a'],
+    ['[b]', '[b]'],
+    ['2001:db8::1', 'a'],
+  ] as const)
+    assert.deepEqual((await told(2, { 'X-Forwarded-Host': said }))[0], `127.0.0.1 http  ${heard}`, said)
+})
+
 test('what app_forwarded has found is not replaced once more, and the connection’s own address is known', async () => {
   const said = { 'X-Forwarded-For': '192.0.2.1', 'X-Real-IP': '192.0.2.9' }
   assert.deepEqual(await told(3, said), ['192.0.2.1 http  a', '192.0.2.1 127.0.0.1'])

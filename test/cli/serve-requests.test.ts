@@ -23,6 +23,7 @@ const VALID: [bytes: string, told: Record<string, string>][] = [
     "GET / HTTP/1.1\r\nHost: a\r\nX.Y: dots\r\n!#$%&'*+^\x60|~9: signs\r\n\r\n",
     { 'HTTP_X.Y': 'dots', "HTTP_!#$%&'*+^`|~9": 'signs' },
   ],
+  ['GET http://a?b=c HTTP/1.1\r\nHost: a\r\n\r\n', { RAW_URI: '/?b=c', PATH_INFO: '/', QUERY_STRING: 'b=c' }],
   ['OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n', { REQUEST_METHOD: 'OPTIONS', PATH_INFO: '*', RAW_URI: '*' }],
   [
     '\r\n\r\nREPORT2 //a?b=c?d HTTP/1.0\r\n\r\n',

@@ -6,6 +6,7 @@ import type { ProxyProtocol } from '../../codec/proxy-protocol.ts'
 import { UwsgiPeer } from '../../codec/uwsgi.ts'
 import { bodyLength } from './body.ts'
 import { pathBelow, schemeOf, type Told, toldOf } from './trust.ts'
+import { rawUri } from './raw-uri.ts'
 import { type SetHeader, setVariables } from './set-header.ts'
 import type { HttpRequest } from '../request.ts'
 
@@ -63,7 +64,7 @@ export function environOf(r: HttpRequest, headers: readonly SetHeader[], method 
   if (headers.length > 0 || (told !== null && r.stream.proxyProtocol !== null)) return listed(r, headers, method)
   const scriptName = told === null ? '' : told.scriptName
   let text =
-    `REQUEST_METHOD\0${method}\0SCRIPT_NAME\0${scriptName}\0QUERY_STRING\0${r.args}\0RAW_URI\0${r.unparsedUri}` +
+    `REQUEST_METHOD\0${method}\0SCRIPT_NAME\0${scriptName}\0QUERY_STRING\0${r.args}\0RAW_URI\0${rawUri(r)}` +
     `\0SERVER_PROTOCOL\0${PROTOCOLS[r.version] ?? 'HTTP/1.1'}\0SERVER_NAME\0${serverName(r)}` +
     `\0SERVER_PORT\0${portText(r, told)}\0REMOTE_ADDR\0${remoteAddress(r, told)}` +
     `\0wsgi.url_scheme\0${schemeOf(r, told)}`
@@ -135,7 +136,7 @@ function environList(r: HttpRequest, method: string): string[] {
     'QUERY_STRING',
     r.args,
     'RAW_URI',
-    r.unparsedUri,
+    rawUri(r),
     'SERVER_PROTOCOL',
     proxyProtocol instanceof UwsgiPeer ? proxyProtocol.protocol : (PROTOCOLS[r.version] ?? 'HTTP/1.1'),
     'SERVER_NAME',

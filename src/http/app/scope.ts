@@ -3,6 +3,7 @@
 
 import { UwsgiPeer } from '../../codec/uwsgi.ts'
 import { bodyLength } from './body.ts'
+import { rawUri } from './raw-uri.ts'
 import { setFields, type SetHeader } from './set-header.ts'
 import { schemeOf, toldOf } from './trust.ts'
 import type { HttpRequest } from '../request.ts'
@@ -14,12 +15,13 @@ export function scopeOf(r: HttpRequest, headers: readonly SetHeader[], method = 
   const { head } = r
   const { names, values, count } = head
   const told = toldOf.get(r)
-  const query = r.unparsedUri.indexOf('?')
+  const target = rawUri(r)
+  const query = target.indexOf('?')
   const scope = [
     'method',
     method,
     'raw_path',
-    query < 0 ? r.unparsedUri : r.unparsedUri.slice(0, query),
+    query < 0 ? target : target.slice(0, query),
     'query_string',
     r.args,
     'http_version',

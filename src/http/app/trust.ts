@@ -202,6 +202,9 @@ function lastOf(r: HttpRequest, name: string): string {
 }
 
 /** @param isOpen nobody has said yet who the client is */
+/** A name, an IPv4 address or an IPv6 address in brackets, perhaps with a port. */
+const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?$/
+
 function takeClient(r: HttpRequest, trust: Trust, isOpen: boolean): void {
   let host = ''
   if (trust.forwarded === 'x-forwarded') {
@@ -213,7 +216,7 @@ function takeClient(r: HttpRequest, trust: Trust, isOpen: boolean): void {
     if (isOpen && element !== null && element.address !== '') takeAddress(r, element.address, element.port)
     host = element?.host ?? ''
   }
-  if (host !== '' && /^[A-Za-z0-9._:[\]-]+$/.test(host)) takeHost(r, host)
+  if (host !== '' && HOST.test(host)) takeHost(r, host)
 }
 
 function takeAddress(r: HttpRequest, address: string, port: number): void {
