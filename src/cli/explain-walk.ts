@@ -5,7 +5,7 @@ import { reason } from '../codec/h1/write.ts'
 import { HTTP, IF_IN_LOCATION, LIMIT_EXCEPT, LOCATION, type Place, type Scope } from '../config/directive.ts'
 import { NEXT, SKIP, WAIT } from '../http/module.ts'
 import type { Notes, StepNote } from '../http/notes.ts'
-import { respondSpecial } from '../http/output.ts'
+import { locationOf, respondSpecial } from '../http/output.ts'
 import type { Step } from '../http/phases.ts'
 import type { HttpRequest } from '../http/request.ts'
 import type { LocationRuntime } from '../http/runtime.ts'
@@ -138,7 +138,7 @@ export class Walk {
   private tellEnd(r: HttpRequest, answer: number): void {
     if (this.client.answered) {
       const fields = r.outNames.map((name, i) => ({ text: `${name}: ${r.outValues[i]}`, place: null }))
-      if (r.redirect !== '') fields.push({ text: `Location: ${r.redirect}`, place: null })
+      if (r.redirect !== '') fields.push({ text: `Location: ${locationOf(r)}`, place: null })
       this.add('response', responseOf(r), null, fields)
     } else if (answer !== WAIT) this.add('response', 'is made by somebody else')
     const logs = this.writtenAt(r.location, ['access_log', 'error_log'])

@@ -37,7 +37,7 @@ test('a file that is not what the worker has said, or of which nothing is sent, 
       stream: { abort: () => calls.push('abort') },
       out: { write: () => calls.push('write') },
     } as unknown as HttpRequest
-    new AppExchange(r, { buffering: false } as AppPass).onFile(path, 0, length)
+    new AppExchange(r, { buffering: false, app: { isSticky: false } } as AppPass).onFile(path, 0, length)
     assert.deepEqual(calls, length > SIZE ? ['log', 'abort'] : ['write'])
     assert.equal(open(), false, `${bodiless} ${length}`)
   }

@@ -143,6 +143,8 @@ server.listen(0)`
       server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass own; app_request_buffering off; } } }`,
     files: { 'own.mjs': source },
   })
+  // While there is no worker a body is awaited as a whole, and has no trailers any more.
+  assert.equal((await get(server.port, '/')).status, 200)
   const client = await raw(t, server.port)
   const fields = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n'
   await client.send(`POST / HTTP/1.1\r\nHost: x\r\n${fields}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`)

@@ -18,7 +18,8 @@ function opened(t: TestContext): {
   let finished = false
   const slots: unknown[] = []
   const r = { slots, done: false, log: () => {}, stream: { finish: () => void (finished = true) } }
-  const exchange = new WebSocketExchange(r as unknown as HttpRequest, { buffering: true } as unknown as AppPass)
+  const pass = { buffering: true, app: { isSticky: false } } as unknown as AppPass
+  const exchange = new WebSocketExchange(r as unknown as HttpRequest, pass)
   const client = {
     reading: true,
     pending: 0,

@@ -11,7 +11,7 @@ import type { Call } from './call.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { DispatcherLink, Seated } from './links.ts'
 import { Lane } from './lane.ts'
-import { logLevel, Wire, type WireUser } from './wire.ts'
+import { passLog, Wire, type WireUser } from './wire.ts'
 
 export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
   readonly pid: number
@@ -136,11 +136,7 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
 
   onLog(stream: number, flags: number, text: string): void {
     const call = this.lanes.get(stream)?.call ?? null
-    const level = logLevel(flags, call !== null)
-    if (level < 0) return
-    const words = Buffer.from(text, 'utf8').toString('latin1')
-    if (call === null) this.dispatcher.log(level, words)
-    else call.onLog(level, words)
+    passLog(this.dispatcher, call, flags, text)
   }
 
   onFail(stream: number): void {

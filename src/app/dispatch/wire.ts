@@ -1,17 +1,22 @@
-// The events of a connection with a worker, for links: FrameSink has an onData of its own. And what the flags of a LOG frame say.
+// The events of a connection with a worker, for links: FrameSink has an onData of its own. And where a LOG frame goes.
 
 import { ERR, INFO, WARN } from '../../log/error-log.ts'
 import type { ConnectionHandler } from '../../net/connection.ts'
+import type { Call } from './call.ts'
+import type { Dispatcher } from './dispatcher.ts'
 
 /** By syslog's numbers. */
 const LEVELS = [ERR, ERR, ERR, ERR, WARN, WARN, INFO, INFO]
 /** A file with a body is gone as soon as its client is, for example. */
 const WHILE_WANTED = 16
 
-/** The error log's level for a LOG frame, -1: not to be logged. @param isWanted somebody waits for the response it is about */
-export function logLevel(flags: number, isWanted: boolean): number {
-  if ((flags & WHILE_WANTED) !== 0 && !isWanted) return -1
-  return LEVELS[flags & ~WHILE_WANTED] ?? ERR
+/** A LOG frame goes to the error log. @param call whose response it is about; null: nobody waits for one */
+export function passLog(dispatcher: Pick<Dispatcher, 'log'>, call: Call | null, flags: number, text: string): void {
+  if ((flags & WHILE_WANTED) !== 0 && call === null) return
+  const level = LEVELS[flags & ~WHILE_WANTED] ?? ERR
+  const words = Buffer.from(text, 'utf8').toString('latin1')
+  if (call === null) dispatcher.log(level, words)
+  else call.onLog(level, words)
 }
 
 export interface WireUser {

@@ -13,7 +13,7 @@ import { type Call, WORKER_FAILED, WORKER_LOST } from './call.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { Seated } from './links.ts'
 import { SeatLink } from './seat-link.ts'
-import { logLevel, Wire } from './wire.ts'
+import { passLog, Wire } from './wire.ts'
 
 /** A request up to this size lies in the kernel in one piece: the worker has read all of it or nothing. */
 const ONE_PIECE = 16384
@@ -86,11 +86,7 @@ export class WorkerLink extends SeatLink implements FrameSink {
 
   onLog(stream: number, flags: number, text: string): void {
     const call = stream === this.stream || stream === 0 ? this.call : null
-    const level = logLevel(flags, call !== null)
-    if (level < 0) return
-    const words = Buffer.from(text, 'utf8').toString('latin1')
-    if (call === null) this.dispatcher.log(level, words)
-    else call.onLog(level, words)
+    passLog(this.dispatcher, call, flags, text)
   }
 
   onFail(stream: number): void {
