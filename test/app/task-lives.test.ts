@@ -33,6 +33,7 @@ test('tasks: after a reload they are done by new code, those begun before are fi
 test('tasks: a reload may change how many processes there are, and who does what', async t => {
   if (!needs(t, 'python3')) return
   const { ask, server } = await serveTasks(t)
+  await eventually(() => arbitersOf(server).length === 1)
   const arbiter = arbiterOf(server).pid
   const conf = join(server.dir, 'portico.conf')
   writeFileSync(

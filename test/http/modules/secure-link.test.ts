@@ -29,8 +29,7 @@ test('a link with the right digest is good until it expires', async () => {
 
 test('a link without expiry is good or not', async () => {
   assert.equal(await ask(`/plain?md5=${digest('secret/plain')}`), '<1>')
-  for (const padding of ['=', '=='])
-    assert.equal(await ask(`/plain?md5=${digest('secret/plain')}${padding}`), '<1>')
+  for (const padding of ['=', '==']) assert.equal(await ask(`/plain?md5=${digest('secret/plain')}${padding}`), '<1>')
   assert.equal(await ask(`/plain?md5=${digest('secret/other')}`), '<>')
   assert.equal(await ask('/plain'), '<>')
 })
