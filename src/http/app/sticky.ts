@@ -5,6 +5,7 @@
 // Workers are told apart by their places (app/pool/roster.ts): who takes over from a worker takes over its clients, and nobody
 // else's go elsewhere.
 
+import { crc32 } from 'node:zlib'
 import type { Site } from '../../config/directive.ts'
 import { Template } from '../../config/template.ts'
 import type { GroupKey, Sticky } from '../../upstream/group.ts'
@@ -42,8 +43,8 @@ export function parseSticky([how, ...words]: readonly string[], at: Site): Stick
 export function bondOf({ key, sticky }: Stickiness, r: HttpRequest): Bond | null {
   if (key !== null) {
     const text = key.get(r)
-    return text === '' ? null : { place: -1, key: text }
+    return text === '' ? null : { place: -1, hash: crc32(text) }
   }
   const hint = sticky === null ? '' : sticky.hint(r)
-  return /^\d{1,5}$/.test(hint) ? { place: Number(hint), key: '' } : NEWCOMER
+  return /^\d{1,5}$/.test(hint) ? { place: Number(hint), hash: 0 } : NEWCOMER
 }
