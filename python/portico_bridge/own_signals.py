@@ -20,16 +20,15 @@ def handler_of(number):
     return handler if callable(handler) and handler is not signal.default_int_handler else None
 
 
-def is_handled_in_c(number):
-    """By faulthandler.register(), say: Python does not know of it, and could not bring it back."""
-    if handler_of(number) is not None:
-        return False
+def handled_in_c():
+    """By faulthandler.register(), say: signals that Python does not know to be handled, and could not bring the handler back."""
     try:
         with open('/proc/self/status') as file:
             caught = next((line for line in file if line.startswith('SigCgt:')), 'SigCgt: 0')
     except OSError:
-        return False  # not Linux
-    return int(caught.split()[1], 16) >> (number - 1) & 1 == 1
+        return []  # not Linux
+    mask = int(caught.split()[1], 16)
+    return [number for number in FREE if mask >> (number - 1) & 1 and handler_of(number) is None]
 
 
 class OwnHandlers:
@@ -43,7 +42,7 @@ class OwnHandlers:
             handler = handler_of(number)
             if handler is not None:
                 self.handlers[number] = handler
-        self.in_c.update(number for number in FREE if is_handled_in_c(number))
+        self.in_c.update(handled_in_c())
 
     def put_back(self, number, otherwise):
         """What the application wants at a signal that is free for it to have."""
