@@ -66,8 +66,9 @@ export class Links {
   private claimHome(call: Call, bond: Bond): DispatcherLink | null {
     const { seats, capacity, owner } = this
     const home = bond === NEWCOMER ? null : this.homeOf(bond)
-    if (home !== null && seats.claim(home.at, home.pid, capacity, owner)) return home
-    call.isGuest = home !== null
+    const isFull = home !== null && !seats.claim(home.at, home.pid, capacity, owner)
+    call.isGuest = isFull
+    if (home !== null && !isFull) return home
     return this.claimLeastBusy(this.turn++)
   }
 
