@@ -89,7 +89,11 @@ const conversation = Buffer.concat([
   head(3, ['200 OK'], null),
   text(DATA, 3, 'one'),
   text(DATA, 3, ''),
-  text(DATA, 3, 'two', END),
+  text(DATA, 3, 'two'),
+  text(DATA, 3, 'three'),
+  text(DATA, 6, 'of another'),
+  text(DATA, 3, 'four'),
+  text(DATA, 3, '', END),
   fields(INTERIM, 4, ['103 Early Hints', 'Link', '</\xe9>']),
   head(4, ['200 OK'], null),
   text(FILE, 4, '{"path":"/f","offset":1,"length":2}'),
@@ -109,7 +113,9 @@ const told = [
   ['log', 3, 4, 'zwei\nZeilen ä'],
   ['log', 3, 3, ''],
   ['head', 3, ['200 OK'], -1],
-  ['body', 3, 'onetwo'],
+  ['body', 3, 'onetwothree'],
+  ['body', 6, 'of another'],
+  ['body', 3, 'four'],
   ['end', 3],
   ['interim', 4, ['103 Early Hints', 'Link', '</\xe9>']],
   ['head', 4, ['200 OK'], -1],
@@ -127,8 +133,8 @@ test('frames: a conversation reads the same whole, byte by byte and split anywhe
   for (let first = 0; first <= conversation.length; first++) {
     const sink = new Recorder()
     const reader = new FrameReader(sink)
-    assert.ok(reader.push(conversation.subarray(0, first)))
-    assert.ok(reader.push(conversation.subarray(first)))
+    assert.ok(reader.push(Buffer.from(conversation.subarray(0, first))))
+    assert.ok(reader.push(Buffer.from(conversation.subarray(first))))
     assert.ok(reader.atBoundary)
     assert.deepEqual(sink.told, told)
   }
@@ -145,6 +151,35 @@ test('frames: a short response is told in one call, with its body', () => {
     calls.push([stream, fields, body.toString('latin1'), bodySize, end])
   assert.ok(new FrameReader(sink).push(head(7, ['200 OK', 'A', 'b'], 'body')))
   assert.deepEqual(calls, [[7, ['200 OK', 'A', 'b'], 'body', 4, true]])
+})
+
+test('frames: small parts of a body that come together are told together', () => {
+  const calls: unknown[] = []
+  const sink = new Recorder()
+  sink.onData = (stream, bytes, end) => calls.push([stream, bytes.toString('latin1'), end])
+  const large = 'x'.repeat(20_000)
+  const chunk = Buffer.concat([
+    text(DATA, 1, 'a'),
+    text(DATA, 1, 'bc'),
+    text(DATA, 1, ''),
+    text(DATA, 1, large),
+    text(DATA, 1, 'd'),
+    text(DATA, 2, 'e'),
+    text(DATA, 2, '', END),
+    text(DATA, 1, 'f'),
+    text(DATA, 1, 'cut'),
+  ])
+  const reader = new FrameReader(sink)
+  assert.ok(reader.push(chunk.subarray(0, -2)))
+  assert.ok(reader.push(chunk.subarray(-2)))
+  assert.deepEqual(calls, [
+    [1, 'abc', false],
+    [1, '', false],
+    [1, `${large}d`, false],
+    [2, 'e', true],
+    [1, 'fc', false],
+    [1, 'ut', false],
+  ])
 })
 
 test('frames: body bytes are told out of the chunk they came in, however long the frame is', () => {
@@ -199,7 +234,7 @@ test('frames: a sink that stops the reader is told nothing more', () => {
   const sink = new Recorder()
   const reader = new FrameReader(sink)
   sink.onHello = () => reader.stop()
-  assert.equal(reader.push(conversation), false)
+  assert.equal(reader.push(Buffer.from(conversation)), false)
   assert.equal(reader.error, null)
   assert.deepEqual(sink.told, [])
 })
