@@ -33,9 +33,7 @@ const CR = 13
 const SP = 32
 const SEMICOLON = 59
 
-/** Digits of a size: enough for any length, with a few zeros in front. */
-const DIGITS_MAX = 16
-/** Bytes of extensions: of one chunk, and of chunks without a body to speak of between them. */
+/** Bytes of extensions, and of zeros before a size: of one chunk, and of chunks without a body to speak of between them. */
 const EXTENSION_MAX = 4096
 
 const TRAILER_LIMITS: HeadLimits = {
@@ -78,6 +76,7 @@ export class ChunkedDecoder {
   state = SIZE
   /** Bytes of the current chunk still to come; while its size is read, the size so far. */
   left = 0
+  /** 1: there has been one of the size's; behind it: there has been a space. */
   digits = 0
   extension = 0
   readonly side: Side
@@ -111,8 +110,10 @@ export class ChunkedDecoder {
         case SIZE: {
           const digit = HEX[bytes[i]!]!
           if (digit >= 0) {
+            if (this.left === 0 && this.digits === 1 && ++this.extension > EXTENSION_MAX) return this.fail()
             this.left = this.left * 16 + digit
-            if (++this.digits > DIGITS_MAX || this.left > Number.MAX_SAFE_INTEGER) return this.fail()
+            this.digits = 1
+            if (this.left > Number.MAX_SAFE_INTEGER) return this.fail()
             i++
             break
           }

@@ -225,7 +225,8 @@ export function hasToken(list: string, token: string): boolean {
 }
 
 /** A Content-Length: digits alone, up to 2^53 - 1; -1 for anything else. */
-export function parseLength(value: string): number {
+export function parseLength(given: string): number {
+  const value = given.length > 16 ? withoutZeros(given) : given
   if (value.length === 0 || value.length > 16) return -1
   let n = 0
   for (let i = 0; i < value.length; i++) {
@@ -240,7 +241,8 @@ export function parseLength(value: string): number {
  * A request's, up to 2^63 - 1 as nginx has it, so that what nobody takes is too large rather than wrong. No number here has more
  * than 53 bits: what goes beyond is as good as endless.
  */
-export function parseRequestLength(value: string): number {
+export function parseRequestLength(given: string): number {
+  const value = given.length < 16 ? given : withoutZeros(given)
   if (value.length < 16) return parseLength(value)
   if (!/^[1-9]\d{15,18}$/.test(value)) return -1
   const length = BigInt(value)
@@ -248,6 +250,13 @@ export function parseRequestLength(value: string): number {
 }
 
 const LENGTH_MAX = 2n ** 63n - 1n
+
+/** Zeros in front say nothing (RFC 9110, 8.6: any number of digits). */
+function withoutZeros(value: string): string {
+  let at = 0
+  while (at < value.length - 1 && value.charCodeAt(at) === 48) at++
+  return value.slice(at)
+}
 
 /** The refused line up to the byte that was the reason, and that byte: `Foo\x00...`. */
 export function badLine(block: FieldBlock, bytes: Buffer, start: number): string {

@@ -33,6 +33,16 @@ test('chunked: a size may be padded by an upstream, not by a client', () => {
   assert.equal(decode('5 ;x\r\nhello\r\n0\r\n\r\n').body, 'hello')
 })
 
+test('chunked: zeros before a size are read over, but not without end', () => {
+  const zeros = '0'.repeat(40)
+  assert.equal(decode(`${zeros}5\r\nhello\r\n${zeros}\r\n\r\n`).body, 'hello')
+  assert.equal(decode(`${zeros}1fffffffffffff\r\n`).answer, 60 - 4)
+  assert.equal(decode(`${zeros}20000000000000\r\n`).answer, -1)
+  assert.equal(decode('0'.repeat(4096) + '1\r\nx\r\n').body, 'x')
+  assert.equal(decode('0'.repeat(4098)).answer, -1)
+  assert.equal(decode(`${'0'.repeat(200)}1\r\nx\r\n`.repeat(30)).answer, -1)
+})
+
 test('chunked: an error is worded for the side it came from', () => {
   assert.equal(decode('x').error, 'client sent invalid chunked body')
   assert.equal(decode('x', 'response').error, 'upstream sent invalid chunked response')

@@ -57,6 +57,11 @@ test('request head: lengths go to 2^63 - 1, and beyond 2^53 they are as good as 
   assert.equal(length('1234567890123456'), 1234567890123456)
   for (const text of ['9007199254740991', '9007199254740992', '9223372036854775807'])
     assert.equal(length(text), Number.MAX_SAFE_INTEGER)
+  for (const size of [1, 15, 40]) {
+    assert.equal(length(`${'0'.repeat(size)}3`), 3)
+    assert.equal(length('0'.repeat(size)), 0)
+    assert.equal(length(`${'0'.repeat(size)}9223372036854775807`), Number.MAX_SAFE_INTEGER)
+  }
 })
 
 test('request head: keep-alive follows version and Connection', () => {
