@@ -242,7 +242,11 @@ class Connection:
         if length <= JOIN_MAX:
             self.send(HEADER.pack(length, stream, kind, flags, 0) + content)
             return
-        self.send(HEADER.pack(length, stream, kind, flags, 0))
+        self.send_both(HEADER.pack(length, stream, kind, flags, 0), content)
+
+    def send_both(self, front, content):
+        """Parts of one frame, too long to be joined."""
+        self.send(front)
         self.send(content)
 
     def send_log(self, stream, level, text):

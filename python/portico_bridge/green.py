@@ -1,4 +1,4 @@
-"""Kind `gevent`: WSGI with one greenlet for each request, many on each front thread's connection.
+"""Kind `gevent`: WSGI with one greenlet for each request at a time, many on each front thread's connection.
 
 The standard library is patched before the application is imported, and only in the worker: the zygote stays an ordinary
 process, so these workers import the application for themselves.
@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+from _socket import socket as plain_socket
 from _thread import get_ident
 from collections import deque
 
@@ -44,6 +45,8 @@ class GreenSeat:
     def __init__(self, application, name, path, hello, life, leave, quit):
         from gevent.event import Event
 
+        from .runners import Runners
+
         self.application = application
         self.name = name
         self.path = path
@@ -52,6 +55,7 @@ class GreenSeat:
         self.leave_worker = leave
         self.quit_worker = quit
         self.connections = set()
+        self.runners = Runners()
         self.forked = False
         self.forker = None  # in a forked process: the stream it was forked for, None where that cannot be told
         self.leaving = Event()
@@ -90,9 +94,9 @@ class GreenSeat:
         for connection in self.connections:
             for stream in connection.streams.values():
                 stream.forked = stream.gone = True
-                if stream.greenlet is current:
+                if stream.runner.greenlet is current:
                     self.forker = stream
-            connection.sock.close()
+            connection.shut()
         self.listener.close()
         self.begun.forget()
 
@@ -120,18 +124,20 @@ class GreenSeat:
 class GreenConnection(Connection):
     """One front thread. What greenlets write is written a frame at a time."""
 
-    __slots__ = ('seat', 'streams', 'last', 'leaving', 'lock', '__weakref__')
+    __slots__ = ('seat', 'streams', 'last', 'leaving', 'lock', 'waiting', '__weakref__')
 
     def __init__(self, seat, sock):
         from gevent.lock import RLock
 
-        super().__init__(sock)
+        # gevent's own send() costs several times what the system call does; it is for those that have to wait.
+        super().__init__(sock, plain_socket(sock.family, sock.type, sock.proto, sock.fileno()))
         self.seat = seat
         self.streams = {}
         self.last = 0  # the stream that was taken last
         self.link = seat.begun.open_link()
         self.leaving = False
         self.lock = RLock()
+        self.waiting = 0  # greenlets whose frames the front has no room for
 
     def run(self):
         """Reads until the front has closed."""
@@ -149,13 +155,46 @@ class GreenConnection(Connection):
         self.gone = True
         for stream in list(self.streams.values()):
             stream.abort()
-        self.sock.close()
+        self.shut()
         self.seat.connections.discard(self)
         self.seat.empty.set()
 
+    def shut(self):
+        quick, self.quick = self.quick, None
+        if quick is not None:
+            quick.detach()
+            self.sock.close()
+
     def send(self, data):
+        quick = self.quick
+        if self.gone or quick is None:
+            raise FrontGone('the front closed the connection')
+        sent = 0
+        try:
+            if not self.waiting:
+                try:
+                    sent = quick.send(data)
+                except BlockingIOError:
+                    pass
+                if sent == len(data):
+                    return
+            self._send_rest(memoryview(data)[sent:])
+        except OSError as error:
+            self.gone = True
+            raise FrontGone('the front closed the connection') from error
+
+    def send_both(self, front, content):
         with self.lock:
-            super().send(data)
+            super().send_both(front, content)
+
+    def _send_rest(self, data):
+        """Nobody is let in between: whoever comes now finds that others wait."""
+        self.waiting += 1
+        try:
+            with self.lock:
+                self.sock.sendall(data)
+        finally:
+            self.waiting -= 1
 
     def log(self, text, number=0, level=ERROR):
         try:
@@ -182,8 +221,6 @@ class GreenConnection(Connection):
             raise ProtocolError('unexpected frame of type %d' % kind)
 
     def _begin(self, number, flags, count, content):
-        import gevent
-
         end = 4 + int.from_bytes(content[:4], 'little')
         if len(content) < end or end > ENVIRON_MAX:
             raise ProtocolError('environ of %d bytes in a request of %d' % (end - 4, len(content)))
@@ -196,7 +233,7 @@ class GreenConnection(Connection):
         body = io.BytesIO(content[end:]) if flags & END else io.BufferedReader(StreamBody(stream), READ_SIZE)
         request = Request(number, count, content[4:end].decode('latin-1'), body)
         self.streams[number] = stream
-        stream.greenlet = gevent.spawn(stream.run, request)
+        stream.runner = self.seat.runners.run(stream.run, request)
 
     def leave(self):
         self.leaving = True
@@ -219,16 +256,14 @@ class GreenStream:
     """A request's view of the connection, with what wsgi.Exchange asks of a Connection and of a Seat."""
 
     def __init__(self, connection, number):
-        from gevent.event import Event
-
         seat = connection.seat
         self.connection = connection
         self.number = number
-        self.greenlet = None
+        self.runner = None
         self.gone = False
         self.credit = SEND_WINDOW
         self.foreign = connection.foreign
-        self.changed = Event()
+        self.changed = None  # an Event, once somebody has waited
         self.parts = deque()
         self.file = None
         self.received = False
@@ -296,12 +331,16 @@ class GreenStream:
             self.gone = True
             if flags & END:
                 self._finish()
-                self.greenlet.kill(block=False)
-        self.changed.set()
+                self.runner.kill(self.run)
+        self._wake()
 
     def abort(self):
         self.gone = True
-        self.changed.set()
+        self._wake()
+
+    def _wake(self):
+        if self.changed is not None:
+            self.changed.set()
 
     def _feed(self, flags, content):
         self.received = bool(flags & END)
@@ -315,6 +354,10 @@ class GreenStream:
             self.gone = True
 
     def change(self):
+        if self.changed is None:
+            from gevent.event import Event
+
+            self.changed = Event()
         self.changed.clear()
         self.changed.wait()
 
@@ -324,6 +367,11 @@ class GreenStream:
         if self.gone:
             raise FrontGone('the client closed the connection')
         self.connection.send(data)
+
+    def send_both(self, front, content):
+        if self.gone:
+            raise FrontGone('the client closed the connection')
+        self.connection.send_both(front, content)
 
     def send_frame(self, kind, number, content=b'', flags=0):
         """DATA goes in pieces, as the front has granted them."""

@@ -254,8 +254,7 @@ class Exchange:
         if length <= JOIN_MAX:
             self.connection.send(front + head + body)
         else:
-            self.connection.send(front + head)
-            self.connection.send(body)
+            self.connection.send_both(front + head, body)
 
     def _with_length(self, size):
         self.count += 1
@@ -285,8 +284,7 @@ class Exchange:
         if len(part) <= JOIN_MAX:
             self.connection.send(front + part)
         else:
-            self.connection.send(front)
-            self.connection.send(part)
+            self.connection.send_both(front, part)
 
     def _send_file(self, wrapper):
         """Names the file to the front instead of reading it; False when it must be read."""

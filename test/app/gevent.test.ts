@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
 import { needs, PYTHON } from '../helpers/needs.ts'
 import { get, raw, request } from '../helpers/raw.ts'
+import { runFuzzer } from '../python/fuzzer.ts'
 import type { Server } from '../helpers/serve.ts'
 import { busy, serveThings } from './things.ts'
 
@@ -78,4 +79,12 @@ test('gevent: a reload and max_requests lose no request', async t => {
   over.abort()
   await stream
   assert.ok(statuses.every(status => status === 200))
+})
+
+test('gevent: greenlets serve one request after another, and those that are not needed end', t => {
+  if (needs(t, 'gevent')) runFuzzer(t, 'runners.py', PYTHON)
+})
+
+test('gevent: frames of many greenlets stay whole when the front reads slowly', t => {
+  if (needs(t, 'gevent')) runFuzzer(t, 'green_sending.py', PYTHON)
 })

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
 /** @param file of this folder; it takes its seed from FUZZ_SEED */
-export function runFuzzer(t: TestContext, file: string): void {
+export function runFuzzer(t: TestContext, file: string, python = process.env['PORTICO_PYTHON'] || 'python3'): void {
   const seed = process.env['FUZZ_SEED'] ?? String(Math.floor(Math.random() * 2 ** 32))
   t.diagnostic(`FUZZ_SEED=${seed}`)
   const env = {
@@ -15,7 +15,7 @@ export function runFuzzer(t: TestContext, file: string): void {
     PYTHONDONTWRITEBYTECODE: '1',
     FUZZ_SEED: seed,
   }
-  const run = spawnSync(process.env['PORTICO_PYTHON'] || 'python3', [join(import.meta.dirname, file)], {
+  const run = spawnSync(python, [join(import.meta.dirname, file)], {
     env,
     encoding: 'utf8',
   })
