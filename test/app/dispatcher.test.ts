@@ -11,7 +11,7 @@ import { Call, type Carrier, WORKER_LOST } from '../../src/app/dispatch/call.ts'
 import { Dispatcher } from '../../src/app/dispatch/dispatcher.ts'
 import { SeatTable } from '../../src/app/dispatch/seats.ts'
 import { monotonic } from '../../src/lib/clock.ts'
-import { BYE, DATA, encodeFrame, encodeRequest, END, HEAD, HELLO } from '../../src/codec/frames.ts'
+import { BODY, BYE, DATA, encodeFrame, encodeRequest, END, HEAD, HELLO } from '../../src/codec/frames.ts'
 import { atEnd, eventually, tempDir } from '../helpers/index.ts'
 
 const PID = 4_000_000
@@ -47,6 +47,14 @@ class Upload extends Request {
   override send(link: Carrier): void {
     super.send(link)
     for (let i = 0; i < 64; i++) link.write(Buffer.alloc(65536))
+  }
+}
+
+/** With a body in one frame of its own. */
+class Short extends Request {
+  override send(link: Carrier): void {
+    super.send(link)
+    link.write(encodeFrame(BODY, link.stream, END, Buffer.from('hello')))
   }
 }
 
@@ -95,6 +103,19 @@ async function listen(t: TestContext, path: string, act: (socket: net.Socket) =>
   return worker
 }
 
+/** The sizes of what is written to the only worker from now on. */
+function writesOf(dispatcher: Dispatcher): number[] {
+  const { all } = Reflect.get(dispatcher, 'links') as { all: { connection: { write(bytes: Buffer): boolean } }[] }
+  const { connection } = all[0]!
+  const write = connection.write.bind(connection)
+  const sizes: number[] = []
+  connection.write = bytes => {
+    sizes.push(bytes.length)
+    return write(bytes)
+  }
+  return sizes
+}
+
 const retires = (asked: readonly AppRequest[]): boolean => asked.some(one => one.type === 'retire' && one.pid === PID)
 
 for (const kind of ['sync', 'asgi'] as const) {
@@ -135,6 +156,30 @@ for (const kind of ['sync', 'asgi'] as const) {
     await eventually(() => retires(asked))
   })
 }
+
+test('dispatcher: requests of one turn go to a busy asgi worker in one write, and none of their parts is overtaken', async t => {
+  const { dispatcher, path } = start(t, 'asgi')
+  const chunks: Buffer[] = []
+  const worker = await listen(t, path, () => {})
+  worker.on('connection', socket => socket.on('data', (chunk: Buffer) => void chunks.push(chunk)))
+  dispatcher.notice({ type: 'worker', app: 'test', slot: 0, place: 0, pid: PID, path })
+  const first = new Request()
+  dispatcher.dispatch(first)
+  const sent = (): Buffer => Buffer.concat(chunks)
+  await eventually(() => sent().length > 0)
+  const writes = writesOf(dispatcher)
+  const size = sent().length
+  const calls = [new Request(), new Request(), new Short(), new Request(), new Request()]
+  for (const call of calls) dispatcher.dispatch(call)
+  dispatcher.forget(calls[4]!)
+  await eventually(() => sent().length === size * 6 + 12 + 5 + 12)
+  const frames: string[] = []
+  for (let rest = sent(); rest.length > 0; rest = rest.subarray(12 + rest.readUInt32LE(0)))
+    frames.push(`${rest[8]}:${rest.readUInt32LE(4)}`)
+  assert.deepEqual(frames, ['2:1', '2:2', '2:3', '2:4', '3:4', '2:5', '2:6', '4:6'])
+  // 2 to 4; the body of 4; 5 and 6; the end of 6.
+  assert.deepEqual(writes, [size * 3, 12 + 5, size * 2, 12])
+})
 
 test('dispatcher: a request whose body a worker was reading when it died is given to no other', async t => {
   const { dispatcher, path, asked } = start(t, 'sync')

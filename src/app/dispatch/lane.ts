@@ -32,6 +32,8 @@ export class Lane implements Carrier {
   private owed = 0
   private paused = false
   private cancelled = false
+  /** Nothing of the request has been written. */
+  private beginning = false
 
   constructor(link: StreamsLink) {
     this.link = link
@@ -45,6 +47,7 @@ export class Lane implements Carrier {
     this.owed = 0
     this.paused = false
     this.cancelled = false
+    this.beginning = true
     call.link = this
     call.attempts++
     const { timeout } = this.link.dispatcher
@@ -55,7 +58,9 @@ export class Lane implements Carrier {
   // ── for the call ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   write(bytes: Buffer): boolean {
-    return this.link.connection.write(bytes)
+    const first = this.beginning
+    this.beginning = false
+    return this.link.write(bytes, first)
   }
 
   pause(): void {
@@ -71,7 +76,7 @@ export class Lane implements Carrier {
     if (this.call === null) return
     this.release()
     const { timeout } = this.link.dispatcher
-    this.link.connection.write(encodeAbort(this.stream))
+    this.link.write(encodeAbort(this.stream), false)
     timers.arm(this.timer, timeout > 0 ? timeout : ABANDONED_MS)
   }
 
@@ -138,7 +143,7 @@ export class Lane implements Carrier {
 
   private grant(): void {
     if (this.owed < GRANT_BYTES || this.call === null) return
-    this.link.connection.write(encodeWindow(this.stream, this.owed))
+    this.link.write(encodeWindow(this.stream, this.owed), false)
     this.owed = 0
   }
 
@@ -156,7 +161,7 @@ export class Lane implements Carrier {
 
   private cancel(): void {
     this.cancelled = true
-    this.link.connection.write(encodeCancel(this.stream))
+    this.link.write(encodeCancel(this.stream), false)
     timers.arm(this.timer, REACTION_MS)
   }
 

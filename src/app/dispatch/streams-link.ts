@@ -13,6 +13,11 @@ import type { DispatcherLink, Seated } from './links.ts'
 import { Lane } from './lane.ts'
 import { passLog, Wire, type WireUser } from './wire.ts'
 
+/** Requests up to this size wait for others of the same turn, behind which they are written together. */
+const SMALL = 16384
+/** So many bytes are enough for a write. */
+const HELD_MAX = 65536
+
 export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
   readonly pid: number
   readonly slot: number
@@ -38,6 +43,10 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
   /** It was we who ended the connection: the worker may live, and begin what it has been sent. */
   private cut = false
   private hung = false
+  /** Requests for a worker that has others to do; they leave at the end of the turn. */
+  private held: Buffer[] = []
+  private heldBytes = 0
+  private readonly atTurnsEnd = (): void => this.flush()
 
   constructor(dispatcher: Dispatcher, { slot, place, pid, path }: Seated, at: number) {
     this.dispatcher = dispatcher
@@ -63,17 +72,43 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
     lane.begin(call, this.last)
   }
 
+  /**
+   * For lanes: each write to a worker costs about as much as all else that a short request takes here. One that is idle is not to
+   * wait; one that is busy gets those of a turn together.
+   * @param first the beginning of a request
+   * @returns false: write no more until onWritable()
+   */
+  write(bytes: Buffer, first: boolean): boolean {
+    if (first && bytes.length <= SMALL && this.lanes.size > 1) {
+      if (this.held.length === 0) setImmediate(this.atTurnsEnd)
+      this.held.push(bytes)
+      this.heldBytes += bytes.length
+      if (this.heldBytes >= HELD_MAX) this.flush()
+      return true
+    }
+    this.flush()
+    return this.connection.write(bytes)
+  }
+
+  private flush(): void {
+    const { held } = this
+    if (held.length === 0) return
+    this.held = []
+    this.heldBytes = 0
+    this.connection.write(held.length === 1 ? held[0]! : Buffer.concat(held))
+  }
+
   /** Tells the worker to go. It finishes what it has, and says which of ours it has not begun. */
   leave(): void {
     if (this.leaving || this.closed) return
     this.leaving = true
-    this.connection.write(encodeShutdown())
+    this.write(encodeShutdown(), false)
     if (this.lanes.size === 0) this.connection.shutdown()
   }
 
   /** Applications end their streams of events then, which last for ever otherwise. */
   warn(): void {
-    if (this.ready && !this.leaving && !this.closed) this.connection.write(encodeShutdown(SOON))
+    if (this.ready && !this.leaving && !this.closed) this.write(encodeShutdown(SOON), false)
   }
 
   destroy(): void {
@@ -123,7 +158,7 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
   onFile(stream: number, path: string, offset: number, length: number): void {
     this.lanes.get(stream)?.call?.onFile(path, offset, length)
     // It is open here now: the application may delete it.
-    if (!this.closed) this.connection.write(encodeWindow(stream, 0))
+    if (!this.closed) this.write(encodeWindow(stream, 0), false)
   }
 
   onInterim(stream: number, fields: string[]): void {
