@@ -21,8 +21,8 @@ class Listening extends Call {
 
 test('lane: empty messages use up the window, and while the client is slow nothing more is granted', () => {
   const written: Buffer[] = []
-  const connection = { write: (bytes: Buffer): boolean => written.push(bytes) > 0 }
-  const lane = new Lane({ connection, dispatcher: { timeout: 0 } } as unknown as StreamsLink)
+  const write = (bytes: Buffer): boolean => written.push(bytes) > 0
+  const lane = new Lane({ write, dispatcher: { timeout: 0 } } as unknown as StreamsLink)
   lane.begin(new Listening(), 7)
   const messages = 65536 / MESSAGE_COST
   for (let i = 0; i < messages; i++) lane.onMessage(true, 0)
@@ -39,8 +39,8 @@ test('lane: empty messages use up the window, and while the client is slow nothi
 
 test('lane: a head that crosses its client’s leaving changes nothing about the time that the request still has', () => {
   const written: Buffer[] = []
-  const connection = { write: (bytes: Buffer): boolean => written.push(bytes) > 0 }
-  const lane = new Lane({ connection, dispatcher: { timeout: 60_000 } } as unknown as StreamsLink)
+  const write = (bytes: Buffer): boolean => written.push(bytes) > 0
+  const lane = new Lane({ write, dispatcher: { timeout: 60_000 } } as unknown as StreamsLink)
   const call = new Listening()
   lane.begin(call, 7)
   lane.abandon(call)
