@@ -102,7 +102,7 @@ function describeApp(r: HttpRequest, app: Application, cache: CacheSettings | nu
   const number = workersMax > workers ? `${workers} to ${workersMax}` : `${workers}`
   return [
     `app "${app.name}" (${place})`,
-    `${kind}: ${module} in ${directory}, ${number} workers`,
+    `${kind}: ${module} in ${directory}, ${number} ${number === '1' ? 'worker' : 'workers'}`,
     ...describeCache(r, cache, cache === null ? '' : cacheKey(r)),
   ]
 }

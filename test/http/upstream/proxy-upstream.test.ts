@@ -327,6 +327,7 @@ for (const [conf, message] of [
   ['upstream a { ip_hash; server 127.0.0.1 backup; }', 'balancing method does not support parameter "backup"'],
   ['upstream a { server 127.0.0.1; } upstream a { server 127.0.0.1; }', 'duplicate upstream "a"'],
   ['server { location / { proxy_pass ftp://x; } }', 'invalid URL prefix'],
+  ['server { location / { proxy_pass backend:8000; } }', 'invalid URL prefix'],
   [
     'server { location ~ /x { proxy_pass http://127.0.0.1/y; } }',
     '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, or inside "if" statement, or inside "limit_except" block',
@@ -352,6 +353,13 @@ for (const [conf, message] of [
     assert.ok(stderr.includes(`[emerg] ${message} in `), stderr)
   })
 }
+
+test('a "proxy_pass" without "http://" is told what to say', t => {
+  const dir = tempDir(t)
+  writeFiles(dir, { 'a.conf': 'events { } http { server { location / { proxy_pass backend:8000; } } }', 'logs/x': '' })
+  const { stderr } = check(dir, 'a.conf')
+  assert.match(stderr, /invalid URL prefix in .*\n.*say "http:\/\/backend:8000"/)
+})
 
 for (const unix of [false, true]) {
   test(`Gunicorn over ${unix ? 'a Unix socket' : 'TCP'}`, async t => {

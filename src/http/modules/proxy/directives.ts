@@ -57,7 +57,8 @@ function pass(): Directive<Pass | null> {
       const url = Template.parse(text!, at)
       if (url.constant === null) return { text: text!, template: url, site: at }
       const lower = text!.slice(0, 8).toLowerCase()
-      if (!lower.startsWith('http://') && lower !== 'https://') at.fail('invalid URL prefix')
+      if (!lower.startsWith('http://') && lower !== 'https://')
+        at.fail('invalid URL prefix', text!.includes('://') ? undefined : `say "http://${text}"`)
       return { text: text!, template: null, site: at }
     },
   }
