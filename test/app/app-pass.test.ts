@@ -276,6 +276,19 @@ test('app_pass: workers of kind threads serve as many requests at a time as they
   )
 })
 
+test('app_pass: requests are spread over workers of kind threads, whose threads compute in turn', async t => {
+  const server = await serveThings(t, { app: 'kind threads; threads 4; workers 3;' })
+  for (const each of [1, 2]) {
+    // Workers come one after the other.
+    await eventually(async () => {
+      const responses = await Promise.all(Array.from({ length: 3 * each }, () => get(server.port, '/sleep?0.5')))
+      const counts = new Map<string, number>()
+      for (const { text } of responses) counts.set(text, (counts.get(text) ?? 0) + 1)
+      return counts.size === 3 && [...counts.values()].every(count => count === each)
+    })
+  }
+})
+
 test('app_pass: after max_requests a worker makes room for another, and no request is lost', async t => {
   const server = await serveThings(t, { threads: 2, app: 'workers 2; max_requests 20 jitter=5;' })
   const pids = new Set<string>()

@@ -78,7 +78,7 @@ export class Dispatcher implements LineUser {
     this.timesWholeRequest = settings.kind === 'sync'
     this.capacity = hasStreams(settings) ? settings.workerConnections : 1
     this.seats = new SeatTable(host.memory)
-    this.links = new Links(this.seats, this.capacity, host.owner)
+    this.links = new Links(this.seats, this.capacity, host.owner, settings.kind === 'threads')
     this.line = new Line(this, settings, this.seats, this.links, host.owner)
     this.prefetch =
       settings.kind === 'sync' && settings.prefetch > 0
@@ -148,8 +148,8 @@ export class Dispatcher implements LineUser {
     this.line.join(numberOf(dirname(path)))
     const at = this.seats.open(pid, seatOf(path))
     if (at < 0) this.log(ERR, `no room for worker process ${pid} in the table of workers`)
-    else if (hasStreams(this.settings)) this.links.all.push(new StreamsLink(this, worker, at))
-    else this.links.all.push(new WorkerLink(this, worker, at))
+    else if (hasStreams(this.settings)) this.links.add(new StreamsLink(this, worker, at))
+    else this.links.add(new WorkerLink(this, worker, at))
   }
 
   private dismiss(pid: number): void {

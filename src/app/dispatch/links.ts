@@ -37,28 +37,47 @@ export interface DispatcherLink extends Seated {
 
 export class Links {
   readonly all: DispatcherLink[] = []
+  /** Those of workers with several seats (threads), by worker. */
+  private readonly workers = new Map<number, DispatcherLink[]>()
   private readonly seats: SeatTable
   /** Requests a worker serves at a time. */
   private readonly capacity: number
   /** Our thread's number. */
   private readonly owner: number
+  /** Have workers several seats? */
+  private readonly hasThreads: boolean
   /** Whose turn it is to get a client that will stay. */
   private turn = 0
 
-  constructor(seats: SeatTable, capacity: number, owner: number) {
+  constructor(seats: SeatTable, capacity: number, owner: number, hasThreads = false) {
     this.seats = seats
     this.capacity = capacity
     this.owner = owner
+    this.hasThreads = hasThreads
+  }
+
+  add(link: DispatcherLink): void {
+    this.all.push(link)
+    if (!this.hasThreads) return
+    const others = this.workers.get(link.pid)
+    if (others === undefined) this.workers.set(link.pid, [link])
+    else others.push(link)
   }
 
   remove(link: DispatcherLink): void {
     const index = this.all.indexOf(link)
     if (index >= 0) this.all.splice(index, 1)
+    const others = this.workers.get(link.pid)
+    if (others === undefined) return
+    const rest = others.filter(other => other !== link)
+    if (rest.length === 0) this.workers.delete(link.pid)
+    else this.workers.set(link.pid, rest)
   }
 
   /** Claims a free seat; null when all are busy. */
   claim(call: Call): DispatcherLink | null {
     if (call.bond !== null) return this.claimHome(call, call.bond)
+    if (this.hasThreads) return this.claimThread()
     return this.capacity === 1 ? this.claimFirst() : this.claimLeastBusy(0)
   }
 
@@ -104,6 +123,30 @@ export class Links {
         fewest = inFlight
       }
       if (best === null || seats.claim(best.at, best.pid, capacity, this.owner)) return best
+    }
+  }
+
+  /** A thread of the worker that has the fewest at work: threads of one compute in turn, those of several at the same time. */
+  private claimThread(): DispatcherLink | null {
+    const { seats, capacity, owner } = this
+    for (;;) {
+      let best: DispatcherLink | null = null
+      let fewest = Infinity
+      for (const links of this.workers.values()) {
+        let free: DispatcherLink | null = null
+        let busy = 0
+        for (let i = 0; i < links.length; i++) {
+          const link = links[i]!
+          const inFlight = seats.inFlight(link.at, link.pid)
+          if (inFlight > 0) busy++
+          else if (inFlight === 0 && free === null && link.ready && !link.leaving) free = link
+        }
+        if (free === null || busy >= fewest) continue
+        best = free
+        fewest = busy
+        if (busy === 0) break
+      }
+      if (best === null || seats.claim(best.at, best.pid, capacity, owner)) return best
     }
   }
 
