@@ -40,6 +40,9 @@ export const applications: Texts = {
     args: 'NUMBER',
     text: 'Requests and WebSockets that a worker of `kind asgi` or `kind gevent` has at a time, at most 65535. The worker that has the fewest is given the next one; when all have so many, requests wait in the `queue`.',
   },
+  'app/wait_ready': {
+    text: "For `kind node`: a worker is given requests when the program says that it is ready, `process.send('ready')` or a message whose `ready` is true, and not as soon as it listens. For programs that listen first and show that they are coming until they can serve (Ghost), and those written for `wait_ready` of pm2: a reload then leaves the old workers in place until the new ones can do their work.",
+  },
   'app/paste_global': {
     args: 'NAME VALUE',
     text: 'A variable for the ini file that `module` names (PasteDeploy’s `global_conf`).',

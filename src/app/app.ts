@@ -30,6 +30,8 @@ export interface AppSettings {
   readonly arguments: readonly string[]
   /** For node: what stands in front of it there, for Node itself. */
   readonly nodeOptions: readonly string[]
+  /** For node: a worker serves when it says that it is ready, and not when it listens. */
+  readonly waitReady: boolean
   /** For an ini file: names and values that it may use. */
   readonly pasteGlobal: readonly (readonly [name: string, value: string])[]
   /** Interpreter; '' for the environment's python3. */

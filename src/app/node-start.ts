@@ -15,6 +15,8 @@ export interface NodeWorkerStart {
   readonly gracefulTimeout: number
   /** A number if the application forks cluster workers, each of which is one of ours. */
   readonly clusterId: number
+  /** Does it serve when it says so, and not when it listens? */
+  readonly waitReady: boolean
   /** Is it to look at its files (`--reload`), and at which further ones? */
   readonly watch: readonly string[] | null
 }

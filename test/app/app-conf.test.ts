@@ -33,6 +33,7 @@ const cases: readonly (readonly [http: string, message: RegExp | null])[] = [
   [`app a { ${good} node_options --expose-gc; }`, /"node_options" needs "kind node" in app "a"/],
   ['app a { directory %%DIR%%; module ./file.js; node_options expose-gc; }', /invalid node_options "expose-gc"/],
   [`app a { ${good} arguments x; }`, /"arguments" needs "kind node" in app "a"/],
+  [`app a { ${good} wait_ready on; }`, /"wait_ready" needs "kind node" in app "a"/],
   [`app a { ${good} sticky cookie a; }`, /"sticky" needs "kind asgi", "kind gevent" or "kind node" in app "a"/],
   ['app a { sticky hash same; }', /"sticky hash same" is the same for all clients/],
   ['app a { sticky route $cookie_a; }', /unknown parameter "route"/],

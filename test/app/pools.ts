@@ -17,6 +17,7 @@ const defaults: AppSettings = {
   module: 'things:application',
   arguments: [],
   nodeOptions: [],
+  waitReady: false,
   python: '',
   pythonPath: [],
   workers: 2,

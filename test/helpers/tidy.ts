@@ -71,6 +71,7 @@ export const NODE_HTTP: Readonly<Record<string, string>> = {
   'src/app/workers/exported.ts': 'as listening.ts: what a file exports becomes a handler of that server',
   'src/app/workers/plain-handler.ts': 'as exported.ts: what such a handler expects of that server',
   'src/app/workers/client-address.ts': "as listening.ts: tells that server's connections who the client is",
+  'src/app/workers/last-answers.ts': "as listening.ts: ends that server's connections when it is closed",
   'src/app/workers/fetch-adapter.ts': "as listening.ts: turns that server's requests into web Requests",
 }
 

@@ -97,6 +97,7 @@ export class NodeWorkers implements Spawner {
       umask: settings.umask,
       gracefulTimeout: delay(settings.gracefulTimeout),
       clusterId: this.isClustered ? slot + 1 : 0,
+      waitReady: settings.waitReady,
       watch,
     }
   }

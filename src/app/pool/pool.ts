@@ -292,7 +292,11 @@ export class AppPool implements SpawnerEvents {
 
   worker(slot: number, pid: number, paths: readonly string[]): void {
     const worker = this.roster.starting(slot)
-    if (worker === undefined) return
+    if (worker === undefined) {
+      // It listens anew, where it did before.
+      this.admitFront(pid, paths)
+      return
+    }
     if (this.stopping) {
       worker.pid = pid
       return
@@ -304,19 +308,24 @@ export class AppPool implements SpawnerEvents {
     this.slowLoads.loaded(performance.now() - worker.startedMs)
     this.reports.lastError = ''
     this.setbacks.serves()
-    try {
-      for (const path of paths) this.directory?.admitFront(path)
-    } catch (error) {
-      this.log(ERR, `worker process ${pid}: ${(error as Error).message}`)
-      this.spawner?.kill(pid)
-      return
-    }
+    if (!this.admitFront(pid, paths)) return
     this.reports.serves(worker)
     // What takes over from an old generation does so at full strength.
     if (this.options.generation === 1 || this.pids().length >= this.headcount.wanted) this.reports.isLoaded('')
     const retired = this.roster.all.find(one => one.retiring && one.state === SERVING && one !== worker)
     if (retired !== undefined) this.retire(retired)
     this.trim()
+  }
+
+  private admitFront(pid: number, paths: readonly string[]): boolean {
+    try {
+      for (const path of paths) this.directory?.admitFront(path)
+      return true
+    } catch (error) {
+      this.log(ERR, `worker process ${pid}: ${(error as Error).message}`)
+      this.spawner?.kill(pid)
+      return false
+    }
   }
 
   workerFailed(slot: number, pid: number, error: string, traceback: string): void {

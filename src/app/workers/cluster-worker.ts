@@ -1,7 +1,7 @@
 // Applications written for node:cluster: their primary forks as many workers as there are processors and restarts them, which is
 // our master's work. So when one calls cluster.fork(), its process is started anew as if it were such a worker.
 
-import cluster from 'node:cluster'
+import cluster, { type Worker } from 'node:cluster'
 import { EventEmitter } from 'node:events'
 import { syncBuiltinESMExports } from 'node:module'
 
@@ -36,9 +36,25 @@ function nobody(): object {
   })
 }
 
-/** Servers then listen with `exclusive`, or net would ask a primary for the address. */
-export function beClusterWorker(id: number): void {
+/** Servers then listen with `exclusive`, or net would ask a primary for the address. `close` closes all of them. */
+export function beClusterWorker(id: number, close: (done: () => void) => void): void {
   const worker = new cluster.Worker({ id, process, state: 'online' } as never)
   Object.assign(words, { isPrimary: false, isMaster: false, isWorker: true, worker })
+  Object.assign(worker, endings(worker, close))
   syncBuiltinESMExports()
+}
+
+/** How a worker takes its leave: what is there in a process that is no child of cluster's means one that it has forked. The
+ *  channel stays: it is the master's, which starts another when the process has ended. */
+function endings(worker: Worker, close: (done: () => void) => void): object {
+  const end = (): void => {
+    worker.exitedAfterDisconnect = true
+    setImmediate(() => process.exit(0))
+  }
+  const disconnect = (): Worker => {
+    if (!worker.exitedAfterDisconnect) close(() => worker.emit('disconnect'))
+    worker.exitedAfterDisconnect = true
+    return worker
+  }
+  return { disconnect, kill: end, destroy: end }
 }

@@ -2,11 +2,13 @@
 // the first that asks for that port. All others (metrics, redirections) get what they ask for, and share it with those of the
 // other workers, as they would under node:cluster.
 
-import type { Server } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import net from 'node:net'
 import { http } from './builtin-http.ts'
 import type { Listener } from './plain-handler.ts'
 import { tellClients } from './client-address.ts'
+import { answerLast } from './last-answers.ts'
+import { linkTo, pathAsked } from './own-path.ts'
 import { addressOf, type Asked, askedOf, callbackOf, connectHome, isTwin, keepOwnDoor } from './own-address.ts'
 
 export interface ListeningOptions {
@@ -14,6 +16,7 @@ export interface ListeningOptions {
   readonly path: string
   /** '' for any. */
   readonly port: string
+  /** Again, when the application has closed its server and listens anew. */
   readonly serves: () => void
   readonly failed: (error: unknown) => void
   /** What listens may not be what was meant. */
@@ -30,6 +33,8 @@ const HELD = ['keepAliveTimeout', 'maxRequestsPerSocket'] as const
 
 type Listen = (...args: any[]) => net.Server
 
+type Answer = ServerResponse & { readonly _header?: string | null }
+
 let options: ListeningOptions
 let server: Server | null = null
 /** What it was asked to listen on. */
@@ -37,11 +42,13 @@ let home: Asked = { port: '', host: '' }
 /** The server made for the handler that the file exports. */
 let own: { readonly server: Server; readonly given: unknown } | null = null
 let leaving = false
+/** All that have ever had the pool's socket. */
+const taken = new WeakSet<Server>()
 /** With what node:http is answering there; nothing between requests and after an upgrade. */
-const sockets = new Set<net.Socket & { readonly _httpMessage?: { readonly _header?: string | null } | null }>()
+const sockets = new Set<net.Socket & { readonly _httpMessage?: Answer | null }>()
 const EVENTS = /^content-type: *text\/event-stream/im
-/** What listens elsewhere, for messages. */
-const others: string[] = []
+/** What listens elsewhere, with its name for messages. */
+const others = new Map<net.Server, string>()
 const prototype = net.Server.prototype as { listen: Listen }
 const listen = prototype.listen
 
@@ -50,12 +57,13 @@ export function takeListen(wanted: ListeningOptions): void {
   options = wanted
   prototype.listen = function (this: net.Server, ...args: any[]): net.Server {
     const asked = askedOf(args)
-    if (this instanceof http.Server && server === null && isWanted(asked)) return take(this, asked, callbackOf(args))
+    const isNext = server === null ? isWanted(asked) : isSuccessor(asked)
+    if (this instanceof http.Server && isNext) return takeAt(pathAsked(args[0]), this, asked, callbackOf(args))
     if (this instanceof http.Server && own !== null && this.listeners('request').some(one => one === own!.given)) {
       return succeed(this, own.server, asked, callbackOf(args))
     }
     if (this instanceof http.Server && isTwin(home, asked)) return standBy(this, asked, callbackOf(args))
-    others.push(nameOf(this, asked))
+    others.set(this, nameOf(this, asked))
     noteOther(this, asked)
     return listen.apply(this, sharing(args, asked))
   }
@@ -73,7 +81,7 @@ export function isServing(): boolean {
 
 /** For a message: what else listens. */
 export function othersListening(): string {
-  return others.join(', ')
+  return [...others.values()].join(', ')
 }
 
 /** A PORT that is none (0, a path) says nothing. */
@@ -82,21 +90,41 @@ function isWanted({ port }: Asked): boolean {
   return wanted === '' || port === wanted
 }
 
+/** Programs that are set up in a browser, or say that they are coming, close that server and listen anew. */
+function isSuccessor({ port }: Asked): boolean {
+  return !leaving && own === null && !server!.listening && (home.port === '' || port === home.port)
+}
+
+/** @param path '' where it asked for none */
+function takeAt(path: string, made: Server, asked: Asked, callback: (() => void) | undefined): net.Server {
+  take(made, asked, callback)
+  if (path === '') return made
+  const address = made.address.bind(made)
+  made.address = () => (address() === null ? null : path)
+  linkTo(options.path, path)
+  return made
+}
+
 function take(made: Server, asked: Asked, callback: (() => void) | undefined): net.Server {
   server = made
+  if (!taken.has(made)) adopt(made)
   beAt(made, asked)
-  prepare(made)
-  tellClients(made)
-  follow(made)
   made.once('error', options.failed)
   return listen.call(made, { path: options.path, backlog: BACKLOG, exclusive: true }, () => {
     made.off('error', options.failed)
     made.once('close', () => {
-      if (!leaving) options.closed()
+      if (!leaving && made === server) options.closed()
     })
     options.serves()
     callback?.call(made)
   })
+}
+
+function adopt(made: Server): void {
+  taken.add(made)
+  prepare(made)
+  tellClients(made)
+  follow(made)
 }
 
 /** All that are open. */
@@ -162,15 +190,21 @@ function prepare(made: Server): void {
   made.timeout = 0
   for (const name of HELD) Object.defineProperty(made, name, { get: () => 0, set() {} })
   const close = made.close.bind(made)
-  // That we have closed it already is none of the application's business.
-  made.close = done => close(done === undefined ? undefined : error => done(leaving ? undefined : error))
+  made.close = done => {
+    if (made.listening) answerLast(made, answers())
+    // That we have closed it already is none of the application's business.
+    return close(done === undefined ? undefined : error => done(leaving ? undefined : error))
+  }
+}
+
+/** What is being answered. */
+function* answers(): Generator<Answer> {
+  for (const { _httpMessage: answer } of sockets) if (answer) yield answer
 }
 
 /** Is there a request whose answer will end by itself? Those of events do not. */
 export function isAnswering(): boolean {
-  for (const { _httpMessage: answer } of sockets) {
-    if (answer && !EVENTS.test(answer._header ?? '')) return true
-  }
+  for (const answer of answers()) if (!EVENTS.test(answer._header ?? '')) return true
   return false
 }
 
@@ -181,6 +215,14 @@ export function closeServer(done: () => void): void {
   leaving = true
   server.close(done)
   server.closeIdleConnections()
+}
+
+/** Closes whatever listens, as the application itself would; `done` when all that was open has gone. */
+export function closeAll(done: () => void): void {
+  const open = [...(server === null ? [] : [server]), ...others.keys()].filter(one => one.listening)
+  let left = open.length
+  if (left === 0) setImmediate(done)
+  for (const one of open) one.close(() => --left === 0 && done())
 }
 
 // ── what listen() was asked ──────────────────────────────────────────────────────────────────────────────────────────

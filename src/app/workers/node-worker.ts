@@ -21,8 +21,17 @@ import {
 } from '../node-start.ts'
 import { beClusterWorker, type ForkEnvironment, onClusterFork } from './cluster-worker.ts'
 import { exportedBy } from './exported.ts'
+import { awaitReady, beReady, whenReady } from './ready.ts'
 import { explaining, Watch } from './watch.ts'
-import { closeServer, isAnswering, isServing, othersListening, serveHandler, takeListen } from './listening.ts'
+import {
+  closeAll,
+  closeServer,
+  isAnswering,
+  isServing,
+  othersListening,
+  serveHandler,
+  takeListen,
+} from './listening.ts'
 
 /** Status of a worker that cannot load its application, Gunicorn's number for it. */
 const CANNOT_LOAD = 4
@@ -36,6 +45,8 @@ delete process.env[WORKER_VARIABLE]
 if (isOwnCache(process.env[CACHE_VARIABLE])) delete process.env[CACHE_VARIABLE]
 /** Until it serves. */
 let late: NodeJS.Timeout | null = null
+/** Until it has ended, once nothing of it listens. */
+let ending: NodeJS.Timeout | null = null
 let failing = false
 /** The application has been told, too. */
 let leaving = false
@@ -63,8 +74,9 @@ process.on('beforeExit', () => {
   if (!isServing()) fail(new Error(nothingServes()))
 })
 if (start.umask >= 0) process.umask(start.umask)
-if (start.clusterId > 0) beClusterWorker(start.clusterId)
+if (start.clusterId > 0) beClusterWorker(start.clusterId, closeAll)
 else onClusterFork(forked, becomeWorkers)
+if (start.waitReady) awaitReady()
 takeListen({ path: start.path, port: start.port, serves, failed: fail, notes: note, closed: endSoon })
 try {
   await load()
@@ -126,8 +138,11 @@ function nothingServes(): string {
 
 function serves(): void {
   if (late !== null) clearTimeout(late)
-  process.off('uncaughtException', failUncaught)
-  tell({ portico: 'serves' })
+  if (ending !== null && !leaving) clearTimeout(ending)
+  whenReady(() => {
+    process.off('uncaughtException', failUncaught)
+    tell({ portico: 'serves' })
+  })
 }
 
 /** What nobody catches while it starts; afterwards it ends the process, as with `node`. */
@@ -150,6 +165,7 @@ function fail(error: unknown): void {
     tell({ portico: 'failed', error: line, traceback: stack }, () => process.exit(CANNOT_LOAD))
     return
   }
+  beReady()
   console.error(`${line}\n${stack}`)
   watch.search()
   serveHandler(explaining(line, stack))
@@ -185,5 +201,5 @@ function leave(): void {
 
 /** By itself when there is nothing more to do, but not later than this. */
 function endSoon(): void {
-  setTimeout(() => process.exit(0), start.gracefulTimeout).unref()
+  ending = setTimeout(() => process.exit(0), start.gracefulTimeout).unref()
 }

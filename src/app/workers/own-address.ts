@@ -49,10 +49,18 @@ export function isTwin(one: Asked, other: Asked): boolean {
 
 /** Where its own connections lead. */
 let path = ''
+/** Where it is, as it believes. */
+let home: Asked = { port: '', host: '' }
 
 /** From now on what the program connects to at that address is itself. */
-export function connectHome(home: Asked, socket: string): void {
+export function connectHome(asked: Asked, socket: string): void {
+  const isFirst = path === ''
   path = socket
+  home = asked
+  if (isFirst) takeConnect()
+}
+
+function takeConnect(): void {
   const prototype = net.Socket.prototype as unknown as { connect: Connect }
   const { connect } = prototype
   prototype.connect = function (...args) {

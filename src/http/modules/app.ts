@@ -35,6 +35,7 @@ const inside = {
   module: str(APP, null),
   arguments: { in: APP, args: [1, Infinity] as const, default: NO_WORDS, parse: parseArguments },
   node_options: { in: APP, args: [1, Infinity] as const, default: NO_WORDS, parse: parseNodeOptions },
+  wait_ready: flag(APP, false),
   paste_global: list(APP, [2, 2], ([name, value]) => [bytesToText(name!), bytesToText(value!)] as const),
   kind: oneOf(APP, KINDS, null),
   workers: { in: APP, args: [1, 1] as const, default: fixed(autoWorkers()), parse: parseWorkers },
@@ -136,7 +137,7 @@ function parseApp(name: string, at: Site): Declared {
   if (kind === 'sync' || kind === 'threads')
     if (at.inner!.site('sticky') !== null)
       siteOf('sticky').fail(`"sticky" needs "kind asgi", "kind gevent" or "kind node" in app "${name}"`)
-  for (const directive of ['arguments', 'node_options']) {
+  for (const directive of ['arguments', 'node_options', 'wait_ready']) {
     if (kind !== 'node' && at.inner!.site(directive) !== null)
       siteOf(directive).fail(`"${directive}" needs "kind node" in app "${name}"`)
   }
@@ -155,6 +156,7 @@ function settingsOf(name: string, kind: AppKind, conf: Conf<typeof inside>, at: 
     module: bytesToText(conf.module!),
     arguments: conf.arguments,
     nodeOptions: conf.node_options,
+    waitReady: conf.wait_ready,
     pasteGlobal: conf.paste_global,
     python: bytesToText(conf.python.includes('/') ? at.prefixPath(conf.python) : conf.python),
     pythonPath: conf.python_path.map(bytesToText),
