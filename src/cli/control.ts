@@ -1,5 +1,6 @@
 // `portico control`, and a link named `gunicornc`: gives commands to a running server. One on the command line, or one after the
-// other from a terminal or from standard input. Options and exit codes are those of Gunicorn's own client.
+// other from a terminal or from standard input. Options and exit codes are those of Gunicorn's own client, which ends with 0 for a
+// command that the server could not carry out, too; this one under its own name does not.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -22,7 +23,7 @@ export async function control(args: readonly string[], name: string): Promise<nu
     const options = parseControl(args)
     if (options.help) return tell(help(name))
     if (options.version) return tell(`${name} (${PRODUCT} ${VERSION})`)
-    if (options.command !== null) return await give(options, options.command)
+    if (options.command !== null) return await give(options, options.command, name !== 'gunicornc')
     return await converse(options)
   } catch (error) {
     if (!(error instanceof OptionError)) throw error
@@ -31,13 +32,15 @@ export async function control(args: readonly string[], name: string): Promise<nu
   }
 }
 
-/** One command. */
-async function give({ socket, json }: ControlOptions, command: readonly string[]): Promise<number> {
+/** One command. @param strict what could not be carried out is an error */
+async function give({ socket, json }: ControlOptions, command: readonly string[], strict: boolean): Promise<number> {
   const client = new ControlClient(socket)
   process.once('SIGINT', () => process.exit(INTERRUPTED))
   try {
     await client.connect()
-    return tell(shown(command, await client.ask(command), json))
+    const data = await client.ask(command)
+    tell(shown(command, data, json))
+    return strict && data['success'] === false ? 1 : 0
   } catch (error) {
     if (!(error instanceof ControlError)) throw error
     say(`Error: ${error.message}`)

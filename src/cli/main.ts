@@ -1,5 +1,6 @@
 // The command line. Everything else is loaded when it is known what is wanted.
 
+import { existsSync } from 'node:fs'
 import { basename } from 'node:path'
 import { endOnSignals } from '../process/early-signals.ts'
 import { invocationOf } from './invocation.ts'
@@ -65,7 +66,11 @@ async function main(args: readonly string[]): Promise<number> {
   const log = new MasterLog(invokedAs, invocation.errorLog, switches.errorLog !== null || invokedAs === 'nginx')
   if (switches.test) return await test(switches, invocation, log)
   if (switches.signal !== null) return await signal(switches.signal, invocation, log)
-  return await start(invocation, log)
+  const code = await start(invocation, log)
+  if (code !== 0 && args.length === 0 && invokedAs !== 'nginx' && !existsSync(invocation.file)) {
+    log.say('-c names a configuration, "portico serve MODULE" serves an application, -h tells what else there is')
+  }
+  return code
 }
 
 async function showVersion({ help: wantsHelp, configure }: Switches): Promise<void> {

@@ -52,9 +52,23 @@ class Reader {
         this.statement(statement, scope)
       } catch (error) {
         if (!(error instanceof ConfigError)) throw error
-        this.errors.push(error)
+        this.errors.push(this.withMissingEnd(error, statement, scope.context))
       }
     }
+  }
+
+  /** One of the words is a directive that may stand here: who forgets a ";" is told of the next line. */
+  private withMissingEnd(error: ConfigError, { name, words }: Statement, context: number): ConfigError {
+    if (error.hint !== null || this.registry.find(name, context) === null) return error
+    const next = words.find(({ text, quoted }) => !quoted && this.registry.find(text, context) !== null)
+    if (next === undefined) return error
+    return new ConfigError(
+      error.message,
+      error.file,
+      error.line,
+      `is a ";" missing before "${next.text}"?`,
+      error.order,
+    )
   }
 
   throwErrors(): void {

@@ -55,6 +55,8 @@ test('portico control: one command, as a table or as JSON; exit codes', async t 
   const wrong = await control(t, ['-s', path, 'worker', 'bogus'])
   assert.deepEqual([wrong.code, wrong.stdout], [1, ''])
   assert.equal(wrong.stderr, 'Error: Invalid argument: Unknown worker action: bogus\n')
+  const nobody = await control(t, ['-s', path, 'worker', 'kill', '1'])
+  assert.deepEqual([nobody.code, nobody.stdout], [1, 'success: no\nerror:   Worker 1 not found\n'])
 })
 
 test('portico control: options are read as argparse reads them', () => {

@@ -264,7 +264,8 @@ test('an address in use is told in one line, with exit code 1', async t => {
   // spawnSync would keep this process from refusing the program's connections, were it to make any.
   const { status, stderr } = run(t, ['-b', `127.0.0.1:${port}`, 'hello'])
   assert.equal(status, 1)
-  assert.equal(stderr, `portico: [emerg] bind() to 127.0.0.1:${port} failed (98: Address already in use)\n`)
+  const advice = ': another program listens there; -b names another address'
+  assert.equal(stderr, `portico: [emerg] bind() to 127.0.0.1:${port} failed (98: Address already in use)${advice}\n`)
 })
 
 test('--print-config prints a configuration that passes -t and serves', async t => {

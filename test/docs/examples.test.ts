@@ -124,9 +124,9 @@ function provide(dir: string, text: string): void {
   for (const [, path] of text.matchAll(/^\s*(?:error_log|access_log|pid)\s+(\/[^\s;]+)/gm)) {
     mkdirSync(join(dir, dirname(path!)), { recursive: true })
   }
-  if (text.includes('/opt/portico/conf/')) {
-    mkdirSync(join(dir, 'opt/portico/conf'), { recursive: true })
-    copyFileSync(join(root, 'conf/mime.types'), join(dir, 'opt/portico/conf/mime.types'))
+  for (const [, path] of text.matchAll(/^\s*include\s+(\/opt\/\S+\/mime\.types);/gm)) {
+    mkdirSync(join(dir, dirname(path!)), { recursive: true })
+    copyFileSync(join(root, 'conf/mime.types'), join(dir, path!))
   }
   for (const [, path] of text.matchAll(/^\s*proxy_cache_path\s+(\/\S+)/gm)) {
     mkdirSync(join(dir, dirname(path!)), { recursive: true })
