@@ -7,6 +7,14 @@ the library.
 import os
 import sys
 
+TOO_OLD = 69  # src/app/pool/python-process.ts knows it
+
+# Any Python can read this file, and not the others.
+if sys.version_info < (3, 8):
+    version = '.'.join(str(number) for number in sys.version_info[:3])
+    sys.stderr.write('portico: Python 3.9 or newer is needed: %s is %s\n' % (sys.executable, version))
+    sys.exit(TOO_OLD)
+
 if not __package__:
     sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
     from portico_bridge.zygote import main

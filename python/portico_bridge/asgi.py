@@ -89,6 +89,11 @@ class AsgiSeat:
         self.loop.run_until_complete(self._serve())
         self.loop.run_until_complete(self._cancel_rest())
 
+    def close(self):
+        self.lifespan = None
+        asyncio.set_event_loop(None)
+        self.loop.close()
+
     async def _serve(self):
         self.server = await self.loop.create_unix_server(lambda: FrontConnection(self), sock=self.listener)
         if self.leaving:

@@ -7,6 +7,7 @@
 """
 
 import importlib
+import select
 import sys
 
 from .telling import message_of
@@ -32,6 +33,8 @@ def load(spec, kind, note, paste_global=()):
     `note` hears of what is no reason not to begin: Gunicorn would. `paste_global`: names and values for an ini file.
     """
     found = _from_ini(spec, dict(paste_global)) if spec.startswith(PASTE) else _from_module(spec)
+    if not hasattr(select, 'poll'):
+        raise LoadError('cannot load "%s": it lets eventlet patch the standard library, and only gevent may (-k gevent)' % spec)
     if kind == 'asgi':
         return _for_asgi(spec, found, note)
     if _is_coroutine_function(found):
@@ -162,8 +165,11 @@ def _import(spec, name):
         return sys.modules[name]
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + '.')):
-            places = [entry for entry in sys.path[:3] if entry and '/lib/py' not in entry]
+            from .mistakes import instead_of_module
+
+            places = dict.fromkeys(entry for entry in sys.path[:3] if entry and '/lib/py' not in entry)
             where = ' in %s' % ', '.join(places) if places else ''
+            where += instead_of_module(spec, error.name)
             raise LoadError('cannot load "%s": there is no module "%s"%s' % (spec, error.name, where)) from None
         raise _failure(spec, 'importing it failed', error) from None
     except BaseException as error:  # SystemExit too: a module that leaves must not take the zygote with it silently
@@ -200,7 +206,10 @@ def _attribute(spec, module, name):
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise LoadError('cannot load "%s": there is no "%s" in %s' % (spec, name, _place(module))) from None
+            from .mistakes import instead_of_name
+
+            place = _place(module) + (instead_of_name(module, name) if found is module else '')
+            raise LoadError('cannot load "%s": there is no "%s" in %s' % (spec, name, place)) from None
     return found
 
 
@@ -234,7 +243,9 @@ def _failure(spec, what, error):
         files.append(error.filename)
     line = 'cannot load "%s": %s: %s%s' % (spec, what, cause, ' (%s)' % place if place else '')
     if isinstance(error, ModuleNotFoundError):  # it may be there for another one
-        line += '; the interpreter is %s' % sys.executable
+        from .mistakes import environment_beside
+
+        line += '; the interpreter is %s%s' % (sys.executable, environment_beside())
     return LoadError(line, details, files)
 
 

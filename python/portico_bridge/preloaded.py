@@ -5,6 +5,7 @@ multiprocessing.Manager, and functions that are to be called at the end. And wha
 import atexit
 import os
 import signal
+import sys
 
 from .endings import flush
 
@@ -12,6 +13,10 @@ from .endings import flush
 LOST = 113
 # What these functions may take, all together.
 EXIT_SECONDS = 2
+LOST_THREADS = (
+    'the application was preloaded, and workers do not have the threads of its libraries, %d: what waits for one of them hangs.'
+    ' If the stack of the worker ends in such a library, do without ("preload off", no --preload)'
+)
 
 held = []
 
@@ -51,6 +56,16 @@ def let_go():
         except OSError:
             pass  # the application has closed what was not its own
     held.clear()
+
+
+def lost_threads():
+    """What there is to say of threads here that Python has not started, OpenMP's say: workers lack them. '' where there are none."""
+    threading = sys.modules.get('threading')
+    try:
+        number = len(os.listdir('/proc/self/task')) - (1 if threading is None else threading.active_count())
+    except OSError:
+        return ''  # not Linux
+    return LOST_THREADS % number if number > 0 else ''
 
 
 def run_exit_functions():

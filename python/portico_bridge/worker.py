@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 
+from . import endings
 from .endings import flush
 from .loader import LoadError, load
 from .own_signals import ENDS, FREE
@@ -79,7 +80,7 @@ class Worker:
         except (OSError, ValueError) as error:
             self._fail(str(error.args[-1] if error.args else error), '')
         self._take_signals()
-        os.register_at_fork(after_in_child=self._disown)
+        os.register_at_fork(after_in_child=weak(self._disown))
         if self.settings['kind'] == 'asgi':
             self._start_asgi()
         report = {'path': self.seats[0].path, 'paths': [seat.path for seat in self.seats]}
@@ -94,7 +95,25 @@ class Worker:
         for seat in self.seats:
             unlink_seat(seat.path)
         self.own.end(self.ended_by)
+        self._let_go()
         sys.exit(0)
+
+    def _let_go(self):
+        """The interpreter ends what the application has left, and writes out files, if nobody here holds on to it."""
+        for seat in self.seats:
+            seat.application = None
+        if self.settings['kind'] == 'asgi':
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+            self.seats[0].close()  # and with it the loop's handlers of signals
+            for number in (signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, do_nothing)  # it ends already
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        self.seats.clear()
+        self.application = self.hooked = None
+        if hasattr(gc, 'unfreeze'):  # not PyPy's
+            gc.unfreeze()
+        endings.leave()
 
     def _patch(self):
         from .green import patch
@@ -176,6 +195,7 @@ class Worker:
             signal.signal(signal.SIGABRT, self._on_abort)
         faulthandler.enable(2)  # SIGABRT: the stacks of all threads, then what was there before
         self.own.note()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)  # an application may have blocked them for its threads
         for number in (signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, self._on_quit)
         # A handler that does nothing, not SIG_IGN, which the programs an application starts would inherit.
@@ -197,7 +217,8 @@ class Worker:
         sys.exit(0)
 
     def _on_abort(self, _number, _frame):
-        self.hooked.aborted()
+        if self.hooked is not None:
+            self.hooked.aborted()
         flush()
         os._exit(1)
 
@@ -215,6 +236,21 @@ class Worker:
         faulthandler.disable()
         for number in (*ENDS, *FREE):
             self.own.put_back(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def weak(method):
+    """For what keeps functions to the very end: with the worker it would keep the application, and what that has open would be
+    neither written out nor closed."""
+    import weakref
+
+    reference = weakref.WeakMethod(method)
+
+    def call():
+        found = reference()
+        if found is not None:
+            found()
+
+    return call
 
 
 def run_seat(worker):

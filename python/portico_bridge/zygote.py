@@ -4,6 +4,7 @@ It waits in one poll for commands, for the end of the life pipe, for signals and
 at by the clock but the deadlines of workers that are to be killed.
 """
 
+import atexit
 import faulthandler
 import fcntl
 import gc
@@ -12,11 +13,13 @@ import os
 import select
 import signal
 import sys
+from os import fork, waitpid
+from signal import signal as install  # these as they are before gevent patches them
 from time import monotonic
 
 from . import preloaded, privileges, scheduling
 from .control import CONTROL, LIFE, Control, Stop
-from .endings import flush
+from .endings import begin_the_end, flush
 from .loader import LoadError, load
 from .own_signals import ENDS, FREE, OwnHandlers
 from .worker import CANNOT_LOAD, KINDS, Worker, die_with, do_nothing, unlink, unlink_seat
@@ -38,7 +41,7 @@ ENDINGS = {'end': signal.SIGTERM, 'abort': signal.SIGABRT, 'kill': signal.SIGKIL
 class Child:
     """A worker as the zygote sees it."""
 
-    __slots__ = ('pid', 'slot', 'report', 'life', 'said', 'paths', 'kill_at')
+    __slots__ = ('pid', 'slot', 'report', 'life', 'said', 'paths', 'kill_at', 'asked')
 
     def __init__(self, pid, slot, report, life):
         self.pid = pid
@@ -48,9 +51,11 @@ class Child:
         self.said = b''
         self.paths = []
         self.kill_at = None
+        self.asked = False  # to finish what it serves, within graceful_timeout
 
 
 def main():
+    atexit.register(begin_the_end)
     os.set_inheritable(CONTROL, False)
     os.set_inheritable(LIFE, False)
     os.set_blocking(CONTROL, True)
@@ -197,6 +202,7 @@ class Zygote:
     def __init__(self, control, settings, application, hooks=None):
         self.control = control
         self.settings = settings
+        self.grace = settings['graceful_timeout']
         self.hooks = hooks
         self.master = os.getppid()
         self.changes = self.changes_end = -1  # where workers say that a file has changed
@@ -205,6 +211,7 @@ class Zygote:
         self.children = {}
         self.reports = {}  # children by the descriptor of their report
         self.notice = None  # what was told last about the application
+        self.has_told = False  # of threads that workers lack
         self.stopping = False
         self.final = False  # the whole server ends
         self.worker = None  # in the process that was forked: what it is to be
@@ -241,7 +248,7 @@ class Zygote:
         os.set_blocking(self.wakeup, False)
         os.set_blocking(self.wakeup_end, False)
         # The application may have installed handlers while it was imported; workers get those of SIGCHLD back.
-        self.former = signal.signal(signal.SIGCHLD, do_nothing)
+        self.former = install(signal.SIGCHLD, do_nothing)
         self.own.note()
         for number in (*ENDS, *ASKS, signal.SIGWINCH):
             if number not in self.own.in_c:
@@ -285,8 +292,10 @@ class Zygote:
                 return
             if name == 'abort':
                 child.kill_at = monotonic() + ABORT_SECONDS
+                self._tell_of_lost_threads()
             elif name == 'end':
-                child.kill_at = monotonic() + self.settings['graceful_timeout']
+                child.asked = True
+                child.kill_at = monotonic() + self.grace
             os.kill(child.pid, ENDINGS[name])
 
     def _note_signals(self):
@@ -332,7 +341,7 @@ class Zygote:
         # No signal may reach the child while it still has the zygote's handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            pid = os.fork()
+            pid = fork()
         except OSError as error:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
             self._forked_nothing(slot, pipes, error)
@@ -362,7 +371,7 @@ class Zygote:
             signal.signal(number, signal.SIG_DFL)
         for number in FREE:
             self.own.put_back(number, signal.SIG_DFL)
-        signal.signal(signal.SIGCHLD, self.former if self.former is not None else signal.SIG_DFL)
+        install(signal.SIGCHLD, self.former if self.former is not None else signal.SIG_DFL)
         for fd in (self.wakeup, self.wakeup_end, report, life):
             os.close(fd)
         for child in self.children.values():
@@ -410,7 +419,7 @@ class Zygote:
 
     def _reap(self):
         for pid in list(self.children):
-            found, status = os.waitpid(pid, os.WNOHANG)
+            found, status = waitpid(pid, os.WNOHANG)
             if found == 0:
                 continue
             child = self.children.pop(pid)
@@ -434,11 +443,18 @@ class Zygote:
     def _lost(self):
         return 'cannot load "%s": importing it closed descriptors that are not its own' % self.settings['module']
 
+    def _tell_of_lost_threads(self):
+        """A worker hangs, and it may be for what was here when it was forked. Once: it is the same in all workers."""
+        lost = '' if self.application is None or self.has_told else preloaded.lost_threads()
+        if lost:
+            self.has_told = True
+            self.control.warn(lost)
+
     # Endings
 
     def _stop(self, graceful):
         self.stopping = True
-        deadline = monotonic() + (self.settings['graceful_timeout'] if graceful else 0)
+        deadline = monotonic() + (self.grace if graceful else 0)
         at_once = signal.SIGKILL
         if self.hooks is not None and not graceful:
             # Workers have hooks for this.
@@ -447,6 +463,7 @@ class Zygote:
         for child in self.children.values():
             if child.kill_at is None or child.kill_at > deadline:
                 child.kill_at = deadline
+                child.asked = graceful
             os.kill(child.pid, signal.SIGTERM if graceful else at_once)
 
     def _until_deadline(self):
@@ -459,6 +476,8 @@ class Zygote:
         for child in self.children.values():
             if child.kill_at is not None and child.kill_at <= now:
                 child.kill_at = None
+                if child.asked:
+                    self.control.warn('worker process %d has not ended within %g seconds and is killed' % (child.pid, self.grace))
                 os.kill(child.pid, signal.SIGKILL)
 
     def _kill_all(self):
@@ -466,7 +485,7 @@ class Zygote:
         for child in self.children.values():
             os.kill(child.pid, signal.SIGKILL)
         for child in self.children.values():
-            os.waitpid(child.pid, 0)
+            waitpid(child.pid, 0)
             for path in child.paths:
                 unlink(path)
 

@@ -32,6 +32,7 @@ class HttpThread implements ThreadProgram {
   private errorLog = new ErrorLog([], this.logFiles)
   /** Null where no application wants to know. */
   private farewell: (() => Farewell) | null = null
+  private begun: Farewell | undefined
 
   async start(order: ThreadOrder, send: (content: TopicMessage) => void): Promise<void> {
     const { invocation, asRoot, bundle } = order.data as ThreadData
@@ -78,9 +79,9 @@ class HttpThread implements ThreadProgram {
         if (--busy === 0) onIdle()
       }
       if (!grace) for (const application of http.registry(APPLICATIONS).values()) application.warn()
-      const farewell = this.farewell?.()
+      this.begun ??= this.farewell?.()
       http.retire(grace, () => {
-        farewell?.say()
+        this.begun?.say()
         done()
       })
       stream.retire(false, done)

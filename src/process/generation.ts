@@ -41,6 +41,8 @@ export function toAsk(generations: Iterable<Generation>): Generation | undefined
 export class Generation implements ThreadEvents {
   readonly settings: GenerationSettings
   retiring = false
+  /** As after a reload: what lasts is left to last. */
+  private lingers = false
   private readonly around: Surroundings
   private readonly threads = new Set<ThreadHandle>()
   private readonly replacements = new Set<NodeJS.Timeout>()
@@ -70,9 +72,11 @@ export class Generation implements ThreadEvents {
     return this.state === 'listening' && !this.retiring
   }
 
+  /** @param grace false: the server ends, which those that a reload has retired have yet to hear */
   retire(grace: boolean): void {
-    if (this.retiring) return
+    if (this.retiring && (grace || !this.lingers)) return
     this.retiring = true
+    this.lingers = grace
     this.forgetReplacements()
     for (const thread of this.threads) thread.retire(grace, this.settings.shutdownTimeout)
     this.endIfEmpty()

@@ -11,7 +11,7 @@ import { startFailure } from './system-error.ts'
 export interface ThreadProgram {
   /** Resolves when connections are accepted on every descriptor; rejects with an Error worded for the log. */
   start(order: ThreadOrder, send: (content: TopicMessage) => void): Promise<void>
-  /** Takes no more connections and calls `onIdle` when the last has been served. */
+  /** Takes no more connections and calls `onIdle` when the last has been served. With `grace` it may be called again, without. */
   retire(grace: boolean, onIdle: () => void): void
   /** Ends everything at once: logs are complete when it returns. */
   stop(): void
@@ -48,7 +48,7 @@ export function runThread(program: ThreadProgram): void {
         break
       case 'retire':
         if (!started) leave()
-        if (message.timeout > 0) deadline = setTimeout(leave, delay(message.timeout))
+        if (message.timeout > 0) deadline ??= setTimeout(leave, delay(message.timeout))
         program.retire(message.grace, leave)
         break
       case 'stop':

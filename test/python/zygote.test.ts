@@ -61,7 +61,7 @@ test('zygote: an ASGI worker whose lifespan fails to start leaves nothing beside
 const FAILURES: [string, RegExp, RegExp][] = [
   ['missing', /^cannot load "missing": there is no module "missing" in .*apps$/, /^$/],
   ['missing.deeper:app', /there is no module "missing"/, /^$/],
-  ['basic:nothing_here', /there is no "nothing_here" in .*apps\/basic\.py$/, /^$/],
+  ['basic:nothing_here', /there is no "nothing_here" in .*apps\/basic\.py, did you mean "basic:nothing"\?$/, /^$/],
   ['basic:not_callable', /"not_callable" in .*basic\.py is not callable: 3$/, /^$/],
   ['basic:wrong_factory()', /what wrong_factory\(\) returns is not callable: 'text'$/, /^$/],
   ['basic:not_callable()', /it calls what is not callable: 3$/, /^$/],
@@ -266,6 +266,10 @@ test('worker: a graceful stop has an end', async t => {
   front.ask('/hangs', {}, Buffer.alloc(0))
   await eventually(() => front.logs.length === 1)
   zygote.send({ command: 'stop', graceful: true })
+  assert.match(
+    (await zygote.next('log')).message,
+    /^worker process \d+ has not ended within 0\.3 seconds and is killed$/,
+  )
   assert.equal((await zygote.next('exited')).signal, 9)
   assert.deepEqual(await zygote.exited, [0, null])
 })

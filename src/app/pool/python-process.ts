@@ -14,6 +14,8 @@ import type { Output } from './spawner.ts'
 
 /** For reading what a process has said before it ended. */
 const DRAIN_MS = 250
+/** The bridge's exit code (python/portico_bridge/__main__.py) where it cannot run. */
+const TOO_OLD = 69
 
 export interface PythonProcessEvents {
   failed(error: string, traceback: string): void
@@ -90,7 +92,7 @@ export abstract class PythonProcess {
   }
 
   protected meaning(code: number | null): string {
-    return `exited with code ${code}`
+    return code === TOO_OLD ? 'has a Python older than 3.9 (--python, "python")' : `exited with code ${code}`
   }
 
   private notStarted(python: string, error: Error): void {
