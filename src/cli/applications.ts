@@ -232,7 +232,9 @@ export class Applications implements Companions {
 
   /** @param error why one of them has not; '': all have */
   private haveLoaded(error: string): void {
-    if (error !== '' && this.generation === 1 && this.ending === null && this.around.serve !== null) {
+    // Where workers say goodbye the server ends already.
+    const isEnding = this.ending !== null || this.ended.size > 0
+    if (error !== '' && this.generation === 1 && !isEnding && this.around.serve !== null) {
       this.around.serve.notLoaded(error)
       // The whole program ends: nothing is tried again until the front has gone.
       void this.stop('fast', true)

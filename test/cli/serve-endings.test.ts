@@ -183,3 +183,16 @@ def application(environ, start_response):
   assert.equal(await server.stop('SIGTERM'), 0)
   await answer
 })
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  test(`${signal} while a Node program is still loading is an ending, not a failure`, async t => {
+    const slow = `import { writeFileSync } from 'node:fs'
+writeFileSync('begun', '')
+await new Promise(resolve => setTimeout(resolve, 600_000))
+`
+    const server = await serveApp(t, ['-k', 'node', 'slow.mjs'], { files: { 'slow.mjs': slow } })
+    await eventually(() => existsSync(join(server.dir, 'begun')))
+    assert.equal(await server.stop(signal), 0)
+    assert.doesNotMatch(server.output, /failed/)
+  })
+}
