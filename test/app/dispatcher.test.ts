@@ -213,6 +213,25 @@ test('dispatcher: what a request has waited counts once, however many workers we
   assert.ok(Math.abs(queue_ms! - waited) <= 1, `${queue_ms} of ${waited}`)
 })
 
+test('dispatcher: threads of a worker that has gone are one try, however many it had', async t => {
+  const { dispatcher, path } = start(t, 'threads')
+  const request = new Request()
+  dispatcher.dispatch(request)
+  const seats = Array.from({ length: 6 }, (_, i) => join(tempDir(t), `test-1-${PID}-${i}.sock`))
+  let gone = 0
+  for (const seat of seats) {
+    await listen(t, seat, socket => {
+      gone++
+      socket.end(encodeFrame(BYE, 0, 0, Buffer.alloc(0)))
+    })
+    dispatcher.notice({ type: 'worker', app: 'test', slot: 0, place: 0, pid: PID, path: seat })
+  }
+  await eventually(() => gone === seats.length && request.queued)
+  await listen(t, path, socket => socket.write(head(1, END)))
+  dispatcher.notice({ type: 'worker', app: 'test', slot: 0, place: 0, pid: PID + 1, path })
+  await eventually(() => request.outcome === 'answered')
+})
+
 test('dispatcher: a worker that is gone when it is to be connected to again is given up', async t => {
   const { dispatcher, path, asked } = start(t, 'sync')
   const worker = await listen(t, path, socket => {

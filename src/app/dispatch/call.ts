@@ -44,6 +44,8 @@ export abstract class Call {
   answered = false
   /** Workers it was given to. */
   attempts = 0
+  /** The last of those that went before they had read it: its pid, 0 while there is none. */
+  lostBy = 0
   /** May it be given to another worker? Not when parts of its body are gone. */
   repeatable = true
   /** The end of its body has not been sent. */

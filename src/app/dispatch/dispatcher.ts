@@ -233,7 +233,10 @@ export class Dispatcher implements LineUser {
   }
 
   /** For links: the worker went before it had read the call. False: it has been tried often enough. */
-  again(call: Call): boolean {
+  again(call: Call, pid: number): boolean {
+    // Another thread's seat of a worker that has died: we had yet to hear of its end.
+    if (call.lostBy === pid) call.attempts--
+    call.lostBy = pid
     if (call.attempts >= ATTEMPTS_MAX + this.settings.workersMax || !call.repeatable || this.stopped) return false
     this.notBegun(call)
     this.enqueue(call)

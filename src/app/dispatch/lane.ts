@@ -130,7 +130,7 @@ export class Lane implements Carrier {
     const { call, link } = this
     this.finish()
     if (call === null) return
-    if (unread && !call.answered && link.dispatcher.again(call)) return
+    if (unread && !call.answered && link.dispatcher.again(call, link.pid)) return
     link.dispatcher.fail(call, WORKER_LOST, link.pid)
   }
 

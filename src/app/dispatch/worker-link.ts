@@ -146,7 +146,7 @@ export class WorkerLink extends SeatLink implements FrameSink {
   /** The worker is gone. @param unbegun it never began this one, so that another one can have it */
   private lose(call: Call, unbegun: boolean): void {
     call.link = null
-    if (unbegun && this.dispatcher.again(call)) return
+    if (unbegun && this.dispatcher.again(call, this.pid)) return
     this.dispatcher.fail(call, WORKER_LOST, this.pid)
   }
 
