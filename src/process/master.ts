@@ -46,6 +46,8 @@ export class Master implements KeeperEvents {
   private fresh: Generation | null = null
   /** Their threads still finish requests, and need their applications for it. */
   private readonly old = new Map<number, Generation>()
+  /** Their threads have gone, and their applications are ending. */
+  private readonly leaving = new Set<Generation>()
   private numbers = 0
   private reloading = false
   private reloadAgain = false
@@ -247,7 +249,8 @@ export class Master implements KeeperEvents {
     for (const generation of this.old.values()) {
       if (number !== null && generation.number !== number) continue
       this.old.delete(generation.number)
-      void generation.companions.stop('graceful', false)
+      this.leaving.add(generation)
+      void generation.companions.stop('graceful', false).then(() => this.leaving.delete(generation))
     }
   }
 
@@ -406,7 +409,8 @@ export class Master implements KeeperEvents {
 
   private async endCompanions(): Promise<void> {
     const ending = this.stopping ?? 'fast'
-    const generations = [this.generation, this.fresh, ...this.old.values()].filter(one => one !== null)
+    const all = [this.generation, this.fresh, ...this.old.values(), ...this.leaving]
+    const generations = all.filter(one => one !== null)
     await Promise.all(generations.map(one => one.companions.stop(ending, one === this.generation)))
   }
 

@@ -63,3 +63,19 @@ test('a front that is killed finds the application again', async t => {
   process.kill(front!.pid, 'SIGKILL')
   await eventually(async () => (await said(server)) === 'one')
 })
+
+test('a stop right behind a reload waits for the workers of before, too', async t => {
+  const slowToEnd = `
+import atexit, time
+atexit.register(lambda: (time.sleep(0.5), open('ended', 'a').write('one\\n')))
+`
+  const server = await serve(t, { conf, files: { 'hello.py': slowToEnd + application('one') } })
+  assert.equal(await said(server), 'one')
+  writeFileSync(join(server.dir, 'hello.py'), application('two'))
+  await server.reload()
+  // Its thread has gone, its workers are about to.
+  await eventually(() => /worker process 1 exited with code 0/.test(server.errorLog()))
+  await server.stop()
+  assert.equal(server.errorLog().match(/app "hello": worker process \d+ exited with code 0/g)?.length, 4)
+  assert.match(server.file('ended'), /^one\none\n/)
+})
