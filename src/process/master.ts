@@ -46,7 +46,7 @@ export class Master implements KeeperEvents {
   private fresh: Generation | null = null
   /** Their threads still finish requests, and need their applications for it. */
   private readonly old = new Map<number, Generation>()
-  /** Their threads have gone, and their applications are ending. */
+  /** Nobody needs their applications any more, or never did: these are ending. */
   private readonly leaving = new Set<Generation>()
   private numbers = 0
   private reloading = false
@@ -249,9 +249,15 @@ export class Master implements KeeperEvents {
     for (const generation of this.old.values()) {
       if (number !== null && generation.number !== number) continue
       this.old.delete(generation.number)
-      this.leaving.add(generation)
-      void generation.companions.stop('graceful', false).then(() => this.leaving.delete(generation))
+      void this.dismiss(generation, 'graceful')
     }
+  }
+
+  /** The program does not end before its applications have. */
+  private async dismiss(generation: Generation, ending: Ending): Promise<void> {
+    this.leaving.add(generation)
+    await generation.companions.stop(ending, false)
+    this.leaving.delete(generation)
   }
 
   private find(number: number): Generation | undefined {
@@ -316,7 +322,7 @@ export class Master implements KeeperEvents {
     const error = notLoaded || (await this.front.start(fresh))
     this.fresh = null
     if (error !== null || this.stopping !== null) {
-      await fresh.companions.stop('fast', false)
+      await this.dismiss(fresh, 'fast')
       return error ?? INTERRUPTED
     }
     this.takeOver(fresh)
