@@ -350,7 +350,7 @@ export class Connection {
 
 /** To a Unix socket an empty write fails once the peer has answered and closed, and takes what it said with it: there the
  *  stream itself is asked to tell. */
-class UnixConnection extends Connection {
+export class UnixConnection extends Connection {
   protected override awaitFlush(): void {
     const { _writableState: state } = this.socket as unknown as { _writableState: { needDrain: boolean } }
     state.needDrain = true

@@ -9,7 +9,7 @@ import type { FrameReader } from '../../codec/frame-reader.ts'
 import { CLAIM, encodeAbort, encodeShutdown } from '../../codec/frames.ts'
 import { monotonic } from '../../lib/clock.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
-import type { Connection } from '../../net/connection.ts'
+import type { LocalConnection } from '../../net/local-connection.ts'
 import type { Ahead } from './ahead.ts'
 import { type Call, type Carrier, WORKER_TIMEOUT } from './call.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -27,7 +27,7 @@ export abstract class SeatLink implements Carrier, PrefetchLink {
   readonly path: string
   /** Its cell in the table of seats. */
   readonly at: number
-  abstract connection: Connection
+  abstract connection: LocalConnection
   protected abstract reader: FrameReader
   /** It has said hello and may be claimed. */
   ready = false
@@ -133,6 +133,7 @@ export abstract class SeatLink implements Carrier, PrefetchLink {
   sendAhead(): void {
     const calls: Call[] = []
     if (!this.ahead!.send(this.connection, calls)) this.full = true
+    this.notice()
     for (const call of calls) this.dispatcher.restore(call)
   }
 
@@ -159,7 +160,16 @@ export abstract class SeatLink implements Carrier, PrefetchLink {
   }
 
   write(bytes: Buffer): boolean {
-    return this.connection.write(bytes)
+    const room = this.connection.write(bytes)
+    this.notice()
+    return room
+  }
+
+  /** What it does not take any more is found when it has closed: until then it may answer what came before. */
+  private notice(): void {
+    if (this.connection.deafness === null || this.leaving) return
+    this.leaving = true
+    this.dispatcher.linkLeaves(this)
   }
 
   /** The client is slow: the worker is held back. */

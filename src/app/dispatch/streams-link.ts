@@ -4,7 +4,7 @@
 import { FrameReader, type FrameSink, type Hello } from '../../codec/frame-reader.ts'
 import { encodeShutdown, encodeWindow, SOON } from '../../codec/frames.ts'
 import { ERR } from '../../log/error-log.ts'
-import { connect, type Connection } from '../../net/connection.ts'
+import { connectLocal, type LocalConnection } from '../../net/local-connection.ts'
 import { begunPath } from '../app.ts'
 import { Begun } from './begun.ts'
 import type { Call } from './call.ts'
@@ -24,7 +24,7 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
   readonly place: number
   readonly path: string
   readonly at: number
-  readonly connection: Connection
+  readonly connection: LocalConnection
   readonly dispatcher: Dispatcher
   ready = false
   greeted = false
@@ -56,7 +56,7 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
     this.path = path
     this.at = at
     this.reader = new FrameReader(this)
-    this.connection = connect({ path }, new Wire(this), () => {})
+    this.connection = connectLocal(path, new Wire(this))
   }
 
   get inFlight(): number {
@@ -87,7 +87,7 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
       return true
     }
     this.flush()
-    return this.connection.write(bytes)
+    return this.put(bytes)
   }
 
   private flush(): void {
@@ -95,7 +95,20 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
     if (held.length === 0) return
     this.held = []
     this.heldBytes = 0
-    this.connection.write(held.length === 1 ? held[0]! : Buffer.concat(held))
+    this.put(held.length === 1 ? held[0]! : Buffer.concat(held))
+  }
+
+  private put(bytes: Buffer): boolean {
+    const { connection } = this
+    const room = connection.write(bytes)
+    if (connection.deafness !== null && !this.leaving) this.leaves()
+    return room
+  }
+
+  /** The worker takes no more. */
+  private leaves(): void {
+    this.leaving = true
+    this.dispatcher.linkLeaves(this)
   }
 
   /** Tells the worker to go. It finishes what it has, and says which of ours it has not begun. */
@@ -191,9 +204,8 @@ export class StreamsLink implements FrameSink, WireUser, DispatcherLink {
   }
 
   onBye(last: number): void {
-    this.leaving = true
     this.lastTaken = last
-    this.dispatcher.linkLeaves(this)
+    this.leaves()
     for (const lane of this.lanes.values()) if (isAfter(lane.stream, last)) lane.lost(true)
   }
 

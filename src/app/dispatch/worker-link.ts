@@ -5,7 +5,7 @@ import { FrameReader, type FrameSink, type Hello } from '../../codec/frame-reade
 import { CLAIM } from '../../codec/frames.ts'
 import { timers } from '../../lib/timer-wheel.ts'
 import { ERR } from '../../log/error-log.ts'
-import { connect, type Connection } from '../../net/connection.ts'
+import { connectLocal, type LocalConnection } from '../../net/local-connection.ts'
 import { begunPath } from '../app.ts'
 import { Ahead } from './ahead.ts'
 import { Begun } from './begun.ts'
@@ -19,7 +19,7 @@ import { passLog, Wire } from './wire.ts'
 const ONE_PIECE = 16384
 
 export class WorkerLink extends SeatLink implements FrameSink {
-  connection: Connection
+  connection: LocalConnection
   protected reader: FrameReader
   private saidBye = false
   /** The worker has ended the connection, or itself: what it has not begun by now it never will. */
@@ -32,7 +32,7 @@ export class WorkerLink extends SeatLink implements FrameSink {
   constructor(dispatcher: Dispatcher, worker: Seated, at: number) {
     super(dispatcher, worker, at)
     this.reader = new FrameReader(this)
-    this.connection = connect({ path: worker.path }, new Wire(this), () => {})
+    this.connection = connectLocal(worker.path, new Wire(this))
   }
 
   destroy(): void {
@@ -121,7 +121,8 @@ export class WorkerLink extends SeatLink implements FrameSink {
     this.connection.destroy()
   }
 
-  onClose(error: NodeJS.ErrnoException | null): void {
+  onClose(cause: NodeJS.ErrnoException | null): void {
+    const error = cause ?? this.connection.deafness
     timers.disarm(this.timer)
     this.ready = false
     const unbegun: Call[] = []
@@ -179,7 +180,7 @@ export class WorkerLink extends SeatLink implements FrameSink {
     this.paused = false
     this.full = false
     if (this.dispatcher.timeout > 0) timers.arm(this.timer, this.dispatcher.timeout)
-    this.connection = connect({ path: this.path }, new Wire(this), () => {})
+    this.connection = connectLocal(this.path, new Wire(this))
   }
 
   private refuse(what: string): void {
