@@ -6,7 +6,7 @@
 // Writing: text goes to the handle at once where nothing waits in the stream's queue, bytes through that queue; what the
 // kernel takes at once (nearly always) costs no callback at all.
 
-import { writeSync, writevSync } from 'node:fs'
+import { readSync, writeSync, writevSync } from 'node:fs'
 import net from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { beginMoment, endMoment } from '../lib/clock.ts'
@@ -56,6 +56,9 @@ interface TextRequest {
 }
 
 const NOTHING = Buffer.alloc(0)
+/** Of what a peer has said that takes nothing more, at a time and altogether. */
+const LAST_PIECE = 65536
+const LAST_BYTES_MAX = 8 * 1024 * 1024
 
 /** A descriptor made elsewhere, which is to be connected. */
 class UnconnectedSocket {
@@ -76,6 +79,11 @@ class OwnSocket extends net.Socket {
     const socket = from instanceof UnconnectedSocket ? { fd: from.fd, manualStart: true } : { handle: from }
     super({ ...socket, allowHalfOpen: true, onread: ONREAD } as unknown as net.SocketConstructorOpts)
     this.owner = owner
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    if (error !== null && this.owner.readsOut) this.owner.readOut(error)
+    super._destroy(error, done)
   }
 
   override emit(event: string | symbol, value?: any): boolean {
@@ -107,6 +115,15 @@ function textWritten(this: TextRequest, status: number): void {
   this.connection.textWritten(this.length, status)
 }
 
+/** @returns 0: it has ended; -1: there is nothing more, or an error */
+function readNow(fd: number, into: Buffer): number {
+  try {
+    return readSync(fd, into)
+  } catch {
+    return -1
+  }
+}
+
 /** As node:net words it. */
 function writeError(status: number): NodeJS.ErrnoException {
   const code = getSystemErrorName(status)
@@ -121,6 +138,8 @@ export class Connection {
   bytesOut = 0
   closed = false
   reading = true
+  /** The peer may answer before it has read everything, and close: what it has said by then is read though a write has failed. */
+  readsOut = false
   private error: NodeJS.ErrnoException | null = null
   /** A write has answered false. */
   private awaitingDrain = false
@@ -167,6 +186,24 @@ export class Connection {
   socketClosed(): void {
     this.closed = true
     this.handler.onClose(this.error)
+  }
+
+  /** Before the socket is closed. @param error why it is to be */
+  readOut({ code, syscall }: NodeJS.ErrnoException): void {
+    if (syscall !== 'write' || (code !== 'EPIPE' && code !== 'ECONNRESET')) return
+    // Nobody is to use it again.
+    this.closed = true
+    const piece = Buffer.allocUnsafe(LAST_PIECE)
+    const start = this.bytesIn
+    while (this.reading && this.bytesIn - start < LAST_BYTES_MAX) {
+      const size = readNow(this.descriptor, piece)
+      if (size > 0) this.socketRead(piece.subarray(0, size))
+      else {
+        // A response may be as long as the connection. Where there was none, the write that failed says more.
+        if (size === 0 && this.bytesIn > start) this.handler.onEnd()
+        return
+      }
+    }
   }
 
   /** The address of who is at the other end; of a Unix socket, nothing. */

@@ -66,6 +66,8 @@ export class PeerConnection implements ConnectionHandler {
     this.timer = new Timer<PeerConnection>(this, timedOut)
     peers.size++
     this.connection = connect(peer.address, this, connected, local, buffers)
+    // With TLS what is read last would be half a record.
+    this.connection.readsOut = tls === null
     // A request's head and its body may leave in two segments; the second must not wait for the first's acknowledgement.
     if ('port' in peer.address) this.connection.socket.setNoDelay(true)
   }
