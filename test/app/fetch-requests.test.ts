@@ -27,6 +27,12 @@ export default { fetch(request) { return Response.json([++asked, request.method,
   assert.doesNotMatch(server.output, /TypeError|Failed to parse/)
 })
 
+test('fetch requests: a request tells the client’s address, as h3 reads it', async t => {
+  const { port } = await serveFetch(t, `export default { fetch: ({ ip }) => Response.json([ip]) }`)
+  const headers = { 'X-Forwarded-For': '192.0.2.7' }
+  assert.equal((await request({ address: port, headers })).text, '["127.0.0.1"]')
+})
+
 test('fetch requests: a client that leaves aborts the signal, and cancels the body that is on its way', async t => {
   const { port } = await serveFetch(
     t,

@@ -71,6 +71,42 @@ http.createServer(async (q, s) => {
   await assert.rejects(get(server.ports[1]!, '/'), { code: 'ECONNREFUSED' })
 })
 
+test('node own address: one that asked for any port is told one, at which it finds itself', async t => {
+  for (const listen of ['0', '', `{ port: 0, host: 'localhost' }`, `process.env.PORT ?? 0, '127.0.0.1'`]) {
+    const server = await serveNode(
+      t,
+      `import http from 'node:http'
+const server = http.createServer(async (q, s) => {
+  if (q.url !== '/self') return s.end('own')
+  const found = 'http://localhost:' + port + '/'
+  s.end(await fetch(found).then(answer => answer.text(), error => String(error.cause)) + (port === server.address().port))
+})
+server.listen(${listen})
+const { port } = server.address()`,
+    )
+    assert.equal(await text(server, '/self'), 'owntrue', listen)
+  }
+})
+
+test('node own address: a further server at any port has one, with the handler that is exported too', async t => {
+  for (const main of [`http.createServer(app).listen(3456)`, `export default app`]) {
+    const server = await serveNode(
+      t,
+      `import http from 'node:http'
+const closed = one => new Promise(resolve => one.close(resolve))
+const app = async (q, s) => {
+  if (q.url !== '/test') return s.end('own')
+  const one = http.createServer(app).listen(0)
+  const answer = await fetch('http://localhost:' + one.address().port + '/', { headers: { connection: 'close' } })
+  await closed(one)
+  s.end(await answer.text() + ' ' + one.listening)
+}
+${main}`,
+    )
+    for (let i = 0; i < 2; i++) assert.equal(await text(server, '/test'), 'own false')
+  }
+})
+
 test('node own address: what a leaving worker finishes may still ask it', async t => {
   const server = await serveNode(
     t,

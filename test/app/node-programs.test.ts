@@ -44,6 +44,30 @@ if (import.meta.main && process.argv[1] === import.meta.filename) {
   assert.equal(await text(esm), 'main')
 })
 
+for (const exported of ['', 'module.exports = ']) {
+  test(`node programs: what hooks of require make of the file is what runs (${exported || 'it listens'})`, async t => {
+    const listening = exported === '' ? '.listen(3000)' : ''
+    const server = await serve(t, {
+      conf: `
+events { }
+http {
+  access_log off;
+  app own { directory %%DIR%%; kind node; module a.coffee; node_options --require=./hook.cjs; workers 1; }
+  server { listen 127.0.0.1:%%PORT_0%%; location / { app_pass own; } }
+}`,
+      files: {
+        'a.coffee': `${exported}require('node:http').createServer (q, s) -> s.end 'own'`,
+        'hook.cjs': `const { readFileSync } = require('node:fs')
+require.extensions['.coffee'] = (module, name) => {
+  const source = readFileSync(name, 'latin1').replace(/createServer (.*) -> s.end (.*)/, 'createServer($1 => s.end($2))${listening}')
+  module._compile(source, name)
+}`,
+      },
+    })
+    assert.equal(await text(server), 'own')
+  })
+}
+
 for (const [what, file, source] of [
   ['a promise of a handler', 'a.mjs', `export default Promise.resolve((q, s) => s.end('own'))`],
   [
@@ -81,6 +105,11 @@ for (const [what, source, why] of [
     /Error: no database/,
   ],
   ['exits', `process.exit(1)`, /cannot load "a\.cjs": it exited with code 1 before it served/],
+  [
+    'says what is wrong and ends',
+    `Promise.reject(1).catch(() => { process.exitCode = 3 })`,
+    /cannot load "a\.cjs": it exited with code 3 before it served/,
+  ],
   ['has nothing to do', `exports.x = 1`, /"a\.cjs" neither exports a handler nor listens/],
 ] as const) {
   test(`node programs: one that ${what} cannot be loaded, which the log and the client are told at once`, async t => {
@@ -128,6 +157,50 @@ http.createServer((q, s) => s.end(String(process.pid))).listen(process.env.PORT)
   await server.reload()
   await eventually(async () => !before.has(await text(server)))
   assert.doesNotMatch(server.errorLog(), /EADDRINUSE|cannot load/)
+})
+
+for (const [what, exported] of [
+  ['a server', `export default http.createServer((q, s) => s.end('own'))`],
+  [
+    'an object that is told to listen',
+    `const server = http.createServer((q, s) => s.end('own'))
+export default { server, listen: options => { metrics.listen(0); server.listen(options) } }`,
+  ],
+  [
+    'an object that listens where it was told',
+    `const listener = http.createServer((q, s) => s.end('own'))
+export default { listener, start: () => { metrics.listen(0); listener.listen(Number(process.env.ELSEWHERE)) } }`,
+  ],
+] as const) {
+  test(`node programs: ${what} may be exported where PORT is in its environment`, async t => {
+    const source = `import http from 'node:http'\nconst metrics = http.createServer((q, s) => s.end('metrics'))\n${exported}`
+    const app = 'workers 1; environment PORT=3000; environment ELSEWHERE=%%PORT_1%%;'
+    assert.equal(await text(await serveNode(t, 'a.mjs', source, app)), 'own')
+  })
+}
+
+test('node programs: TypeScript whose types cannot just be dropped says what runs it', async t => {
+  const server = await serveNode(
+    t,
+    'a.mts',
+    `enum Kind { One }\nexport default (q: unknown, s: any) => s.end('' + Kind.One)`,
+  )
+  assert.equal((await get(server.port, '/')).status, 502)
+  assert.match(
+    server.errorLog(),
+    /cannot load "a\.mts": .*enum is not supported.*; with the package tsx "node_options --import=tsx" /,
+  )
+})
+
+test('node programs: what has been closed is not told as what listens', async t => {
+  const server = await serveNode(
+    t,
+    'a.cjs',
+    `const one = require('node:net').createServer().listen(0, () => one.close())`,
+  )
+  assert.equal((await get(server.port, '/')).status, 502)
+  assert.match(server.errorLog(), /"a\.cjs" neither exports a handler nor listens$/m)
+  assert.doesNotMatch(server.errorLog(), /traceback/)
 })
 
 test('node programs: an exported handler that listens later goes on where it is, and opens no port', async t => {

@@ -6,6 +6,7 @@
 //
 // Of what looks like one and is none a line says what to export instead.
 
+import type { Server } from 'node:http'
 import { http } from './builtin-http.ts'
 import { serveFetch, type FetchHandler } from './fetch-adapter.ts'
 import { doubted, type Listener, withNext } from './plain-handler.ts'
@@ -16,6 +17,8 @@ export interface Exported {
   readonly given: unknown
   /** For one that has no handler. */
   readonly listen: (() => unknown) | null
+  /** What it listens with then, if it can be seen. */
+  readonly server: Server | null
 }
 
 /** By these names adapters export what node:http calls, however many arguments it names. */
@@ -61,10 +64,11 @@ function applicationIn(given: unknown, name: string, note: (note: string) => voi
   if (typeof fetch === 'function') return handled(serveFetch(fetch.bind(given) as FetchHandler, note), given)
   if (typeof handle === 'function') return handled(handle.bind(given) as Listener, given)
   if (typeof callback === 'function') return handled(callback.call(given) as Listener, given)
-  if (typeof listen === 'function') return { handler: null, given, listen: () => listen.call(given, { port: 0 }) }
+  if (typeof listen === 'function')
+    return { handler: null, given, listen: () => listen.call(given, { port: 0 }), server: serverIn(given) }
   // hapi listens where it has been told when it was made.
   if (typeof start === 'function' && listener instanceof http.Server)
-    return { handler: null, given, listen: () => start.call(given) }
+    return { handler: null, given, listen: () => start.call(given), server: listener }
   if (isOfH3(handler)) throw new Refused(`it exports an app of h3 as "${name}": export what toNodeListener makes of it`)
   return null
 }
@@ -92,7 +96,14 @@ function functionIn(given: Callable, name: string, note: (note: string) => void)
 }
 
 function handled(handler: Listener, given: unknown): Exported {
-  return { handler, given, listen: null }
+  return { handler, given, listen: null, server: null }
+}
+
+/** Fastify and Nest have theirs from the beginning. */
+function serverIn(given: Record<string, unknown>): Server | null {
+  const { server, getHttpServer } = given
+  const made = typeof getHttpServer === 'function' ? (getHttpServer.call(given) as unknown) : null
+  return [given, server, made].find(one => one instanceof http.Server) ?? null
 }
 
 /** `(...args) => …`, one that reads `arguments`, and what bind() and proxies have made of either. */

@@ -105,7 +105,10 @@ function requestOf(message: IncomingMessage, signal: AbortSignal): Request | nul
   if (!URL.canParse(url)) return null
   const body = bodiless ? {} : { body: Readable.toWeb(message), duplex: 'half' as const }
   try {
-    return new Request(url, { method, headers, signal, ...body })
+    const request: Request & { ip?: string | undefined } = new Request(url, { method, headers, signal, ...body })
+    // Where h3 and others that run on srvx look for the client.
+    request.ip = message.socket.remoteAddress
+    return request
   } catch {
     return null
   }

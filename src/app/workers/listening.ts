@@ -9,7 +9,7 @@ import type { Listener } from './plain-handler.ts'
 import { tellClients } from './client-address.ts'
 import { answerLast } from './last-answers.ts'
 import { linkTo, pathAsked } from './own-path.ts'
-import { addressOf, type Asked, askedOf, callbackOf, connectHome, isTwin, keepOwnDoor } from './own-address.ts'
+import { addressOf, type Asked, askedOf, callbackOf, connectHome, isTwin, keepOwnDoor, placeOf } from './own-address.ts'
 
 export interface ListeningOptions {
   /** The pool's socket. */
@@ -39,6 +39,10 @@ let options: ListeningOptions
 let server: Server | null = null
 /** What it was asked to listen on. */
 let home: Asked = { port: '', host: '' }
+/** Where it is, as the program finds it. */
+let place = home
+/** The server that the file exports. */
+let chosen: Server | null = null
 /** The server made for the handler that the file exports. */
 let own: { readonly server: Server; readonly given: unknown } | null = null
 let leaving = false
@@ -57,13 +61,19 @@ export function takeListen(wanted: ListeningOptions): void {
   options = wanted
   prototype.listen = function (this: net.Server, ...args: any[]): net.Server {
     const asked = askedOf(args)
-    const isNext = server === null ? isWanted(asked) : isSuccessor(asked)
-    if (this instanceof http.Server && isNext) return takeAt(pathAsked(args[0]), this, asked, callbackOf(args))
-    if (this instanceof http.Server && own !== null && this.listeners('request').some(one => one === own!.given)) {
-      return succeed(this, own.server, asked, callbackOf(args))
+    const path = pathAsked(args[0])
+    const isNext = server === null ? this === chosen || isWanted(asked) : isSuccessor(asked)
+    if (this instanceof http.Server && isNext) return takeAt(path, this, asked, callbackOf(args))
+    // A free port that it asks for besides is for asking itself, as tests do.
+    const isOwn = own !== null && (asked.port !== '' || path !== '')
+    if (this instanceof http.Server && isOwn && this.listeners('request').some(one => one === own!.given)) {
+      succeed(this, own!.server)
+      beAt(path, this, asked)
+      return sayListening(this, callbackOf(args))
     }
-    if (this instanceof http.Server && isTwin(home, asked)) return standBy(this, asked, callbackOf(args))
+    if (this instanceof http.Server && isTwin(place, asked)) return standBy(this, asked, callbackOf(args))
     others.set(this, nameOf(this, asked))
+    this.once('close', () => others.delete(this))
     noteOther(this, asked)
     return listen.apply(this, sharing(args, asked))
   }
@@ -72,7 +82,12 @@ export function takeListen(wanted: ListeningOptions): void {
 /** Serves what the file exports; `given` as it stands there. */
 export function serveHandler(handler: Listener, given: unknown = handler): void {
   own = { server: http.createServer(handler), given }
-  take(own.server, home, undefined)
+  take(own.server, undefined)
+}
+
+/** This one is the application, wherever it asks to be. */
+export function choose(made: Server): void {
+  chosen = made
 }
 
 export function isServing(): boolean {
@@ -97,18 +112,14 @@ function isSuccessor({ port }: Asked): boolean {
 
 /** @param path '' where it asked for none */
 function takeAt(path: string, made: Server, asked: Asked, callback: (() => void) | undefined): net.Server {
-  take(made, asked, callback)
-  if (path === '') return made
-  const address = made.address.bind(made)
-  made.address = () => (address() === null ? null : path)
-  linkTo(options.path, path)
+  take(made, callback)
+  beAt(path, made, asked)
   return made
 }
 
-function take(made: Server, asked: Asked, callback: (() => void) | undefined): net.Server {
+function take(made: Server, callback: (() => void) | undefined): net.Server {
   server = made
   if (!taken.has(made)) adopt(made)
-  beAt(made, asked)
   made.once('error', options.failed)
   return listen.call(made, { path: options.path, backlog: BACKLOG, exclusive: true }, () => {
     made.off('error', options.failed)
@@ -136,31 +147,31 @@ function follow(made: Server): void {
 }
 
 /** It is at the address it asked for, for all the program can tell. */
-function beAt(made: Server, asked: Asked): void {
-  if (asked.port === '') return
-  home = asked
+function beAt(path: string, made: Server, asked: Asked): void {
+  const found = placeOf(asked)
   const address = made.address.bind(made)
-  made.address = () => (address() === null ? null : addressOf(asked))
-  connectHome(asked, options.path)
+  made.address = () => (address() === null ? null : path === '' ? addressOf(found) : path)
+  if (path !== '') return linkTo(options.path, path)
+  home = asked
+  place = found
+  connectHome(found, options.path)
 }
 
 /** A file that exports its handler may listen with it after all, once it has what it needs: that server is given the requests of
  *  ours, and opens no socket. */
-function succeed(made: Server, before: Server, asked: Asked, callback: (() => void) | undefined): net.Server {
+function succeed(made: Server, before: Server): void {
   own = null
   for (const name of ['request', 'upgrade']) {
     before.removeAllListeners(name)
     if (made.listenerCount(name) > 0) before.on(name, (...args: unknown[]) => made.emit(name, ...args))
   }
   made.address = () => before.address()
-  beAt(made, asked)
   made.close = done => {
     before.close(done)
     return made
   }
   Object.defineProperty(made, 'listening', { get: () => before.listening })
   before.once('close', () => made.emit('close'))
-  return sayListening(made, callback)
 }
 
 /** The same application at a further address of "localhost": all requests come to the one that was first. */

@@ -24,6 +24,7 @@ import { exportedBy } from './exported.ts'
 import { awaitReady, beReady, whenReady } from './ready.ts'
 import { explaining, Watch } from './watch.ts'
 import {
+  choose,
   closeAll,
   closeServer,
   isAnswering,
@@ -70,8 +71,8 @@ process.on('SIGTERM', leave)
 // The terminal's ^C is for the master, which knows what to do about us.
 process.on('SIGINT', () => {})
 process.on('uncaughtException', failUncaught)
-process.on('beforeExit', () => {
-  if (!isServing()) fail(new Error(nothingServes()))
+process.on('beforeExit', code => {
+  if (!isServing()) endUnserved(code)
 })
 if (start.umask >= 0) process.umask(start.umask)
 if (start.clusterId > 0) beClusterWorker(start.clusterId, closeAll)
@@ -113,20 +114,43 @@ async function load(): Promise<void> {
   const file = createRequire(import.meta.url).resolve(resolve(start.directory, start.module))
   process.argv.splice(1, Infinity, file, ...start.arguments)
   runMain(file)
-  const loaded = (await import(pathToFileURL(file).href)) as Record<string, unknown>
+  const loaded = requiredFrom(file) ?? ((await import(pathToFileURL(file).href)) as Record<string, unknown>)
   if (isServing()) return
   const exported = await exportedBy(loaded, note)
   if (isServing()) return
   if (typeof exported === 'string') {
     instead = exported
-    late = setTimeout(() => fail(new Error(nothingServes())), LISTEN_MS).unref()
+    late = setTimeout(() => failFor(nothingServes()), LISTEN_MS).unref()
   } else if (exported.handler !== null) serveHandler(exported.handler, exported.given)
-  else await exported.listen!()
+  else {
+    if (exported.server !== null) choose(exported.server)
+    await exported.listen!()
+  }
+}
+
+/** What `import` gives of a CommonJS file. Hooks of `require` (ts-node, @babel/register) have a say in loading the program, and none
+ *  in importing it. */
+function requiredFrom(file: string): Record<string, unknown> | null {
+  const main = process.mainModule
+  if (main?.filename !== file) return null
+  const exported: unknown = main.exports
+  return { default: exported, 'module.exports': exported }
 }
 
 function becomeWorkers(): never {
   tell({ portico: 'clusters', environments: forked })
   process.exit(0)
+}
+
+/** There is nothing more that it could do. Where it has set a status, it has said why itself. */
+function endUnserved(code: number): void {
+  if (code === 0) failFor(nothingServes())
+  else if (watch !== null) failFor(`it ended with code ${code} before it served`)
+}
+
+/** Where in our own code that was found is of no interest. */
+function failFor(why: string): void {
+  fail(Object.assign(new Error(why), { stack: '' }))
 }
 
 function nothingServes(): string {
@@ -157,10 +181,7 @@ function fail(error: unknown): void {
   if (forked.length > 0) becomeWorkers()
   const known = error instanceof Error ? error : new Error(String(error))
   const { name, message, stack = '' } = known
-  // Where a file cannot be parsed Node knows the place, and tells it only when nobody catches the error.
-  const where = watch === null ? `"node ${start.module}" tells where` : `in "${watch.last}"`
-  const hint = name === 'SyntaxError' && !/^(?:file:|\/)/.test(stack) ? `; ${where}` : ''
-  const line = `cannot load "${start.module}": ${name}: ${message}${hint}`.replaceAll(/\s*\n\s*/g, ' ')
+  const line = `cannot load "${start.module}": ${name}: ${message}${hintFor(known)}`.replaceAll(/\s*\n\s*/g, ' ')
   if (watch === null || isServing()) {
     tell({ portico: 'failed', error: line, traceback: stack }, () => process.exit(CANNOT_LOAD))
     return
@@ -169,6 +190,14 @@ function fail(error: unknown): void {
   console.error(`${line}\n${stack}`)
   watch.search()
   serveHandler(explaining(line, stack))
+}
+
+function hintFor(error: Error & { readonly code?: unknown }): string {
+  const { name, code, stack = '' } = error
+  if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') return '; with the package tsx "node_options --import=tsx" runs it'
+  // Where a file cannot be parsed Node knows the place, and tells it only when nobody catches the error.
+  if (name !== 'SyntaxError' || /^(?:file:|\/)/.test(stack)) return ''
+  return watch === null ? `; "node ${start.module}" tells where` : `; in "${watch.last}"`
 }
 
 /** Others serve instead. What the application does at the signal is its own affair, so it comes when nobody is hurt by it. */

@@ -41,6 +41,15 @@ export function addressOf({ port, host }: Asked): net.AddressInfo {
   return { address, family: net.isIPv6(address) ? 'IPv6' : 'IPv4', port: Number(port) }
 }
 
+/** Behind those that the kernel gives to whoever asks for any, so that nothing else is there. */
+const FREE_PORT = 62_000
+const FREE_PORTS = 3_536
+
+/** Where a server is that asked for this. One that asked for any port is told one, of each process another. */
+export function placeOf(asked: Asked): Asked {
+  return asked.port === '' ? { ...asked, port: String(FREE_PORT + (process.pid % FREE_PORTS)) } : asked
+}
+
 /** Programs that listen on "localhost" do so on each of its addresses: it is the same application. */
 export function isTwin(one: Asked, other: Asked): boolean {
   const isLocal = ({ host }: Asked): boolean => host !== '' && LOOPBACK.test(host)
