@@ -5,7 +5,6 @@ zygote is the arbiter, and workers are forked from it. A request costs nothing m
 configuration of Python's logging asks for it.
 """
 
-import io
 import os
 import sys
 from datetime import timedelta
@@ -14,7 +13,7 @@ from time import monotonic
 
 from .frames import ClientGone, FrontGone
 from .interim import text_of
-from .loader import LoadError
+from .loader import LoadError, check_poll
 from .stand_in import GUNICORN_VERSION, KINDS, Application, Config, Server, provide_gunicorn
 from .stand_in_request import Request, Response, add_fields
 from .telling import message_of
@@ -356,7 +355,8 @@ def environ_of(scope):
 
 
 def read(given):
-    """The names of the configuration file, where something in it is wanted that JSON has no form for.
+    """Runs the configuration file, as Gunicorn's arbiter does: what it does beside settings (variables of the environment, places
+    for modules, patches, loggers) is for the application too. Returns its names: of functions JSON has no form.
 
     What the file prints has been seen when it was read for its settings.
     """
@@ -365,7 +365,7 @@ def read(given):
     os.environ['SERVER_SOFTWARE'] = 'gunicorn/' + GUNICORN_VERSION
     if given['hooks'] or given['in_python'] or given['values']['logger_class'] != GUNICORN_LOGGER:
         provide_gunicorn()
-    if not given['hooks'] and not given['in_python']:
+    if not given['config']:
         return {}
     from . import config
 
@@ -374,15 +374,40 @@ def read(given):
     start = given['start_directory']
     if start not in sys.path:
         sys.path.insert(0, start)
+    hushed = Hushed(out)
     try:
         os.chdir(start)
-        sys.stdout = io.StringIO()
-        return config.run(given['config'])
+        sys.stdout = hushed
+        names = config.run(given['config'])
+        check_poll(given['config'])
+        return names
+    except LoadError:
+        raise
     except Exception as error:
         raise failure(given['config'], error) from None
     finally:
-        sys.stdout = out
+        hushed.quiet = False
+        if sys.stdout is hushed:
+            sys.stdout = out
         os.chdir(here)
+
+
+class Hushed:
+    """Standard output that can be told to be quiet. Whoever keeps it, as a handler of a log does, writes through it later."""
+
+    def __init__(self, out):
+        self.out = out
+        self.quiet = True
+
+    def write(self, text):
+        return len(text) if self.quiet else self.out.write(text)
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name):
+        return getattr(self.out, name)
 
 
 def failure(what, error):

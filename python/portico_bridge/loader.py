@@ -33,8 +33,7 @@ def load(spec, kind, note, paste_global=()):
     `note` hears of what is no reason not to begin: Gunicorn would. `paste_global`: names and values for an ini file.
     """
     found = _from_ini(spec, dict(paste_global)) if spec.startswith(PASTE) else _from_module(spec)
-    if not hasattr(select, 'poll'):
-        raise LoadError('cannot load "%s": it lets eventlet patch the standard library, and only gevent may (-k gevent)' % spec)
+    check_poll('cannot load "%s": it' % spec)
     if kind == 'asgi':
         return _for_asgi(spec, found, note)
     if _is_coroutine_function(found):
@@ -46,6 +45,12 @@ def load(spec, kind, note, paste_global=()):
         else:
             note('"%s" does not take the two arguments that a WSGI application is given' % spec)
     return found
+
+
+def check_poll(who):
+    """It is what eventlet takes away, and what waits for signals and frames needs."""
+    if not hasattr(select, 'poll'):
+        raise LoadError('%s lets eventlet patch the standard library, and only gevent may (-k gevent)' % who)
 
 
 def _for_asgi(spec, found, note):

@@ -20,6 +20,7 @@ from .own_signals import ENDS, FREE
 from .preloaded import Held
 from .scheduling import give_way
 from .seat import Seat
+from .stacks import show_at_abort
 
 # Status of a process that cannot load its application, Gunicorn's number for it.
 CANNOT_LOAD = 4
@@ -193,7 +194,7 @@ class Worker:
     def _take_signals(self):
         if self.hooked is not None and ('worker_abort' in self.hooked or 'worker_exit' in self.hooked):
             signal.signal(signal.SIGABRT, self._on_abort)
-        faulthandler.enable(2)  # SIGABRT: the stacks of all threads, then what was there before
+        show_at_abort(self.settings['kind'] == 'threads')  # and then what was there before
         self.own.note()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)  # an application may have blocked them for its threads
         for number in (signal.SIGINT, signal.SIGQUIT):

@@ -4,7 +4,6 @@ Each of its threads has a lane of its own, a socket on which it gets a task, ans
 that is the main one. The kernel kills the process when the arbiter is gone, by the life pipe, as ../worker.py has it.
 """
 
-import faulthandler
 import gc
 import importlib
 import json
@@ -15,6 +14,7 @@ import threading
 import traceback
 
 from ..endings import flush
+from ..stacks import show_at_abort
 from ..worker import die_with, do_nothing
 from .api.errors import TEXT_MAX
 from .thread import Thread
@@ -93,7 +93,7 @@ class Worker:
         os._exit(BOOT_ERROR)
 
     def _take_signals(self):
-        faulthandler.enable(2)  # SIGABRT: the stacks of all threads, then the end
+        show_at_abort(len(self.lanes) > 1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, self._on_leave)
         # A handler that does nothing, not SIG_IGN, which the programs an application starts would inherit.
