@@ -2,10 +2,10 @@
 // had. `-t` tries them as nginx does, without writing to any or keeping one (ngx_init_cycle).
 
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs'
-import net from 'node:net'
 import { dirname } from 'node:path'
 import { provideFolder, provideLogFile } from '../process/privileges.ts'
-import { failed, reason } from '../process/system-error.ts'
+import { tryAddress } from '../process/sockets.ts'
+import { failed } from '../process/system-error.ts'
 import type { Configuration } from './configuration.ts'
 
 /** In nginx's words; null: all is well. */
@@ -18,7 +18,7 @@ export function rehearse({ main, http, stream, mail }: Configuration, prefix: st
     tryPidFile(main.pidFile)
     for (const folder of blocks.flatMap(({ folders }) => folders)) provideFolder(folder, main.user)
     for (const path of logs) if (!STANDARD.has(path)) provideLogFile(path, main.user)
-    for (const { host, port, ipv6only } of http.listens) if (host !== '') tryAddress(host, port, ipv6only)
+    for (const { listens } of blocks) for (const address of listens) tryAddress(address)
     return null
   } catch (error) {
     return (error as Error).message
@@ -47,15 +47,4 @@ function tryPidFile(path: string): void {
     throw new Error(failed('open()', path, error), { cause: error })
   }
   if (isNew) rmSync(name, { force: true })
-}
-
-/** An address in use is likely to be that of the running server. */
-function tryAddress(host: string, port: number, ipv6only: boolean): void {
-  try {
-    new net.BoundSocket({ host, port, ipv6Only: ipv6only && host.includes(':') }).close()
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return
-    const written = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-    throw new Error(`bind() to ${written} failed (${reason(error)})`, { cause: error })
-  }
 }

@@ -109,9 +109,11 @@ export const UNREADABLE = new ClientHello(NOTHING, 0, 0, '')
 
 /** The hello that begins at `start`, UNREADABLE if it is none; null: it is not complete. */
 export function readClientHello(bytes: Buffer, start: number, end: number): ClientHello | null {
-  if (end - start > SIZE_MAX) return UNREADABLE
-  const message = handshakeMessage(bytes, start, end)
-  if (message === null || message.length === 0) return message === null ? null : UNREADABLE
+  // What comes behind the hello may be any amount.
+  const until = Math.min(end, start + SIZE_MAX)
+  const message = handshakeMessage(bytes, start, until)
+  if (message === null) return until < end ? UNREADABLE : null
+  if (message.length === 0) return UNREADABLE
   try {
     return parse(message)
   } catch (error) {

@@ -23,6 +23,8 @@ export interface Parsed {
 /** nginx runs out of file descriptors when files include each other in a circle; this is told sooner. */
 const INCLUDES_DEEP = 64
 const BLOCKS_DEEP = 256
+/** The order of a block's end that was not reached. */
+export const TORN = Infinity
 
 /** Reads the file, after the directives of the command line (`-g`) if there are any. Does not throw for what is in them. */
 export function parseConfig(source: Source, path: string, commandLine = ''): Parsed {
@@ -87,7 +89,7 @@ class Parser {
   private open(tokens: Tokens, place: Place, name: string, words: Statement['words'], into: Statement[]): void {
     const inner: Statement[] = []
     // Pushed before its content is read: a syntax error within must not hide the statements before it.
-    const statement = { ...place, name, words, block: inner, end: place }
+    const statement = { ...place, name, words, block: inner, end: { ...place, order: TORN } }
     into.push(statement)
     if (++this.blocks > BLOCKS_DEEP) this.fail(tokens, place.file, `more than ${BLOCKS_DEEP} nested blocks`)
     if (this.block(tokens, place.file, 'file', inner) === 'end') {

@@ -3,6 +3,7 @@
 
 import { MAIN } from './directive.ts'
 import { ConfigError, ConfigErrors } from './errors.ts'
+import { TORN } from './parse.ts'
 import { BlockScope } from './scope.ts'
 import type { Directive, Place, Scope, Site, Statement, Word } from './directive.ts'
 import type { Parsed } from './parse.ts'
@@ -73,7 +74,9 @@ class Reader {
 
   throwErrors(): void {
     if (this.errors.length === 0) return
-    throw new ConfigErrors(distinct(this.errors.sort((a, b) => a.order - b.order)).slice(0, ERRORS_MAX))
+    // What a block lacks is not known where its end was not read; why it was not is among the others.
+    const known = this.errors.filter(({ order }) => order !== TORN)
+    throw new ConfigErrors(distinct(known.sort((a, b) => a.order - b.order)).slice(0, ERRORS_MAX))
   }
 
   private statement(statement: Statement, scope: BlockScope): void {

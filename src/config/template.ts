@@ -30,7 +30,13 @@ export class Template {
 
   /** Throws ConfigError at the place. */
   static parse(text: string, place: Place | Site): Template {
-    const template = new Template(text, text.includes('$') ? split(text, place) : text === '' ? [] : [text], place)
+    return Template.parseWords([text], place)
+  }
+
+  /** Of words that make one text (log_format): no name of a variable goes on in the next word. */
+  static parseWords(words: readonly string[], place: Place | Site): Template {
+    const parts = words.length === 1 ? partsOf(words[0]!, place) : together(words.map(word => partsOf(word, place)))
+    const template = new Template(words.join(''), parts, place)
     if (template.constant === null && 'scope' in place && !LAZY.test(place.name)) {
       place.scope.checks.push(block => template.check(block))
     }
@@ -53,6 +59,20 @@ export class Template {
   variables(): string[] {
     return [...new Set(this.parts.flatMap(part => (typeof part === 'string' ? [] : [part.variable])))]
   }
+}
+
+function partsOf(text: string, place: Place): TemplatePart[] {
+  return text.includes('$') ? split(text, place) : text === '' ? [] : [text]
+}
+
+function together(lists: readonly TemplatePart[][]): TemplatePart[] {
+  const parts: TemplatePart[] = []
+  for (const part of lists.flat()) {
+    const before = parts.at(-1)
+    if (typeof part === 'string' && typeof before === 'string') parts[parts.length - 1] = before + part
+    else parts.push(part)
+  }
+  return parts
 }
 
 function split(text: string, place: Place): TemplatePart[] {

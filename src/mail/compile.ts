@@ -8,7 +8,7 @@ import { resolverDirectives, resolverOf } from '../http/resolver.ts'
 import type { CompileOptions } from '../http/server/definitions.ts'
 import { ServerBlock } from '../http/server/server-block.ts'
 import { Sessions } from '../http/session/sessions.ts'
-import { compileServerTlsFor } from '../http/ssl/server-tls.ts'
+import { compileServerTlsFor, type ServerTls } from '../http/ssl/server-tls.ts'
 import type { ErrorLog } from '../log/error-log.ts'
 import type { ConnectionLimit } from '../upstream/connection-limit.ts'
 import { authHttpDirectives, compileAuthHttp } from './auth-http.ts'
@@ -37,6 +37,14 @@ export function compileMail(main: Scope, modules: readonly HttpModule[], options
   const compiled = new CompiledMail(mail ?? null, modules, { ...options, notes: null })
   if (mail !== undefined) compiled.compile(mail)
   return compiled
+}
+
+/** As in nginx, certificates that nobody is ever shown need not be there. */
+const WITHOUT_TLS: ServerTls = { verify: 'off', rejects: false, settings: null, ocsp: null }
+
+function speaksTls(scope: Scope): boolean {
+  const { listen, starttls } = scope.conf(mailDirectives)
+  return starttls !== 'off' || listen.some(({ tls }) => tls)
 }
 
 export class CompiledMail extends ServerBlock<MailListen> {
@@ -70,7 +78,7 @@ export class CompiledMail extends ServerBlock<MailListen> {
       timeout: conf.timeout,
       maxErrors: conf.max_errors,
       starttls: conf.starttls,
-      tls: compileServerTlsFor(protocol.name, scope, this),
+      tls: speaksTls(scope) ? compileServerTlsFor(protocol.name, scope, this) : WITHOUT_TLS,
       http2: { ...compileServerHttp2(scope), enabled: false },
       resolver: resolverOf(scope.conf(resolverDirectives), this),
       access: this.access(scope),

@@ -2,16 +2,28 @@
 
 import { hostname } from 'node:os'
 import { MAIL, MAIL_SERVER } from '../config/directive.ts'
-import { block, number, oneOf, str, time } from '../config/values.ts'
+import { block, number, one, oneOf, str, time } from '../config/values.ts'
 import { listen } from '../http/core/listen.ts'
 import { parseMailListen } from './listen.ts'
 
 const anywhere = MAIL | MAIL_SERVER
 
+type ProtocolName = 'imap' | 'pop3' | 'smtp'
+
+const NAMES: readonly ProtocolName[] = ['imap', 'pop3', 'smtp']
+
+const KNOWN = `it must be one of ${NAMES.map(name => `"${name}"`).join(', ')}`
+
+const protocol = one<ProtocolName | null>(
+  MAIL_SERVER,
+  null,
+  (word, at) => NAMES.find(name => name === word) ?? at.fail(`unknown protocol "${word}"`, KNOWN),
+)
+
 export const mailDirectives = {
   server: block(MAIL, [0, 0], MAIL_SERVER, (_args, at) => at.inner!),
   listen: listen(MAIL_SERVER, parseMailListen),
-  protocol: { ...oneOf(MAIL_SERVER, ['imap', 'pop3', 'smtp'], null), inheritedBy: 0, repeatable: true },
+  protocol: { ...protocol, inheritedBy: 0, repeatable: true },
   server_name: str(anywhere, ''),
   timeout: time(anywhere, 60_000),
   max_errors: number(anywhere, 5),
@@ -19,7 +31,7 @@ export const mailDirectives = {
 }
 
 /** Which protocol it is where nobody says. */
-const PORTS: Readonly<Record<number, 'imap' | 'pop3' | 'smtp'>> = {
+const PORTS: Readonly<Record<number, ProtocolName>> = {
   25: 'smtp',
   110: 'pop3',
   143: 'imap',
@@ -29,7 +41,7 @@ const PORTS: Readonly<Record<number, 'imap' | 'pop3' | 'smtp'>> = {
   995: 'pop3',
 }
 
-export function protocolAt(port: number): 'imap' | 'pop3' | 'smtp' | null {
+export function protocolAt(port: number): ProtocolName | null {
   return PORTS[port] ?? null
 }
 

@@ -135,6 +135,16 @@ export class ListeningSockets {
   }
 }
 
+/** Throws if it cannot be had; one in use is likely to be that of the running server. Nothing of it stays. */
+export function tryAddress(address: ListenAddress): void {
+  try {
+    if (address.udp === true) closeSync(bindDatagrams(address))
+    else bind(address).close()
+  } catch (error) {
+    if (!(error instanceof BindError) || !error.inUse) throw error
+  }
+}
+
 function bindOne(address: ListenAddress): number {
   if (address.udp === true) return bindDatagrams(address)
   const bound = bind(address)

@@ -36,6 +36,7 @@ export class StreamSession extends ConnectionSession<StreamServer> {
   status = 0
   /** As a request of a client's own. */
   readonly parent = null
+  readonly errorStatus = 0
   cleanups: (() => void)[] | null = null
   /** What the client's first message says, where it is looked at. */
   hello: ClientHello | null = null
@@ -159,9 +160,11 @@ export class StreamSession extends ConnectionSession<StreamServer> {
   /** Looks at the beginning of what the client sends, as far as that is a TLS client's hello. */
   private preread(bytes: Buffer): void {
     const isTls = bytes[0] === HANDSHAKE && (bytes.length === 1 || bytes[1] === TLS_MAJOR)
-    const hello = isTls ? readClientHello(bytes, 0, bytes.length) : null
+    // What is behind the buffer's end is not looked at, however much has come at once.
+    const end = Math.min(bytes.length, this.server.prereadBufferSize)
+    const hello = isTls ? readClientHello(bytes, 0, end) : null
     if (isTls && hello === null) {
-      if (bytes.length >= this.server.prereadBufferSize) {
+      if (end === this.server.prereadBufferSize) {
         this.log(ERR, 'preread buffer full while prereading client data')
         this.finalize(400)
       } else this.entrance.hold(bytes)
@@ -213,6 +216,11 @@ export class StreamSession extends ConnectionSession<StreamServer> {
     return this.tls !== null && this.entrance.held.length > 0
   }
 
+  /** Bytes of the client's that were read, and not taken. */
+  get heldBytes(): number {
+    return this.entrance.held.length
+  }
+
   /** The connection goes on as another session, which reads what this one has not used. Here it ends without a line. */
   passOn(passed: PassedConnection, block: ServerBlock<any>, address: Address<any>): void {
     const { connection } = this
@@ -262,7 +270,8 @@ export class StreamSession extends ConnectionSession<StreamServer> {
       this.logBroken(error, awaited === HANDSHAKING, ` while ${awaited}`)
     }
     if (this.taker !== null && !done) this.taker.onClose(error)
-    this.finalize(awaited === HANDSHAKING ? 500 : 200)
+    const torn = awaited === HEADER && this.entrance.held.length > 0
+    this.finalize(torn ? 400 : awaited === HANDSHAKING ? 500 : 200)
   }
 
   /** Ends the session: both connections, then the line in the log. */

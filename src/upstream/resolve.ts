@@ -41,7 +41,7 @@ function fromHosts(host: string): readonly string[] | null {
 
 function fromSystem(host: string): readonly string[] | null {
   // A name for a command line must not look like an option.
-  if (!/^[A-Za-z0-9_]/.test(host)) return null
+  if (!/^[A-Za-z0-9_][^\0]*$/.test(host)) return null
   const answer = spawnSync('getent', ['ahosts', host], { encoding: 'latin1', timeout: 30_000 })
   if (answer.error !== undefined) return [host]
   const addresses = new Set(answer.stdout.split('\n').map(line => line.split(/\s+/)[0]!))

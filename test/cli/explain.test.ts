@@ -125,7 +125,10 @@ test('a rewrite is followed to its new location, and try_files to the file', t =
 test('access checks are listed and not run, and a proxy is told with its peers and the URI sent', t => {
   const steps = explain(t, 'GET', 'http://b.example:18080/api/x?y')
   const access = steps.filter(({ step }) => step === 'access').flatMap(({ details }) => details.map(({ text }) => text))
-  assert.deepEqual(access, ['deny all', 'auth_basic "x"', 'auth_basic_user_file passwords'])
+  assert.deepEqual(
+    access.filter(text => !text.startsWith('who gives a password')),
+    ['deny all', 'auth_basic "x"', 'auth_basic_user_file passwords'],
+  )
   assert.match(find(steps, 'rule', true).text, /if \(\$request_method = POST\): does not hold/)
   const handler = find(steps, 'handler')
   assert.equal(handler.text, 'proxy answers')
@@ -134,6 +137,22 @@ test('access checks are listed and not run, and a proxy is told with its peers a
     handler.details.map(({ text }) => text),
     ['upstream "backend"', 'server 127.0.0.1:9001 weight=2', 'server 127.0.0.1:9002 backup', 'sends GET /v1/x?y'],
   )
+})
+
+test('a password file is told of that does not exist, or has no users', t => {
+  const text = `events {} http { server { listen 127.0.0.1:18080; auth_basic x;
+    location / { auth_basic_user_file no; } location /a/ { auth_basic_user_file a.conf; }
+    location /b/ { auth_basic_user_file html/list/b; } location /off/ { auth_basic off; auth_basic_user_file no; }
+    location /dir/ { auth_basic_user_file html; } } }`
+  const told = (path: string): string =>
+    explain(t, 'GET', `http://x:18080${path}`, [], text)
+      .filter(({ step }) => step === 'access')
+      .flatMap(({ details }) => details.map(detail => detail.text))[0] ?? ''
+  assert.match(told('/'), /^who gives a password gets 403: "\/.*\/no" cannot be read \(2: No such file or directory\)$/)
+  assert.match(told('/dir/'), /^who gives a password gets 500: "\/.*\/html" cannot be read \(21: Is a directory\)$/)
+  assert.match(told('/b/'), /^nobody is let in: there are no users in "\/.*\/b"$/)
+  assert.equal(told('/a/'), 'auth_basic x')
+  assert.equal(told('/off/'), '')
 })
 
 test('nested locations are asked before those around them', t => {

@@ -95,3 +95,15 @@ test('a hello in more pieces than anybody needs is none, and is not read over an
   )
   for (let i = 0; i < 1000; i++) assert.equal(readClientHello(flood, 0, flood.length), UNREADABLE)
 })
+
+test('what comes behind a hello may be any amount', async t => {
+  const bytes = await helloOf(t, { servername: 'one.test' })
+  const more = Buffer.concat([bytes, Buffer.alloc(100_000, 'z')])
+  assert.equal(readClientHello(more, 0, more.length)?.serverName, 'one.test')
+  // And what is no end of a hello is not waited for.
+  const endless = Buffer.concat([Buffer.from('16030140000100fffc0303', 'hex'), Buffer.alloc(16_378)])
+  const record = Buffer.concat([Buffer.from('1603014000', 'hex'), Buffer.alloc(16_384)])
+  const hello = Buffer.concat([endless, record, record, record, record])
+  assert.equal(readClientHello(hello, 0, 65_536), null)
+  assert.equal(readClientHello(hello, 0, 65_537), UNREADABLE)
+})

@@ -23,6 +23,19 @@ void test('variables are letters, digits and underscores, in braces or not, in a
   assert.deepEqual(Template.parse('$a$B$a', place).variables(), ['a', 'b'])
 })
 
+void test('a name does not go on in the next word', () => {
+  const joined = (...words: string[]): Template => Template.parseWords(words, place)
+  assert.deepEqual(joined('$a', 'b', 'c$d', '', '$e').parts, [
+    { variable: 'a' },
+    'bc',
+    { variable: 'd' },
+    { variable: 'e' },
+  ])
+  assert.equal(joined('a', '', 'b').constant, 'ab')
+  assert.equal(joined('', '').constant, '')
+  assert.throws(() => joined('${a', '}'), /the closing bracket in "a" variable is missing/)
+})
+
 void test('what is no variable is refused in the words of nginx', () => {
   const problems: Record<string, string> = {
     $: 'invalid variable name',

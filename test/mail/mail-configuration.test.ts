@@ -50,6 +50,21 @@ test('what every server needs', () => {
   )
 })
 
+test('certificates are looked at where they are shown', () => {
+  const missing = 'ssl_certificate no.crt; ssl_certificate_key no.key;'
+  assert.equal(check(server(missing)), '')
+  assert.equal(check(server('ssl_certificate no.crt;')), '')
+  assert.match(check(server(`${missing} starttls on;`)), /^\[emerg\] cannot load certificate "no\.crt"/)
+})
+
+test('a protocol is named as it is written', () => {
+  const named = (name: string): string =>
+    check(`server { listen 127.0.0.1:10143; protocol ${name}; auth_http 127.0.0.1:1; }`)
+  assert.equal(named('imap'), '')
+  assert.equal(named('IMAP'), '[emerg] unknown protocol "IMAP" in c.conf:6')
+  assert.equal(named('nntp'), '[emerg] unknown protocol "nntp" in c.conf:6')
+})
+
 test('what is usual, and what stands for all servers', () => {
   assert.equal(check(''), '')
   const common = 'auth_http 127.0.0.1:1/auth; server_name x; timeout 1m; max_errors 3; proxy on; proxy_buffer 8k;'

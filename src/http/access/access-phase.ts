@@ -9,6 +9,7 @@ import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { ERR, INFO } from '../../log/error-log.ts'
 import { dropField } from '../altered-body.ts'
 import { NEXT, SKIP, WAIT, type Handler, type LocationBuilder } from '../module.ts'
+import type { Explained } from '../notes.ts'
 import { resume } from '../phases.ts'
 import type { HttpRequest } from '../request.ts'
 import { isProxyRequest } from './basic-credentials.ts'
@@ -32,11 +33,20 @@ export interface AccessPolicy {
   readonly delayMs: number
 }
 
-/** Adds a check to the location. One that answers WAIT settles by itself: resume(r, settleAccess(r, policy, answer)). */
-export function addAccessCheck<C>(at: LocationBuilder, run: Handler<C>, conf: C): AccessPolicy {
+/**
+ * Adds a check to the location. One that answers WAIT settles by itself: resume(r, settleAccess(r, policy, answer)).
+ * @param describe what `portico explain` says of it
+ */
+export function addAccessCheck<C>(
+  at: LocationBuilder,
+  run: Handler<C>,
+  conf: C,
+  describe?: Explained<C>['describe'],
+): AccessPolicy {
   const { satisfy, auth_delay } = at.scope.conf(accessDirectives)
   const policy = { any: satisfy === 'any', delayMs: auth_delay }
-  at.step('access', checkAccess, { run, conf, policy })
+  const explained = describe === undefined ? undefined : { describe: (r: HttpRequest) => describe(r, conf) }
+  at.step('access', checkAccess, { run, conf, policy }, explained)
   return policy
 }
 

@@ -7,7 +7,9 @@ import type { HttpRequest } from '../request.ts'
 const MSIE6 = 2
 const SAFARI = 4
 
-export const keepaliveDisable = bitmask(HTTP | SERVER | LOCATION, { none: 1, msie6: MSIE6, safari: SAFARI }, MSIE6)
+const browsers = bitmask(HTTP | SERVER | LOCATION, { none: 1, msie6: MSIE6, safari: SAFARI }, MSIE6)
+
+export const keepaliveDisable: typeof browsers = { ...browsers, args: [1, 2] }
 
 /** Is the request's client one of them? `browsers` is the directive's value. */
 export function mistrustsKeepAlive(r: HttpRequest, browsers: number): boolean {

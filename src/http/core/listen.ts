@@ -1,7 +1,9 @@
 // `listen`: an address and what goes with its socket (ngx_http_core_listen).
 
 import { isIPv4, isIPv6 } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import type { Directive, Site } from '../../config/directive.ts'
+import { resolveHost } from '../../upstream/resolve.ts'
 import { socketOptions, type SocketOption } from './listen-options.ts'
 
 /** An address to listen on. Two with the same key are the same socket. */
@@ -172,37 +174,51 @@ export function defaultListen(asRoot: boolean, site: Site): ListenDeclaration {
 /** `address:8000-8010` is eleven of them. */
 function parseAddresses(text: string, at: Site): readonly ListenAddress[] {
   const range = text.startsWith('unix:') ? null : /^(.*?)(\d+)-(\d+)$/.exec(text)
-  if (range === null) return [parseAddress(text, at)]
+  if (range === null) return parseAddress(text, at)
   const [, before, first, last] = range
   if (before !== '' && !before!.endsWith(':')) at.fail(`invalid port in "${text}" of the "listen" directive`)
   const from = portOf(first, text, at)
   const to = portOf(last, text, at)
   if (to < from) at.fail(`invalid port range in "${text}" of the "listen" directive`)
-  return Array.from({ length: to - from + 1 }, (_, i) => parseAddress(`${before}${from + i}`, at))
+  return Array.from({ length: to - from + 1 }, (_, i) => parseAddress(`${before}${from + i}`, at)).flat()
 }
 
-function parseAddress(text: string, at: Site): ListenAddress {
+/** Several where a host's name stands for several. */
+function parseAddress(text: string, at: Site): readonly ListenAddress[] {
   if (text.startsWith('unix:')) {
     const path = text.slice(5)
     if (path === '') at.fail(`no path in the unix domain socket in "${text}" of the "listen" directive`)
     const absolute = at.prefixPath(path)
     if (absolute.length > 107) at.fail(`too long path in the unix domain socket "${text}" of the "listen" directive`)
-    return { key: `unix:${absolute}`, host: '', port: 0, path: absolute }
+    return [{ key: `unix:${absolute}`, host: '', port: 0, path: absolute }]
   }
   const v6 = /^\[([^\]]*)\](?::(\d+))?$/.exec(text)
   if (v6 !== null) {
     if (!isIPv6(v6[1]!)) at.fail(`invalid IPv6 address in "${text}" of the "listen" directive`)
-    return tcp(v6[1]!, portOf(v6[2], text, at))
+    return [tcp(v6[1]!, portOf(v6[2], text, at))]
   }
   if (text.startsWith('[')) at.fail(`invalid host in "${text}" of the "listen" directive`)
-  if (/^\d+$/.test(text)) return tcp('0.0.0.0', portOf(text, text, at))
+  if (/^\d+$/.test(text)) return [tcp('0.0.0.0', portOf(text, text, at))]
   const colon = text.lastIndexOf(':')
   const host = colon === -1 ? text : text.slice(0, colon)
   const port = portOf(colon === -1 ? undefined : text.slice(colon + 1), text, at)
-  if (host === '*') return tcp('0.0.0.0', port)
-  if (host === 'localhost') return tcp('127.0.0.1', port)
-  if (!isIPv4(host)) at.fail(`host not found in "${text}" of the "listen" directive`)
-  return tcp(host, port)
+  if (host === '*') return [tcp('0.0.0.0', port)]
+  if (isIPv4(host)) return [tcp(host, port)]
+  const addresses = addressesOf(host)
+  if (addresses.length === 0) at.fail(`host not found in "${text}" of the "listen" directive`)
+  return addresses.map(address => tcp(address, port))
+}
+
+/** All that a name stands for, as nginx asks for them (ngx_inet_resolve_host, AI_ADDRCONFIG). */
+function addressesOf(host: string): readonly string[] {
+  const known = resolveHost(host) ?? (host === 'localhost' ? ['127.0.0.1'] : [])
+  return known.filter(address => isIPv4(address) || (isIPv6(address) && hasIpv6()))
+}
+
+/** Has this host an address of that kind, apart from its loopback? */
+function hasIpv6(): boolean {
+  const addresses = Object.values(networkInterfaces()).flatMap(list => list ?? [])
+  return addresses.some(({ family, internal }) => family === 'IPv6' && !internal)
 }
 
 function portOf(text: string | undefined, whole: string, at: Site): number {

@@ -46,7 +46,8 @@ function checkNesting(outer: { modifier: Modifier; name: string }, modifier: Mod
   if (outer.modifier === '@') at.fail(`location "${name}" cannot be inside the named location "${outer.name}"`)
   if (modifier === '@') at.fail(`named location "${name}" can be on the server level only`)
   const isPath = (kind: Modifier): boolean => kind === '' || kind === '^~' || kind === '='
-  if (isPath(outer.modifier) && isPath(modifier) && !name.startsWith(outer.name)) {
+  // What a regular expression has matched is not known here: nginx compares with its text.
+  if (isPath(modifier) && !name.startsWith(outer.name)) {
     at.fail(`location "${name}" is outside location "${outer.name}"`)
   }
 }

@@ -93,11 +93,12 @@ async function moveByCopying(r: HttpRequest, from: string, to: string): Promise<
   }
 }
 
-/** Copies with permissions and time. The copy appears under its name when it is complete. */
-export async function copyWhole(r: HttpRequest, from: string, to: string, stats: Stats): Promise<boolean> {
+/** Copies with permissions and time, of a link those of what it leads to. The copy appears under its name when it is complete. */
+export async function copyWhole(r: HttpRequest, from: string, to: string, source: Stats): Promise<boolean> {
   const unfinished = `${to}.${tempName()}`
   let call = `open() "${to}"`
   try {
+    const stats = source.isSymbolicLink() ? await stat(bytesOf(from)) : source
     await copyFile(bytesOf(from), bytesOf(unfinished), constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
     call = `copying "${from}" to "${to}"`
     await chmod(bytesOf(unfinished), permissions(stats))

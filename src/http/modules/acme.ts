@@ -19,6 +19,7 @@ import type { HttpRequest } from '../request.ts'
 import { resolverDirectives, resolverOf } from '../resolver.ts'
 import { Registry, RegistryKey, type HttpSetup } from '../setup.ts'
 import { answerChallenges } from '../ssl/challenges.ts'
+import { explainEmpty } from '../ssl/variable-source.ts'
 
 interface IssuerDeclaration {
   readonly name: string
@@ -114,8 +115,14 @@ const ISSUERS = new RegistryKey<Known>('acme_issuer')
 const STORES = new RegistryKey<AcmeStore>('acme')
 const MEMORY = 'acme'
 
-/** What a server's certificate is called in the store. */
-const certificates = new LocationSlot<{ readonly id: string; readonly store: AcmeStore }>()
+interface Kept {
+  readonly order: CertificateOrder
+  readonly issuer: string
+  readonly store: AcmeStore
+}
+
+/** A server's certificate. */
+const certificates = new LocationSlot<Kept>()
 
 export const acme = httpModule({
   name: 'acme',
@@ -138,6 +145,7 @@ export const acme = httpModule({
     http.onStart(services => {
       store.use(services.shared(MEMORY))
       answerChallenges(new TlsAlpn(store).answer)
+      explainEmpty(whyMissing)
       // One thread does the work, all use what comes of it.
       if (services.thread !== 0) return
       for (const { known, settings } of prepared) {
@@ -158,7 +166,7 @@ export const acme = httpModule({
     const wanted = conf.acme_certificate
     if (wanted === null) return
     const order = orderOf(wanted, at.scope, http)
-    at.keep(certificates, { id: order.id, store })
+    at.keep(certificates, { order, issuer: wanted.issuer, store })
   },
 })
 
@@ -225,8 +233,15 @@ function settingsOf({ conf, name, site }: IssuerDeclaration, http: HttpSetup): (
 
 function issuedFor(r: HttpRequest, what: 'certificate' | 'key'): string | null {
   const kept = certificates.get(r)
-  const issued = kept === null ? null : kept.store.certificate(kept.id)
+  const issued = kept === null ? null : kept.store.certificate(kept.order.id)
   return issued === null ? null : `data:${issued[what]}`
+}
+
+/** Why there is none, as far as this module is concerned. */
+function whyMissing(r: HttpRequest): string {
+  const kept = certificates.get(r)
+  if (kept === null || kept.store.certificate(kept.order.id) !== null) return ''
+  return `issuer "${kept.issuer}" has not issued one for ${kept.order.identifiers.join(', ')} yet`
 }
 
 const WELL_KNOWN = '/.well-known/acme-challenge/'

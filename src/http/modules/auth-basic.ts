@@ -55,7 +55,7 @@ export const authBasic = httpModule({
       passwords: http.registry(verifier).get('')!,
       policy: null,
     }
-    own.policy = addAccessCheck(at, checkUser, own)
+    own.policy = addAccessCheck(at, checkUser, own, describeFile)
   },
 })
 
@@ -100,6 +100,20 @@ function open(r: HttpRequest, file: string): Users | number {
     const call = code === 'EISDIR' ? 'pread' : 'open'
     r.log(code === 'ENOENT' ? ERR : CRIT, `${call}() "${file}" failed (${errorText(error as NodeJS.ErrnoException)})`)
     return code === 'ENOENT' ? 403 : 500
+  }
+}
+
+/** For `portico explain`: a file that cannot be read is told of by nothing else before there are requests. */
+function describeFile(r: HttpRequest, conf: AuthBasic): string[] {
+  if (conf.realm.get(r) === 'off') return []
+  const file = conf.file.get(r)
+  try {
+    const users = readUsers(file).size
+    return users > 0 ? [] : [`nobody is let in: there are no users in "${file}"`]
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const why = errorText(error as NodeJS.ErrnoException)
+    return [`who gives a password gets ${code === 'ENOENT' ? 403 : 500}: "${file}" cannot be read (${why})`]
   }
 }
 

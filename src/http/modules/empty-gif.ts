@@ -12,6 +12,7 @@ const directives = {
     args: [0, 0],
     default: false,
     inheritedBy: 0,
+    repeatable: true,
     parse: () => true,
   } satisfies Directive<boolean>,
 }

@@ -47,5 +47,5 @@ function obsolete(contexts: number, instead: string | null): Directive<string> {
     at.warn(`the "${at.name}" directive is obsolete, ${advice}`)
     return word
   })
-  return { ...form, idle: true }
+  return { ...form, idle: true, repeatable: true }
 }

@@ -103,7 +103,7 @@ function refuseCache(word: string, at: Site): never {
 
 function parseFormat([name, ...rest]: readonly string[], at: Site): FormatDeclaration {
   const escape = rest[0]!.startsWith('escape=') ? escapeNamed(rest.shift()!.slice(7), at) : 'default'
-  return { name: name!, escape, template: Template.parse(rest.join(''), at), site: at }
+  return { name: name!, escape, template: Template.parseWords(rest, at), site: at }
 }
 
 function parseLog([path, format, ...parameters]: readonly string[], at: Site): LogDeclaration {

@@ -100,7 +100,9 @@ function checkDuplicates(locations: readonly LocationDeclaration[]): void {
   for (const { modifier, name, site } of locations) {
     if (modifier === '~' || modifier === '~*') continue
     const key = `${modifier === '=' ? '=' : ''} ${name}`
-    if (seen.has(key)) site.fail(`duplicate location "${name}"`)
+    // nginx takes the first of those with a name.
+    if (seen.has(key) && modifier === '@') site.warn(`duplicate location "${name}" is ignored`)
+    else if (seen.has(key)) site.fail(`duplicate location "${name}"`)
     seen.add(key)
   }
 }

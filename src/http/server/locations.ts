@@ -126,8 +126,9 @@ export class Locations implements LocationFinder {
 
   private add(entry: LocationEntry): void {
     const { name, modifier } = entry.runtime
-    if (modifier === '@') this.names.set(name, entry.runtime)
-    else if (entry.pattern !== null) this.addPattern(entry, entry.pattern)
+    if (modifier === '@') {
+      if (!this.names.has(name)) this.names.set(name, entry.runtime)
+    } else if (entry.pattern !== null) this.addPattern(entry, entry.pattern)
     else if (modifier === '=') {
       this.exact.set(name, entry.runtime)
       this.addSlashless(entry)

@@ -12,6 +12,7 @@ import { toldOf } from '../app/trust.ts'
 import { captures } from '../regex.ts'
 import { ours, Slot, type Variable } from '../module.ts'
 import { filePath } from '../files/document-root.ts'
+import { locationOf } from '../output.ts'
 import { NO_SERVER } from '../request.ts'
 import type { HttpRequest } from '../request.ts'
 import { mainOf } from '../subrequest.ts'
@@ -62,7 +63,7 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   tcpinfo_rcv_space: get(r => tcpNumber(r, RCV_SPACE)),
   sent_http_content_type: get(r => known(r.contentType)),
   sent_http_content_length: get(r => (r.contentLength < 0 ? null : `${r.contentLength}`)),
-  sent_http_location: get(r => known(r.redirect) ?? sentHeader(r, 'location')),
+  sent_http_location: get(r => known(redirectOf(r)) ?? sentHeader(r, 'location')),
   sent_http_last_modified: get(r => known(r.lastModified) ?? sentHeader(r, 'last-modified')),
   ...ours({
     sent_http_etag: get(r => known(r.etag) ?? sentHeader(r, 'etag')),
@@ -72,6 +73,11 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   sent_http_connection: get(r => (r.status === 101 ? 'upgrade' : r.keepAlive ? 'keep-alive' : 'close')),
   sent_http_keep_alive: get(keepAliveField),
   sent_http_transfer_encoding: get(r => (isChunked(r) ? 'chunked' : null)),
+}
+
+/** As it was given, and in the log as the client got it. */
+function redirectOf(r: HttpRequest): string {
+  return r.done && r.redirect !== '' ? locationOf(r) : r.redirect
 }
 
 function isChunked(r: HttpRequest): boolean {

@@ -1,6 +1,7 @@
 // Certificates whose files variables name: read for each handshake, as the front's user, unless ssl_certificate_cache allows
 // to remember them.
 
+import { ConfigError } from '../../config/errors.ts'
 import { readDataFile, type DataFile } from '../../config/source.ts'
 import type { TlsContext } from '../../net/openssl/context.ts'
 import type { TlsSettings } from '../../net/tls.ts'
@@ -14,6 +15,15 @@ import type { TlsSource } from './server-tls.ts'
 
 /** Contexts remembered of a server: what its files hold has not changed. */
 const CONTEXTS_MAX = 128
+
+/** Why a variable is empty that has certificates; '' if that is not known. Said by whoever has such a variable. */
+type WhyEmpty = (r: HttpRequest) => string
+
+let whyEmpty: WhyEmpty = () => ''
+
+export function explainEmpty(why: WhyEmpty): void {
+  whyEmpty = why
+}
 
 export class VariableSource implements TlsSource {
   readonly variable = true
@@ -40,6 +50,7 @@ export class VariableSource implements TlsSource {
     const { ssl_certificate: certFiles, ssl_certificate_key: keyFiles } = this.conf
     const certs = this.certs.map((value, i) => pathOf(certFiles[i]!, value.get(r!)))
     const keys = this.keys.map((value, i) => pathOf(keyFiles[i]!, value.get(r!)))
+    if (certs.includes('')) this.refuseEmpty(r!, certs.indexOf(''))
     const files = new Map<string, DataFile>()
     for (const path of [...certs, ...keys]) if (isFile(path)) files.set(path, this.read(path))
     const key = [...certs, ...keys, ...[...files.values()].map(({ text }) => text)].join('\0')
@@ -57,6 +68,12 @@ export class VariableSource implements TlsSource {
       this.known.set(key, settings)
     }
     return settings
+  }
+
+  /** There is no such file, and nobody would know from its name which one is meant. */
+  private refuseEmpty(r: HttpRequest, i: number): never {
+    const name = this.conf.ssl_certificate[i]!.name.text
+    throw new ConfigError(`cannot load certificate "": ${whyEmpty(r) || `"${name}" is empty`}`)
   }
 
   private read(path: string): DataFile {

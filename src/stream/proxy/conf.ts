@@ -57,6 +57,18 @@ const alpn: Directive<readonly Template[]> = {
   parse: (words, at) => words.map(word => Template.parse(word, at)),
 }
 
+const bufferSize = size(anywhere, 16384)
+
+/** Names that proxy_buffer_size has had. */
+const deprecated = accepted({
+  ...bufferSize,
+  parse(args, at, soFar) {
+    const value = bufferSize.parse(args, at, soFar)
+    at.warn(`the "${at.name}" directive is deprecated, use the "proxy_buffer_size" directive instead`)
+    return value
+  },
+} satisfies Directive<number>)
+
 export const proxyDirectives = {
   ...inStream(tlsDirectives('proxy')),
   proxy_pass: pass,
@@ -77,10 +89,9 @@ export const proxyDirectives = {
   proxy_upload_rate: rate,
   proxy_download_rate: rate,
   // Of TCP, memory is taken by the read, not by the session.
-  proxy_buffer_size: size(anywhere, 16384),
-  // Names that proxy_buffer_size has had.
-  proxy_downstream_buffer: accepted(size(anywhere, 16384)),
-  proxy_upstream_buffer: accepted(size(anywhere, 16384)),
+  proxy_buffer_size: bufferSize,
+  proxy_downstream_buffer: deprecated,
+  proxy_upstream_buffer: deprecated,
   proxy_requests: number(anywhere, 0),
   proxy_responses: number(anywhere, UNLIMITED),
 }

@@ -19,6 +19,8 @@ import { Throttle } from './throttle.ts'
 export class StreamExchange extends Attempts<StreamSession> implements PeerUser {
   private readonly tls: PeerTls | null
   private link: PeerConnection | null = null
+  /** Bytes that were sent before TLS, which does not count them. */
+  private beforeTls = 0
   private relaying = false
   /** Neither connection is to be used any more. */
   private over = false
@@ -38,6 +40,7 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
   connect(): void {
     const peer = this.nextPeer()
     if (peer === null) return
+    this.beforeTls = 0
     const local = this.settings.bind === null ? null : this.settings.bind.addressFor(asRequest(this.session))
     this.link = new PeerConnection(peer, this, this.tls, local, this.settings.socketBuffers)
     if (this.settings.socketKeepalive) this.link.connection.socket.setKeepAlive(true)
@@ -73,7 +76,9 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
   /** The PROXY protocol tells of the connection itself: it stands before TLS. */
   preface(): string {
     const { proxyProtocol } = this.settings
-    return proxyProtocol === 'off' ? '' : introduction(this.session, proxyProtocol)
+    const text = proxyProtocol === 'off' ? '' : introduction(this.session, proxyProtocol)
+    if (this.tls !== null) this.beforeTls = text.length
+    return text
   }
 
   onData(chunk: Buffer): void {
@@ -97,6 +102,8 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
       this.failed(true, this.attempting)
       return
     }
+    // An end is an answer, too.
+    this.answered()
     this.upstreamEnded = true
     this.leaver = 'upstream'
     if (this.settings.halfClose && !this.clientEnded) this.session.connection.shutdown()
@@ -107,6 +114,7 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
     if (this.over) return
     if (this.relaying) {
       if (error !== null) this.log(ERR, brokenText(error, 'upstream'))
+      if (error?.syscall !== 'write') this.answered()
       this.upstreamEnded = true
       this.leaver = 'upstream'
       this.finish()
@@ -197,6 +205,8 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
   protected end(): void {
     if (this.over) return
     this.over = true
+    // What no upstream was there for has been received all the same.
+    if (!this.relaying) this.session.bytesReceived = this.session.heldBytes
     this.upload?.stop()
     this.download?.stop()
     this.settle()
@@ -211,7 +221,7 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
   }
 
   protected get bytesSent(): number {
-    return this.link?.connection.bytesOut ?? 0
+    return this.beforeTls + (this.link?.connection.bytesOut ?? 0)
   }
 
   protected get bytesReceived(): number {

@@ -58,6 +58,7 @@ export class UdpSession implements Session {
   readonly slots: unknown[] = freshSlots()
   /** As a request of a client's own. */
   readonly parent = null
+  readonly errorStatus = 0
   cleanups: (() => void)[] | null = null
   done = false
   /** No more datagrams will come. */

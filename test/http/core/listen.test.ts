@@ -31,6 +31,13 @@ test('a range of ports is so many addresses', t => {
   assert.deepEqual(sockets(t, ['[::1]:8001-8002', '9000-9000']), ['[::1]:8001', '[::1]:8002', '0.0.0.0:9000'])
 })
 
+test('a name stands for its addresses', t => {
+  assert.ok(sockets(t, ['localhost:8001']).includes('127.0.0.1:8001'))
+  assert.ok(sockets(t, ['LOCALHOST:8001-8002']).includes('127.0.0.1:8002'))
+  for (const wrong of ['-x:8001', '10.0.0.0.1:8001', '"a\0b:8001"'])
+    assert.throws(() => sockets(t, [wrong]), /host not found in ".*:8001" of the "listen" directive/s)
+})
+
 test('a range that makes no sense is refused', t => {
   assert.throws(() => sockets(t, ['127.0.0.1:8003-8001']), /invalid port range in "127\.0\.0\.1:8003-8001"/)
   assert.throws(() => sockets(t, ['127.0.0.1:0-1']), /invalid port in "127\.0\.0\.1:0-1"/)

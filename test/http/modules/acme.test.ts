@@ -8,6 +8,7 @@ import tls from 'node:tls'
 import { answerTo, dnsServer, ipv4, record } from '../../helpers/dns.ts'
 import { check } from '../../helpers/check.ts'
 import { accepts, eventually, freePorts, get, serve, tempDir } from '../../helpers/index.ts'
+import { serveInside } from '../../helpers/inside.ts'
 import { needs } from '../../helpers/needs.ts'
 
 const A = 1
@@ -165,6 +166,35 @@ test('an authority that refuses is told in the error log, and asked again', asyn
   const said = /\[error\].*acme: issuer "test": no certificate for x\.example\.test: .*, next try in \d+ s/
   await eventually(() => said.test(server.errorLog()), ISSUE_MS)
   assert.equal(await shown(server.ports[0]!, 'x.example.test'), null)
+})
+
+test('as long as there is no certificate, the error log says which one', async t => {
+  if (!needs(t, 'openssl')) return
+  const dir = tempDir(t)
+  const files = ['-keyout', join(dir, 'other.key'), '-out', join(dir, 'other.crt')]
+  execFileSync(
+    'openssl',
+    ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=x', ...files],
+    {
+      stdio: 'pipe',
+    },
+  )
+  const conf = `events {} error_log error.log; http { acme_issuer test { uri http://127.0.0.1:1/; state_path off; }
+    map $ssl_server_name $named { other.test %%DIR%%/other.crt; }
+    server { listen 127.0.0.1:%%PORT_0%% ssl; server_name a.test b.test; acme_certificate test;
+      ssl_certificate $acme_certificate; ssl_certificate_key $acme_certificate_key; }
+    server { listen 127.0.0.1:%%PORT_0%% ssl; server_name other.test third.test;
+      ssl_certificate $named; ssl_certificate_key %%DIR%%/other.key; } }`
+  const server = await serveInside(t, { conf, dir })
+  for (const [name, why] of [
+    ['a.test', 'issuer "test" has not issued one for a.test, b.test yet'],
+    ['third.test', '"$named" is empty'],
+  ] as const) {
+    assert.equal(await shown(server.port, name), null)
+    const line = `cannot load certificate "": ${why} while SSL handshaking`
+    await eventually(() => server.errorLog().includes(line))
+  }
+  assert.equal((await shown(server.port, 'other.test'))?.subject, 'CN=x')
 })
 
 test('what cannot be is refused when the configuration is read', t => {

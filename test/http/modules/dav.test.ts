@@ -186,6 +186,14 @@ test('COPY of a folder takes what links lead to', async () => {
   assert.match(server.errorLog(), /stat\(\) ".*\/linking\/broken" failed \(2: No such file or directory\)/)
 })
 
+test('COPY of a link to a file has the permissions of that file', async () => {
+  writeFileSync(join(html, 'private'), 'content', { mode: 0o640 })
+  symlinkSync('private', join(html, 'to-private'))
+  assert.equal((await ask('COPY', '/to-private', { Destination: '/copied' })).status, 204)
+  assert.ok(lstatSync(join(html, 'copied')).isFile())
+  assert.equal(statSync(join(html, 'copied')).mode & 0o777, 0o640)
+})
+
 test('what cannot be done is logged with the call that failed', async () => {
   const said = (text: RegExp): void => assert.match(server.errorLog(), text)
   writeFileSync(join(html, 'plain'), '')

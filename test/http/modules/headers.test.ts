@@ -11,6 +11,7 @@ const server: Server = await serve(file, {
       http {
         add_header X-Http h;
         log_format trailer "$sent_trailer_x_length";
+        log_format location "$sent_http_location";
         server {
           listen 127.0.0.1:%%PORT_0%%;
           add_header X-Server $uri;
@@ -31,7 +32,7 @@ const server: Server = await serve(file, {
           location /dynamic { expires $arg_e; return 200; }
           location /bad { expires 1h; return 500; }
           location /trailer { access_log trailer.log trailer; add_trailer X-Length $body_bytes_sent; add_trailer X-Empty ""; return 200 abc; }
-          location /redirect { add_header X-To $sent_http_location always; return 301 /there; }
+          location /redirect { access_log location.log location; add_header X-To $sent_http_location always; return 301 /there; }
           location /trailer-error { add_trailer X-Ok o; add_trailer X-Always a always; return 404; }
         }
       }`,
@@ -124,6 +125,8 @@ test('add_trailer: parts can be asked for all the same', async () => {
 
 test('where a redirect leads to is seen as it was written', async () => {
   const response = await ask('/redirect')
-  assert.equal(response.header('location'), `http://localhost:${server.port}/there`)
   assert.equal(response.header('x-to'), '/there')
+  const location = `http://localhost:${server.port}/there`
+  assert.equal(response.header('location'), location)
+  await eventually(() => server.file('location.log') === `${location}\n`)
 })

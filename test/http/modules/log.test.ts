@@ -11,6 +11,7 @@ const server: Server = await serve(
   `
     http {
       log_format plain '$status|$request|$http_x|' '$arg_a';
+      log_format words '$status' 'and' $arg_a "_b";
       log_format js escape=json '{"x":"$http_x","m":"$http_missing"}';
       log_format bare escape=none '$http_x';
       log_format times '$time_iso8601 $msec $request_time $connection_requests $bytes_sent $request_length $pipe';
@@ -19,6 +20,7 @@ const server: Server = await serve(
         listen 127.0.0.1:%%PORT_0%%;
         location / { return 200 abc; }
         location /off { access_log off; return 200; }
+        location /words { access_log words.log words; return 200; }
         location /two { access_log js.log js; access_log bare.log bare; return 200; }
         location /if { access_log if.log plain if=$arg_log; return 200; }
         location /times { access_log times.log times; return 200 abc; }
@@ -46,6 +48,11 @@ const server: Server = await serve(
 
 const ask = (path: string, headers: Readonly<Record<string, string>> = {}, port = server.port) =>
   request({ address: port, path, headers })
+
+test('log_format: a variable ends where its word does', async () => {
+  await ask('/words?a=1')
+  await eventually(() => server.file('words.log') === '200and1_b\n')
+})
 
 test("combined: nginx's common line", async () => {
   await ask(

@@ -18,6 +18,9 @@ const blocks = `
   location ~ ^/(?<word>[a-z]+)/x$ { return 200 "$1 $word"; }
   location = /exact { return 200 exact; }
   location /inner { internal; return 200 inner; }
+  location /named { try_files /nothing @twice; }
+  location @twice { return 200 first; }
+  location @twice { return 200 second; }
 `
 const cases: readonly (readonly [path: string, status: number, body: string])[] = [
   ['/', 200, 'exact-root'],
@@ -33,6 +36,7 @@ const cases: readonly (readonly [path: string, status: number, body: string])[] 
   ['/abc/x', 200, 'abc abc'],
   ['/exact', 200, 'exact'],
   ['/exact/', 200, 'root'],
+  ['/named', 200, 'first'],
   ['/%65xact', 200, 'exact'],
   ['/a/../exact', 200, 'exact'],
   ['//exact', 200, 'exact'],

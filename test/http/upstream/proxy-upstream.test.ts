@@ -333,6 +333,14 @@ for (const [conf, message] of [
     '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, or inside "if" statement, or inside "limit_except" block',
   ],
   [
+    'server { location / { if ($args) { proxy_pass http://127.0.0.1/y; } } }',
+    '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, or inside "if" statement, or inside "limit_except" block',
+  ],
+  [
+    'server { location / { limit_except GET { proxy_pass http://127.0.0.1/; } } }',
+    '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, or inside "if" statement, or inside "limit_except" block',
+  ],
+  [
     'server { location / { proxy_redirect default; proxy_pass http://127.0.0.1; } }',
     '"proxy_redirect default" should be placed after the "proxy_pass" directive',
   ],

@@ -1,6 +1,6 @@
 // A location's proxy_* directives compiled: constants joined, templates bound, rules in lists.
 
-import type { Conf, Scope, Site } from '../../../config/directive.ts'
+import { IF_IN_LOCATION, LIMIT_EXCEPT, type Conf, type Scope, type Site } from '../../../config/directive.ts'
 import { Template } from '../../../config/template.ts'
 import type { Group } from '../../../upstream/group.ts'
 import type { LocationBuilder, Value } from '../../module.ts'
@@ -143,7 +143,9 @@ function fixedTarget(pass: Pass, groups: Registry<Group>): Target {
 /** The path of the location whose proxy_pass this is: what the URI part replaces, if there is one. */
 function replacedPath({ site }: Pass, target: Target | null, at: LocationBuilder): string {
   const isPrefix = at.modifier === '' || at.modifier === '=' || at.modifier === '^~'
-  const path = isPrefix ? at.name : ''
+  // A block within a location has its path only together with its proxy_pass.
+  const isNameless = (at.scope.context & (IF_IN_LOCATION | LIMIT_EXCEPT)) !== 0 && at.scope.has('proxy_pass')
+  const path = isPrefix && !isNameless ? at.name : ''
   if (target !== null && target.uri !== '' && !path.startsWith('/')) {
     site.fail(
       '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, ' +
