@@ -13,6 +13,7 @@ import { ERR } from '../log/error-log.ts'
 import type { Companions } from '../process/program.ts'
 import type { Ending } from '../process/messages.ts'
 import type { Plan, TopicMessage } from '../process/plan.ts'
+import { ECHO_TOPIC, Echoes } from './echoes.ts'
 import { FAREWELL_TOPIC } from './farewell.ts'
 import { Renewals } from './renewals.ts'
 import { RequestCounts } from './request-counts.ts'
@@ -79,6 +80,7 @@ export class Applications implements Companions {
   private taskPools: TaskPools | null = null
   private readonly counts = new RequestCounts(app => this.notify({ type: 'count', app }))
   private readonly reports = new ThreadReports(id => this.around.broadcast({ topic: REPORT_TOPIC, message: { id } }))
+  private readonly echoes: Echoes
   /** The threads that have nothing left but connections without an end. */
   private readonly parting = new Set<number>()
   /** Pools whose workers end before the threads do. */
@@ -92,6 +94,7 @@ export class Applications implements Companions {
     this.plan = plan
     this.generation = generation
     this.around = around
+    this.echoes = new Echoes(plan.threads, id => around.broadcast({ topic: ECHO_TOPIC, message: id }))
     this.loaded = apps.length === 0 ? Promise.resolve('') : new Promise(resolve => (this.settle = resolve))
   }
 
@@ -105,6 +108,7 @@ export class Applications implements Companions {
 
   receive({ topic, message }: TopicMessage): void {
     if (topic === REPORT_TOPIC) this.reports.told(message as ThreadReport)
+    if (topic === ECHO_TOPIC) this.echoes.answered(message as number)
     if (topic === FAREWELL_TOPIC) this.part(message as number)
     if (topic !== APP_TOPIC) return
     const request = message as AppRequest
@@ -157,6 +161,7 @@ export class Applications implements Companions {
 
   async stop(ending: Ending, final: boolean): Promise<void> {
     this.ending = ending
+    this.echoes.end()
     const graceful = ending === 'graceful'
     await Promise.all([
       ...this.pools.map(
@@ -211,6 +216,7 @@ export class Applications implements Companions {
       generation,
       frontThreads: this.plan.threads,
       notify: message => this.notify(message),
+      heard: () => this.echoes.heard(),
       watch: serve?.watch ?? null,
       ...(serve === null ? {} : { halt: (code: number, reason: string) => serve.halted(code, reason) }),
       tally,

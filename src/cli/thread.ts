@@ -18,6 +18,7 @@ import type { ThreadProgram } from '../process/thread.ts'
 import { compile, parse } from './configuration.ts'
 import type { ThreadData } from './configuration.ts'
 import { cpusFor, type CpuAffinity } from './cpu-affinity.ts'
+import { echo, ECHO_TOPIC } from './echoes.ts'
 import { Farewell, FAREWELL_TOPIC } from './farewell.ts'
 import { threadReport } from './thread-report.ts'
 import type { ReportRequest } from './thread-report.ts'
@@ -52,6 +53,7 @@ class HttpThread implements ThreadProgram {
       const applications = http.registry(APPLICATIONS).values()
       services.toMaster(REPORT_TOPIC, threadReport(id, order.thread, applications))
     })
+    services.onMessage(ECHO_TOPIC, (id: number) => echo(() => services.toMaster(ECHO_TOPIC, id)))
     if (Array.from(http.registry(APPLICATIONS).values()).some(({ settings }) => settings.kind === 'node')) {
       const tell = (): void => services.toMaster(FAREWELL_TOPIC, order.thread)
       this.farewell = () => new Farewell(http, main.shutdownTimeout, tell)

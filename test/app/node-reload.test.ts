@@ -5,7 +5,8 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { eventually } from '../helpers/eventually.ts'
-import { get, raw } from '../helpers/raw.ts'
+import { signalTo } from '../helpers/processes.ts'
+import { get, raw, request } from '../helpers/raw.ts'
 import { serveApp, type Server } from '../helpers/serve.ts'
 
 const FILES = {
@@ -73,4 +74,30 @@ http.createServer((q, s) => {
   write(server, 'go', '')
   await slow.until('one')
   assert.equal(slow.error, null)
+})
+
+test('node --reload: a worker does not go before the front, be it slow, knows that it is to', async t => {
+  const source = `require('node:http').createServer((q, s) => {
+  let size = 0
+  q.on('data', part => (size += part.length)).on('end', () => s.end(String(size)))
+}).listen(3000)`
+  const server = await serveApp(t, ['--reload', '-w', '1', 'app.cjs'], { files: { 'app.cjs': source } })
+  const body = Buffer.alloc(200_000, 'x')
+  const post = (): Promise<string> =>
+    request({ address: server.port, method: 'POST', path: '/', body }).then(({ status, text }) => `${status} ${text}`)
+  const workers = (): number[] =>
+    server.processes().flatMap(({ pid, command }) => (/node-worker/.test(command) ? [pid] : []))
+  await eventually(async () => (await post()) === '200 200000' && workers().length === 1)
+  const [before] = workers()
+  const front = server.processes().find(({ command }) => /front/.test(command))!.pid
+  signalTo(front, 'SIGSTOP')
+  write(server, 'app.cjs', `// changed\n${source}`)
+  await eventually(() => workers().length === 2)
+  // There is nothing to wait for: it would be gone soon after the other has come.
+  await new Promise(resolve => setTimeout(resolve, 1500))
+  assert.ok(workers().includes(before!))
+  const answer = post()
+  signalTo(front, 'SIGCONT')
+  assert.equal(await answer, '200 200000')
+  await eventually(() => !workers().includes(before!))
 })

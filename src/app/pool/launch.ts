@@ -23,6 +23,8 @@ export interface LaunchOptions {
   readonly gunicorn?: object | null
   /** With `--reload`, for Node: further files to look at. Null: none is looked at. */
   readonly watch?: readonly string[] | null
+  /** Resolves when the front knows what it has been told of workers until now. */
+  heard?(): Promise<void>
 }
 
 export function makeDirectory({ settings, front, runDirectory }: LaunchOptions): SocketDirectory {
@@ -34,8 +36,10 @@ export function makeDirectory({ settings, front, runDirectory }: LaunchOptions):
 /** What is to be started by its start(). */
 export function makeSpawner(options: LaunchOptions, socketDir: string, events: SpawnerEvents): Spawner {
   const { settings, generation, frontThreads, front, output, gunicorn = null, watch = null } = options
+  const heard = (): Promise<void> => options.heard?.() ?? Promise.resolve()
   if (settings.kind === 'node') {
-    return new NodeWorkers({ settings, generation, socketDir, owner: ownerOf(settings, front), output, watch }, events)
+    const owner = ownerOf(settings, front)
+    return new NodeWorkers({ settings, generation, socketDir, owner, output, watch, heard }, events)
   }
   const { user, group } = runsAs(settings, front)
   return new Zygote({ settings, generation, frontThreads, socketDir, user, group, output, gunicorn }, events)

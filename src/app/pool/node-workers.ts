@@ -24,13 +24,12 @@ export interface NodeWorkersOptions {
   readonly watch: readonly string[] | null
   /** Who they run as; null for who we are. */
   readonly owner: Ids | null
+  /** Resolves when the front knows which workers are to go. */
+  heard(): Promise<void>
 }
 
 /** What a process whose loop turns may take to say so. */
 const ANSWER_MS = 1000
-
-/** In which every thread has heard that a worker goes. */
-const NOTICE_MS = 100
 
 export class NodeWorkers implements Spawner {
   readonly pid = 0
@@ -215,7 +214,7 @@ export class NodeWorkers implements Spawner {
    *  It signals itself when it has answered what it has: to many applications SIGTERM means now. */
   leave(pid: number): void {
     this.told.add(pid)
-    setTimeout(() => this.children.get(pid)?.send({ portico: NODE_LEAVE }, () => {}), NOTICE_MS)
+    void this.options.heard().then(() => this.children.get(pid)?.send({ portico: NODE_LEAVE }, () => {}))
   }
 
   /** leave() has told it: when it is not gone by itself after graceful_timeout, it never will be. */

@@ -202,6 +202,11 @@ function hintFor(error: Error & { readonly code?: unknown }): string {
 
 /** Others serve instead. What the application does at the signal is its own affair, so it comes when nobody is hurt by it. */
 function leaveWhenAnswered(): void {
+  // What has connected and written by now is taken in first.
+  setImmediate(() => setImmediate(closeWhenAnswered))
+}
+
+function closeWhenAnswered(): void {
   if (leaving) return
   endSoon()
   closeServer(() => {})
