@@ -100,7 +100,8 @@ function framingOf(fields: Fields, old: boolean): number | null {
   if (lengths.length > 1 || codings.length > 1 || lengths.length + codings.length > 1) return null
   if (codings.length === 1) return !old && codings[0]!.toLowerCase() === 'chunked' ? -1 : null
   if (lengths.length === 0) return 0
-  return /^\d{1,16}$/.test(lengths[0]!) && Number.isSafeInteger(Number(lengths[0])) ? Number(lengths[0]) : null
+  // Zeros before it are read over, however many.
+  return /^0*\d{1,16}$/.test(lengths[0]!) && Number.isSafeInteger(Number(lengths[0])) ? Number(lengths[0]) : null
 }
 
 interface Body {
@@ -116,7 +117,7 @@ function chunked(bytes: string, start: number): Body | End {
   let body = ''
   let at = start
   for (;;) {
-    const size = /^([0-9a-fA-F]{1,16})((?:[ \t]*;[\t -~\x80-\xff]*)?)\r\n/.exec(bytes.slice(at, at + 9000))
+    const size = /^(0*[0-9a-fA-F]{1,16})((?:[ \t]*;[\t -~\x80-\xff]*)?)\r\n/.exec(bytes.slice(at, at + 9000))
     if (size === null) return /\n/.test(bytes.slice(at, at + 9000)) ? 'refused' : endOf(bytes.slice(at))
     at += size[0].length
     const length = parseInt(size[1]!, 16)
@@ -139,5 +140,5 @@ function chunked(bytes: string, start: number): Body | End {
 
 /** Of a size line that is not whole. */
 function endOf(rest: string): End {
-  return /^[0-9a-fA-F]{0,16}(?:[ \t]*;[\t -~\x80-\xff]*)?\r?$/.test(rest) || rest === '' ? 'incomplete' : 'refused'
+  return /^0*[0-9a-fA-F]{0,16}(?:[ \t]*;[\t -~\x80-\xff]*)?\r?$/.test(rest) || rest === '' ? 'incomplete' : 'refused'
 }
