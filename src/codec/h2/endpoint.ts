@@ -234,6 +234,11 @@ export class Endpoint {
     return id % 2 === (this.server ? 1 : 0) ? id > this.lastPeerStream : id > this.lastOwnStream
   }
 
+  /** May the client have opened the stream before it read our GOAWAY? Such a one is not served, nor an error (RFC 9113, 6.8). */
+  leftOut(id: number): boolean {
+    return this.goingAway && this.server && id % 2 === 1 && id > this.lastPeerStream
+  }
+
   /** The stream breaks the rules: it is reset, and hears of it. */
   streamError(stream: Stream, code: number, message: string): boolean {
     this.reset(stream, code)

@@ -321,10 +321,9 @@ export class Receiver implements FrameSink {
   /** A frame for a stream that is not, or no more. */
   private onStray(type: number, id: number): boolean {
     const { endpoint } = this
-    if (endpoint.isIdle(id)) {
-      if (endpoint.goingAway && endpoint.server && id % 2 === 1) return endpoint.tolerates(CHEAP)
+    if (endpoint.leftOut(id)) return endpoint.tolerates(CHEAP)
+    if (endpoint.isIdle(id))
       return endpoint.fail(PROTOCOL_ERROR, `sent ${type === DATA ? 'DATA' : 'HEADERS'} frame for idle stream ${id}`)
-    }
     // It may not know yet that we have closed the stream.
     if (endpoint.recent.has(id)) return endpoint.tolerates(CHEAP)
     // HEADERS would open it anew, which its number does not allow (RFC 9113, 5.1.1).

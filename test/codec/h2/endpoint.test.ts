@@ -240,6 +240,18 @@ test('endpoint: a refused stream is reset, what is behind a GOAWAY is not answer
   )
 })
 
+test('endpoint: what a client sends of streams behind a GOAWAY it has not read ends nothing', () => {
+  const server = greeted()
+  give(server, frame(1, 5, 1, '828684'))
+  server.endpoint.goAway(0)
+  // HEADERS, a window for the response as browsers give it, DATA, and a reset: of stream 3.
+  give(server, frame(1, 4, 3, '828684'), frame(8, 0, 3, '00010000'), frame(0, 0, 3, '6162'), frame(3, 0, 3, '00000008'))
+  assert.equal(server.error, null)
+  assert.equal(server.streams.length, 1)
+  give(server, frame(3, 0, 4, '00000008'))
+  assert.equal(server.error, PROTOCOL_ERROR)
+})
+
 test('endpoint: urgent streams go first (RFC 9218), and dependent ones last (RFC 7540)', () => {
   const server = greeted()
   give(server, frame(1, 5, 1, '828684'), frame(1, 5, 3, '828684'), frame(1, 5, 5, '828684'))
