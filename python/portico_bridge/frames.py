@@ -27,6 +27,8 @@ MESSAGE_COST = 16
 ERROR, WARN, INFO = 3, 4, 6
 # With a level: it is of interest only while somebody waits for the response.
 WHILE_WANTED = 16
+# With a level: the words are the application's own.
+ITS_OWN = 32
 
 HEADER = Struct('<IIBBH')
 # A frame's header and the u32 its content begins with, in REQUEST and HEAD.

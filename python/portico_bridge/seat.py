@@ -17,7 +17,7 @@ from _thread import get_ident
 from .begun import Begun
 from .claims import open_claims
 from .endings import flush
-from .frames import BYE, ERROR, HELLO, PASSED, WHILE_WANTED, BodyMissing, Connection, FrontGone, ProtocolError
+from .frames import BYE, ERROR, HELLO, ITS_OWN, PASSED, WHILE_WANTED, BodyMissing, Connection, FrontGone, ProtocolError
 from .interim import EarlyHints
 from .wsgi import base_environ, respond, send_error
 
@@ -265,7 +265,7 @@ class ErrorStream:
         connection = self.seat.busy
         if connection is not None:
             try:
-                connection.send_log(0, ERROR, text)
+                connection.send_log(0, ERROR | ITS_OWN, text)
                 return
             except FrontGone:
                 pass

@@ -50,6 +50,9 @@ export const applications: Texts = {
   'app/lifespan_state': {
     text: 'What each request of `kind asgi` is given as `scope["state"]`: a shallow copy of what the lifespan startup has put there, as the specification has it, or `shared`, the same dict for all requests of a worker, as Gunicorn has it. With `shared` one request sees what another has left there, Starlette’s `request.state` included.',
   },
+  'app/wsgi_errors': {
+    text: 'What a WSGI application writes to `wsgi.errors` (Flask’s log by default): each piece of whole lines an entry of the error log at level `error`, with the request it belongs to (`log`), or its lines as they are, whatever the level (`plain`), in the `error_log` of the main context: for lines of JSON, which stay such. `portico serve` has `plain`, as Gunicorn.',
+  },
   'app/python': {
     args: 'PATH',
     standard: '=`$PORTICO_PYTHON`, else the interpreter of `$VIRTUAL_ENV`, else `python3`',

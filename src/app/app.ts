@@ -45,6 +45,8 @@ export interface AppSettings {
   readonly workerConnections: number
   /** Of kind asgi: is each request given a copy of the lifespan's state, or all the one dict? */
   readonly lifespanState: 'copy' | 'shared'
+  /** Lines of `wsgi.errors`: entries of the error log, with the request, or plain as they are. */
+  readonly wsgiErrors: 'log' | 'plain'
   readonly preload: boolean
   readonly timeout: number
   readonly gracefulTimeout: number

@@ -92,15 +92,16 @@ export class LogFiles {
 export class ErrorLog {
   /** The least severe level that any target takes: callers test it before building a message. */
   readonly level: number
-  private readonly targets: { write(level: number, line: string): void; level: number }[]
+  private readonly targets: { write(level: number, line: string): void; file: LogFile | null; level: number }[]
   readonly thread: number
 
   /** @param thread shown as nginx shows a thread id; the process's own number where there is none */
   constructor(targets: readonly LogTarget[], files: LogFiles, thread: number = process.pid) {
-    this.targets = targets.map(({ path, syslog, level }) => ({
-      write: syslog === undefined ? toFile(files.open(path)) : toSyslog(files.syslog(syslog)),
-      level,
-    }))
+    this.targets = targets.map(({ path, syslog, level }) => {
+      if (syslog !== undefined) return { write: toSyslog(files.syslog(syslog)), file: null, level }
+      const file = files.open(path)
+      return { write: toFile(file), file, level }
+    })
     this.level = targets.reduce((level, target) => Math.max(level, target.level), 0)
     this.thread = thread
     if (targets.length > 0) files.tell(this)
@@ -114,6 +115,11 @@ export class ErrorLog {
     const text = printable(message, hasLines)
     const line = `${logTime()} [${LEVEL_NAMES[level]}] ${process.pid}#${this.thread}: ${number}${text}`
     for (const target of this.targets) if (level <= target.level) target.write(level, line)
+  }
+
+  /** What a program has said for itself, as it is and whatever the level: for files and standard error, not for syslog. */
+  plain(text: string): void {
+    for (const { file } of this.targets) file?.write(`${text}\n`)
   }
 }
 

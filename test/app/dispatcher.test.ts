@@ -84,6 +84,7 @@ function start(t: TestContext, kind: AppSettings['kind']): Setting {
     owner: 0,
     toMaster: request => void asked.push(request),
     log() {},
+    plain() {},
   })
   atEnd(t, () => dispatcher.stop())
   const path = join(tempDir(t), 'worker.sock')

@@ -34,6 +34,7 @@ const defaults: AppSettings = {
   queueTimeout: 5000,
   workerConnections: 1000,
   lifespanState: 'copy',
+  wsgiErrors: 'log',
   pasteGlobal: [],
   environment: { PYTHONDONTWRITEBYTECODE: '1' },
   user: '',

@@ -352,10 +352,10 @@ test('wsgi: wsgi.errors makes lines of the log; standard output stays what it is
   assert.deepEqual(
     front.logs.splice(0).map(log => [log.level, log.text]),
     [
-      [3, 'one line'],
-      [3, 'two lines'],
-      [3, 'partial'],
-      [3, 'at the end \u20ac'],
+      [35, 'one line'],
+      [35, 'two lines'],
+      [35, 'partial'],
+      [35, 'at the end \u20ac'],
     ],
   )
   assert.match(zygote.stdout, /on stdout\n/)

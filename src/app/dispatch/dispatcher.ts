@@ -43,6 +43,8 @@ export interface DispatcherHost {
   readonly owner: number
   toMaster(request: AppRequest): void
   log(level: number, message: string): void
+  /** A line as it is, whatever the level. */
+  plain(text: string): void
 }
 
 /** Tries for a call whose workers went before they read it, beside those that may all have been killed together. */
@@ -137,6 +139,11 @@ export class Dispatcher implements LineUser {
 
   log(level: number, message: string): void {
     this.host.log(level, `app "${this.settings.name}": ${message}`)
+  }
+
+  /** What the application has said for itself. */
+  plain(text: string): void {
+    this.host.plain(text)
   }
 
   // ── workers ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -186,6 +186,8 @@ function appLines(settings: Settings, application: string, words: readonly strin
     ...(kind === 'threads' ? [`threads ${clamp(threads, THREADS_MAX)};`] : []),
     ...(kind === 'asgi' || kind === 'gevent' ? [`worker_connections ${connectionsOf(settings)};`] : []),
     ...(kind === 'asgi' && settings.lifespan_state !== 'copy' ? [`lifespan_state ${settings.lifespan_state};`] : []),
+    // As they are, since they may be JSON.
+    ...(kind === 'asgi' || kind === 'node' ? [] : ['wsgi_errors plain;']),
     `timeout ${timeout}s;`,
     `graceful_timeout ${settings.graceful_timeout}s;`,
     `preload ${settings.preload_app ? 'on' : 'off'};`,

@@ -42,6 +42,7 @@ const inside = {
   threads: number(APP, 1, 1, SEATS_MAX),
   worker_connections: number(APP, 1000, 1, COUNT_MASK),
   lifespan_state: oneOf(APP, ['copy', 'shared'], 'copy'),
+  wsgi_errors: oneOf(APP, ['log', 'plain'], 'log'),
   python: str(APP, ''),
   python_path: list(APP, [1, 1], ([folder], at) => at.prefixPath(folder!)),
   timeout: time(APP, 30_000),
@@ -101,6 +102,7 @@ function start(application: Application, memory: string, services: ThreadService
       owner: services.thread,
       toMaster,
       log: (level, message) => services.errorLog.log(level, message),
+      plain: text => services.errorLog.plain(text),
     })
   }
   services.onMessage(APP_TOPIC, (notice: AppNotice) => {
@@ -134,6 +136,8 @@ function parseApp(name: string, at: Site): Declared {
     siteOf('paste_global').fail('"paste_global" needs a module that is an ini file, as in config:/srv/development.ini')
   if (kind !== 'asgi' && at.inner!.site('lifespan_state') !== null)
     siteOf('lifespan_state').fail(`"lifespan_state" needs "kind asgi" in app "${name}"`)
+  if ((kind === 'asgi' || kind === 'node') && at.inner!.site('wsgi_errors') !== null)
+    siteOf('wsgi_errors').fail(`"wsgi_errors" is for applications of WSGI, and app "${name}" is of "kind ${kind}"`)
   if (kind === 'sync' || kind === 'threads')
     if (at.inner!.site('sticky') !== null)
       siteOf('sticky').fail(`"sticky" needs "kind asgi", "kind gevent" or "kind node" in app "${name}"`)
@@ -165,6 +169,7 @@ function settingsOf(name: string, kind: AppKind, conf: Conf<typeof inside>, at: 
     threads: conf.threads,
     workerConnections: conf.worker_connections,
     lifespanState: conf.lifespan_state,
+    wsgiErrors: conf.wsgi_errors,
     preload: conf.preload,
     timeout: conf.timeout,
     gracefulTimeout: conf.graceful_timeout,
