@@ -15,6 +15,7 @@ const limits: RequestLimits = {
   underscores: false,
   ignoreInvalid: true,
   strict: false,
+  hostRequired: true,
 }
 
 const browser = Buffer.from(

@@ -22,6 +22,9 @@ export const requests: Texts = {
   strict_requests: {
     text: 'Refuses with 400 what nginx forgives where RFC 9112 leaves it to a server: lines that end with LF alone, several spaces in the request line, versions such as `HTTP/1.01`, HTTP/0.9, a second `Content-Type`. An `Expect` of anything but `100-continue` gets 417. Methods may then be any token but for small letters and `#`, as with Gunicorn. What can be read in one way only cannot be smuggled. `portico serve` has it on.',
   },
+  require_host: {
+    text: 'A request of HTTP/1.1 without a `Host` field, or with an empty one, is answered with 400, as RFC 9112 and nginx have it. Off, it comes to the server that is the address’s default, and an application finds no `HTTP_HOST`. `portico serve` has it off, as Gunicorn, except for Node.',
+  },
   client_max_body_size: { text: 'A request with a longer body gets 413. `0`: no limit.' },
   client_body_buffer_size: { text: 'A request body longer than this goes to a temporary file.' },
   client_body_in_file_only: {

@@ -284,6 +284,7 @@ test('the configuration has a line for every setting that works', () => {
     'merge_slashes off;',
     'ignore_invalid_headers off;',
     'strict_requests on;',
+    'require_host off;',
     'location = * {',
     'python /srv/venv/bin/python;',
     'timeout 40s;',

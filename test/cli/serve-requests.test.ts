@@ -33,6 +33,11 @@ const VALID: [bytes: string, told: Record<string, string>][] = [
     'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\nA;x="y"\r\n0123456789\r\n000\r\nT: t\r\n\r\n',
     { body: '0123456789' },
   ],
+  // Gunicorn does not ask for a Host.
+  ['GET /a?b HTTP/1.1\r\nX: y\r\n\r\n', { RAW_URI: '/a?b', HTTP_X: 'y' }],
+  ['GET http://a.b:5/c HTTP/1.1\r\n\r\n', { PATH_INFO: '/c' }],
+  ['GET / HTTP/1.1\r\nHost:\r\n\r\n', { HTTP_HOST: '' }],
+  ['POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n', { body: 'x' }],
   // A value that reads like a variable's name is a value all the same.
   [
     'GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nX-B: HTTP_X_A\r\nX-C: 3\r\nX-A: 2\r\n\r\n',
@@ -53,6 +58,8 @@ const INVALID = [
   'GET /  HTTP/1.1\r\nHost: a\r\n\r\n',
   'GET / HTTP/1.10\r\nHost: a\r\n\r\n',
   'GET / HTTP/1.1\nHost: a\n\n',
+  'GET / HTTP/1.1\r\nHost:\r\nHost:\r\n\r\n',
+  'GET / HTTP/1.1\r\nHost: /\r\n\r\n',
   'GET / HTTP/1.1\r\nHost: a\r\nX: a\nY: b\r\n\r\n',
   'GET / HTTP/1.1\r\nHost: a\r\nX(: b\r\n\r\n',
   'GET / HTTP/1.1\r\nHost: a\r\nX\xe9: b\r\n\r\n',

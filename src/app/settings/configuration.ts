@@ -248,6 +248,8 @@ function serverLines(settings: Settings, name: string, { addresses, folder, scri
     `max_headers ${settings.limit_request_fields || FIELDS_MAX};`,
     // Gunicorn takes any token for a field's name, and refuses what is none.
     ...(settings.protocol === 'uwsgi' ? [] : ['ignore_invalid_headers off;', 'strict_requests on;']),
+    // Nor does it ask for a Host field, and some that look after a server's health send none.
+    ...(settings.protocol === 'uwsgi' || kindOf(settings) === 'node' ? [] : ['require_host off;']),
     ...(kindOf(settings) === 'node' ? nodeTrustLines(settings) : trustLines(settings, scriptName)),
     ...statsdLines(settings),
     // `OPTIONS *` asks about no path in particular.

@@ -20,6 +20,8 @@ export interface HeadLimits {
 export interface RequestLimits extends HeadLimits {
   /** strict_requests: nothing is forgiven that RFC 9112 does not ask a server to accept. */
   readonly strict: boolean
+  /** require_host: HTTP/1.1 needs a Host field, which must not be empty. */
+  readonly hostRequired: boolean
 }
 
 /** Where the limits come from of the server that a request names. */

@@ -2,7 +2,7 @@
 // that two readers could understand in two ways is refused here.
 
 import { hasToken, parseRequestLength, SPAN } from './fields.ts'
-import { NO_LENGTH } from './head.ts'
+import { NO_LENGTH, type RequestLimits } from './head.ts'
 import { HostName, parseHost } from './host.ts'
 import {
   ACCEPT_ENCODING,
@@ -75,10 +75,10 @@ export const UNIQUE =
   (1 << PROXY_AUTHORIZATION)
 
 /**
- * Looks into the fields the server itself goes by. Answers 0 or a negative status.
- * @param strict what has two meanings to an application is refused too, and what is expected of us and not known
+ * Looks into the fields the server itself goes by. Answers 0 or a negative status. With limits that are strict, what has two
+ * meanings to an application is refused too, and what is expected of us and not known.
  */
-export function interpret(head: RequestHead, strict: boolean): number {
+export function interpret(head: RequestHead, { strict, hostRequired }: RequestLimits): number {
   forget(head)
   if (head.hostInTarget) takeHost(head)
   const { spans, values, count } = head
@@ -93,10 +93,13 @@ export function interpret(head: RequestHead, strict: boolean): number {
     } else if ((UNIQUE & bit) !== 0 || (strict && id === CONTENT_TYPE)) return refuseTwice(head, id, i)
     if (id === CONNECTION) takeConnection(head, values[i]!)
     else if (id === HOST) {
+      if (values[i] === '' && !hostRequired) continue
       const status = takeHostField(head, i)
       if (status !== 0) return status
     }
   }
+  if (hostRequired && head.version === 11 && head.hostIndex === -1)
+    return head.refuse(-400, 'client sent HTTP/1.1 request without "Host" header')
   const status = takeFraming(head) || takeExpectation(head, strict)
   if (status !== 0) return status
   head.keepAlive = !head.close && (head.version === 11 || (head.version === 10 && head.persist))
@@ -210,9 +213,6 @@ function takeConnection(head: RequestHead, value: string): void {
 
 // RFC 9112, 6.1 to 6.3, leaving out all that two readers could understand in two ways.
 function takeFraming(head: RequestHead): number {
-  if (head.version === 11 && head.hostIndex === -1) {
-    return head.refuse(-400, 'client sent HTTP/1.1 request without "Host" header')
-  }
   if (head.contentLengthIndex !== -1) {
     head.contentLength = parseRequestLength(head.values[head.contentLengthIndex]!)
     if (head.contentLength === -1) return head.refuse(-400, 'client sent invalid "Content-Length" header')

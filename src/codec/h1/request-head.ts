@@ -140,7 +140,7 @@ export function parseRequestHead(
   head.text = latin1(bytes, start, start + answer)
   takeLine(head)
   takeFields(head)
-  const status = interpret(head, (head.limits ?? limits).strict)
+  const status = interpret(head, head.limits ?? limits)
   return status === 0 ? answer : status
 }
 

@@ -51,6 +51,7 @@ export function compileServer(scope: Scope, http: CompiledHttp): ServerRuntime {
       underscores: conf.underscores_in_headers,
       ignoreInvalid: conf.ignore_invalid_headers,
       strict: conf.strict_requests,
+      hostRequired: conf.require_host,
     },
     clientHeaderTimeout: conf.client_header_timeout,
     mergeSlashes: conf.merge_slashes,

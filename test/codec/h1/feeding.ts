@@ -17,6 +17,7 @@ export const LIMITS: RequestLimits = {
   underscores: false,
   ignoreInvalid: true,
   strict: false,
+  hostRequired: true,
 }
 
 /** Behind a message may stand anything. */

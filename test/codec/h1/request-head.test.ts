@@ -144,6 +144,23 @@ test('request head: an invalid name is left out, passed or refused as the direct
   assert.equal(refusal(bad, { ...LIMITS, ignoreInvalid: false })[0], -400)
 })
 
+test('request head: without require_host a Host may be missing or empty, but must be one where it is there', () => {
+  const hostless = { ...LIMITS, hostRequired: false }
+  for (const [text, host] of [
+    ['GET / HTTP/1.1\r\n\r\n', null],
+    ['GET / HTTP/1.1\r\nHost:\r\n\r\n', null],
+    ['GET / HTTP/1.1\r\nHost: A\r\n\r\n', 'a'],
+    ['GET http://b/ HTTP/1.1\r\n\r\n', 'b'],
+    ['GET http://b/ HTTP/1.1\r\nHost: \r\n\r\n', 'b'],
+  ] as const) {
+    const head = new RequestHead()
+    assert.equal(parseRequestHead(bytes(text), 0, text.length, hostless, head), text.length, text)
+    assert.equal(head.host, host, text)
+  }
+  for (const text of ['GET / HTTP/1.1\r\nHost: /\r\n\r\n', 'GET / HTTP/1.1\r\nHost:\r\nHost: a\r\n\r\n'])
+    assert.equal(parseRequestHead(bytes(text), 0, text.length, hostless, new RequestHead()), -400, text)
+})
+
 test('request head: strict_requests takes what RFC 9112 has, and forgives nothing', () => {
   const strict = { ...LIMITS, strict: true }
   const fields = `${HOST}x-a: 1\r\n\r\n`
