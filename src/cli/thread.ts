@@ -9,6 +9,7 @@ import type { CompiledStream } from '../stream/compile.ts'
 import { COUNTS_KEY, useConnectionCounts } from '../zone/connection-counts.ts'
 import { limitConnections } from '../upstream/connection-limit.ts'
 import type { ThreadServices } from '../http/setup.ts'
+import { closeUdp } from '../net/udp-socket.ts'
 import { ALERT, ErrorLog, LogFiles, NOTICE, WARN } from '../log/error-log.ts'
 import type { ThreadOrder } from '../process/messages.ts'
 import { bindToCpus } from '../process/limits.ts'
@@ -27,6 +28,8 @@ import { REPORT_TOPIC } from './thread-reports.ts'
 class HttpThread implements ThreadProgram {
   private readonly logFiles = new LogFiles()
   private readonly receivers = new Map<string, ((message: unknown) => void)[]>()
+  /** Our own, of addresses that nothing listens on yet. */
+  private descriptors = new Map<string, number>()
   private http: CompiledHttp | null = null
   private stream: CompiledStream | null = null
   private mail: CompiledMail | null = null
@@ -36,6 +39,15 @@ class HttpThread implements ThreadProgram {
   private begun: Farewell | undefined
 
   async start(order: ThreadOrder, send: (content: TopicMessage) => void): Promise<void> {
+    this.descriptors = new Map(order.descriptors)
+    try {
+      await this.serve(order, send)
+    } finally {
+      this.closeUnused()
+    }
+  }
+
+  private async serve(order: ThreadOrder, send: (content: TopicMessage) => void): Promise<void> {
     const { invocation, asRoot, bundle } = order.data as ThreadData
     // The master has told the warnings already.
     const source = new BundleSource(bundle)
@@ -47,7 +59,6 @@ class HttpThread implements ThreadProgram {
     this.mail = mail
     const services = this.services(order, send)
     useConnectionCounts(services.shared(COUNTS_KEY))
-    const descriptors = new Map(order.descriptors)
     const limit = limitConnections(main.connections, message => this.errorLog.log(WARN, message))
     services.onMessage(REPORT_TOPIC, ({ id }: ReportRequest) => {
       const applications = http.registry(APPLICATIONS).values()
@@ -58,9 +69,15 @@ class HttpThread implements ThreadProgram {
       const tell = (): void => services.toMaster(FAREWELL_TOPIC, order.thread)
       this.farewell = () => new Farewell(http, main.shutdownTimeout, tell)
     }
-    await http.start(services, descriptors, limit)
-    await stream.start(services, descriptors, limit)
-    await mail.start(services, descriptors, limit)
+    await http.start(services, this.descriptors, limit)
+    await stream.start(services, this.descriptors, limit)
+    await mail.start(services, this.descriptors, limit)
+  }
+
+  /** What is another thread's to serve, and all that a start which has failed did not come to: open it would go on listening. */
+  private closeUnused(): void {
+    for (const fd of this.descriptors.values()) closeUdp(fd)
+    this.descriptors.clear()
   }
 
   private bind(affinity: CpuAffinity | null, thread: number): void {
@@ -95,7 +112,9 @@ class HttpThread implements ThreadProgram {
     this.http?.stop()
     this.stream?.stop()
     this.mail?.stop()
-    this.logFiles.flush()
+    this.closeUnused()
+    // The sockets to syslog servers are the process's, and would outlive the thread.
+    this.logFiles.close()
   }
 
   reopen(): void {

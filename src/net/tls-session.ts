@@ -27,6 +27,8 @@ import { begun, freed, type OpenConnection } from './openssl/thread-end.ts'
 export abstract class TlsSession extends Connection implements OpenConnection {
   older: OpenConnection | null = null
   newer: OpenConnection | null = null
+  /** Held as long as there are connections with it: what is known of it is asked for in handshakes. */
+  protected readonly context: TlsContext
   /** 0n once it is freed. */
   protected ssl: bigint
   /** The peer knows that this was the end (close_notify). */
@@ -35,6 +37,7 @@ export abstract class TlsSession extends Connection implements OpenConnection {
 
   constructor(plain: Connection, context: TlsContext, handler: ConnectionHandler) {
     super(plain, handler)
+    this.context = context
     this.ssl = openssl().SSL_new(context.pointer)
     if (this.ssl === 0n) throw new Error(`SSL_new() failed (SSL: ${queuedErrors()})`)
     begun(this)

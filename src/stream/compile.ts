@@ -146,7 +146,7 @@ export class CompiledStream extends ServerBlock<StreamListen> {
 
   override async start(
     services: ThreadServices,
-    descriptors: ReadonlyMap<string, number>,
+    descriptors: Map<string, number>,
     limit: ConnectionLimit,
   ): Promise<void> {
     await super.start(services, descriptors, limit)

@@ -44,12 +44,14 @@ export class Waiter {
   }
 
   cancel(): void {
-    timers.disarm(this.timer)
+    timers.release(this.timer)
     this.lookup.leave(this)
   }
 
+  /** The question stays for as long as its server has: a late answer is one for who asks next. */
   private timedOut(): void {
-    this.lookup.leave(this)
+    timers.release(this.timer)
+    this.lookup.waiters.delete(this)
     this.done(failure(TIMED_OUT))
   }
 }
@@ -99,6 +101,10 @@ export class Lookup {
   }
 
   private resend(): void {
+    if (this.waiters.size === 0) {
+      this.resolver.forget(this)
+      return
+    }
     this.turn++
     this.closeTcp()
     this.ask()
@@ -116,7 +122,7 @@ export class Lookup {
   }
 
   private finish(): void {
-    timers.disarm(this.timer)
+    timers.release(this.timer)
     this.closeTcp()
     const { resolver, answers } = this
     // That one kind of addresses could not be told spoils the other: nobody knows what else is amiss there.
@@ -195,7 +201,7 @@ export class Lookup {
   }
 
   stop(): void {
-    timers.disarm(this.timer)
+    timers.release(this.timer)
     this.closeTcp()
     for (const id of this.open.keys()) this.resolver.closeQuestion(id)
     this.open.clear()

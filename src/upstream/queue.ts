@@ -132,7 +132,7 @@ export class Queue {
 
   private drop(at: number): Waiting {
     const one = this.waiting.splice(at, 1)[0]!
-    timers.disarm(one.timer)
+    timers.release(one.timer)
     Atomics.sub(this.words, WAITING, 1)
     if (this.waiting.length === 0) timers.disarm(this.look)
     return one

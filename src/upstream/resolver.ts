@@ -115,7 +115,7 @@ export class Resolver implements LookupOwner {
       this.kept.set(keyOf(lookup.name, lookup.types), result)
     }
     for (const waiter of lookup.waiters) {
-      timers.disarm(waiter.timer)
+      timers.release(waiter.timer)
       waiter.done(result)
     }
     lookup.waiters.clear()
@@ -187,7 +187,7 @@ export class Resolver implements LookupOwner {
   /** Ends everything; nobody is called any more. */
   close(): void {
     for (const lookup of this.lookups.values()) {
-      for (const waiter of lookup.waiters) timers.disarm(waiter.timer)
+      for (const waiter of lookup.waiters) timers.release(waiter.timer)
       this.forget(lookup)
     }
     for (const server of this.servers) server.close()

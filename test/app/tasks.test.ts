@@ -39,6 +39,14 @@ test('tasks: each event loop has connections of its own, where an application ma
   assert.deepEqual(await ask('loops', 'execute', COUNTER, 'hit'), [1, 2, 3])
 })
 
+test('tasks: of the connections that many have used at a time a few are kept', async t => {
+  if (!needs(t, 'python3')) return
+  const { ask } = await serveTasks(t, 'asgi')
+  const kept = await ask('crowd', COUNTER, 'hit')
+  // Gunicorn's own client has but one.
+  assert.ok(kept <= 8, `${kept} are kept`)
+})
+
 test('tasks: several threads of one process do several at a time', async t => {
   if (!needs(t, 'python3')) return
   const { ask } = await serveTasks(t, 'threads', 'dirty_threads 3;')

@@ -38,6 +38,20 @@ test('a name has addresses of both families, is asked for once, and is kept', as
   assert.equal(server.questions.length, 2)
 })
 
+test('whose name is known, or who has given up, is held by no clock', async t => {
+  const server = await dnsServer(t, ({ name, bytes }) => (name.startsWith('silent') ? null : answerTo(bytes, [])))
+  const resolver = resolverOf(t, [server.port])
+  const { promise, resolve } = Promise.withResolvers<Resolution>()
+  const answered = resolver.resolve('none.example', 20_000, resolve)!
+  await promise
+  const cancelled = resolver.resolve('silent.example', 20_000, () => {})!
+  cancelled.cancel()
+  for (const { timer, lookup } of [answered, cancelled]) {
+    assert.equal(timer.slotTime, 0)
+    assert.equal((lookup as unknown as { timer: typeof timer }).timer.slotTime, 0)
+  }
+})
+
 test('ipv6=off asks for IPv4 alone', async t => {
   const server = await dnsServer(t, addresses)
   const resolver = resolverOf(t, [server.port], { ipv6: false })
@@ -136,6 +150,20 @@ test('who waits too long is told, and a late answer harms nobody', async t => {
   assert.equal((await ask(resolver, 'silent.example', 100)).code, TIMED_OUT)
   await eventually(() => server.questions.length > 0)
   resolver.receive(answerTo(server.questions[0]!.bytes, []), '127.0.0.1', server.port)
+})
+
+test('an answer that comes too late for who asked is there for who asks next', async t => {
+  const server = await dnsServer(t, () => null)
+  const resolver = resolverOf(t, [server.port], { ipv6: false })
+  const told: string[] = []
+  resolver.errorLog = { log: (_level: number, text: string) => void told.push(text) } as ErrorLog
+  assert.equal((await ask(resolver, 'slow.example', 100)).code, TIMED_OUT)
+  await eventually(() => server.questions.length > 0)
+  const late = answerTo(server.questions[0]!.bytes, [record(A, 60, ipv4('127.0.0.5'))])
+  resolver.receive(late, '127.0.0.1', server.port)
+  assert.deepEqual((await ask(resolver, 'slow.example', 100)).addresses, ['127.0.0.5'])
+  assert.deepEqual(told, [])
+  assert.equal(server.questions.length, 1)
 })
 
 test('answers from elsewhere, to other questions or broken ones are not believed', async t => {

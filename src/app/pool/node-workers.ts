@@ -30,6 +30,8 @@ export interface NodeWorkersOptions {
 
 /** What a process whose loop turns may take to say so. */
 const ANSWER_MS = 1000
+/** An application that listens on ever new ports is told of no more. */
+const NOTES_MAX = 100
 
 export class NodeWorkers implements Spawner {
   readonly pid = 0
@@ -156,7 +158,8 @@ export class NodeWorkers implements Spawner {
   }
 
   private note(note: string): void {
-    if (!this.notes.has(note)) this.events.log(WARN, note)
+    if (this.notes.has(note) || this.notes.size >= NOTES_MAX) return
+    this.events.log(WARN, note)
     this.notes.add(note)
   }
 

@@ -2,6 +2,7 @@
 // the first that asks for that port. All others (metrics, redirections) get what they ask for, and share it with those of the
 // other workers, as they would under node:cluster.
 
+import { errorMonitor } from 'node:events'
 import type { Server, ServerResponse } from 'node:http'
 import net from 'node:net'
 import { http } from './builtin-http.ts'
@@ -53,6 +54,7 @@ const sockets = new Set<net.Socket & { readonly _httpMessage?: Answer | null }>(
 const EVENTS = /^content-type: *text\/event-stream/im
 /** What listens elsewhere, with its name for messages. */
 const others = new Map<net.Server, string>()
+const watched = new WeakSet<net.Server>()
 const prototype = net.Server.prototype as { listen: Listen }
 const listen = prototype.listen
 
@@ -73,7 +75,7 @@ export function takeListen(wanted: ListeningOptions): void {
     }
     if (this instanceof http.Server && isTwin(place, asked)) return standBy(this, asked, callbackOf(args))
     others.set(this, nameOf(this, asked))
-    this.once('close', () => others.delete(this))
+    if (!watched.has(this)) watch(this)
     noteOther(this, asked)
     return listen.apply(this, sharing(args, asked))
   }
@@ -136,6 +138,15 @@ function adopt(made: Server): void {
   prepare(made)
   tellClients(made)
   follow(made)
+}
+
+/** Some look for a free port with one server after the other, or try again and again with the same. */
+function watch(other: net.Server): void {
+  watched.add(other)
+  other.on('close', () => others.delete(other))
+  other.on(errorMonitor, () => {
+    if (!other.listening) others.delete(other)
+  })
 }
 
 /** All that are open. */

@@ -243,7 +243,7 @@ export class CacheLookup {
   private stopWaiting(): void {
     if (!this.isWaiting) return
     this.isWaiting = false
-    timers.disarm(this.timer!)
+    timers.release(this.timer!)
     this.zone.stopWaiting(this.id, this)
   }
 

@@ -6,6 +6,8 @@ import type { Entry } from './entry-file.ts'
 
 /** What a thread keeps of one cache. */
 const BYTES_MAX = 16 * 1024 * 1024
+/** What an entry takes beside its text, about: its objects, and its head in pieces. */
+const ENTRY_BYTES = 1024
 const FRESH_MS = 1000
 
 class Recent {
@@ -42,13 +44,13 @@ export class RecentEntries {
     const before = this.entries.get(id)
     if (before !== undefined) this.remove(id, before)
     this.entries.set(id, new Recent(entry, stamp, nowMs))
-    this.bytes += entry.size
+    this.bytes += ENTRY_BYTES + entry.size
     if (this.bytes > BYTES_MAX) this.makeRoom(nowMs)
   }
 
   private remove(id: string, { entry }: Recent): void {
     this.entries.delete(id)
-    this.bytes -= entry.size
+    this.bytes -= ENTRY_BYTES + entry.size
   }
 
   /** The oldest go; what was asked for meanwhile has a second chance. */
@@ -59,7 +61,7 @@ export class RecentEntries {
       this.entries.delete(id)
       recent.isWanted = false
       if (stays) this.entries.set(id, recent)
-      else this.bytes -= recent.entry.size
+      else this.bytes -= ENTRY_BYTES + recent.entry.size
     }
   }
 }

@@ -184,13 +184,14 @@ export class CacheZone {
     return Atomics.add(this.shared, STAMPS, 1) + 1
   }
 
-  /** From the loader: a file that nobody has asked for yet. */
+  /** From the loader: a file that nobody has asked for yet. One that there is no room for goes: nobody would ever remove it. */
   load(id: string, size: number): void {
     const { table } = this
     table.lock()
     if (table.find(id) === 0) {
       const entry = table.add()
-      if (entry !== 0) {
+      if (entry === 0) this.dropped.push(id)
+      else {
         const { values } = table
         const at = table.valuesAt(entry)
         values[at + USES] = 1
@@ -201,6 +202,7 @@ export class CacheZone {
       }
     }
     table.unlock()
+    this.unlinkDropped()
   }
 
   /** There is no file after all. */
@@ -211,15 +213,26 @@ export class CacheZone {
     })
   }
 
-  /** From now on there is a file, and nobody fetches it any more. */
+  /** From now on there is a file, and nobody fetches it any more. While it was fetched the key may have had to go: without it
+   *  the file would be nobody's. */
   stored(id: string, size: number): void {
-    this.change(id, (values, at) => {
+    const { table } = this
+    table.lock()
+    let entry = table.find(id)
+    if (entry === 0) entry = this.add(id)
+    if (entry === 0) this.dropped.push(id)
+    else {
+      const { values } = table
+      const at = table.valuesAt(entry)
+      if (values[at + USES] === 0) values[at + USES] = 1
       values[at + FLAGS] = EXISTS
       values[at + STAMP] = this.nextStamp()
       values[at + ERROR] = 0
       values[at + EXPIRES] = seconds() + this.path.inactive
       this.resize(values, at, blocksOf(size))
-    })
+    }
+    table.unlock()
+    this.unlinkDropped()
     this.wake(id)
   }
 

@@ -131,19 +131,21 @@ export abstract class ServerBlock<A extends AddressServers<any>> extends Definit
 
   /**
    * Puts the configuration into use in this thread; resolves when every address accepts.
-   * @param descriptors a descriptor of our own for each address's key
+   * @param descriptors a descriptor of our own for each address's key; those that are used are taken out
    */
-  async start(
-    services: ThreadServices,
-    descriptors: ReadonlyMap<string, number>,
-    limit: ConnectionLimit,
-  ): Promise<void> {
+  async start(services: ThreadServices, descriptors: Map<string, number>, limit: ConnectionLimit): Promise<void> {
     this.openLogs(services)
     for (const run of this.starts) run(services)
     const sessions = this.sessionsFor(limit, services.errorLog)
     this.sessions = sessions
     const tcp = this.listens.filter(address => !address.udp)
-    await Promise.all(tcp.map(address => this.acceptOn(address, descriptors.get(address.key)!, sessions)))
+    await Promise.all(
+      tcp.map(address => {
+        const fd = descriptors.get(address.key)!
+        descriptors.delete(address.key)
+        return this.acceptOn(address, fd, sessions)
+      }),
+    )
   }
 
   private acceptOn(address: Address<A>, fd: number, sessions: Sessions): Promise<void> {

@@ -11,6 +11,7 @@ import type { TlsContext } from './context.ts'
 import { fail, OpensslFailure, queuedErrors } from './errors.ts'
 import { callback, openssl, returns } from './library.ts'
 import { derOf, fromDer, given, textAt } from './memory.ts'
+import { forgetWith } from './thread-end.ts'
 
 export const GOOD = 0
 export const REVOKED = 1
@@ -190,20 +191,22 @@ function decoded<T>(certificates: readonly Buffer[], use: (pointers: readonly bi
 /** What is to be stapled to a certificate now; null: nothing. */
 export type Staple = () => Buffer | null
 
-/** By the certificate's address, which is a context's as long as it shows it. */
-const staples = new Map<bigint, Staple>()
+/** By context, and by the address of one of its certificates. */
+const staples = new Map<bigint, Map<bigint, Staple>>()
+forgetWith(staples)
 let asked = 0n
 
 /** @param certificate as useCertificate() was given it */
 export function staple(context: TlsContext, certificate: bigint, response: Staple): void {
   if (asked === 0n) asked = callback(returns('i32', 'pointer', 'pointer'), answerStatus, SSL_TLSEXT_ERR_NOACK)
-  staples.set(certificate, response)
+  const own = staples.get(context.pointer) ?? new Map<bigint, Staple>()
+  staples.set(context.pointer, own.set(certificate, response))
   openssl().SSL_CTX_callback_ctrl(context.pointer, SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB, asked)
 }
 
 function answerStatus(ssl: bigint): number {
   const o = openssl()
-  const response = staples.get(o.SSL_get_certificate(ssl))?.() ?? null
+  const response = staples.get(o.SSL_get_SSL_CTX(ssl))?.get(o.SSL_get_certificate(ssl))?.() ?? null
   if (response === null) return SSL_TLSEXT_ERR_NOACK
   o.SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_STATUS_REQ_OCSP_RESP, BigInt(response.length), given(response))
   return SSL_TLSEXT_ERR_OK

@@ -5,6 +5,7 @@ import { SSL_OP_NO_TICKET, SSL_SESS_CACHE_NO_INTERNAL, SSL_SESS_CACHE_SERVER, TL
 import type { TlsContext } from './context.ts'
 import { callback, openssl, returns } from './library.ts'
 import { bytesAt, derOf, fromDer } from './memory.ts'
+import { forgetWith } from './thread-end.ts'
 
 export interface SessionStore {
   /** @param id at most 32 bytes, as latin1 */
@@ -13,8 +14,9 @@ export interface SessionStore {
   remove(id: string): void
 }
 
-/** By context. A context that has gone leaves its entry until another takes its place. */
+/** By context. */
 const stores = new Map<bigint, { readonly store: SessionStore; readonly tickets: boolean }>()
+forgetWith(stores)
 let callbacks: { readonly save: bigint; readonly load: bigint; readonly remove: bigint } | null = null
 const length = Buffer.alloc(4)
 

@@ -16,6 +16,8 @@ let newest: OpenConnection | null = null
 const contexts = new Set<bigint>()
 const bios: bigint[] = []
 let awaitsEnd = false
+/** What is known of contexts, by their addresses. */
+const known: Map<bigint, unknown>[] = []
 
 /** Its SSL has been made. */
 export function begun(connection: OpenConnection): void {
@@ -44,6 +46,11 @@ export function freeWith(owner: object, context: bigint): void {
   abandoned.register(owner, context)
 }
 
+/** What is known of a context goes with it. */
+export function forgetWith(byContext: Map<bigint, unknown>): void {
+  known.push(byContext)
+}
+
 /** Frees BIOs that all of a thread's connections use. */
 export function freeAtEnd(...shared: bigint[]): void {
   awaitEnd()
@@ -57,6 +64,7 @@ function awaitEnd(): void {
 
 function freeContext(context: bigint): void {
   if (!contexts.delete(context)) return
+  for (const byContext of known) byContext.delete(context)
   const o = openssl()
   // What it has remembered itself is no reason to forget it elsewhere.
   o.SSL_CTX_sess_set_remove_cb(context, 0n)

@@ -7,6 +7,7 @@ import { SSL_CTRL_SET_TLSEXT_TICKET_KEY_CB, TLS1_3 } from './constants.ts'
 import type { TlsContext } from './context.ts'
 import { callback, openssl, returns } from './library.ts'
 import { bytesAt } from './memory.ts'
+import { forgetWith } from './thread-end.ts'
 
 export interface TicketKey {
   /** 16 bytes, by which a ticket tells what it was sealed with. */
@@ -27,7 +28,9 @@ export function ticketKeyOf(bytes: Buffer): TicketKey | null {
 /** The keys of today: asked for with each ticket. */
 export type TicketKeys = () => readonly TicketKey[]
 
+/** By context. */
 const keysOf = new Map<bigint, TicketKeys>()
+forgetWith(keysOf)
 let asked = 0n
 const FAILED = -1
 

@@ -40,32 +40,25 @@ export function socketKeys(key: string, reuseport: boolean, threads: number): re
   return Array.from({ length: reuseport ? threads : 1 }, (_, thread) => socketKey(key, thread))
 }
 
-/** Is it one of them? */
-function isOfUdp(key: string): boolean {
-  const own = key.replace(/#\d+$/, '')
-  return addressText(own) !== own
-}
-
 /**
- * What this thread has to do with each UDP address. Descriptors it has no use for are closed.
- * @param descriptors a descriptor of our own for each key
+ * What this thread has to do with each UDP address.
+ * @param descriptors a descriptor of our own for each key; those that are used are taken out
  */
 export function udpListeners(
   addresses: readonly Address<StreamListen>[],
   { thread, threads, errorLog }: ThreadServices,
-  descriptors: ReadonlyMap<string, number>,
+  descriptors: Map<string, number>,
   sessions: Sessions,
 ): readonly UdpListener[] {
-  const used = new Set<number>()
   const listeners: UdpListener[] = []
   for (const [i, address] of addresses.entries()) {
     if (!address.reuseport && i % threads !== thread) continue
-    const sending = descriptors.get(address.key)!
-    const reading = address.reuseport ? descriptors.get(socketKey(address.key, thread))! : sending
+    const readingKey = address.reuseport ? socketKey(address.key, thread) : address.key
+    const [sending, reading] = [descriptors.get(address.key)!, descriptors.get(readingKey)!]
     listeners.push(new UdpListener(address, reading, sending, sessions, errorLog))
-    used.add(reading).add(sending)
+    descriptors.delete(address.key)
+    descriptors.delete(readingKey)
   }
-  for (const [key, fd] of descriptors) if (isOfUdp(key) && !used.has(fd)) closeUdp(fd)
   return listeners
 }
 

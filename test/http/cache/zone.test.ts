@@ -88,6 +88,37 @@ test('a full zone throws out what was used least, but nothing that is being fetc
   assert.equal(a.blocks, a.count)
 })
 
+test('a file whose key had to go while it was fetched is known again, and goes in its turn', t => {
+  const [a, b] = zones(t)
+  const id = digestOf('slow')
+  a.enter(id, 1)
+  for (let i = 0; i < 20; i++) store(b, `${i}`)
+  a.makeFolder(id)
+  writeFileSync(a.fileOf(id), 'x')
+  a.stored(id, 1)
+  assert.equal(a.blocks, a.count)
+  assert.deepEqual([b.enter(id, 1), b.exists], [KNOWN, true])
+  for (let i = 20; i < 40; i++) store(b, `${i}`)
+  assert.ok(!existsSync(a.fileOf(id)))
+})
+
+test('a file that nobody can remember is not kept', t => {
+  const [a] = zones(t)
+  const ids = Array.from({ length: a.table.capacity }, (_, i) => store(a, `${i}`))
+  const late = digestOf('late')
+  a.makeFolder(late)
+  writeFileSync(a.fileOf(late), 'x')
+  a.load(late, 1)
+  assert.ok(!existsSync(a.fileOf(late)))
+  for (const id of ids) assert.ok(existsSync(a.fileOf(id)))
+  // All that is known is being fetched: nothing may go for it.
+  for (const id of ids) a.claim(id)
+  writeFileSync(a.fileOf(late), 'x')
+  a.stored(late, 1)
+  assert.ok(!existsSync(a.fileOf(late)))
+  assert.equal(a.blocks, ids.length)
+})
+
 test('what is unused goes when its time is over', t => {
   const [a] = zones(t, 0)
   const id = store(a, 'key')
@@ -125,4 +156,10 @@ test('recent ones are served for a second, as long as nobody has put others in t
   assert.equal(recent.get('0', 1, 0), big)
   assert.equal(recent.get('50', 1, 0), null)
   assert.equal(recent.get('99', 1, 0), big)
+})
+
+test('recent ones without a body take room, too', () => {
+  const recent = new RecentEntries()
+  for (let i = 0; i < 100_000; i++) recent.add(`${i}`, { size: 0 } as Entry, 1, 0)
+  assert.equal(recent.get('0', 1, 0), null)
 })

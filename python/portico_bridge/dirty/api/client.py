@@ -6,7 +6,7 @@ import threading
 from time import monotonic
 
 from . import protocol
-from .connection import AsyncWire, Wires, next_number, outcome, socket_path
+from .connection import IDLE_MAX, AsyncWire, Wires, next_number, outcome, socket_path
 from .errors import DirtyConnectionError, DirtyError, DirtyTimeoutError
 
 # Between two values of a stream, where the whole may take longer.
@@ -95,7 +95,7 @@ class DirtyClient:
         if kind == protocol.CHUNK:
             wire.close()
         else:
-            self._idle.append(wire)
+            self._keep(wire)
         return outcome(kind, content)
 
     def stream_async(self, app_path, action, *args, **kwargs):
@@ -112,6 +112,12 @@ class DirtyClient:
 
     async def __aexit__(self, *_):
         await self.close_async()
+
+    def _keep(self, wire):
+        if len(self._idle) < IDLE_MAX:
+            self._idle.append(wire)
+        else:
+            wire.close()
 
     async def _take_async(self):
         while self._idle:
@@ -219,7 +225,7 @@ class DirtyAsyncStreamIterator(Stream):
             return content.get('data')
         self.ended = True
         wire, self.wire = self.wire, None
-        self.client._idle.append(wire)
+        self.client._keep(wire)
         if kind not in (protocol.END, protocol.RESPONSE):
             outcome(kind, content)
         raise StopAsyncIteration
