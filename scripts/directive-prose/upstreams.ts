@@ -90,6 +90,6 @@ export const upstreamVariables: VariableTexts = {
   upstream_bytes_sent: 'Bytes sent to servers.',
   upstream_last_server_name: 'The name of the server that was asked last, as its `server` has it, without the port.',
   upstream_http_NAME: 'A field of the upstream’s response.',
-  upstream_trailer_NAME: 'A field behind the body of the upstream’s response.',
+  upstream_trailer_NAME: 'A field behind the body of the upstream’s response, where `proxy_pass_trailers` is on.',
   upstream_cookie_NAME: 'The value of a cookie that the upstream sets.',
 }

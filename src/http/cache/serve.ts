@@ -18,7 +18,9 @@ export function serveEntry(x: Fetcher, { sending }: CacheSettings, entry: Entry)
   }
   const fields = fieldsOf(entry)
   x.takeKept(fields)
-  if (r.method !== 'HEAD' || entry.bodyLength > 0 || r.contentLength < 0) r.contentLength = entry.bodyLength
+  // A 304 has no body and speaks of another one.
+  const isMeasured = fields.status !== 304 && (r.method !== 'HEAD' || r.contentLength < 0)
+  if (isMeasured || entry.bodyLength > 0) r.contentLength = entry.bodyLength
   r.conditional = sending.dateRule
   if (x.forcesRanges || fields.hasRanges) {
     dropField(r, 'accept-ranges')
@@ -58,7 +60,7 @@ function fieldsOf(entry: Entry): EntryFields {
 
 function send(r: HttpRequest, entry: Entry, how: FileMoving): void {
   const { body, bodyStart, bodyLength } = entry
-  if (body !== null && r.method !== 'HEAD') {
+  if (body !== null && r.method !== 'HEAD' && r.status !== 304) {
     respond(r, r.status, r.contentType, body)
     return
   }

@@ -58,6 +58,8 @@ const IDLE_MAX = 4
 
 export class Coder {
   readonly flushes: Flushes
+  /** It takes a coding away, whose end may not have come. */
+  readonly mayLackEnd: boolean
   /** Bytes of the input that the last step left. */
   inputLeft = 0
   /** Had the last step more to say than there was room for? */
@@ -70,6 +72,7 @@ export class Coder {
   constructor(engine: unknown, kind: CoderKind, idle: Coder[] | null) {
     this.engine = engine as Engine
     this.flushes = flushesOf[kind]
+    this.mayLackEnd = kind === 'gunzip'
     this.idle = idle
     // Not an event: the engine calls this very property.
     // oxlint-disable-next-line unicorn/prefer-add-event-listener

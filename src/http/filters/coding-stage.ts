@@ -103,16 +103,34 @@ export class CodingStage extends BodyStage {
   private step(r: HttpRequest, coder: Coder): boolean {
     const { flags } = this
     const { none, flush, finish } = coder.flushes
-    const made = coder.step(this.input, this.from, (flags & LAST) !== 0 ? finish : (flags & FLUSH) !== 0 ? flush : none)
+    const isEnd = (flags & LAST) !== 0
+    const made = coder.step(
+      this.input,
+      this.from,
+      isEnd && !coder.mayLackEnd ? finish : (flags & FLUSH) !== 0 ? flush : none,
+    )
     if (coder.failure !== '') return this.fail(r, coder)
     this.from = this.input.length - coder.inputLeft
     const isDone = !coder.unfinished
-    if (isDone) this.settle(coder)
     this.outBytes += made.length
+    if (isEnd && isDone && coder.mayLackEnd) return this.finish(r, coder, Buffer.from(made))
+    if (isDone) this.settle(coder)
     if (made.length === 0 && (!isDone || (flags & (LAST | FLUSH)) === 0)) return true
     const piece = Buffer.from(made)
     if (this.keeper !== null) this.keep(piece, isDone)
     return this.next!.write(r, piece, isDone ? flags : 0)
+  }
+
+  /** What was there goes out, be it that the end is missing. */
+  private finish(r: HttpRequest, coder: Coder, piece: Buffer): boolean {
+    coder.step(EMPTY, 0, coder.flushes.finish)
+    if (coder.failure !== '') {
+      if (piece.length > 0) this.next!.write(r, piece, FLUSH)
+      return this.fail(r, coder)
+    }
+    const { flags } = this
+    this.settle(coder)
+    return this.next!.write(r, piece, flags)
   }
 
   /** A form that came in one piece. */

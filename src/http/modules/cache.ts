@@ -47,11 +47,13 @@ function declare(prefix: string, path: CachePath, http: HttpSetup): void {
   // Another folder, or other levels, and what is known of the files is worth nothing.
   const key = `cache "${prefix} ${path.zone}" ${path.folder} ${path.levels.join(':')}`
   const bytes = CacheZone.bytesFor(path)
+  // A table of another size is an empty one, and must not pass for one that knows its files.
+  const numbers = `${key} numbers of ${bytes}`
   http.sharedMemory(key, bytes)
-  http.sharedMemory(`${key} numbers`, CacheZone.sharedBytes)
+  http.sharedMemory(numbers, CacheZone.sharedBytes)
   let upkeep: Upkeep | null = null
   http.onStart(services => {
-    slot.zone = new CacheZone(path, services.shared(key), services.shared(`${key} numbers`))
+    slot.zone = new CacheZone(path, services.shared(key), services.shared(numbers))
     if (services.thread !== 0) return
     upkeep = new Upkeep(slot.zone, services.errorLog)
     upkeep.start()

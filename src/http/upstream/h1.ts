@@ -132,7 +132,8 @@ function readChunks(x: Exchange, bytes: Buffer, start: number, end: number): num
   if (stop < 0) x.problem = chunks.error
   else if (chunks.done) {
     x.bodyDone = true
-    x.trailers = chunks.trailers
+    // Whom they are not passed on to, is not told of them either (ngx_http_proxy_chunked_filter).
+    if (x.settings.passTrailers) x.trailers = chunks.trailers
   }
   return stop
 }

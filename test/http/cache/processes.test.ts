@@ -7,10 +7,10 @@ import test from 'node:test'
 import { origin, request, serve } from '../../helpers/index.ts'
 import { eventually } from '../../helpers/eventually.ts'
 
-const conf = (app: number, path: string, threads = 2): string => `
+const conf = (app: number, path: string, threads = 2, size = '1m'): string => `
 worker_processes ${threads};
 http {
-  proxy_cache_path cache levels=2 keys_zone=one:1m ${path};
+  proxy_cache_path cache levels=2 keys_zone=one:${size} ${path};
   server {
     listen 127.0.0.1:%%PORT_0%%;
     location / {
@@ -18,6 +18,7 @@ http {
       proxy_cache one;
       proxy_cache_lock on;
       add_header X-Cache $upstream_cache_status;
+      add_header X-Size ${size};
     }
   }
 }`
@@ -49,6 +50,22 @@ test('threads share it, and it outlives a reload and a restart', async t => {
   const again = await serve(t, { conf: conf(app.port, ''), dir: server.dir })
   assert.equal(await ask(again.ports[0]!, '/a'), 'HIT /a 1')
   assert.equal(app.requests.length, 1)
+})
+
+test('a zone of another size knows nothing yet: its files are looked for, as after a restart', async t => {
+  const app = await origin(t, ({ target }) => {
+    return `HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nContent-Length: ${target.length}\r\n\r\n${target}`
+  })
+  const server = await serve(t, conf(app.port, '', 1))
+  const address = server.ports[0]!
+  for (const path of ['/a', '/b', '/c']) await request({ address, path })
+  // Until then the memory is not relied on alone.
+  await eventually(() => server.errorLog().includes('http file cache: '))
+  await server.reload(conf(app.port, '', 1, '2m'))
+  await eventually(async () => (await request({ address, path: '/a' })).header('x-size') === '2m')
+  for (const path of ['/a', '/b', '/c']) assert.equal((await request({ address, path })).header('x-cache'), 'HIT')
+  // Whoever was asked first, too.
+  assert.equal(app.requests.length, 3)
 })
 
 test('what is unused and what is too much is thrown out', async t => {

@@ -477,3 +477,13 @@ test('conditions are met for a response that could have been kept, too', async t
   assert.deepEqual([failed.status, failed.header('x-own'), failed.header('etag')], [412, null, null])
   assert.equal((await get('/')).status, 200)
 })
+
+test('a 304 that is kept names no length: it has no body, and whose it speaks of is not known', async t => {
+  const { get, app } = await cached(t, 'proxy_cache_valid 304 1m;', () => 'HTTP/1.1 304 Not Modified\r\n\r\n')
+  for (const status of ['MISS', 'HIT']) {
+    const response = await get('/')
+    assert.deepEqual([response.status, response.header('x-cache')], [304, status])
+    assert.equal(response.header('content-length'), null)
+  }
+  assert.equal(app.requests.length, 1)
+})

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { brotliCompressSync, gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib'
-import { request, type Response } from '../../helpers/index.ts'
+import { raw, request, type Response } from '../../helpers/index.ts'
 import { serveHttp, type HttpServer } from '../../helpers/http.ts'
 import type { Scope } from '../../helpers/scope.ts'
 
@@ -81,4 +81,14 @@ test('gunzip: a body that ends too early does not look whole', async t => {
   const server = await packed(t, 'root html; gzip_static always; gunzip on;')
   await assert.rejects(ask(server.port, '/cut.html', 'identity'))
   assert.match(server.errorLog(), /inflate\(\) failed: unexpected end of file/)
+})
+
+test('gunzip: what came before a missing end goes out', async t => {
+  const server = await packed(t, 'root html; gzip_static always; gunzip on;')
+  writeFileSync(join(server.dir, 'html', 'cut.html.gz'), gzipSync('all but the checksum').subarray(0, -8))
+  const client = await raw(t, server.port)
+  await client.send('GET /cut.html HTTP/1.1\r\nHost: a\r\n\r\n')
+  const text = await client.closed()
+  assert.match(text, /^HTTP\/1.1 200 OK\r\n/)
+  assert.match(text, /\r\n\r\n14\r\nall but the checksum\r\n$/)
 })

@@ -217,7 +217,7 @@ test('variables tell of each attempt: where, how long, how much, and whom it was
   )
   const server = await serveHttp(
     t,
-    'access_log access.log up; location / { proxy_pass http://u; proxy_next_upstream http_500; }',
+    'access_log access.log up; location / { proxy_pass http://u; proxy_next_upstream http_500; proxy_pass_trailers on; }',
     `log_format up "$upstream_addr|$upstream_status|$upstream_response_length|$upstream_last_server_name|$upstream_http_x_one|$upstream_cookie_c|$upstream_trailer_x_sum|$upstream_queue_time|$upstream_header_time|$upstream_bytes_received";
      upstream u { server ${bad.path}; server localhost:${good.port} backup; }`,
   )

@@ -2,6 +2,8 @@
 // a response whose body nobody wants, and what the variables then show.
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'node:test'
 import { eventually, get, origin, reply, request, serve } from '../../helpers/index.ts'
 import { serveHttp } from '../../helpers/http.ts'
@@ -29,6 +31,22 @@ test('variables show what was sent of an upstream’s fields', async t => {
   await get(server.port, '/whole')
   await eventually(() => server.accessLog().split('\n').length === 3)
   assert.deepEqual(server.accessLog().split('\n').slice(0, 2), ['http://x/|chunked|1, 2', 'http://x/|-|-'])
+})
+
+test('trailers that are not passed on are not in $upstream_trailer_ either', async t => {
+  const up = await origin(t, 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n')
+  const server = await serveHttp(
+    t,
+    `access_log access.log sum; location / { proxy_pass http://${up.path}; }
+     location /on { proxy_pass http://${up.path}; proxy_pass_trailers on; }`,
+    'log_format sum "$uri $upstream_trailer_x_sum";',
+  )
+  for (const path of ['/', '/on']) assert.equal((await request({ address: server.port, path })).text, 'ok')
+  const lines = await eventually(() => {
+    const all = readFileSync(join(server.dir, 'access.log'), 'latin1').trim().split('\n')
+    return all.length === 2 ? all : false
+  })
+  assert.deepEqual(lines, ['/ -', '/on 7'])
 })
 
 test('$request_length is known while the request is passed on', async t => {
