@@ -7,9 +7,9 @@ export const passing: Family = {
   prefixes: ['proxy', 'fastcgi', 'uwsgi', 'scgi', 'grpc', 'memcached', 'tunnel'],
   texts: {
     bind: {
-      args: ['ADDRESS[:PORT]', 'off'],
+      args: ['ADDRESS[:PORT] [transparent]', 'off'],
       standard: 'off',
-      text: 'Which of this machine’s addresses upstreams are connected to from. Variables are allowed; `transparent` is not supported.',
+      text: 'Which address upstreams are connected to from. Variables are allowed. With `transparent` it need not be this machine’s (`$remote_addr`): the kernel must then be told to send the answers here, and the master must start as root, with this directive in its configuration.',
     },
     socket_keepalive: {
       text: 'The kernel checks whether a silent upstream is still there (SO_KEEPALIVE).',

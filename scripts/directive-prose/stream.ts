@@ -45,9 +45,9 @@ export const stream: Texts = {
     text: 'Passes connections on to a server, or a group of them (`upstream`). With variables the name is looked up when a connection comes, through `resolver`, unless it is a group’s.',
   },
   'stream-proxy/proxy_bind': {
-    args: ['ADDRESS[:PORT]', 'off'],
+    args: ['ADDRESS[:PORT] [transparent]', 'off'],
     standard: 'off',
-    text: 'Which of this machine’s addresses upstreams are connected to from. Variables are allowed; `transparent` is not supported.',
+    text: 'Which address upstreams are connected to from. Variables are allowed. With `transparent` it need not be this machine’s (`$remote_addr`): the kernel must then be told to send the answers here, and the master must start as root, with this directive in its configuration.',
   },
   'stream-proxy/proxy_ssl': { text: 'Whether upstreams are spoken to over TLS.' },
   'stream-proxy/proxy_ssl_alpn': {

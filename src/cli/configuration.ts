@@ -11,6 +11,7 @@ import { compileHttp } from '../http/server/compile.ts'
 import type { CompiledHttp } from '../http/server/compile.ts'
 import { httpModules } from '../http/modules/index.ts'
 import type { Notes } from '../http/notes.ts'
+import { bindsTransparently } from '../http/upstream/bind.ts'
 import { compileMail, declarations as mailDeclarations } from '../mail/compile.ts'
 import type { CompiledMail } from '../mail/compile.ts'
 import { compileStream } from '../stream/compile.ts'
@@ -43,6 +44,8 @@ export interface Configuration {
   readonly http: CompiledHttp
   readonly stream: CompiledStream
   readonly mail: CompiledMail
+  /** Does it take addresses that are not this machine's? */
+  readonly rawSockets: boolean
 }
 
 export type Warn = (warning: ConfigError) => void
@@ -69,7 +72,7 @@ export function compile(
   const addresses = [http, stream, mail].flatMap(block => block.listens.map(({ key }) => key))
   const twice = addresses.find((key, i) => addresses.indexOf(key) !== i)
   if (twice !== undefined) throw new ConfigError(`bind() to ${twice} failed (98: Address already in use)`)
-  return { main, http, stream, mail }
+  return { main, http, stream, mail, rawSockets: bindsTransparently(parsed.statements) }
 }
 
 export function parse(source: Source, { file, directives }: Invocation): Parsed {

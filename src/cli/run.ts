@@ -202,11 +202,12 @@ class Server implements Program {
   }
 
   private planOf(configuration: Configuration, data: ThreadData): Plan {
-    const { main, http, stream, mail } = configuration
+    const { main, http, stream, mail, rawSockets } = configuration
     const blocks: readonly ServerBlock<any>[] = [http, stream, mail]
     const plan: Plan = {
       threads: main.threads,
       user: main.user,
+      rawSockets,
       errorLog: main.errorLog,
       memory: [{ key: COUNTS_KEY, bytes: COUNTS_BYTES }, ...blocks.flatMap(({ shared }) => shared)],
       workingDirectory: main.workingDirectory,

@@ -98,6 +98,7 @@ const ALPN = 16
 const SUPPORTED_VERSIONS = 43
 
 const VERSIONS: Readonly<Record<number, string>> = {
+  0x0002: 'SSLv2',
   0x0300: 'SSLv3',
   0x0301: 'TLSv1',
   0x0302: 'TLSv1.1',
@@ -106,6 +107,13 @@ const VERSIONS: Readonly<Record<number, string>> = {
 }
 
 export const UNREADABLE = new ClientHello(NOTHING, 0, 0, '')
+
+/** The hello of a client so old that it begins in the way of SSL 2, which tells no more than a version; null: it is none. */
+export function readOldHello(bytes: Buffer): ClientHello | null {
+  if (bytes.length < RECORD_HEAD || (bytes[0]! & 0x80) === 0 || bytes[2] !== CLIENT_HELLO) return null
+  const major = bytes[3]!
+  return major === 0 || major === 3 ? new ClientHello(bytes.subarray(3, 5), 0, 2, '') : null
+}
 
 /** The hello that begins at `start`, UNREADABLE if it is none; null: it is not complete. */
 export function readClientHello(bytes: Buffer, start: number, end: number): ClientHello | null {

@@ -12,7 +12,7 @@ import { getSystemErrorName } from 'node:util'
 import { beginMoment, endMoment } from '../lib/clock.ts'
 import { readBuffer, readChunk } from './read-buffer.ts'
 import { sendFilePart } from './sendfile.ts'
-import { sizedSocket, type SocketBuffers } from './socket-buffers.ts'
+import { preparedSocket, type SocketBuffers } from './socket-buffers.ts'
 import { traffic } from './traffic.ts'
 
 /** What happens on a connection. `onData`'s chunk is valid only during the call (see read-buffer.ts). */
@@ -34,6 +34,8 @@ export interface LocalAddress {
   readonly text: string
   readonly host: string
   readonly port: number
+  /** It need not be this machine's: what answers it is sent here by other means. */
+  readonly transparent: boolean
 }
 
 type PeerName = { address?: string; port?: number }
@@ -408,7 +410,9 @@ export function connect(
   local: LocalAddress | null = null,
   buffers: SocketBuffers | null = null,
 ): Connection {
-  const fd = buffers === null ? -1 : sizedSocket('path' in address ? null : address.host, buffers)
+  const transparent = local !== null && local.transparent
+  const isPlain = buffers === null && !transparent
+  const fd = isPlain ? -1 : preparedSocket('path' in address ? null : address.host, buffers, transparent)
   const from = fd < 0 ? undefined : new UnconnectedSocket(fd)
   const connection =
     'path' in address ? new UnixConnection(from, handler, onConnect) : new Connection(from, handler, onConnect)

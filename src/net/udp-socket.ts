@@ -11,6 +11,7 @@ import { getSystemErrorName } from 'node:util'
 import { errorText } from '../lib/errno.ts'
 import { formatIpv6, ipv4Text } from '../lib/networks.ts'
 import { socketAddress, type DatagramAddress } from '../log/datagram.ts'
+import { allowAnyAddress } from './socket-buffers.ts'
 
 const AF_UNIX = 1
 const AF_INET = 2
@@ -136,12 +137,13 @@ export function closeUdp(fd: number): void {
 export const failure: { call: 'socket' | 'bind' | 'connect' } = { call: 'socket' }
 
 /** A descriptor, or -errno with `failure`. @param from the address of ours to use */
-export function connectUdp(to: DatagramAddress, from: { readonly ip: string; readonly port: number } | null): number {
+export function connectUdp(to: DatagramAddress, from: (DatagramAddress & { transparent: boolean }) | null): number {
   prepare()
   const { family, bytes } = socketAddress(to)
   const fd = libc.socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
   failure.call = 'socket'
   if (fd < 0) return -errno()
+  if (from !== null && from.transparent) allowAnyAddress(fd, family === AF_INET ? 4 : 6)
   failure.call = 'bind'
   const local = from === null ? null : socketAddress(from).bytes
   if (local === null || libc.bind(fd, local, local.length) === 0) {

@@ -38,7 +38,7 @@ class Front implements Surroundings {
   private readonly memory = new Map<string, SharedArrayBuffer>()
   private readonly generations = new Map<number, Generation>()
   private readonly idle: ThreadHandle[] = []
-  private readonly logFiles = new LogFiles()
+  private logFiles = new LogFiles()
   private errorLog = new ErrorLog([], this.logFiles)
   /** Why a socket that was sent is not there. */
   private notTaken = ''
@@ -184,11 +184,26 @@ class Front implements Surroundings {
       const problems: string[] = []
       settle(settings, problem => problems.push(problem))
       this.settled = true
+      // Threads that are there already have lost what is kept.
+      if (settings.rawSockets) for (const thread of this.idle.splice(0)) thread.stop()
       // Threads to come could not load it, and would not say why.
       closeSync(openSync(this.threadEntry, 'r'))
-      this.errorLog = new ErrorLog(settings.errorLog, this.logFiles)
+      this.useLog(settings)
       for (const problem of problems) this.log(ALERT, problem)
-    } else this.errorLog = new ErrorLog(settings.errorLog, this.logFiles)
+    } else this.useLog(settings)
+  }
+
+  /** Logs where this configuration says. What only others have named is not held open. */
+  private useLog({ errorLog }: FrontSettings): void {
+    const files = new LogFiles()
+    try {
+      this.errorLog = new ErrorLog(errorLog, files)
+    } catch (error) {
+      files.close()
+      throw error
+    }
+    this.logFiles.close()
+    this.logFiles = files
   }
 
   /** The same memory for the same key and size, zeroed when new. */

@@ -8,7 +8,7 @@
 //
 // It knows neither the configuration's language nor HTTP nor applications: `Program` brings these.
 
-import { ALERT, EMERG, ERR, NOTICE } from '../log/error-log.ts'
+import { ALERT, CRIT, EMERG, ERR, NOTICE } from '../log/error-log.ts'
 import { FrontHandle } from './front-handle.ts'
 import { inherited } from './inheritance.ts'
 import { MasterPidFile } from './master-pid-file.ts'
@@ -368,7 +368,10 @@ export class Master implements KeeperEvents {
 
   private upgrade(): void {
     if (this.successor !== null || this.sockets.predecessorLives) {
-      this.program.log(NOTICE, 'changing the binary is not possible while the old and the new one run: end one of them')
+      this.program.log(
+        CRIT,
+        "the changing binary signal is ignored: you should shutdown or terminate before either old or new binary's process",
+      )
       return
     }
     if (this.generation === null) return

@@ -44,6 +44,8 @@ export interface FrontSettings {
   readonly threads: number
   /** Null: it stays who it is. */
   readonly user: User | null
+  /** Who is not root any more may use addresses that are not this machine's all the same. */
+  readonly rawSockets: boolean
   readonly errorLog: readonly LogTarget[]
   readonly memory: readonly MemoryRequest[]
   readonly workingDirectory: string | null

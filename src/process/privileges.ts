@@ -16,6 +16,7 @@ import {
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
 import { dirname } from 'node:path'
 import { openForLog } from '../log/log-file.ts'
+import { keepRights, leaveRawSockets } from './capabilities.ts'
 import { allowCoreDump, limit, RLIMIT_CORE, RLIMIT_NOFILE, setNiceness } from './limits.ts'
 import { failed, reason } from './system-error.ts'
 import { nameless } from './users.ts'
@@ -95,7 +96,7 @@ function attempt<T>(call: string, path: string, act: () => T): T {
 }
 
 /** Root without its rights, as in a container, may stay who it is, with the groups it has. */
-function become({ name, uid, gid }: User): void {
+function become({ name, uid, gid }: User, keepsRawSockets: boolean): void {
   try {
     if (nameless(name) === null) call(`initgroups(${name}, ${gid})`, () => root.initgroups(name, gid))
     else call(`setgroups(${gid})`, () => process.setgroups!([gid]))
@@ -103,7 +104,11 @@ function become({ name, uid, gid }: User): void {
     if (process.getuid!() !== uid || process.getgid!() !== gid) throw error
   }
   call(`setgid(${gid})`, () => process.setgid!(gid))
+  // Who is not root now has nothing to keep.
+  const keeps = keepsRawSockets && uid !== 0 && process.getuid!() === 0
+  if (keeps) keepRights()
   call(`setuid(${uid})`, () => process.setuid!(uid))
+  if (keeps) leaveRawSockets()
 }
 
 function call(words: string, act: () => void): void {
@@ -118,7 +123,7 @@ const root = process as unknown as { initgroups(user: string, group: number): vo
 
 /** In the front's main thread; the C library sees to it that all threads of the process change. Throws if it may not. */
 export function settle(
-  { user, openFiles, coreSize, priority, workingDirectory }: FrontSettings,
+  { user, rawSockets, openFiles, coreSize, priority, workingDirectory }: FrontSettings,
   tell: (problem: string) => void,
 ) {
   const check = (call: string, refusal: string): void => {
@@ -130,7 +135,7 @@ export function settle(
   if (user !== null) {
     flushCompileCache()
     shareCompiledCode(getCompileCacheDir())
-    become(user)
+    become(user, rawSockets)
     if (coreSize !== null && coreSize > 0) allowCoreDump()
   }
   if (workingDirectory !== null) {

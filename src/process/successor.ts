@@ -19,7 +19,7 @@ export interface Command {
 export class Successor {
   readonly pid: number
 
-  /** @param onExit called once, with words for the log; `orderly`: by itself and with code 0 */
+  /** @param onExit called once, with words for the log; `orderly`: by itself, though it may be for a mistake it has told of */
   constructor(
     { program, args, folder }: Command,
     sockets: ReadonlyMap<string, number>,
@@ -35,7 +35,7 @@ export class Successor {
     this.pid = child?.pid ?? 0
     child?.once('exit', (code, signal) => {
       const how = signal === null ? `exited with code ${code}` : `exited on signal ${constants.signals[signal]}`
-      onExit(how, code === 0)
+      onExit(how, signal === null)
     })
   }
 }

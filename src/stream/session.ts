@@ -2,7 +2,7 @@
 // entrance.ts reads them, access rules, a look at the first message), the content handler, which moves the bytes, and the line in
 // the log.
 
-import { HANDSHAKE, readClientHello, UNREADABLE, type ClientHello } from '../codec/tls-client-hello.ts'
+import { HANDSHAKE, readClientHello, readOldHello, UNREADABLE, type ClientHello } from '../codec/tls-client-hello.ts'
 import { ALERT, ERR, INFO } from '../log/error-log.ts'
 import type { ConnectionHandler } from '../net/connection.ts'
 import { opensslText } from '../net/tls-errors.ts'
@@ -162,7 +162,7 @@ export class StreamSession extends ConnectionSession<StreamServer> {
     const isTls = bytes[0] === HANDSHAKE && (bytes.length === 1 || bytes[1] === TLS_MAJOR)
     // What is behind the buffer's end is not looked at, however much has come at once.
     const end = Math.min(bytes.length, this.server.prereadBufferSize)
-    const hello = isTls ? readClientHello(bytes, 0, end) : null
+    const hello = isTls ? readClientHello(bytes, 0, end) : readOldHello(bytes)
     if (isTls && hello === null) {
       if (end === this.server.prereadBufferSize) {
         this.log(ERR, 'preread buffer full while prereading client data')

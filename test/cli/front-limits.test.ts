@@ -104,3 +104,16 @@ test('worker_rlimit_core: a front that is not root any more may leave a core', a
   // What cannot be dumped is root's.
   assert.notEqual(statSync(`/proc/${front}/environ`).uid, 0)
 })
+
+test('proxy_bind transparent: a front that is not root any more may use any address all the same, and nothing else', async t => {
+  if (!needsOtherUsers(t)) return
+  const proxied =
+    'http { server { listen 127.0.0.1:%%PORT_0%%; proxy_bind $remote_addr transparent; return 200 hello; } }'
+  const server = await serve(t, `user nobody nogroup; worker_processes 2; events {} ${proxied}`)
+  const front = await frontOf(server)
+  assert.ok(ofThreads(front, 'Uid').every(uids => !uids.split('\t').includes('0')))
+  // CAP_NET_RAW, of the main thread and of the two that take connections.
+  const able = ofThreads(front, 'CapEff').filter(bits => BigInt(`0x${bits}`) === 1n << 13n)
+  assert.ok(able.length >= 3, `${able.length} threads`)
+  assert.ok(ofThreads(front, 'CapPrm').every(bits => (BigInt(`0x${bits}`) & ~(1n << 13n)) === 0n))
+})

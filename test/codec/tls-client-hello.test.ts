@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import net from 'node:net'
 import test, { type TestContext } from 'node:test'
 import tls from 'node:tls'
-import { HANDSHAKE, readClientHello, UNREADABLE } from '../../src/codec/tls-client-hello.ts'
+import { HANDSHAKE, readClientHello, readOldHello, UNREADABLE } from '../../src/codec/tls-client-hello.ts'
 
 /** What OpenSSL's client sends first. */
 async function helloOf(t: TestContext, options: tls.ConnectionOptions): Promise<Buffer> {
@@ -56,6 +56,21 @@ test('a hello is complete with its last byte, and may come in many records', asy
   const split = Buffer.concat(records)
   assert.equal(readClientHello(split, 0, split.length - 1), null)
   assert.equal(readClientHello(split, 0, split.length)!.serverName, 'example.org')
+})
+
+test('a hello in the way of SSL 2 tells a version and nothing else', () => {
+  const old = (major: number, minor: number): Buffer =>
+    Buffer.from([0x80, 46, 1, major, minor, 0, 21, 0, 0, 0, 16, 1, 2])
+  const hello = readOldHello(old(3, 1))!
+  assert.equal(hello.version, 'TLSv1')
+  assert.equal(readOldHello(old(0, 2))!.version, 'SSLv2')
+  assert.equal(readOldHello(old(3, 9))!.version, '')
+  assert.deepEqual([hello.serverName, hello.protocols, hello.ciphers, hello.groups], ['', [], [], []])
+  // Another version, another message, too little, and none of it.
+  assert.equal(readOldHello(old(4, 1)), null)
+  assert.equal(readOldHello(Buffer.from([0x80, 46, 2, 3, 1])), null)
+  assert.equal(readOldHello(old(3, 1).subarray(0, 4)), null)
+  assert.equal(readOldHello(Buffer.from('GET / HTTP/1.0')), null)
 })
 
 test('fuzz: any bytes are a hello, an incomplete one or unreadable', async t => {

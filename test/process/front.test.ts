@@ -57,6 +57,7 @@ class Stage {
       workingDirectory: null,
       openFiles: 0,
       coreSize: null,
+      rawSockets: false,
       priority: 0,
       shutdownTimeout: 0,
       stopSignals: 'nginx',

@@ -28,6 +28,8 @@ stream {
   server { listen 127.0.0.1:%%PORT_0%%; limit_conn one 5; proxy_pass ${to}; }
   server { listen 127.0.0.1:%%PORT_1%%; limit_conn one 5; limit_conn_dry_run on; limit_conn_log_level notice; return dry; }
   server { listen 127.0.0.1:%%PORT_2%%; set $key ''; limit_conn named 1; proxy_pass ${to}; }
+  limit_conn_zone $binary_remote_addr zone=binary:64k;
+  server { listen unix:%%DIR%%/own.sock; limit_conn binary 1; proxy_pass ${to}; }
   server { listen 127.0.0.1:%%PORT_3%%; set $key $remote_addr; limit_conn named 1; deny 127.0.0.2; proxy_pass ${to}; }
 }
 `,
@@ -87,4 +89,17 @@ test('a zone is one block’s alone', async () => {
     serve(scope, { conf: `http { ${zone} }\nstream { ${zone} }\n` }),
     /the shared memory zone "one" is already declared for a different use/,
   )
+})
+
+test('clients on a Unix socket are one, and are counted', async () => {
+  const heard = async (): Promise<string> => {
+    const socket = net.connect(join(server.dir, 'own.sock'))
+    atEnd(scope, () => void socket.destroy())
+    socket.on('error', () => {})
+    let text = ''
+    socket.on('data', chunk => (text += chunk.toString()))
+    await Promise.race([once(socket, 'data'), once(socket, 'close')])
+    return text
+  }
+  assert.deepEqual([await heard(), await heard()], ['hello', ''])
 })

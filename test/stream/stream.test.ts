@@ -284,6 +284,13 @@ test('what cannot be served is refused when the configuration is read', async ()
     await refusal('upstream u { least_time header; server 127.0.0.1:1; } server { listen 127.0.0.1:1; proxy_pass u; }'),
     /invalid value "header" in /,
   )
+  const long = 'p'.repeat(256)
+  for (const offer of [`proxy_ssl_alpn h2 ${long}`, `ssl_alpn ${long}`]) {
+    assert.match(
+      await refusal(`server { listen 127.0.0.1:1; proxy_pass 127.0.0.1:1; ${offer}; }`),
+      /ssl_alpn" directive protocol too long in /,
+    )
+  }
   assert.match(await refusal('log_format a x; log_format A y;'), /duplicate "log_format" name "A" in /)
   assert.match(await refusal('access_log a.log; server { listen 127.0.0.1:1; }'), /log format is not specified in /)
   assert.match(await refusal('server { return x; }'), /no "listen" is defined for server in /)

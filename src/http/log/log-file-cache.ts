@@ -101,7 +101,8 @@ function identityOf(path: string): string {
  * thought up must not fill the disk with logs.
  */
 export function writeToPath(r: HttpRequest, path: string, line: string, cache: LogFileCache | null): void {
-  if (!rootExists(r)) return
+  // A session of the stream module has no document root.
+  if ((r.location as HttpRequest['location'] | undefined) !== undefined && !rootExists(r)) return
   const bytes = Buffer.from(line, 'latin1')
   try {
     if (cache === null) writeOnce(path, bytes)

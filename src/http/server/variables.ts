@@ -39,7 +39,8 @@ export const coreVariables: Readonly<Record<string, Variable>> = {
   server_port: get(r => portText(r.stream.localPort)),
   remote_addr: get(r => r.clientAddress),
   remote_port: get(r => portText(r.clientPort)),
-  binary_remote_addr: get(r => addressBytes(r.clientAddress)),
+  // Of a Unix socket it is the text: clients there are counted, too.
+  binary_remote_addr: get(r => addressBytes(r.clientAddress) || r.clientAddress),
   remote_user: get(basicUser),
   content_type: get(r => joined(r, 'content-type', ', ')),
   content_length: get(r => contentLength(r)),

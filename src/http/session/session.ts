@@ -299,6 +299,12 @@ export class Http1Session extends RequestReader implements OpeningOwner, ClientS
     if (this.lost) this.leave()
   }
 
+  cut(): void {
+    const r = this.request
+    this.closeNow()
+    if (r !== null && !r.done) this.clientGone(r)
+  }
+
   onEnd(): void {
     this.clientEnded = true
     const r = this.request

@@ -21,6 +21,8 @@ export interface Session {
   /** When it became one that may be closed for want of room, in nextSpare()'s count; 0: it is none. */
   readonly spareSince: number
   closeNow(): void
+  /** As closeNow(), where nobody will hear of the connection's end: what is under way is logged at once. */
+  cut?(): void
   /** It has been added to the others: now it may begin, and end. */
   opened?(): void
   /** No more requests, please. */
@@ -177,7 +179,8 @@ export class Sessions {
   closeAll(): void {
     for (const session of this.all) {
       session.dismiss?.()
-      session.closeNow()
+      if (session.cut === undefined) session.closeNow()
+      else session.cut()
     }
   }
 

@@ -75,7 +75,8 @@ export function serverContext(
     // Where nothing is expected inside, clients are not asked.
     if (protocols.length > 0) chooseProtocol(context, protocols, protocols === HTTP_PROTOCOLS)
     runCommands(context, conf.ssl_conf_command, passwords, read)
-    if (conf.ssl_certificate_compression) context.compressCertificates()
+    // Those that variables name come with the handshake, and as they are.
+    if (conf.ssl_certificate_compression && certPaths.length > 0) context.compressCertificates()
     return { context, certificates }
   })
 }

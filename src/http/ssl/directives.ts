@@ -82,7 +82,8 @@ const sessionCache: Directive<SessionCache> = {
   in: everywhere,
   args: [1, 2],
   default: NO_CACHE,
-  parse: (words, at) => words.reduce((soFar, word) => withCache(soFar, word, at), NO_CACHE),
+  repeatable: true,
+  parse: (words, at, soFar = NO_CACHE) => words.reduce((cache, word) => withCache(cache, word, at), soFar),
 }
 
 function withCache(soFar: SessionCache, word: string, at: Site): SessionCache {
@@ -161,7 +162,10 @@ export const sslDirectives = {
     in: STREAM | STREAM_SERVER,
     args: [1, Infinity],
     default: [],
-    parse: protocols => protocols,
+    parse: (protocols, at) => {
+      if (protocols.some(protocol => protocol.length > 255)) at.fail('"ssl_alpn" directive protocol too long')
+      return protocols
+    },
   } satisfies Directive<readonly string[]>,
   ssl_certificate: certificateFiles(everywhere, CERTIFICATE_SCHEMES),
   ssl_certificate_key: certificateFiles(everywhere, KEY_SCHEMES),

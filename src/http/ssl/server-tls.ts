@@ -87,6 +87,9 @@ function sourceOf(conf: SslConf, scope: Scope, http: HttpSetup, protocols: reado
     resumption.prepare(made.context)
     return made.context
   }
+  if (conf.ssl_stapling && conf.ssl_certificate_compression) {
+    throw new ConfigError('"ssl_stapling" is incompatible with "ssl_certificate_compression"')
+  }
   if ([...certs, ...keys].some(({ name }) => name.constant === null)) return new VariableSource(conf, http, prepare)
   const paths = (files: readonly NamedFile[]): string[] => files.map(({ name }) => name.text)
   const made = serverContext(conf, paths(certs), paths(keys), read, protocols)

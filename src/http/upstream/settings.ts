@@ -207,7 +207,7 @@ export function upstreamSettings(
     cache: null,
     buffering: get('buffering'),
     requestBuffering: get('request_buffering'),
-    bind: bind === null ? null : new Bind(at.value(bind)),
+    bind: bind === null ? null : new Bind(at.value(bind.address), bind),
     ignoreClientAbort: get('ignore_client_abort'),
     socketKeepalive: get('socket_keepalive'),
     socketBuffers: socketBuffers(get('socket_rcvbuf'), get('socket_sndbuf')),

@@ -54,7 +54,12 @@ const alpn: Directive<readonly Template[]> = {
   in: anywhere,
   args: [1, Infinity],
   default: [],
-  parse: (words, at) => words.map(word => Template.parse(word, at)),
+  parse: (words, at) => {
+    const names = words.map(word => Template.parse(word, at))
+    const isTooLong = names.some(({ constant }) => constant !== null && constant.length > ALPN_NAME_MAX)
+    if (isTooLong) at.fail(`"${at.name}" directive protocol too long`)
+    return names
+  },
 }
 
 const bufferSize = size(anywhere, 16384)
@@ -127,7 +132,7 @@ export interface ProxySettings {
 
 function settingsOf(conf: Conf<typeof proxyDirectives>, stream: HttpSetup): ProxySettings {
   const optional = (template: Template | null): Value | null => (template === null ? null : stream.value(template))
-  const bind = optional(conf.proxy_bind)
+  const bind = conf.proxy_bind
   return {
     connectTimeout: conf.proxy_connect_timeout,
     timeout: conf.proxy_timeout,
@@ -140,7 +145,7 @@ function settingsOf(conf: Conf<typeof proxyDirectives>, stream: HttpSetup): Prox
     socketBuffers: socketBuffers(conf.proxy_socket_rcvbuf, conf.proxy_socket_sndbuf),
     uploadRate: optional(conf.proxy_upload_rate),
     downloadRate: optional(conf.proxy_download_rate),
-    bind: bind === null ? null : new Bind(bind),
+    bind: bind === null ? null : new Bind(stream.value(bind.address), bind),
     alpn: conf.proxy_ssl_alpn.map(name => stream.value(name)),
     bufferSize: conf.proxy_buffer_size,
     requests: conf.proxy_requests,
@@ -267,7 +272,7 @@ class Proxy implements Content {
     else if (this.resolver === null) this.refuse(session, `no resolver defined to resolve ${url.host}`)
     else {
       resolveGroup(asRequest(session), url, this.resolver, found => {
-        if (found === null) session.finalize(502)
+        if (found === null) session.finalize(500)
         else this.connect(session, found, url.host)
       })
     }

@@ -3,8 +3,8 @@
 
 import { introduction } from '../../http/session/introduction.ts'
 import { errorText, ownCall } from '../../lib/errno.ts'
-import { ERR, INFO } from '../../log/error-log.ts'
-import type { ConnectionHandler } from '../../net/connection.ts'
+import { CRIT, ERR, INFO } from '../../log/error-log.ts'
+import type { Connection, ConnectionHandler } from '../../net/connection.ts'
 import { opensslText } from '../../net/tls-errors.ts'
 import { SUCCEEDED, type Group } from '../../upstream/group.ts'
 import { PeerConnection, type PeerUser } from '../../upstream/peer-connection.ts'
@@ -58,13 +58,24 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
     // A session may last: that the server is there is known now.
     this.choice.peer?.succeeded()
     const [up, down] = [this.rate(settings.uploadRate), this.rate(settings.downloadRate)]
-    if (up > 0) this.upload = new Throttle(up, session.connection)
-    if (down > 0) this.download = new Throttle(down, connection)
+    if (up > 0) this.upload = this.throttle(up, session.connection, 'toUpstream', () => this.resumeClient())
+    if (down > 0) this.download = this.throttle(down, connection, 'toClient', () => this.resumeUpstream())
     if (this.tls === null && settings.proxyProtocol !== 'off') connection.writeText(this.preface())
     const received = session.take(new ClientSide(this))
     this.touch()
     if (received.length > 0) this.fromClient(received, false)
     this.resumeClient()
+  }
+
+  private throttle(rate: number, connection: Connection, to: 'toUpstream' | 'toClient', resume: () => void): Throttle {
+    const pass = (piece: Buffer, volatile: boolean): void => {
+      if (!this.over) this[to](piece, volatile)
+    }
+    const goOn = (): void => {
+      resume()
+      if (!this.over) this.touch()
+    }
+    return new Throttle(rate, this.settings.bufferSize, { connection, pass, resume: goOn })
   }
 
   private tellConnected(): void {
@@ -83,9 +94,14 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
 
   onData(chunk: Buffer): void {
     this.answered()
+    if (this.download === null) this.toClient(chunk, true)
+    else this.download.read(chunk, true)
     this.touch()
-    if (!this.session.connection.writeVolatile(chunk)) this.link!.connection.pause()
-    this.download?.read(chunk.length, () => this.resumeUpstream())
+  }
+
+  private toClient(chunk: Buffer, volatile: boolean): void {
+    const { connection } = this.session
+    if (!(volatile ? connection.writeVolatile(chunk) : connection.write(chunk))) this.link!.connection.pause()
   }
 
   onDrain(): void {
@@ -123,7 +139,7 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
     const own = error === null ? '' : ownCall(error)
     if (own !== '') return this.unopened(own, this.link!.local, errorText(error!))
     const why = error === null ? 'upstream closed the connection' : this.failureText(error)
-    this.log(ERR, `${why} while ${this.attempting}`)
+    this.log(this.failureLevel(error), `${why} while ${this.attempting}`)
     this.failed(true, this.attempting)
   }
 
@@ -139,8 +155,15 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
     const text = opensslText(error)
     if (text !== null) return `SSL_do_handshake() failed (SSL: ${text})`
     if (error.code === undefined) return error.message
-    const what = this.handshaking ? 'peer closed connection in SSL handshake' : 'connect() failed'
-    return `${what} (${errorText(error)})`
+    const { addr } = this.attempt
+    const call = addr.startsWith('unix:') ? `connect() to ${addr} failed` : 'connect() failed'
+    return `${this.handshaking ? 'peer closed connection in SSL handshake' : call} (${errorText(error)})`
+  }
+
+  /** That a Unix socket is not there, or not ours to use, is a mistake on this machine. */
+  private failureLevel(error: NodeJS.ErrnoException | null): number {
+    const isOwn = !this.handshaking && this.attempt.addr.startsWith('unix:')
+    return isOwn && error?.code !== 'ECONNREFUSED' && error?.code !== 'EAGAIN' ? CRIT : ERR
   }
 
   onTimeout(): void {
@@ -157,11 +180,15 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
   // ── the client's side ────────────────────────────────────────────────────────────────────────────────────────────
 
   fromClient(chunk: Buffer, volatile: boolean): void {
-    const { connection } = this.link!
-    this.touch()
     this.session.bytesReceived += chunk.length
+    if (this.upload === null) this.toUpstream(chunk, volatile)
+    else this.upload.read(chunk, volatile)
+    this.touch()
+  }
+
+  private toUpstream(chunk: Buffer, volatile: boolean): void {
+    const { connection } = this.link!
     if (!(volatile ? connection.writeVolatile(chunk) : connection.write(chunk))) this.session.connection.pause()
-    this.upload?.read(chunk.length, () => this.resumeClient())
   }
 
   clientDrained(): void {
@@ -184,18 +211,22 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
 
   private resumeClient(): void {
     if (this.over || this.upload?.waits === true || this.link!.connection.pending > 0) return
-    this.session.connection.resume()
+    if (this.upload !== null && this.upload.heldBytes > 0) this.upload.goOn()
+    else this.session.connection.resume()
   }
 
   private resumeUpstream(): void {
     if (this.over || this.download?.waits === true || this.session.connection.pending > 0) return
-    this.link!.connection.resume()
+    if (this.download !== null && this.download.heldBytes > 0) this.download.goOn()
+    else this.link!.connection.resume()
   }
 
   // ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Who is held back cannot be late. */
   private touch(): void {
-    this.link!.watch(this.settings.timeout)
+    if (this.upload?.waits === true || this.download?.waits === true) this.link!.unwatch()
+    else this.link!.watch(this.settings.timeout)
   }
 
   private finish(): void {
@@ -207,10 +238,11 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
     this.over = true
     // What no upstream was there for has been received all the same.
     if (!this.relaying) this.session.bytesReceived = this.session.heldBytes
-    this.upload?.stop()
-    this.download?.stop()
+    if (this.upload !== null) this.session.bytesReceived -= this.upload.heldBytes
     this.settle()
     if (this.relaying && !this.timedOut) this.session.tell(`${this.leaver} disconnected, ${this.counts}`)
+    this.upload?.stop()
+    this.download?.stop()
     this.release(SUCCEEDED)
     this.close()
   }
@@ -225,7 +257,7 @@ export class StreamExchange extends Attempts<StreamSession> implements PeerUser 
   }
 
   protected get bytesReceived(): number {
-    return this.link?.connection.bytesIn ?? 0
+    return (this.link?.connection.bytesIn ?? 0) - (this.download?.heldBytes ?? 0)
   }
 }
 

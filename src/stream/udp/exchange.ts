@@ -73,7 +73,7 @@ export class UdpExchange extends Attempts<UdpSession> implements DatagramTaker {
     this.bytesSent = 0
     this.bytesReceived = 0
     const local = this.settings.bind?.addressFor(asRequest(this.session)) ?? null
-    const fd = connectUdp(addressOf(peer), local === null ? null : { ip: local.host, port: local.port })
+    const fd = connectUdp(addressOf(peer), local === null ? null : { ...local, ip: local.host })
     if (fd < 0) {
       const reason = failureText(fd)
       if (failure.call !== 'connect') return this.unopened(failure.call, local, reason)

@@ -69,10 +69,19 @@ test('proxy_bind: connections of different addresses are not taken for each othe
   assert.equal(up.accepted, 2)
 })
 
-test('proxy_bind transparent is refused, and why', async t => {
+test('proxy_bind: an address that need not be ours may be ours, and no other word follows it', async t => {
+  const from: string[] = []
+  const up = await origin(t, (_request, socket) => {
+    from.push(socket.remoteAddress!)
+    return reply()
+  })
+  const server = await serveHttp(t, `location / { proxy_bind $arg_from transparent; proxy_pass http://${up.path}; }`)
+  assert.equal((await get(server.port, '/?from=127.0.0.3')).status, 200)
+  assert.equal((await get(server.port, '/?from=nobody')).status, 200)
+  assert.deepEqual(from, ['127.0.0.3', '127.0.0.1'])
   await assert.rejects(
-    serveHttp(t, 'location / { proxy_bind $remote_addr transparent; proxy_pass http://127.0.0.1:1; }'),
-    /transparent proxying is not supported/,
+    serveHttp(t, 'location / { proxy_bind 127.0.0.1 opaque; proxy_pass http://127.0.0.1:1; }'),
+    /invalid parameter "opaque"/,
   )
   await assert.rejects(
     serveHttp(t, 'location / { proxy_bind 1.2.3; proxy_pass http://127.0.0.1:1; }'),
