@@ -3,7 +3,7 @@
 
 import { lookup } from 'node:dns'
 import { isIP } from 'node:net'
-import { DatagramSocket } from './datagram.ts'
+import { DatagramSocket, type SendFailure } from './datagram.ts'
 
 /** Plain data. */
 export interface ServerPlace {
@@ -28,6 +28,7 @@ export class DatagramServer {
   private readonly preference: Preference
   /** Hears once that the name is not known. */
   private readonly tell: (problem: string) => void
+  private readonly tellFailure: (failure: SendFailure) => void
   /** Null until the server's name is known, and when all is over. */
   private socket: DatagramSocket | null = null
   private unsent: Buffer[] = []
@@ -35,10 +36,17 @@ export class DatagramServer {
   private again: NodeJS.Timeout | undefined = undefined
   private closed = false
 
-  constructor(place: ServerPlace, preference: Preference, tell: (problem: string) => void) {
+  /** @param tellFailure hears of each datagram with which something was amiss */
+  constructor(
+    place: ServerPlace,
+    preference: Preference,
+    tell: (problem: string) => void,
+    tellFailure: (failure: SendFailure) => void = () => {},
+  ) {
     this.place = place
     this.preference = preference
     this.tell = tell
+    this.tellFailure = tellFailure
     const { host, port, path } = place
     if (path !== '') this.socket = new DatagramSocket({ path })
     else if (isIP(host) !== 0) this.socket = new DatagramSocket({ ip: host, port })
@@ -47,8 +55,13 @@ export class DatagramServer {
 
   /** One that cannot be sent is lost. */
   send(bytes: Buffer): void {
-    if (this.socket !== null) this.socket.send(bytes)
+    if (this.socket !== null) this.sendTo(this.socket, bytes)
     else if (!this.closed && this.unsent.length < UNSENT_MAX) this.unsent.push(bytes)
+  }
+
+  private sendTo(socket: DatagramSocket, bytes: Buffer): void {
+    socket.send(bytes)
+    if (socket.failure !== null) this.tellFailure(socket.failure)
   }
 
   close(): void {
@@ -70,7 +83,7 @@ export class DatagramServer {
 
   private reached(socket: DatagramSocket): void {
     this.socket = socket
-    for (const bytes of this.unsent) socket.send(bytes)
+    for (const bytes of this.unsent) this.sendTo(socket, bytes)
     this.unsent = []
   }
 

@@ -57,7 +57,11 @@ export class LogFiles {
     const key = JSON.stringify(server)
     let syslog = this.servers.get(key)
     if (syslog === undefined) {
-      syslog = new Syslog(server, problem => this.tellProblem(problem))
+      syslog = new Syslog(
+        server,
+        problem => this.tellProblem(problem),
+        (problem, outside) => this.errorLog?.log(outside ? ERR : ALERT, problem),
+      )
       this.servers.set(key, syslog)
     }
     return syslog

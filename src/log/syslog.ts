@@ -3,6 +3,8 @@
 //   <187>Nov 21 04:00:00 host nginx: line
 
 import { hostname } from 'node:os'
+import { failureText } from '../lib/errno.ts'
+import type { SendFailure } from './datagram.ts'
 import { type ServerPlace, DatagramServer } from './datagram-server.ts'
 import type { Told } from './log-file.ts'
 
@@ -15,18 +17,38 @@ export interface SyslogServer extends ServerPlace {
   readonly hostname: boolean
 }
 
+/** Hears of lines that are lost. @param outside is it the network's doing, or the server's? */
+export type UnsentTold = (problem: string, outside: boolean) => void
+
+/** Not for each line, where there may be many. */
+const TOLD_EVERY_MS = 1000
+/** As nginx tells them from mistakes on this machine (ngx_connection_error). */
+const OUTSIDE = new Set(
+  'ECONNRESET EPIPE ENOTCONN ETIMEDOUT ECONNREFUSED ENETDOWN ENETUNREACH EHOSTDOWN EHOSTUNREACH'.split(' '),
+)
+
 export class Syslog {
   private readonly facility: number
   private readonly severity: number
   private readonly server: DatagramServer
   /** Behind the time. */
   private readonly header: string
+  private readonly name: string
+  private readonly tellUnsent: UnsentTold
+  private toldMs = -Infinity
 
-  constructor(server: SyslogServer, tell: Told = () => {}) {
+  constructor(server: SyslogServer, tell: Told = () => {}, tellUnsent: UnsentTold = () => {}) {
+    this.tellUnsent = tellUnsent
+    this.name = server.path === '' ? hostPort(server) : `unix:${server.path}`
     this.facility = server.facility
     this.severity = server.severity
     this.header = `${server.hostname ? ` ${hostname()}` : ''} ${server.tag}: `
-    this.server = new DatagramServer(server, 'verbatim', problem => tell(`syslog: ${problem}`))
+    this.server = new DatagramServer(
+      server,
+      'verbatim',
+      problem => tell(`syslog: ${problem}`),
+      failure => this.unsent(failure),
+    )
   }
 
   /** A line of an access log, without its end. */
@@ -40,9 +62,21 @@ export class Syslog {
     this.server.send(Buffer.from(`<${priority}>${syslogTime()}${this.header}${line}`, 'latin1'))
   }
 
+  private unsent(failure: SendFailure): void {
+    if (failure.code === 'EAGAIN' || performance.now() - this.toldMs < TOLD_EVERY_MS) return
+    this.toldMs = performance.now()
+    const outside = failure.syscall === 'send' && OUTSIDE.has(failure.code)
+    const text = failureText({ ...failure, name: '', message: '' })
+    this.tellUnsent(`${text} while logging to syslog, server: ${this.name}`, outside)
+  }
+
   close(): void {
     this.server.close()
   }
+}
+
+function hostPort({ host, port }: ServerPlace): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']

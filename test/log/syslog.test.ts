@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import dgram from 'node:dgram'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import test from 'node:test'
 import { ErrorLog, ERR, LogFiles, WARN } from '../../src/log/error-log.ts'
 import { Syslog } from '../../src/log/syslog.ts'
-import { needsIpv6 } from '../helpers/index.ts'
+import { eventually, needsIpv6, tempDir } from '../helpers/index.ts'
 
 const server = { host: '127.0.0.1', port: 0, path: '', facility: 23, severity: 6, tag: 'nginx', hostname: true }
 
@@ -55,6 +57,49 @@ test('error_log: to syslog with the severity of each line, and to others as well
   log.log(WARN, 'not this')
   log.log(ERR, 'this', 5)
   assert.match(await message, new RegExp(`^<187>[^<]{15} me: \\d{4}/.* \\[error\\] ${process.pid}#7: \\*5 this$`))
+})
+
+test('error_log: that a syslog server is not there is told, once for many lines', async t => {
+  const socket = await listening({ after() {} }, '127.0.0.1')
+  const { port } = socket.address()
+  const told: string[] = []
+  const tell = (problem: string, outside: boolean): void => void told.push(`${outside} ${problem}`)
+  const there = new Syslog({ ...server, port }, undefined, tell)
+  t.after(() => there.close())
+  const message = next(socket)
+  there.send('one')
+  await message
+  assert.deepEqual(told, [])
+  await new Promise<void>(resolve => socket.close(() => resolve()))
+  // The network tells of the first lost line when the next is sent.
+  await eventually(() => (there.send('lost'), told.length > 0))
+  there.send('lost')
+  assert.deepEqual(told, [
+    `true send() failed (111: Connection refused) while logging to syslog, server: 127.0.0.1:${port}`,
+  ])
+  const nowhere = new Syslog({ ...server, host: '', path: '/nonexistent/socket' }, undefined, tell)
+  nowhere.send('lost')
+  nowhere.close()
+  assert.equal(
+    told[1],
+    'false connect() failed (2: No such file or directory) while logging to syslog, server: unix:/nonexistent/socket',
+  )
+})
+
+test('error_log: what cannot be sent to one log is in the other', t => {
+  const files = new LogFiles()
+  t.after(() => files.close())
+  const path = join(tempDir(t), 'error.log')
+  const syslog = { ...server, host: '', path: '/nonexistent/socket' }
+  const targets = [
+    { path: null, syslog, level: ERR },
+    { path, level: ERR },
+  ]
+  new ErrorLog(targets, files, 7).log(ERR, 'said')
+  assert.match(
+    readFileSync(path, 'utf8'),
+    /^.* \[alert\] .*: connect\(\) failed \(2: No such file or directory\) while logging to syslog, server: unix:\/nonexistent\/socket\n.* \[error\] .*: said\n$/,
+  )
 })
 
 test('syslog: a server that is not there costs lines and nothing else', () => {
