@@ -20,7 +20,7 @@ export const requests: Texts = {
     text: 'Whether `_` may be in the name of a request’s field. It is easily confused with `-` where names become variables, therefore off.',
   },
   strict_requests: {
-    text: 'Refuses with 400 what nginx forgives where RFC 9112 leaves it to a server: lines that end with LF alone, several spaces in the request line, versions such as `HTTP/1.01`, HTTP/0.9, a second `Content-Type`. An `Expect` of anything but `100-continue` gets 417. Methods may then be any token but for small letters and `#`, as with Gunicorn. What can be read in one way only cannot be smuggled. `portico serve` has it on.',
+    text: 'Refuses with 400 what nginx forgives where RFC 9112 leaves it to a server: lines that end with LF alone, several spaces in the request line, versions such as `HTTP/1.01`, HTTP/0.9, a second `Content-Type`. An `Expect` of anything but `100-continue` gets 417. Methods may then be any token of 3 to 20 characters but for small letters and `#`, as with Gunicorn; `Host`, `Content-Length`, `Transfer-Encoding`, `TE`, `Trailer` or `Authorization` behind a chunked body is an error, and not only left out. What can be read in one way only cannot be smuggled. `portico serve` has it on.',
   },
   require_host: {
     text: 'A request of HTTP/1.1 without a `Host` field, or with an empty one, is answered with 400, as RFC 9112 and nginx have it. Off, it comes to the server that is the address’s default, and an application finds no `HTTP_HOST`. `portico serve` has it off, as Gunicorn, except for Node.',

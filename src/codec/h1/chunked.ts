@@ -56,6 +56,9 @@ const FORBIDDEN = new Set(
   ).split(' '),
 )
 
+// With strict_requests they are no request: somebody else may have taken them for the head's.
+const SMUGGLED = new Set('host content-length transfer-encoding trailer authorization te'.split(' '))
+
 /** May a field of this (lower-case) name stand behind a body? Whichever protocol it comes by. */
 export function mayTrail(name: string): boolean {
   return !FORBIDDEN.has(name)
@@ -74,6 +77,8 @@ export class ChunkedDecoder {
   /** Names (as spelled) and values in turn: the trailers that may be given on. Empty until done. */
   trailers: string[] = []
   state = SIZE
+  /** strict_requests. */
+  strict = false
   /** Bytes of the current chunk still to come; while its size is read, the size so far. */
   left = 0
   /** 1: there has been one of the size's; behind it: there has been a space. */
@@ -201,6 +206,7 @@ export class ChunkedDecoder {
     block.text = latin1(this.held, 0, answer)
     takeFields(block)
     for (let i = 0; i < block.count; i++) {
+      if (this.strict && SMUGGLED.has(block.names[i]!)) return this.failSmuggled(block.originalName(i))
       if (mayTrail(block.names[i]!)) this.trailers.push(block.originalName(i), block.values[i]!)
     }
     return this.finish(start + answer - before)
@@ -217,6 +223,12 @@ export class ChunkedDecoder {
     const who = this.side === 'request' ? 'client' : 'upstream'
     if (why === FIELD_INVALID) this.error = `${who} sent invalid trailer: ${badLine(block, this.held!, 0)}`
     else this.error = `${who} sent too ${why === FIELD_TOO_LONG ? 'big' : 'many'} trailers`
+    return -1
+  }
+
+  private failSmuggled(name: string): number {
+    this.fail()
+    this.error = `client sent "${name}" in trailers`
     return -1
   }
 

@@ -20,6 +20,9 @@ for (const c of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ_-') METHOD[c.charCodeAt(0)] = 1
 // With strict_requests: tokens (RFC 9110, 9.1), but what looks like a method in the wrong case; so Gunicorn has it.
 const METHOD_TOKEN = METHOD.slice()
 for (const c of "0123456789!$%&'*+.^`|~") METHOD_TOKEN[c.charCodeAt(0)] = 1
+// So long are all that are registered, with room.
+const METHOD_LENGTH_MIN = 3
+const METHOD_LENGTH_MAX = 20
 
 // Bytes a target may hold: anything but controls and space; those above ASCII are for the file system to judge.
 const TARGET = new Uint8Array(256).fill(1, SP + 1)
@@ -47,7 +50,13 @@ export function scanRequestLine(
     const allowed = limits.strict ? METHOD_TOKEN : METHOD
     while (i < stop && allowed[bytes[i]!] === 1) i++
     if (i >= stop) return wait(head, start, end, i, limits)
-    if (bytes[i] !== SP || i === line) return head.refuse(-400, 'client sent invalid method')
+    const length = i - line
+    if (
+      bytes[i] !== SP ||
+      length === 0 ||
+      (limits.strict && (length < METHOD_LENGTH_MIN || length > METHOD_LENGTH_MAX))
+    )
+      return head.refuse(-400, 'client sent invalid method')
     head.methodEnd = i - start
     while (i < stop && bytes[i] === SP) i++
     if (i >= stop) return wait(head, start, end, start + head.methodEnd, limits)

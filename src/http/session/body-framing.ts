@@ -17,12 +17,13 @@ export class BodyFraming {
   broken = false
   private chunks: ChunkedDecoder | null = null
 
-  /** Begins with a request. @returns the declared length, -1 for a chunked body, 0 for none */
-  begin(head: RequestHead): number {
+  /** Begins with a request. @param strict see strict_requests @returns the declared length, -1 for a chunked body, 0 for none */
+  begin(head: RequestHead, strict: boolean): number {
     this.broken = false
     if (head.chunked) {
       this.chunks ??= new ChunkedDecoder('request')
       this.chunks.restart()
+      this.chunks.strict = strict
       this.left = -1
     } else this.left = Math.max(head.contentLength, 0)
     return this.left

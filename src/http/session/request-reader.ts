@@ -135,7 +135,7 @@ export abstract class RequestReader extends ClientSession implements BodySink {
     }
     this.expectsContinue = head.expectContinue && head.version === 11
     if (this.expectsContinue) this.bytesBehindHead = end - start - used
-    const declared = this.framing.begin(head)
+    const declared = this.framing.begin(head, (head.limits ?? server.limits).strict)
     if (declared !== 0) {
       this.bodyRead = false
       this.bodyBreaks = declared < 0 && start + used < end && this.framing.breaksIn(bytes, start + used, end)
