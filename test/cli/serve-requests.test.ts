@@ -62,6 +62,7 @@ const INVALID = [
   'AMETHODTHATISTOOLONGBYFAR / HTTP/1.1\r\nHost: a\r\n\r\n',
   'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX: y\r\nHost: b\r\n\r\n',
   'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nContent-Length: 3\r\n\r\n',
+  'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n(X: y\r\n\r\n',
   'GET / HTTP/1.1\r\nHost:\r\nHost:\r\n\r\n',
   'GET / HTTP/1.1\r\nHost: /\r\n\r\n',
   'GET / HTTP/1.1\r\nHost: a\r\nX: a\nY: b\r\n\r\n',

@@ -56,7 +56,8 @@ const FORBIDDEN = new Set(
   ).split(' '),
 )
 
-// With strict_requests they are no request: somebody else may have taken them for the head's.
+// With strict_requests what is no field is an error, and so are these: somebody else may have taken them for the head's.
+const STRICT_LIMITS: HeadLimits = { ...TRAILER_LIMITS, ignoreInvalid: false }
 const SMUGGLED = new Set('host content-length transfer-encoding trailer authorization te'.split(' '))
 
 /** May a field of this (lower-case) name stand behind a body? Whichever protocol it comes by. */
@@ -200,7 +201,7 @@ export class ChunkedDecoder {
       this.held === null
         ? Buffer.from(bytes.subarray(start, taken))
         : Buffer.concat([this.held, bytes.subarray(start, taken)])
-    const answer = scanFields(block, this.held, 0, this.held.length, this.trailerLimits)
+    const answer = scanFields(block, this.held, 0, this.held.length, this.strict ? STRICT_LIMITS : this.trailerLimits)
     if (answer === 0) return end
     if (answer < 0) return this.failTrailers(block, answer)
     block.text = latin1(this.held, 0, answer)
