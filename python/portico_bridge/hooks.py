@@ -94,6 +94,16 @@ class Hooks:
             if not self.halted:
                 self.call(name, server)
 
+    def alone(self):
+        """After a reload, when the process before this one has gone, with what `when_ready` had begun there: threads, a port."""
+        if not self.again or self.halted:
+            return
+        self.again = False
+        try:
+            self.call('when_ready', self.server)
+        except LoadError as error:
+            self.server.log.error('%s\n%s', error, error.details.rstrip())
+
     def new_worker(self, age):
         self.server.worker_age = age
         worker = KINDS[self.server.app.kind](self.server, age)
@@ -458,7 +468,7 @@ def set_title(text):
         setproctitle('gunicorn: ' + text)
     else:
         try:
-            with open('/proc/self/comm', 'w') as comm:
+            with open('/proc/self/comm', 'w', encoding='utf-8', errors='replace') as comm:
                 comm.write(text[:15])
         except OSError:
             pass

@@ -37,13 +37,16 @@ def load(spec, kind, note, paste_global=()):
     if kind == 'asgi':
         return _for_asgi(spec, found, note)
     if _is_coroutine_function(found):
+        if _is_factory(found):
+            raise LoadError('cannot load "%s": an "async def" without arguments is no application of WSGI nor of ASGI' % spec)
         raise LoadError('cannot load "%s": it is an ASGI application, say "kind asgi" (-k asgi)' % spec)
     if _takes_too_few(found):
-        if _is_factory(found):
+        own = _own_server(found)
+        if _is_factory(found) and not own:
             told = '"%s" takes no arguments, and a WSGI application is given two: if it makes the application, say "%s"'
             note(told % (spec, _call_of(spec)))
         else:
-            note('"%s" does not take the two arguments that a WSGI application is given' % spec)
+            note('"%s" does not take the two arguments that a WSGI application is given%s' % (spec, own))
     return found
 
 
@@ -55,9 +58,13 @@ def check_poll(who):
 
 def _for_asgi(spec, found, note):
     """A factory is called, as uvicorn does it."""
-    if _is_factory(found) and not _is_coroutine_function(found):
-        made = _called(spec, _call_of(spec), found, ([], {}))
-        if made is found:  # aiohttp's applications answer so
+    own = _own_server(found)
+    if own:
+        note('"%s" is no ASGI application%s' % (spec, own))
+        return found
+    if _is_factory(found):
+        made = found if _is_coroutine_function(found) else _called(spec, _call_of(spec), found, ([], {}))
+        if made is found:
             note('"%s" does not take the three arguments that an ASGI application is given' % spec)
             return found
         note('"%s" is taken for a factory and called, "%s" says so' % (spec, _call_of(spec)))
@@ -65,6 +72,15 @@ def _for_asgi(spec, found, note):
     if _takes_only_two(found):
         note('"%s" takes two arguments, as a WSGI application does, and workers of kind asgi give it three (-k sync?)' % spec)
     return found
+
+
+def _own_server(application):
+    """What is to be said of a framework's application that is of neither interface."""
+    for one in type(application).__mro__:
+        name = one.__module__.partition('.')[0]
+        if name in ('aiohttp', 'tornado'):
+            return ': %s has a server of its own, which runs by itself, behind proxy_pass' % name
+    return ''
 
 
 def _call_of(spec):

@@ -23,7 +23,7 @@ def handler_of(number):
 def handled_in_c():
     """By faulthandler.register(), say: signals that Python does not know to be handled, and could not bring the handler back."""
     try:
-        with open('/proc/self/status') as file:
+        with open('/proc/self/status', encoding='ascii', errors='replace') as file:
             caught = next((line for line in file if line.startswith('SigCgt:')), 'SigCgt: 0')
     except OSError:
         return []  # not Linux

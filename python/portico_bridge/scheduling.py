@@ -31,7 +31,7 @@ def leave_no_core():
 
 def is_filtered():
     try:
-        with open('/proc/self/status') as file:
+        with open('/proc/self/status', encoding='ascii', errors='replace') as file:
             return any(line.split() == ['Seccomp:', '2'] for line in file)
     except OSError:
         return False  # nothing can be told: as for everybody else

@@ -286,6 +286,8 @@ class Zygote:
             self.hooks.resized(command['count'])
         elif name == 'pre_exec' and self.hooks is not None:
             self.hooks.call('pre_exec', self.hooks.server)
+        elif name == 'alone' and self.hooks is not None:
+            self.hooks.alone()
         elif name in ENDINGS:
             child = self.children.get(command['pid'])
             if child is None:

@@ -28,6 +28,9 @@ for (const [kind, module, notice] of [
   ['asgi', 'odd:Asynchronous', CALLED],
   ['asgi', 'odd:asynchronous', null],
   ['asgi', 'odd:itself', NO_ASGI],
+  ['asgi', 'odd:create_later', NO_ASGI],
+  ['asgi', 'odd:of_its_own', /^"odd:of_its_own" is no ASGI application: tornado has a server of its own, which runs /],
+  ['sync', 'odd:of_its_own', /a WSGI application is given: tornado has a server of its own, which runs by itself, /],
 ] as const) {
   test(`loader: "${module}" for workers of kind ${kind} ${notice === null ? 'is an application' : 'is told of'}`, async t => {
     const zygote = new Zygote(t, { module, kind, preload: true })
@@ -40,6 +43,12 @@ test('loader: a factory that fails where nobody has called it says what a call w
   const zygote = new Zygote(t, { module: 'odd:create_badly', kind: 'asgi' })
   assert.match((await zygote.next('failed')).error, /calling odd:create_badly\(\) failed: RuntimeError: made badly \(/)
   assert.deepEqual(await zygote.exited, [4, null])
+})
+
+test('loader: a coroutine without arguments is not said to be an ASGI application', async t => {
+  const zygote = new Zygote(t, { module: 'odd:create_later', kind: 'sync', preload: true })
+  const { error } = await zygote.next('failed')
+  assert.match(error, /: an "async def" without arguments is no application of WSGI nor of ASGI$/)
 })
 
 test('loader: an ASGI factory without parentheses is served', async t => {

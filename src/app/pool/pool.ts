@@ -264,6 +264,11 @@ export class AppPool implements SpawnerEvents {
     this.isReady = true
     clearTimeout(this.loadClock)
     this.fill()
+    if ((this.options.gunicorn ?? null) !== null) this.roster.tally.arrived(this)
+  }
+
+  alone(): void {
+    if (!this.stopping) this.spawner?.tell?.({ command: 'alone' })
   }
 
   failed(error: string, traceback: string): void {
@@ -489,5 +494,6 @@ export class AppPool implements SpawnerEvents {
     this.retry.clear()
     this.removeDirectory()
     this.onEnded()
+    this.roster.tally.left(this)
   }
 }

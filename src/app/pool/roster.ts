@@ -18,11 +18,32 @@ export interface WorkerStatus {
   readonly aborted: boolean
 }
 
+/** A pool whose forking process stands for Gunicorn's arbiter: there are hooks in it. */
+export interface Arbiter {
+  /** There is no other one, or not any more. */
+  alone(): void
+}
+
 /** How many workers a program has had, all its pools together. */
 export class Tally {
   spawned = 0
   /** They were told to go. */
   killed = 0
+  private readonly arbiters = new Set<Arbiter>()
+
+  arrived(arbiter: Arbiter): void {
+    this.arbiters.add(arbiter)
+    this.tellLast()
+  }
+
+  left(arbiter: Arbiter): void {
+    this.arbiters.delete(arbiter)
+    this.tellLast()
+  }
+
+  private tellLast(): void {
+    if (this.arbiters.size === 1) for (const last of this.arbiters) last.alone()
+  }
 }
 
 export class PoolWorker {

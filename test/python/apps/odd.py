@@ -53,3 +53,17 @@ one_argument = OneArgument()
 itself = Itself()
 shop = Shop()
 asynchronous = Asynchronous()
+
+
+async def create_later():
+    return create_wsgi_app()
+
+
+class OfItsOwn:
+    __module__ = 'tornado.web'
+
+    def __call__(self, request):
+        pass
+
+
+of_its_own = OfItsOwn()
