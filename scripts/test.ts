@@ -37,6 +37,8 @@ const KILL_AFTER_MS = 15_000
 const WATCH_MS = 2000
 /** If more files than these fail, it is not the machine. */
 const AGAIN_MAX = 4
+/** So much time must be left for it. */
+const AGAIN_MS = 8 * 60_000
 const UPDATE_MS = 120_000
 const INSTALL_MS = 300_000
 const LOCK_SECONDS = 60
@@ -212,7 +214,7 @@ function readResult(path: string): TestResult | null {
 }
 
 function mayRepeat(result: TestResult): boolean {
-  return result.failed.length > 0 && result.failed.length <= AGAIN_MAX && performance.now() - begun < WHOLE_MS / 2
+  return result.failed.length > 0 && result.failed.length <= AGAIN_MAX && performance.now() - begun < WHOLE_MS - AGAIN_MS
 }
 
 /** The whole run's counts, with the second attempt's failures in place of the first one's. */

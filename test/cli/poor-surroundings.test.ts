@@ -172,9 +172,11 @@ test('what may be wanted in the midst of service, and cannot be had then, is the
   const server = await serveApp(t, ['--python', PYTHON, 'told'], { files: { 'told.py': TOLD } })
   const names = (pid: number): string[] =>
     readdirSync(`/proc/${pid}/task`).map(id => readFileSync(`/proc/${pid}/task/${id}/comm`, 'latin1').trim())
-  for (const { pid, command } of server.processes()) {
-    if (/master|front/.test(command)) await eventually(() => names(pid).includes('libuv-worker'))
-  }
+  // Looked for each time: what has just been forked for Python looks like its master until it is Python.
+  await eventually(() => {
+    const own = server.processes().filter(({ command }) => /master|front/.test(command))
+    return own.length === 2 && own.every(({ pid }) => names(pid).includes('libuv-worker'))
+  })
 })
 
 test('TERM to every process of a service: what is being served is finished', async t => {
