@@ -214,7 +214,9 @@ function readResult(path: string): TestResult | null {
 }
 
 function mayRepeat(result: TestResult): boolean {
-  return result.failed.length > 0 && result.failed.length <= AGAIN_MAX && performance.now() - begun < WHOLE_MS - AGAIN_MS
+  return (
+    result.failed.length > 0 && result.failed.length <= AGAIN_MAX && performance.now() - begun < WHOLE_MS - AGAIN_MS
+  )
 }
 
 /** The whole run's counts, with the second attempt's failures in place of the first one's. */
