@@ -16,6 +16,7 @@ const limits: RequestLimits = {
   ignoreInvalid: true,
   strict: false,
   hostRequired: true,
+  raw: false,
 }
 
 const browser = Buffer.from(

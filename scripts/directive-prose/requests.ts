@@ -25,6 +25,9 @@ export const requests: Texts = {
   require_host: {
     text: 'A request of HTTP/1.1 without a `Host` field, or with an empty one, is answered with 400, as RFC 9112 and nginx have it. Off, it comes to the server that is the address’s default, and an application finds no `HTTP_HOST`. `portico serve` has it off, as Gunicorn, except for Node.',
   },
+  raw_requests: {
+    text: 'Leaves it to the application which requests it serves, as Gunicorn does: paths are not resolved nor their slashes merged, and what is no percent-encoding stays as it is; `TRACE` and `CONNECT` are methods like any other; a user may stand before the host of an absolute target, and `gzip`, `deflate`, `compress` or `identity` before `chunked` in `Transfer-Encoding`, of which an application finds what is left. `RAW_URI` is the target as it was sent. Only where one application gets every path: a `location` with rules of its own can be walked around by `/a/../b`. `portico serve` has it on, except for Node.',
+  },
   client_max_body_size: { text: 'A request with a longer body gets 413. `0`: no limit.' },
   client_body_buffer_size: { text: 'A request body longer than this goes to a temporary file.' },
   client_body_in_file_only: {

@@ -3,12 +3,13 @@
 // is started, no connection made.
 
 import { styleText } from 'node:util'
-import { parseUri, Uri } from '../codec/h1/uri.ts'
+import { Uri } from '../codec/h1/uri.ts'
 import { placeText } from '../config/errors.ts'
 import type { Place } from '../config/directive.ts'
 import { Notes } from '../http/notes.ts'
 import { execute, FAILED, gaveUp } from '../http/regex.ts'
 import { HttpRequest } from '../http/request.ts'
+import { readUri } from '../http/session/request-start.ts'
 import { tlsRefusal } from '../http/ssl/client-tls.ts'
 import { check } from './check.ts'
 import type { Configuration } from './configuration.ts'
@@ -90,7 +91,7 @@ function begin(r: HttpRequest, url: Url, walk: Walk): boolean {
   const target = new Uri()
   r.unparsedUri = r.head.path
   r.host = r.head.host ?? ''
-  if (!parseUri(r.head.path, r.head.mergeSlashes, target)) {
+  if (!readUri(r, target)) {
     walk.add('uri', `"${url.target}" is invalid: bad encoding, or above the root`)
     return false
   }

@@ -164,7 +164,7 @@ function undoFilters(r: HttpRequest, fields: number): void {
 
 /** What follows the answer to CONNECT is no body (RFC 9110, 9.3.6). */
 function opensTunnel(r: HttpRequest): boolean {
-  return r.method === 'CONNECT' && r.status >= 200 && r.status < 300
+  return r.method === 'CONNECT' && r.status >= 200 && r.status < 300 && !r.server.limits.raw
 }
 
 /** The first filter to see the head sits closest to the source, the last one next to the client. */

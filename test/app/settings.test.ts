@@ -281,7 +281,7 @@ test('the configuration has a line for every setting that works', () => {
     'environment "A=\\"$1";',
     'large_client_header_buffers 8 202;',
     'keepalive_timeout 7s;',
-    'merge_slashes off;',
+    'raw_requests on;',
     'ignore_invalid_headers off;',
     'strict_requests on;',
     'require_host off;',

@@ -23,7 +23,21 @@ const VALID: [bytes: string, told: Record<string, string>][] = [
     "GET / HTTP/1.1\r\nHost: a\r\nX.Y: dots\r\n!#$%&'*+^\x60|~9: signs\r\n\r\n",
     { 'HTTP_X.Y': 'dots', "HTTP_!#$%&'*+^`|~9": 'signs' },
   ],
-  ['GET http://a?b=c HTTP/1.1\r\nHost: a\r\n\r\n', { RAW_URI: '/?b=c', PATH_INFO: '/', QUERY_STRING: 'b=c' }],
+  ['GET http://a?b=c HTTP/1.1\r\nHost: a\r\n\r\n', { RAW_URI: 'http://a?b=c', PATH_INFO: '/', QUERY_STRING: 'b=c' }],
+  ['GET http://u%40:p@a_b:8/c#d HTTP/1.1\r\n\r\n', { RAW_URI: 'http://u%40:p@a_b:8/c#d', PATH_INFO: '/c' }],
+  // Paths are not resolved, nor must they be rightly encoded.
+  ['GET /a/../../b%2f./c HTTP/1.0\r\n\r\n', { RAW_URI: '/a/../../b%2f./c', PATH_INFO: '/a/../../b/./c' }],
+  ['GET /100%/%zz/%C3%a9/%25/%0?%zz#e HTTP/1.0\r\n\r\n', { PATH_INFO: '/100%/%zz/\xc3\xa9/%/%0', QUERY_STRING: '%zz' }],
+  ['GET /%00/a HTTP/1.0\r\nX: y\r\n\r\n', { PATH_INFO: '/\0/a', HTTP_X: 'y' }],
+  ['GET /?#a?b HTTP/1.2\r\n\r\n', { PATH_INFO: '/', QUERY_STRING: '', SERVER_PROTOCOL: 'HTTP/1.2' }],
+  ['TRACE /a HTTP/1.1\r\n\r\n', { REQUEST_METHOD: 'TRACE', PATH_INFO: '/a' }],
+  ['CONNECT a_b.c:443 HTTP/1.0\r\n\r\n', { REQUEST_METHOD: 'CONNECT', RAW_URI: 'a_b.c:443' }],
+  ['CONNECT a:1 HTTP/1.1\r\nContent-Length: 2\r\n\r\nab', { REQUEST_METHOD: 'CONNECT', body: 'ab' }],
+  // Of what was done to a body but its chunks are undone.
+  [
+    'POST / HTTP/1.1\r\nTransfer-Encoding: gzip, identity ,Chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n',
+    { HTTP_TRANSFER_ENCODING: 'gzip', CONTENT_LENGTH: '3', body: 'abc' },
+  ],
   ['OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n', { REQUEST_METHOD: 'OPTIONS', PATH_INFO: '*', RAW_URI: '*' }],
   [
     '\r\n\r\nREPORT2 //a?b=c?d HTTP/1.0\r\n\r\n',
@@ -51,6 +65,14 @@ const VALID: [bytes: string, told: Record<string, string>][] = [
 ]
 
 const INVALID = [
+  'CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n',
+  'CONNECT u@a:1 HTTP/1.1\r\nHost: a\r\n\r\n',
+  'GET a:1 HTTP/1.1\r\nHost: a\r\n\r\n',
+  'GET * HTTP/1.1\r\nHost: a\r\n\r\n',
+  'GET http://a@b@c/ HTTP/1.1\r\nHost: a\r\n\r\n',
+  ...['chunked, identity', 'gzip, chunked, chunked', 'gzip', 'br, chunked', 'gzip chunked', ', chunked'].map(
+    codings => `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ${codings}\r\n\r\n0\r\n\r\n`,
+  ),
   'GET /\r\n\r\n',
   'GET / HTTP/2.0\r\nHost: a\r\n\r\n',
   'GET / HTTP/1.1 \r\nHost: a\r\n\r\n',
@@ -92,7 +114,7 @@ test('serve: valid requests come to the application to the byte, and no other do
   for (const bytes of INVALID) {
     const client = await raw(t, server.port)
     await client.send(bytes)
-    assert.match(await client.closed(), /^HTTP\/1\.1 (?:400|505) /, JSON.stringify(bytes))
+    assert.match(await client.closed(), /^HTTP\/1\.1 (?:400|501|505) /, JSON.stringify(bytes))
   }
   const last = await raw(t, server.port)
   assert.equal(JSON.parse((await last.request()).text).calls, VALID.length + 1)
@@ -110,4 +132,26 @@ test('serve: what is expected of it and not known gets 417, as from Gunicorn', a
   assert.match(await expecting('100-continue', '1.0'), /^HTTP\/1\.1 200 /)
   assert.match(await expecting('something'), /^HTTP\/1\.1 417 Expectation Failed\r\n/)
   assert.match(await expecting('', '1.0'), /^HTTP\/1\.1 417 /)
+})
+
+test('serve: an ASGI application gets paths as they were sent, too', async t => {
+  const app = `
+async def application(scope, receive, send):
+    told = [scope['method'], scope['path'], scope['raw_path'].decode(), scope['query_string'].decode()]
+    told += [value.decode() for name, value in scope['headers'] if name == b'transfer-encoding']
+    await send({'type': 'http.response.start', 'status': 200, 'headers': [(b'content-length', b'%d' % len(repr(told)))]})
+    await send({'type': 'http.response.body', 'body': repr(told).encode()})
+`
+  const server = await serveApp(t, ['-k', 'asgi', 'app'], { files: { 'app.py': app }, env })
+  for (const [bytes, told] of [
+    ['GET /a/../../%2e/b?c#d HTTP/1.1\r\n\r\n', "['GET', '/a/../.././b', '/a/../../%2e/b', 'c']"],
+    ['TRACE http://u@h/100%?% HTTP/1.1\r\n\r\n', "['TRACE', '/100%', '/100%', '%']"],
+    ['CONNECT h:1 HTTP/1.1\r\n\r\n', "['CONNECT', '/', '/', '']"],
+    ['PUT /%00 HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n', "['PUT', '/\\x00', '/%00', '', 'gzip']"],
+  ] as const) {
+    const client = await raw(t, server.port)
+    await client.send(bytes)
+    assert.equal((await client.response()).text, told)
+    client.destroy()
+  }
 })

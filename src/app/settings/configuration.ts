@@ -240,7 +240,7 @@ function serverLines(settings: Settings, name: string, { addresses, folder, scri
     'temp_file_log_level info;',
     `server_tokens ${settings.server_tokens} name=${PRODUCT};`,
     // Paths are the application's: a URL may be a part of one.
-    'merge_slashes off;',
+    asGunicorn(settings) ? 'raw_requests on;' : 'merge_slashes off;',
     `keepalive_timeout ${settings.keepalive}s;`,
     // The line's end is counted here, and not in Gunicorn's limits.
     ...(longest + 2 < HEADER_BUFFER ? [`client_header_buffer_size ${longest + 2};`] : []),
@@ -249,12 +249,17 @@ function serverLines(settings: Settings, name: string, { addresses, folder, scri
     // Gunicorn takes any token for a field's name, and refuses what is none.
     ...(settings.protocol === 'uwsgi' ? [] : ['ignore_invalid_headers off;', 'strict_requests on;']),
     // Nor does it ask for a Host field, and some that look after a server's health send none.
-    ...(settings.protocol === 'uwsgi' || kindOf(settings) === 'node' ? [] : ['require_host off;']),
+    ...(asGunicorn(settings) ? ['require_host off;'] : []),
     ...(kindOf(settings) === 'node' ? nodeTrustLines(settings) : trustLines(settings, scriptName)),
     ...statsdLines(settings),
     // `OPTIONS *` asks about no path in particular.
     ...['location /', 'location = *'].map((location): Line => [location, pass]),
   ]
+}
+
+/** What comes is taken as Gunicorn takes it. Behind uwsgi an nginx has judged it, and Node does not know of all of that. */
+function asGunicorn(settings: Settings): boolean {
+  return settings.protocol !== 'uwsgi' && kindOf(settings) !== 'node'
 }
 
 function listenOptions(settings: Settings, { type }: Listening): string {

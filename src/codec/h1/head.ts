@@ -22,6 +22,8 @@ export interface RequestLimits extends HeadLimits {
   readonly strict: boolean
   /** require_host: HTTP/1.1 needs a Host field, which must not be empty. */
   readonly hostRequired: boolean
+  /** raw_requests: methods, targets and codings are for the application to judge. */
+  readonly raw: boolean
 }
 
 /** Where the limits come from of the server that a request names. */

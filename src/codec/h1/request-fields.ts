@@ -78,7 +78,7 @@ export const UNIQUE =
  * Looks into the fields the server itself goes by. Answers 0 or a negative status. With limits that are strict, what has two
  * meanings to an application is refused too, and what is expected of us and not known.
  */
-export function interpret(head: RequestHead, { strict, hostRequired }: RequestLimits): number {
+export function interpret(head: RequestHead, { strict, hostRequired, raw }: RequestLimits): number {
   forget(head)
   if (head.hostInTarget) takeHost(head)
   const { spans, values, count } = head
@@ -100,11 +100,11 @@ export function interpret(head: RequestHead, { strict, hostRequired }: RequestLi
   }
   if (hostRequired && head.version === 11 && head.hostIndex === -1)
     return head.refuse(-400, 'client sent HTTP/1.1 request without "Host" header')
-  const status = takeFraming(head) || takeExpectation(head, strict)
+  const status = takeFraming(head, raw) || takeExpectation(head, strict)
   if (status !== 0) return status
   head.keepAlive = !head.close && (head.version === 11 || (head.version === 10 && head.persist))
   head.upgrade = head.wantsUpgrade && head.upgradeIndex !== -1
-  return refuseMethod(head)
+  return raw ? 0 : refuseMethod(head)
 }
 
 /** Where a field stands that is looked for by its number: the `i`th of the head has number `id`. */
@@ -211,8 +211,12 @@ function takeConnection(head: RequestHead, value: string): void {
   }
 }
 
+// With raw_requests: what RFC 9112, 7, registers besides may have been done to a body before it was sent in chunks. `identity`
+// was nothing, and is no more.
+const CODINGS = /^(?:(?:gzip|x-gzip|deflate|compress|x-compress|identity)[ \t]*,[ \t]*)*chunked$/i
+
 // RFC 9112, 6.1 to 6.3, leaving out all that two readers could understand in two ways.
-function takeFraming(head: RequestHead): number {
+function takeFraming(head: RequestHead, raw: boolean): number {
   if (head.contentLengthIndex !== -1) {
     head.contentLength = parseRequestLength(head.values[head.contentLengthIndex]!)
     if (head.contentLength === -1) return head.refuse(-400, 'client sent invalid "Content-Length" header')
@@ -222,7 +226,7 @@ function takeFraming(head: RequestHead): number {
     if (head.version < 11) {
       return head.refuse(-400, 'client sent HTTP/1.0 request with "Transfer-Encoding" header')
     }
-    if (coding.length !== 7 || coding.toLowerCase() !== 'chunked') {
+    if (!(coding.length === 7 || raw) || !CODINGS.test(coding)) {
       return head.refuse(-501, `client sent unknown "Transfer-Encoding": "${coding}"`)
     }
     if (head.contentLengthIndex !== -1) {

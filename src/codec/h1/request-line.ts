@@ -71,7 +71,7 @@ export function scanRequestLine(
     const c = bytes[i]!
     if (c !== SP && c !== LF && c !== CR) return head.refuse(-400, INVALID)
     head.targetEnd = i - start
-    if (bytes[start + head.targetStart] !== 47 && !takeForm(head, bytes, start)) return head.status
+    if (bytes[start + head.targetStart] !== 47 && !takeForm(head, bytes, start, limits)) return head.status
   }
 
   return scanVersion(head, bytes, start, end, stop, limits)
@@ -109,21 +109,26 @@ function mayBegin(head: RequestHead, bytes: Buffer, line: number, at: number): b
   return c === 47 || ((c | 32) >= 97 && (c | 32) <= 122)
 }
 
-// Targets that do not begin with `/`. nginx allows fewer characters in a host here than in a Host field.
-function takeForm(head: RequestHead, bytes: Buffer, start: number): boolean {
+// Targets that do not begin with `/`. nginx allows fewer characters in a host here than in a Host field; with raw_requests
+// all of a registered name may stand there, and before it a user (RFC 3986, 3.2).
+const AUTHORITY = /^(?:\[[^\]\\/]*\]|[a-zA-Z0-9.-]+):[0-9]+$/
+const ANY_AUTHORITY = /^(?:\[[^\]\\/]*\]|[\w.~!$&'()*+,;=%-]+):[0-9]+$/
+const ORIGIN =
+  /^[a-zA-Z][a-zA-Z0-9+.-]*:\/\/((?:\[[a-zA-Z0-9:._~!$&'()*+,;=-]*\]|[a-zA-Z0-9.-]*)(?::[0-9]*)?)(?=[/?]|$)/
+const ANY_ORIGIN =
+  /^[a-zA-Z][a-zA-Z0-9+.-]*:\/\/(?:[^/?#@]*@)?((?:\[[a-zA-Z0-9:._~!$&'()*+,;=-]*\]|[\w.~!$&'()*+,;=%-]*)(?::[0-9]*)?)(?=[/?#]|$)/
+
+function takeForm(head: RequestHead, bytes: Buffer, start: number, { raw }: RequestLimits): boolean {
   const target = latin1(bytes, start + head.targetStart, start + head.targetEnd)
   if (latin1(bytes, start + head.lineStart, start + head.methodEnd) === 'CONNECT') {
-    if (!/^(?:\[[^\]\\/]*\]|[a-zA-Z0-9.-]+):[0-9]+$/.test(target)) return refused(head, INVALID)
+    if (!(raw ? ANY_AUTHORITY : AUTHORITY).test(target)) return refused(head, INVALID)
     if (!parseHost(target, 0, target.length, head.hostName))
       return refused(head, 'client sent invalid host in request line')
     head.hostInTarget = true
     return true
   }
   if (target === '*') return true
-  const parts =
-    /^[a-zA-Z][a-zA-Z0-9+.-]*:\/\/((?:\[[a-zA-Z0-9:._~!$&'()*+,;=-]*\]|[a-zA-Z0-9.-]*)(?::[0-9]*)?)(?=[/?]|$)/.exec(
-      target,
-    )
+  const parts = (raw ? ANY_ORIGIN : ORIGIN).exec(target)
   if (parts === null) return refused(head, INVALID)
   if (!parseHost(parts[1]!, 0, parts[1]!.length, head.hostName))
     return refused(head, 'client sent invalid host in request line')

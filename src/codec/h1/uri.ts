@@ -43,6 +43,20 @@ export function parseUri(target: string, mergeSlashes: boolean, into: Uri): bool
   return true
 }
 
+/**
+ * The same with raw_requests: nothing is resolved or merged, and what is no percent-encoding stays as it is, as Python's
+ * unquote() has it. Every target is valid.
+ */
+export function parseRawUri(target: string, into: Uri): void {
+  const hash = target.indexOf('#')
+  const text = hash === -1 ? target : target.slice(0, hash)
+  const question = text.indexOf('?')
+  const path = (question === -1 ? text : text.slice(0, question)) || '/'
+  into.uri = unescapeUri(path)
+  into.args = question === -1 ? '' : text.slice(question + 1)
+  into.complex = into.uri !== path
+}
+
 // A path never grows by being normalised, but for the `/` in front of an empty one.
 let scratch = Buffer.allocUnsafe(8192)
 

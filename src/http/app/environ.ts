@@ -6,7 +6,7 @@ import type { ProxyProtocol } from '../../codec/proxy-protocol.ts'
 import { UwsgiPeer } from '../../codec/uwsgi.ts'
 import { bodyLength } from './body.ts'
 import { pathBelow, schemeOf, type Told, toldOf } from './trust.ts'
-import { rawUri } from './raw-uri.ts'
+import { codingsBefore, rawTarget } from './raw-uri.ts'
 import { type SetHeader, setVariables } from './set-header.ts'
 import type { HttpRequest } from '../request.ts'
 
@@ -46,8 +46,6 @@ function prefixOf(name: string): string {
   return prefix
 }
 
-const PROTOCOLS: Readonly<Record<number, string>> = { 9: 'HTTP/0.9', 10: 'HTTP/1.0', 11: 'HTTP/1.1', 20: 'HTTP/2.0' }
-
 /** Names and values with NULs between, and how many pairs that is. The next call's answer is the same object. */
 export interface Environ {
   text: string
@@ -64,8 +62,8 @@ export function environOf(r: HttpRequest, headers: readonly SetHeader[], method 
   if (headers.length > 0 || (told !== null && r.stream.proxyProtocol !== null)) return listed(r, headers, method)
   const scriptName = told === null ? '' : told.scriptName
   let text =
-    `REQUEST_METHOD\0${method}\0SCRIPT_NAME\0${scriptName}\0QUERY_STRING\0${r.args}\0RAW_URI\0${rawUri(r)}` +
-    `\0SERVER_PROTOCOL\0${PROTOCOLS[r.version] ?? 'HTTP/1.1'}\0SERVER_NAME\0${serverName(r)}` +
+    `REQUEST_METHOD\0${method}\0SCRIPT_NAME\0${scriptName}\0QUERY_STRING\0${r.args}\0RAW_URI\0${rawTarget(r)}` +
+    `\0SERVER_PROTOCOL\0${protocolOf(r)}\0SERVER_NAME\0${serverName(r)}` +
     `\0SERVER_PORT\0${portText(r, told)}\0REMOTE_ADDR\0${remoteAddress(r, told)}` +
     `\0wsgi.url_scheme\0${schemeOf(r, told)}`
   let pairs = 10
@@ -86,6 +84,7 @@ export function environOf(r: HttpRequest, headers: readonly SetHeader[], method 
     const name = names[i]!
     const prefix = prefixOf(name)
     if (prefix === SKIPPED) {
+      if (i === head.transferEncodingIndex && codingsBefore(values[i]!) !== '') return listed(r, headers, method)
       if (told !== null && name.includes('_') && told.passes(name)) return listed(r, headers, method)
       continue
     }
@@ -96,6 +95,16 @@ export function environOf(r: HttpRequest, headers: readonly SetHeader[], method 
   environ.text = `${text}\0PATH_INFO\0${scriptName === '' ? r.uri : (pathBelow(r.uri, scriptName) ?? r.uri)}`
   environ.pairs = pairs
   return environ
+}
+
+function addCodings(environ: string[], coding: string): void {
+  const before = codingsBefore(coding)
+  if (before !== '') environ.push('HTTP_TRANSFER_ENCODING', before)
+}
+
+/** As the client wrote it; HTTP/0.9's do not. */
+function protocolOf({ head }: HttpRequest): string {
+  return head.protocol || 'HTTP/0.9'
 }
 
 /** Never empty (PEP 3333); a Unix socket has no name of its own. */
@@ -136,9 +145,9 @@ function environList(r: HttpRequest, method: string): string[] {
     'QUERY_STRING',
     r.args,
     'RAW_URI',
-    rawUri(r),
+    rawTarget(r),
     'SERVER_PROTOCOL',
-    proxyProtocol instanceof UwsgiPeer ? proxyProtocol.protocol : (PROTOCOLS[r.version] ?? 'HTTP/1.1'),
+    proxyProtocol instanceof UwsgiPeer ? proxyProtocol.protocol : protocolOf(r),
     'SERVER_NAME',
     serverName(r),
     'SERVER_PORT',
@@ -159,6 +168,7 @@ function environList(r: HttpRequest, method: string): string[] {
   for (let i = 0; i < count; i++) {
     let variable = variableOf(names[i]!)
     if (variable === SKIPPED) {
+      if (i === head.transferEncodingIndex) addCodings(environ, values[i]!)
       if (told === null || !names[i]!.includes('_') || !told.passes(names[i]!)) continue
       variable = `HTTP_${names[i]!.toUpperCase().replaceAll('-', '_')}`
       merged = true // two names may be one variable from here on

@@ -3,7 +3,7 @@
 
 import { UwsgiPeer } from '../../codec/uwsgi.ts'
 import { bodyLength } from './body.ts'
-import { rawUri } from './raw-uri.ts'
+import { codingsBefore, rawUri } from './raw-uri.ts'
 import { setFields, type SetHeader } from './set-header.ts'
 import { schemeOf, toldOf } from './trust.ts'
 import type { HttpRequest } from '../request.ts'
@@ -43,7 +43,8 @@ export function scopeOf(r: HttpRequest, headers: readonly SetHeader[], method = 
   for (let i = 0; i < count; i++) {
     const name = names[i]!
     if (host !== null && name === 'host') continue
-    if (!isOurs(name) || (told !== null && name.includes('_') && told.passes(name))) scope.push(name, values[i]!)
+    if (i === head.transferEncodingIndex) addCodings(scope, name, values[i]!)
+    else if (!isOurs(name) || (told !== null && name.includes('_') && told.passes(name))) scope.push(name, values[i]!)
   }
   // However the body is framed, the application gets it bare.
   if (r.body !== null && bodyLength(r.body) >= 0) scope.push('content-length', `${bodyLength(r.body)}`)
@@ -51,6 +52,11 @@ export function scopeOf(r: HttpRequest, headers: readonly SetHeader[], method = 
   scope.push('path', r.uri)
   setFields(scope, headers, r)
   return scope
+}
+
+function addCodings(scope: string[], name: string, coding: string): void {
+  const before = codingsBefore(coding)
+  if (before !== '') scope.push(name, before)
 }
 
 function versionOf(r: HttpRequest): string {

@@ -126,6 +126,7 @@ export const coreDirectives = {
   underscores_in_headers: flag(HTTP | SERVER, false),
   strict_requests: flag(HTTP | SERVER, false),
   require_host: flag(HTTP | SERVER, true),
+  raw_requests: flag(HTTP | SERVER, false),
 
   client_max_body_size: offset(everywhere, 1048576),
   client_body_buffer_size: size(everywhere, 16384),

@@ -3,7 +3,7 @@
 // ngx_http_v2_run_request); RFC 9113, 8.2 and 8.3.
 
 import { isToken, looksLikeFraming, parseRequestLength, SPAN } from '../../codec/h1/fields.ts'
-import type { HeadLimits, NamedServers } from '../../codec/h1/head.ts'
+import type { RequestLimits, NamedServers } from '../../codec/h1/head.ts'
 import { HostName, parseHost } from '../../codec/h1/host.ts'
 import {
   CONNECTION,
@@ -40,7 +40,7 @@ let seen = 0
 let teInvalid = false
 const hostName = new HostName()
 /** Whose limits hold: the connection's server's, until the request has named another. */
-let limits: HeadLimits
+let limits: RequestLimits
 let servers: NamedServers | null = null
 
 /**
@@ -52,7 +52,7 @@ let servers: NamedServers | null = null
 export function takeHead(
   head: RequestHead,
   fields: FieldList,
-  limitsBefore: HeadLimits,
+  limitsBefore: RequestLimits,
   ended: boolean,
   named: NamedServers | null = null,
 ): number {
@@ -272,5 +272,7 @@ function takeRest(head: RequestHead, ended: boolean): number {
   if (head.contentLength > 0 && ended) return head.refuse(400, 'client prematurely closed stream')
   head.chunked = head.contentLengthIndex === -1 && !ended
   if (head.expectIndex !== -1) head.expectContinue = head.values[head.expectIndex]!.toLowerCase() === '100-continue'
-  return method === 'TRACE' || method === 'CONNECT' ? head.refuse(405, `client sent ${method} method`) : 0
+  return (method === 'TRACE' && !limits.raw) || method === 'CONNECT'
+    ? head.refuse(405, `client sent ${method} method`)
+    : 0
 }

@@ -52,6 +52,7 @@ export function compileServer(scope: Scope, http: CompiledHttp): ServerRuntime {
       ignoreInvalid: conf.ignore_invalid_headers,
       strict: conf.strict_requests,
       hostRequired: conf.require_host,
+      raw: conf.raw_requests,
     },
     clientHeaderTimeout: conf.client_header_timeout,
     mergeSlashes: conf.merge_slashes,

@@ -1,6 +1,6 @@
 // A request's beginning, when its head has been read: what the head says of its URI and host, then the first step.
 
-import { parseUri, Uri } from '../../codec/h1/uri.ts'
+import { parseRawUri, parseUri, Uri } from '../../codec/h1/uri.ts'
 import { INFO } from '../../log/error-log.ts'
 import { respondSpecial } from '../output.ts'
 import { run } from '../phases.ts'
@@ -23,13 +23,13 @@ export function startRequest(r: HttpRequest, main: ServerRuntime, expectsTls: bo
   if (r.method === 'CONNECT') {
     // Nobody knows what comes behind it if it is not a tunnel.
     r.keepAlive = false
-    if (!r.server.tunnels) {
+    if (!r.server.tunnels && !r.server.limits.raw) {
       r.log(INFO, 'client sent CONNECT method while reading client request headers')
       respondSpecial(r, 405)
       return
     }
   }
-  if (!parseUri(head.path, head.mergeSlashes, target)) {
+  if (!readUri(r, target)) {
     const part = head.version === 20 ? 'request headers' : requestLine(r)
     // HTTP/2 makes one when its parts have been found good.
     if (head.version === 20) head.text = ''
@@ -46,6 +46,14 @@ export function startRequest(r: HttpRequest, main: ServerRuntime, expectsTls: bo
   const refusal = expectsTls ? tlsRefusal(r, tls) : 0
   if (refusal === 0) run(r)
   else respondSpecial(r, refusal)
+}
+
+/** The path and the arguments of what was asked for. False: it is invalid. */
+export function readUri({ head, server }: HttpRequest, into: Uri): boolean {
+  const valid = parseUri(head.path, head.mergeSlashes, into)
+  if (!server.limits.raw || (valid && !into.complex)) return valid
+  parseRawUri(head.path, into)
+  return true
 }
 
 function giveTo(r: HttpRequest, server: ServerRuntime): void {

@@ -18,6 +18,7 @@ export const LIMITS: RequestLimits = {
   ignoreInvalid: true,
   strict: false,
   hostRequired: true,
+  raw: false,
 }
 
 /** Behind a message may stand anything. */

@@ -57,6 +57,19 @@ test(`fuzz: strict_requests reads as usual or refuses (seed ${start})`, () => {
   })
 })
 
+test(`fuzz: raw_requests reads what is taken otherwise in the same way (seed ${start})`, () => {
+  const raw = { ...LIMITS, raw: true }
+  fuzz(corpus, (wire, arrival) => {
+    const whole = feedRequest(wire, [wire.length], raw)
+    assert.deepEqual(feedRequest(wire, arrival, raw), whole)
+    const usual = feedRequest(wire, [wire.length])
+    if ('method' in usual) assert.deepEqual(whole, usual)
+    if (!('method' in whole)) return
+    // Nobody is left in doubt of where its body ends.
+    assert.ok(!whole.chunked || (whole.contentLength === -1 && whole.version === 11))
+  })
+})
+
 test(`fuzz: what was accepted is accepted again when written anew (seed ${start})`, () => {
   fuzz(corpus, wire => {
     const read = feedRequest(wire, [wire.length])

@@ -1,6 +1,6 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import { escapeUri, parseUri, unescapeUri, Uri } from '../../../src/codec/h1/uri.ts'
+import { escapeUri, parseRawUri, parseUri, unescapeUri, Uri } from '../../../src/codec/h1/uri.ts'
 import type { EscapeKind } from '../../../src/codec/h1/uri.ts'
 
 const PATHS: [target: string, uri: string | null, args?: string, unmerged?: string | null][] = [
@@ -42,6 +42,22 @@ for (const [target, want, args = '', unmerged = want] of PATHS) {
     assert.equal(parseUri(target, false, uri) ? uri.uri : null, unmerged)
   })
 }
+
+test('uri: raw, nothing is resolved or refused', () => {
+  for (const [target, path, args = '', complex = path !== target] of [
+    ['/a', '/a', '', false],
+    ['/a/../../b//./', '/a/../../b//./', '', false],
+    ['/%2e%2E/%00%4%zz%', '/../\0%4%zz%'],
+    ['/a%3fb?c%zz#d?e', '/a?b', 'c%zz'],
+    ['/../?#a', '/../', '', false],
+    ['?x', '/', 'x', false],
+    ['*', '*', '', false],
+  ] as const) {
+    const uri = new Uri()
+    parseRawUri(target, uri)
+    assert.deepEqual([uri.uri, uri.args, uri.complex], [path, args, complex], target)
+  }
+})
 
 test('uri: a path longer than the scratch space is normalised too', () => {
   const uri = new Uri()

@@ -6,9 +6,19 @@ import { takeHead } from '../../../src/http/h2/request-head.ts'
 import { random } from '../../codec/h2/random.ts'
 import { block, get, type Fields } from '../../helpers/http2.ts'
 
-const limits = { lineMax: 8192, fieldMax: 8192, headMax: 32768, fieldsMax: 20, underscores: false, ignoreInvalid: true }
+const LIMITS = {
+  lineMax: 8192,
+  fieldMax: 8192,
+  headMax: 32768,
+  fieldsMax: 20,
+  underscores: false,
+  ignoreInvalid: true,
+  strict: false,
+  hostRequired: true,
+  raw: false,
+}
 
-function take(fields: Fields, ended = true, head = new RequestHead()): { head: RequestHead; status: number } {
+function take(fields: Fields, ended = true, head = new RequestHead(), limits = LIMITS) {
   const list = new FieldList()
   const bytes = block(fields)
   assert.ok(new HpackDecoder(4096).decode(bytes, 0, bytes.length, list))
@@ -65,6 +75,8 @@ test('request head: a Host field does without :authority, and must agree with it
 test('request head: CONNECT and TRACE are not allowed, too many fields are too large', () => {
   for (const method of ['TRACE', 'CONNECT'])
     assert.equal(take([[':method', method], ...get().slice(1)]).status, 405, method)
+  // raw_requests
+  assert.equal(take([[':method', 'TRACE'], ...get().slice(1)], true, undefined, { ...LIMITS, raw: true }).status, 0)
   assert.equal(
     take(
       get(
