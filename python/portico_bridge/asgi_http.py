@@ -14,10 +14,14 @@ from .asgi_stream import FIXED, PIECE, ClientGone, Stream, is_client_gone
 from .frames import DATA, END, ERROR, FAIL, FILE, HEADER, TRAILERS, WARN, WHILE_WANTED, WINDOW
 from .frames import BodyMissing, anybody_may_read, open_body_file
 from .head import CONTENT_LENGTH, CONTROLS, HOP_BY_HOP, HeadError, classify
+from .http2 import priority
 from .interim import early_hint, encode_interim
 
 FIELD_KINDS = {}
 REMEMBERED_MAX = 2048
+
+# Where it stands among the pairs of a request.
+VERSION = 7
 
 AWAITS_START, AWAITS_BODY, STREAMING, AWAITS_TRAILERS, COMPLETE = range(5)
 EXTENSIONS = ('http.response.early_hint', 'http.response.pathsend', 'http.response.trailers')
@@ -47,6 +51,8 @@ class HttpStream(Stream):
         scope = self.base_scope('http', self.pairs[9].decode('latin-1'))
         scope['method'] = self.pairs[1].decode('latin-1').upper()
         scope['extensions'] = {name: {} for name in EXTENSIONS}
+        if scope['http_version'] == '2':
+            scope['extensions']['http.response.priority'] = priority(*self.pairs[VERSION].split(b' ')[1:])
         return scope
 
     def feed(self, content, last, from_file):
@@ -346,6 +352,9 @@ def classify_bytes(name):
 
 
 def takes_trailers(pairs):
+    """HTTP/2 has a place for them always, HTTP/1.1 where the client has asked for them (RFC 9110, section 6.5.1)."""
+    if pairs[VERSION].startswith(b'2'):
+        return True
     return any(b'trailers' in pairs[i + 1].lower() for i in range(2 * FIXED, len(pairs) - 2, 2) if pairs[i] == b'te')
 
 

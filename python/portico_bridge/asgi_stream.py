@@ -73,7 +73,7 @@ class Stream:
         return {
             'type': kind,
             'asgi': ASGI.copy(),
-            'http_version': version.decode('latin-1'),
+            'http_version': version.partition(b' ')[0].decode('latin-1'),
             'scheme': scheme,
             'path': path.decode('utf-8', 'replace'),
             'raw_path': raw_path,

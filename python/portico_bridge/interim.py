@@ -27,19 +27,25 @@ class EarlyHints:
 
 
 def encode_interim(stream, status, headers):
-    """The frame; empty when there is nothing to tell. Names and values may be bytes, as with Gunicorn."""
+    """The frame; empty when there is nothing to tell."""
+    frame, count = encode_fields(INTERIM, stream, status, headers)
+    return frame if count or status is not EARLY_HINTS else b''
+
+
+def encode_fields(kind, stream, status, headers):
+    """A frame of status and fields, and how many these are. Names and values may be bytes, as with Gunicorn."""
     flat = [status]
     headers = [pair if len(pair) != 2 else (text_of(pair[0]), text_of(pair[1])) for pair in headers]
     try:
         for name, value in headers:
-            kind = KINDS.get(name)
-            if not (classify(name) if kind is None else kind):
+            known = KINDS.get(name)
+            if not (classify(name) if known is None else known):
                 flat += name, value.strip(' \t')
         head = encode_head(flat)
     except (TypeError, ValueError, AttributeError) as error:
         raise explain(status, headers, error) from None
     count = len(flat) >> 1
-    return HEADER.pack(len(head), stream, INTERIM, 0, count) + head if count or status is not EARLY_HINTS else b''
+    return HEADER.pack(len(head), stream, kind, 0, count) + head, count
 
 
 def text_of(value):

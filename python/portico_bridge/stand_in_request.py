@@ -65,7 +65,7 @@ class Request:
         found = [
             (name[5:].replace('_', '-'), value)
             for name, value in self.environ.items()
-            if name.startswith('HTTP_') and isinstance(value, str)
+            if is_field(name) and isinstance(value, str)
         ]
         for name in ('CONTENT_TYPE', 'CONTENT_LENGTH'):
             if name in self.environ:
@@ -103,7 +103,7 @@ class Request:
         environ = self.environ
         headers = self.changed_headers()
         if headers is not None:
-            for name in [name for name in environ if name.startswith('HTTP_')]:
+            for name in [name for name in environ if is_field(name)]:
                 del environ[name]
             for name in ('CONTENT_TYPE', 'CONTENT_LENGTH'):
                 environ.pop(name, None)
@@ -140,6 +140,11 @@ class Request:
 
             changes.update(path=unquote(self._path), raw_path=self._path.encode('latin-1'))
         return {**scope, **changes} if changes else scope
+
+
+def is_field(name):
+    """Of an environ: does it come from the client's fields? `HTTP_VERSION` is what HTTP/2's have besides."""
+    return name.startswith('HTTP_') and name != 'HTTP_VERSION'
 
 
 def add_fields(environ, headers):

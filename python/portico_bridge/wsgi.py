@@ -13,7 +13,7 @@ import io
 import sys
 from time import monotonic
 
-from . import VERSION
+from . import VERSION, http2
 from .endings import status_of
 from .frames import DATA, END, ERROR, FAIL, FILE, HEAD, HEADED, HEADER, JOIN_MAX, WARN
 from .frames import ClientGone, FrontGone, ProtocolError, regular_file_path
@@ -85,6 +85,9 @@ def respond(seat, connection, request):
     environ.update(zip(names, names))
     environ['wsgi.input'] = request.input
     exchange = Exchange(seat, connection, request, environ.get('REQUEST_METHOD') == 'HEAD')
+    if environ.get('SERVER_PROTOCOL') == 'HTTP/2.0':
+        exchange.trailers = b''
+        http2.acquaint(environ, exchange)
     result = None
     try:
         result = seat.application(environ, exchange.start_response)
@@ -114,6 +117,7 @@ class Exchange:
         'held',
         'closed',
         'excess',
+        'trailers',
     )
 
     def __init__(self, seat, connection, request, is_head):
@@ -128,6 +132,7 @@ class Exchange:
         self.held = None  # the whole body, waiting for close()
         self.closed = False
         self.excess = False
+        self.trailers = None  # their frame, where there may be any
 
     # What the application calls
 
@@ -150,6 +155,9 @@ class Exchange:
                     kind = classify(name)
                 if kind:
                     if kind is HOP_BY_HOP:
+                        if self.trailers is not None and name.lower() == 'trailer':
+                            flat += name, value
+                            continue
                         self._warn_of_field(name)
                         continue
                     if kind is CONTENT_LENGTH:
@@ -175,6 +183,10 @@ class Exchange:
         self._check_part(part, 'write() was called with')
         if part and not self.bodiless:
             self._send_part(part)
+
+    def send_trailers(self, trailers):
+        """`gunicorn.http2.send_trailers`: fields for the end, in place of those given before."""
+        self.trailers = http2.encode_trailers(self.request.stream, trailers)
 
     # The response on its way out
 
@@ -228,6 +240,9 @@ class Exchange:
 
     def _finish(self, body):
         """The head and all of the body, when nothing has been sent before."""
+        if self.trailers and not self.bodiless:
+            self._finish_with_trailers(body)
+            return
         head = self.head
         size = len(body)
         if self.bodiless:
@@ -256,6 +271,16 @@ class Exchange:
         else:
             self.connection.send_both(front + head, body)
 
+    def _finish_with_trailers(self, body):
+        if self.length < 0:
+            self.head = self._with_length(len(body))
+            self.left = len(body)
+        if body:
+            self._send_part(body)
+        else:
+            self._send_head()
+        self._end()
+
     def _with_length(self, size):
         self.count += 1
         return b'%b\0Content-Length\0%d' % (self.head, size)
@@ -276,6 +301,9 @@ class Exchange:
     def _send_head(self, part=b''):
         """The head, and the first part in the same write."""
         head = self.head
+        if self.trailers is not None:
+            head += b'\0trailer\0'  # tells the front, and nobody else
+            self.count += 1
         stream = self.request.stream
         self.sent = True
         front = HEADED.pack(4 + len(head), stream, HEAD, 0, self.count, len(head)) + head
@@ -319,6 +347,8 @@ class Exchange:
             self.log(WARN, text % (self.seat.name, self.length, self.left, self._line()))
             self.connection.send_frame(FAIL, self.request.stream)
         else:
+            if self.trailers and not self.bodiless:
+                self.connection.send(self.trailers)
             self.connection.send_frame(DATA, self.request.stream, b'', END)
 
     def _close(self, result):

@@ -43,8 +43,8 @@ export interface FrameSink {
   onData(stream: number, bytes: Buffer, end: boolean): void
   /** A response ahead of the response. @param fields as onHead()'s */
   onInterim(stream: number, fields: string[]): void
-  /** Of a response by kind asgi that has said it has them; only the end follows. @param fields names and values in turn */
-  onTrailers?(stream: number, fields: string[]): void
+  /** Of a response that has said it may have them; only the end follows. @param fields names and values in turn */
+  onTrailers(stream: number, fields: string[]): void
   /** The front is to send this part of the file; the stream ends with a later onData, or onFail. */
   onFile(stream: number, path: string, offset: number, length: number): void
   /** @param level as in syslog: 3 error, 4 warn, 6 info; the text may have several lines */
@@ -187,7 +187,7 @@ export class FrameReader {
     } else if ((this.type === WINDOW && length === 4) || (this.type === CLOSE && length >= 2 && length <= CLOSE_MAX)) {
       if (this.sink.onWindow === undefined) this.fail(`frame of type ${this.type} from a worker without streams`)
       else this.await(TEXT_STATE, length)
-    } else if (isWhole(this.type) || (this.type === TRAILERS && this.sink.onTrailers !== undefined)) {
+    } else if (isWhole(this.type)) {
       if (length > TEXT_MAX) return this.fail(`frame of type ${this.type} with ${length} bytes`)
       this.await(TEXT_STATE, length)
     } else {
@@ -228,7 +228,7 @@ export class FrameReader {
     const fields = this.piece.toString('latin1', this.start, this.start + wanted).split('\0')
     if (fields.length !== 2 * this.count + 1) this.fail(`frame of type ${this.type} with ${fields.length} strings`)
     else if (this.type === INTERIM) this.sink.onInterim(this.stream, fields)
-    else this.sink.onTrailers!(this.stream, fields.slice(1))
+    else this.sink.onTrailers(this.stream, fields.slice(1))
   }
 
   private readBody(chunk: Buffer): void {
@@ -318,7 +318,7 @@ export class FrameReader {
 }
 
 function isWhole(type: number): boolean {
-  return type === HELLO || (type >= FILE && type <= FAIL) || type === BYE || type === INTERIM
+  return type === HELLO || (type >= FILE && type <= FAIL) || type === BYE || type === INTERIM || type === TRAILERS
 }
 
 function readU32(from: Buffer, at: number): number {

@@ -2,6 +2,7 @@
 // request has one shape; modules keep their own state in slots (module.ts).
 
 import type { RequestHead } from '../codec/h1/request-head.ts'
+import type { Priority } from '../codec/h2/priority-tree.ts'
 import type { ProxyProtocol } from '../codec/proxy-protocol.ts'
 import { unixMs } from '../lib/clock.ts'
 import { printable } from '../log/error-log.ts'
@@ -34,6 +35,8 @@ export interface ClientStream {
   readonly tls: ClientTls | null
   /** What a PROXY protocol header told, null without one. */
   readonly proxyProtocol: ProxyProtocol | null
+  /** Of a stream of HTTP/2, where the client has said something of it. */
+  readonly priority?: Priority | null
   /** With which error of the network's the client has gone, as a log has it behind what happened; '' or none: without one. */
   readonly parting?: string
   /** Is the client known to be gone while its request is gone through with? There is no other attempt for it then. */

@@ -255,6 +255,8 @@ export class Front implements FrameSink {
     this.interim.push(fields)
   }
 
+  onTrailers(): void {}
+
   onFile(_stream: number, path: string, offset: number, length: number): void {
     this.files.push({ path, offset, length })
   }

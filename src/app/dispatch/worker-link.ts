@@ -84,6 +84,11 @@ export class WorkerLink extends SeatLink implements FrameSink {
     this.call?.onInterim(fields)
   }
 
+  onTrailers(stream: number, fields: string[]): void {
+    if (stream !== this.stream || !this.claimed) return this.refuse('trailers of a response nobody asked for')
+    this.call?.onTrailers(fields)
+  }
+
   onLog(stream: number, flags: number, text: string): void {
     const call = stream === this.stream || stream === 0 ? this.call : null
     passLog(this.dispatcher, call, flags, text)

@@ -8,6 +8,12 @@ const DEFAULT_WEIGHT = 16
 /** Places kept for streams that are not open. */
 const KEPT_MAX = 32
 
+/** Of a stream (RFC 7540, 5.3): a weight of 1 to 256, and the stream it depends on, 0 for the root. */
+export interface Priority {
+  readonly weight: number
+  readonly dependsOn: number
+}
+
 class Node {
   readonly id: number
   parent: Node | null = null
@@ -43,6 +49,12 @@ export class PriorityTree {
     this.move(node, parent)
     update(turned ? parent : node)
     if (parent.stream === null && this.kept.delete(parent)) this.kept.add(parent)
+  }
+
+  /** What was said of a stream; null if nothing was. */
+  priorityOf(id: number): Priority | null {
+    const node = this.nodes.get(id)
+    return node === undefined ? null : { weight: node.weight, dependsOn: node.parent!.id }
   }
 
   place(stream: Stream): void {

@@ -1,7 +1,7 @@
 // The streams that have something to send, in the order they are served: fair among equals, one frame each in turn; what the
 // client has called more urgent goes first.
 
-import { PriorityTree } from './priority-tree.ts'
+import { type Priority, PriorityTree } from './priority-tree.ts'
 import type { Stream } from './stream.ts'
 
 export class SendList {
@@ -50,6 +50,11 @@ export class SendList {
     }
     this.ranked = true
     this.tree.depend(id, on, exclusive, weight)
+  }
+
+  /** What the client has said of a stream's priority; null: nothing, or nothing of any stream. */
+  priorityOf(id: number): Priority | null {
+    return this.tree === null ? null : this.tree.priorityOf(id)
   }
 
   /** A stream has been opened: its place in the tree may be known already. */

@@ -22,6 +22,10 @@ const variables = new Map<string, string>([
   ['transfer-encoding', SKIPPED],
 ])
 
+/** Of a stream of HTTP/2 (RFC 7540, 5.3), as Gunicorn calls them. */
+const PRIORITY_WEIGHT = 'gunicorn.http2.priority_weight'
+const PRIORITY_DEPENDS_ON = 'gunicorn.http2.priority_depends_on'
+
 /** 'user-agent' → 'HTTP_USER_AGENT'; '' for what is not passed on. */
 function variableOf(name: string): string {
   let variable = variables.get(name)
@@ -70,6 +74,11 @@ export function environOf(r: HttpRequest, headers: readonly SetHeader[], method 
   if (hasPort(r, told)) {
     text += `\0REMOTE_PORT\0${r.clientPort}`
     pairs++
+  }
+  const priority = r.version === 20 ? r.stream.priority : null
+  if (priority) {
+    text += `\0${PRIORITY_WEIGHT}\0${priority.weight}\0${PRIORITY_DEPENDS_ON}\0${priority.dependsOn}`
+    pairs += 2
   }
   const length = body === null ? head.contentLength : bodyLength(body)
   if (length === 0 || (length > 0 && body !== null)) {
@@ -160,6 +169,8 @@ function environList(r: HttpRequest, method: string): string[] {
   if (hasPort(r, told)) environ.push('REMOTE_PORT', `${r.clientPort}`)
   if (told !== null && proxyProtocol !== null && !(proxyProtocol instanceof UwsgiPeer))
     addProxyProtocol(environ, proxyProtocol)
+  const priority = r.version === 20 ? r.stream.priority : null
+  if (priority) environ.push(PRIORITY_WEIGHT, `${priority.weight}`, PRIORITY_DEPENDS_ON, `${priority.dependsOn}`)
   const { body } = r
   if (body !== null && bodyLength(body) >= 0) environ.push('CONTENT_LENGTH', `${bodyLength(body)}`)
   else if (head.contentLength === 0) environ.push('CONTENT_LENGTH', '0')

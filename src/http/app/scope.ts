@@ -25,7 +25,7 @@ export function scopeOf(r: HttpRequest, headers: readonly SetHeader[], method = 
     'query_string',
     r.args,
     'http_version',
-    versionOf(r),
+    versionOf(r) + priorityOf(r),
     'scheme',
     schemeOf(r, told),
     'server',
@@ -52,6 +52,12 @@ export function scopeOf(r: HttpRequest, headers: readonly SetHeader[], method = 
   scope.push('path', r.uri)
   setFields(scope, headers, r)
   return scope
+}
+
+/** Of a stream of HTTP/2: weight and dependency stand behind the version, where a client has spoken of them. */
+function priorityOf({ version, stream }: HttpRequest): string {
+  const priority = version === 20 ? stream.priority : null
+  return priority ? ` ${priority.weight} ${priority.dependsOn}` : ''
 }
 
 function addCodings(scope: string[], name: string, coding: string): void {

@@ -11,6 +11,7 @@ import { FieldList, NAME_INVALID, NAME_ODD, PSEUDO, VALUE_INVALID } from '../../
 import { CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR, WINDOW_MAX } from '../../codec/h2/constants.ts'
 import { Stream } from '../../codec/h2/stream.ts'
 import { urgencyOf } from '../../codec/h2/priority-field.ts'
+import type { Priority } from '../../codec/h2/priority-tree.ts'
 import { ByteWriter } from '../../codec/h2/byte-writer.ts'
 import { Timer, timers } from '../../lib/timer-wheel.ts'
 import { INFO } from '../../log/error-log.ts'
@@ -97,6 +98,9 @@ export class Http2Stream extends Stream implements ClientStream {
   }
   get proxyProtocol(): ClientStream['proxyProtocol'] {
     return this.session.proxyProtocol
+  }
+  get priority(): Priority | null {
+    return this.endpoint.sender.list.priorityOf(this.id)
   }
 
   // ── the request ──────────────────────────────────────────────────────────────────────────────────────────────────
