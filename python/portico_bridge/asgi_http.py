@@ -44,6 +44,7 @@ class HttpStream(Stream):
         self.is_head = self.bodiless
         self.no_length = False
         self.trails = False  # the application has announced trailers
+        self.promised = False  # and the response is not complete without them
         self.trailing = None  # those it has sent, where the client takes them
         self.opened = False  # the front has the file that it was told of
 
@@ -129,10 +130,10 @@ class HttpStream(Stream):
             raise ClientGone('the client closed the connection')
         if self.phase != AWAITS_START:
             raise RuntimeError('"http.response.start" was sent already')
-        self.trails = bool(message.get('trailers'))
+        self.trails = self.promised = bool(message.get('trailers'))
         self.trailing = None
-        if self.trails and not self.is_head and message['status'] not in (204, 304) and takes_trailers(self.pairs):
-            self.trailing = []
+        if self.promised:
+            self._expect_trailers(message['status'])
         self._encode(message['status'], message.get('headers') or ())
         if self.trailing is not None:
             self.head += b'\0trailer\0'  # tells the front, and nobody else
@@ -140,6 +141,13 @@ class HttpStream(Stream):
         self.phase = AWAITS_BODY
         if self.gone:
             raise ClientGone('the client closed the connection')
+
+    def _expect_trailers(self, status):
+        """False: there is no place for them."""
+        self.trails = True
+        if self.trailing is None and not self.is_head and status not in (204, 304) and takes_trailers(self.pairs):
+            self.trailing = []
+        return self.trailing is not None
 
     def _encode(self, status, headers):
         if not 200 <= status <= 999:
@@ -154,8 +162,9 @@ class HttpStream(Stream):
             if type(value) is not bytes:
                 value = as_bytes(text_as_bytes(value), name)
             if kind:
-                if kind == HOP_BY_HOP and (self.trailing is None or name.lower() != b'trailer'):
-                    continue  # the framing is the server's
+                # The framing is the server's. That there will be trailers may be said by the field alone, as Gunicorn's guide does.
+                if kind == HOP_BY_HOP and (name.lower() != b'trailer' or not self._expect_trailers(status)):
+                    continue
                 if kind == CONTENT_LENGTH and status == 204:
                     continue  # RFC 9110, section 8.6
             if kind == CONTENT_LENGTH:
@@ -313,12 +322,17 @@ class HttpStream(Stream):
             raise HeadError('a trailer holds a control character: %r' % (self.trailing,))
         head = HEADER.pack(len(content), self.number, TRAILERS, 0, len(self.trailing) >> 1)
         self.connection.write(head + content)
+        self._end_trailers()
+
+    def _end_trailers(self):
         self.end(FAIL if self.left > 0 else DATA)
         self.phase = COMPLETE
 
     # The end
 
     def returned(self):
+        if self.phase == AWAITS_TRAILERS and not self.promised and not self.gone:
+            self._end_trailers()
         if self.phase != COMPLETE and not self.gone:
             name = self.connection.seat.name
             self.log(ERROR, '%s returned before its response was complete, %s' % (name, self.line()))

@@ -55,6 +55,12 @@ def application(environ, start_response):
 const ASGI = `async def application(scope, receive, send):
     if scope['type'] != 'http':
         return
+    if scope['path'] in ('/asgi/announced', '/asgi/not'):
+        await send({'type': 'http.response.start', 'status': 200, 'headers': iter([(b'Trailer', b'x-sum')])})
+        await send({'type': 'http.response.body', 'body': b'announced'})
+        if scope['path'] == '/asgi/announced':
+            await send({'type': 'http.response.trailers', 'headers': [(b'x-sum', b'42')]})
+        return
     told = scope['http_version'], scope['extensions'].get('http.response.priority')
     await send({'type': 'http.response.start', 'status': 200, 'trailers': True})
     await send({'type': 'http.response.body', 'body': repr(told).encode()})
@@ -124,6 +130,15 @@ test('http2: applications are told of the priority that a client gives a stream'
   ])
   // Nobody has to ask for trailers.
   assert.equal(client.answer(9).trailers.get('x-sum'), '42')
+  // A field that announces them is enough, and need not be kept to.
+  client.send(headers(13, get('/asgi/announced')), headers(15, get('/asgi/not')))
+  for (const [stream, sum] of [
+    [13, '42'],
+    [15, undefined],
+  ] as const) {
+    const { body, trailers } = await client.response(stream)
+    assert.deepEqual([body, trailers.get('x-sum')], ['announced', sum])
+  }
 })
 
 test('http2: requests of HTTP/1.1 have none of it', async t => {
