@@ -6,7 +6,7 @@ import { HTTP, IF_IN_LOCATION, LOCATION, SERVER } from '../config/directive.ts'
 import { Template } from '../config/template.ts'
 import { internalRedirect, namedLocation } from './internal-redirect.ts'
 import type { Value } from './module.ts'
-import { respondRedirect } from './output.ts'
+import { redirectTo, respondRedirect } from './output.ts'
 import { resume } from './phases.ts'
 import type { HttpRequest } from './request.ts'
 
@@ -108,7 +108,8 @@ function follow(r: HttpRequest, page: ErrorPage): void {
 function redirectElsewhere(r: HttpRequest, overwrite: number, url: string): void {
   const isRedirect = (overwrite >= 301 && overwrite <= 303) || overwrite === 307 || overwrite === 308
   if (!isRedirect) r.errorStatus = 302
-  r.redirect = url
+  redirectTo(r, url)
+  if (url === '') r.addHeader('Location', '')
   respondRedirect(r)
 }
 

@@ -25,7 +25,6 @@ export const limitExcept: Directive<LimitExceptRule | null> = {
     for (const word of words) if (!METHODS.has(word.toUpperCase())) at.fail(`invalid method "${word}"`)
     // Who may GET may HEAD.
     if (methods.has('GET')) methods.add('HEAD')
-    else methods.delete('HEAD')
     return { methods, scope: at.inner! }
   },
 }

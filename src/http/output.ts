@@ -255,6 +255,12 @@ const ENDS_UNANSWERED = new Set([408, 444, 499])
 /** Nobody knows what else such a client sends, or what state we are in. */
 const ENDS_CONNECTION = new Set([400, 408, 413, 414, 494, 495, 496, 497, 500, 501])
 
+/** Where a redirect leads; an earlier one, whose page this is, is forgotten (ngx_http_clear_location). */
+export function redirectTo(r: HttpRequest, url: string): void {
+  if (r.outNames.length > 0) dropField(r, 'location')
+  r.redirect = url
+}
+
 /** A redirect elsewhere, of the status and to the place that are on the request. */
 export function respondRedirect(r: HttpRequest): number {
   return respondBuiltIn(r, r.errorStatus)

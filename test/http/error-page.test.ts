@@ -45,6 +45,9 @@ const server: HttpServer = await serveHttp(
   location /status { error_page 404 /seen; error_page 405 =200 /seen; if ($arg_not) { return 405; } return 404; }
   location /seen { return 200 "seen $status"; }
   location /redirected { error_page 301 /show; return 301 /there; }
+  location /twice { error_page 301 /elsewhere; recursive_error_pages on; return 301; }
+  location /elsewhere { return 302 http://example.org/; }
+  location /nowhere { error_page 404 $arg_none; return 404; }
   location /refused { error_page 302 =404 /cannot; return 302 /there; }
   location /cannot { return 404; }
   `,
@@ -194,6 +197,15 @@ test('a redirect whose page is shown still leads to this server', async () => {
   const response = await ask('/redirected')
   assert.equal(response.status, 301)
   assert.match(response.header('location')!, /^http:\/\/[^/]+\/there$/)
+})
+
+test('of two redirects the second counts, and one to nowhere says so', async () => {
+  const places = ({ headers }: Response): string[] =>
+    headers.filter(([name]) => name.toLowerCase() === 'location').map(([, value]) => value)
+  assert.deepEqual(places(await ask('/twice')), ['http://example.org/'])
+  const nowhere = await ask('/nowhere')
+  assert.equal(nowhere.status, 302)
+  assert.deepEqual(places(nowhere), [''])
 })
 
 test('of a response whose precondition failed nothing is left on its error page', async () => {

@@ -8,7 +8,7 @@ import { httpModule } from '../module.ts'
 import { BodyStage, EMPTY, LAST } from '../output.ts'
 import type { HttpRequest } from '../request.ts'
 import { InsertedOutput, PostponedBody, type PartsOwner } from '../postponed.ts'
-import { makeSubrequest } from '../subrequest.ts'
+import { makeSubrequest, shareBody } from '../subrequest.ts'
 import { isListed, typeList, type TypeList } from '../filters/type-list.ts'
 
 const everywhere = HTTP | SERVER | LOCATION
@@ -111,6 +111,7 @@ class AdditionStage extends BodyStage implements PartsOwner {
       r.stream.abort(r)
       return
     }
+    shareBody(r, sub)
     this.body.insert(output)
     this.body.start(sub)
   }

@@ -196,9 +196,10 @@ function charsetOf(contentType: string): string {
 
 /** Not for redirects: old browsers took it for that of the page they were sent to. */
 function name(r: HttpRequest, charset: string): void {
-  if (r.parent !== null || r.status === 301 || r.status === 302) return
+  if (r.parent !== null) return
   const end = r.contentType.indexOf(';')
-  r.contentType = `${end === -1 ? r.contentType : r.contentType.slice(0, end)}; charset=${fieldValue(charset)}`
+  const type = end === -1 ? r.contentType : r.contentType.slice(0, end)
+  r.contentType = r.status === 301 || r.status === 302 ? type : `${type}; charset=${fieldValue(charset)}`
 }
 
 class RecodingStage extends BodyStage {

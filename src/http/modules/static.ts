@@ -11,6 +11,7 @@ import { fileDirectives, fileFinder } from '../files/files-conf.ts'
 import { httpModule } from '../module.ts'
 import { DIRECTORY, REGULAR, SPECIAL, type OpenFile } from '../files/open-file.ts'
 import { dateRule } from '../not-modified.ts'
+import { redirectTo } from '../output.ts'
 import type { FileFinder } from '../files/open-file-cache.ts'
 import type { HttpRequest } from '../request.ts'
 import { fileSending, leaveFile, sendFile, sendingDirectives, type FileSending } from '../files/send-file.ts'
@@ -94,6 +95,6 @@ function statusOf(code: string): number {
 /** Relative links in a folder's index only work with the slash behind its name. */
 function redirectToFolder(r: HttpRequest): number {
   const path = `${escapeUri(r.uri, 'uri')}/`
-  r.redirect = r.args === '' ? path : `${path}?${r.args}`
+  redirectTo(r, r.args === '' ? path : `${path}?${r.args}`)
   return 301
 }

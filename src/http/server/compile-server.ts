@@ -127,6 +127,8 @@ class Builder implements LocationBuilder {
   readonly logs: LogEntry[] = []
   readonly kept: unknown[] = []
   private contentStep: PhasedStep | null = null
+  private contentRank = Number.NEGATIVE_INFINITY
+  private readonly outer: Builder | null
   private readonly declaration: LocationDeclaration | null
   private readonly http: CompiledHttp
   /** The one that is adding to the location just now. */
@@ -135,6 +137,7 @@ class Builder implements LocationBuilder {
   /** @param outer what an `if` stands in: its handler answers, unless the block has one of its own */
   constructor(scope: Scope, declaration: LocationDeclaration | null, http: CompiledHttp, outer: Builder | null = null) {
     this.scope = scope
+    this.outer = outer
     this.declaration = declaration
     this.kind = scope.context === SERVER ? 'server' : 'location'
     this.name = declaration?.name ?? ''
@@ -160,8 +163,23 @@ class Builder implements LocationBuilder {
     this.steps.push({ phase, run, conf, module: this.module, explained })
   }
 
+  /** Of several the one written last in this very block answers; where none is, that of the block around it. */
   content<C>(run: Handler<C>, conf: C, explained: Explained<C> = ANSWERS): void {
+    const rank = this.handlerRank()
+    if (rank <= this.contentRank) return
+    this.contentRank = rank
     this.contentStep = { phase: 'content', run, conf, module: this.module, explained }
+  }
+
+  /** Where in this block the module's handler is written; below zero if it is inherited. Handlers are known by what all of
+   *  them have: locations within do not inherit them. */
+  private handlerRank(): number {
+    const { directives } = this.module
+    const written = (this.scope.statement?.block ?? []).findLastIndex(
+      ({ name }) => Object.hasOwn(directives, name) && directives[name]!.inheritedBy !== undefined,
+    )
+    if (written >= 0) return written
+    return this.module === this.outer?.contentStep?.module ? -1 : -2
   }
 
   /** The step, with a note of where it comes from if somebody wants to know. */

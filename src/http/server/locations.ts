@@ -7,6 +7,7 @@
 
 import { escapeUri } from '../../codec/h1/uri.ts'
 import { ANY_PAIRS, pairsOf } from '../../lib/pcre/required.ts'
+import { redirectTo } from '../output.ts'
 import type { LocationFinder, LocationRuntime } from '../runtime.ts'
 import type { HttpRequest } from '../request.ts'
 import { execute, FAILED as TOO_MUCH, MATCHED, type Pattern } from '../regex.ts'
@@ -91,7 +92,7 @@ export class Locations implements LocationFinder {
     const location = this.slashless.get(r.uri)
     if (location === undefined) return false
     found = this.exact.get(location.name) ?? location
-    r.redirect = `${escapeUri(location.name, 'uri')}${r.args === '' ? '' : `?${r.args}`}`
+    redirectTo(r, `${escapeUri(location.name, 'uri')}${r.args === '' ? '' : `?${r.args}`}`)
     return true
   }
 

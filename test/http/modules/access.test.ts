@@ -14,6 +14,7 @@ const server: HttpServer = await serveHttp(
   location /outer { deny all; location /outer/inner { allow 127.0.0.1; } location /outer/same { } }
   location /methods { limit_except GET { deny all; } return 200 ok; }
   location /other { alias html/; limit_except GET { deny all; } }
+  location /heads { alias html/; limit_except HEAD { deny all; } }
   location /many { ${many} deny 127.0.0.1; }
   location /any { satisfy any; allow 127.0.0.1; deny all; auth_basic x; auth_basic_user_file users; }
   location /any-deny { satisfy any; deny all; auth_basic x; auth_basic_user_file users; }
@@ -53,6 +54,11 @@ test('limit_except is in force for the methods it does not name; GET means HEAD,
   assert.equal(await status('/other/x'), 200)
   assert.equal(await status('/other/x', {}, 'HEAD'), 200)
   for (const method of ['POST', 'DELETE', 'BREW']) assert.equal(await status('/other/x', {}, method), 403, method)
+})
+
+test('limit_except: HEAD alone may be named', async () => {
+  assert.equal(await status('/heads/x', {}, 'HEAD'), 200)
+  assert.equal(await status('/heads/x'), 403)
 })
 
 test('satisfy any: one consent is enough, and 401 comes before 403', async () => {

@@ -38,6 +38,20 @@ test('other locations answer before and behind the body', async t => {
   assert.equal((await ask(port, '/page.html', {}, 'HEAD')).status, 200)
 })
 
+test('what is added sees the body of the request, too', async t => {
+  const app = await origin(t, ({ method, target, body }) => {
+    const text = `${method} ${target} ${body.toString('latin1')};`
+    return `HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: ${text.length}\r\n\r\n${text}`
+  })
+  const { port } = await serveHttp(
+    t,
+    `location / { proxy_pass http://127.0.0.1:${app.port}; }
+     location = /both { add_before_body /one; add_after_body /two; proxy_pass http://127.0.0.1:${app.port}; }`,
+  )
+  const response = await request({ address: port, path: '/both', method: 'POST', body: 'said' })
+  assert.equal(response.text, 'GET /one said;POST /both said;GET /two said;')
+})
+
 test('what comes from elsewhere is waited for, in its order', async t => {
   const app = await origin(t, (asked, socket) => {
     const head = 'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n'

@@ -72,6 +72,20 @@ test('what an upstream says of its charset stands, unless override_charset', asy
   assert.equal((await ask(port, '/var?c=utf-8')).header('content-type'), 'text/html; charset=utf-8')
 })
 
+test('a redirect loses its charset where it would get another one', async t => {
+  const head = 'HTTP/1.1 301 Moved\r\nContent-Type: text/html; charset=koi8-r\r\nLocation: /there\r\n'
+  const app = await origin(t, () => `${head}Content-Length: 0\r\n\r\n`)
+  const { port } = await serveHttp(
+    t,
+    `charset windows-1251;
+     location / { proxy_pass http://127.0.0.1:${app.port}; }
+     location /over { override_charset on; proxy_pass http://127.0.0.1:${app.port}; }`,
+    maps,
+  )
+  assert.equal((await ask(port, '/')).header('content-type'), 'text/html; charset=koi8-r')
+  assert.equal((await ask(port, '/over')).header('content-type'), 'text/html')
+})
+
 test('charsets without a way between them are refused', async t => {
   const refused = /no "charset_map" between the charsets "a" and "b"/
   await assert.rejects(serveHttp(t, 'charset b; source_charset a;'), refused)

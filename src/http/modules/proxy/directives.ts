@@ -100,11 +100,10 @@ function cookieRules(areDomains: boolean): Directive<readonly RuleText[] | null>
     default: null,
     repeatable: true,
     parse([from, to], at, soFar) {
-      if (to === undefined) {
-        if (from !== 'off') at.fail(`invalid parameter "${from}"`)
-        if (soFar !== undefined) at.fail(`"${at.name}" directive is duplicate`)
-        return []
-      }
+      if (to === undefined && from !== 'off') at.fail(`invalid parameter "${from}"`)
+      if (soFar !== undefined && (to === undefined || soFar?.length === 0))
+        at.fail(`"${at.name}" directive is duplicate`)
+      if (to === undefined) return []
       return [...(soFar ?? []), readRule(from!, to, at, areDomains)]
     },
   }

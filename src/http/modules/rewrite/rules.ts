@@ -6,7 +6,7 @@ import { contentType } from '../../files/mime.ts'
 import { NEXT, type Value, type Variable } from '../../module.ts'
 import { DIRECTORY, FAILED as UNREADABLE, REGULAR } from '../../files/open-file.ts'
 import type { FileFinder } from '../../files/open-file-cache.ts'
-import { respond } from '../../output.ts'
+import { redirectTo, respond } from '../../output.ts'
 import { captures, execute, FAILED, MATCHED, type Pattern } from '../../regex.ts'
 import type { HttpRequest } from '../../request.ts'
 import type { LocationRuntime } from '../../runtime.ts'
@@ -122,7 +122,7 @@ export class Redirect extends Rule {
     let to = unescapeRedirect(this.to.get(r, true))
     if (this.addsArgs && r.args !== '') to += (this.hasArgs ? '&' : '?') + r.args
     if (logs) r.log(NOTICE, `rewritten redirect: "${to}"`)
-    r.redirect = to
+    redirectTo(r, to)
     return this.status
   }
 }
@@ -148,7 +148,7 @@ export class Return extends Rule {
     r.status = r.errorStatus === 0 ? status : r.errorStatus
     const body = this.constant ?? text?.get(r) ?? ''
     if (status === 301 || status === 302 || status === 303 || status === 307 || status === 308) {
-      r.redirect = body
+      redirectTo(r, body)
       if (r.body !== null) r.stream.dropBody?.()
       if (body === '') r.addHeader('Location', '')
       return status

@@ -44,5 +44,9 @@ test('a pattern for domains has no case', async t => {
 
 test('off stands alone', async t => {
   await assert.rejects(rewritten(t, 'proxy_cookie_flags off; proxy_cookie_flags a secure;', ''), /is duplicate/)
+  for (const name of ['proxy_cookie_path', 'proxy_cookie_domain']) {
+    await assert.rejects(rewritten(t, `${name} off; ${name} /a /b;`, ''), /is duplicate/)
+    await assert.rejects(rewritten(t, `${name} /a /b; ${name} off;`, ''), /is duplicate/)
+  }
   await assert.rejects(rewritten(t, 'proxy_cookie_flags on;', ''), /invalid parameter "on"/)
 })

@@ -41,6 +41,9 @@ const { port, dir } = await serveHttp(
     return 200 outer; }
   location /pass { if ($arg_p) { proxy_pass http://127.0.0.1:${back.port}; } }
   location /passed { proxy_pass http://127.0.0.1:${back.port}; if ($arg_p) { add_header X-P p; } }
+  location /other { if ($arg_p) { proxy_pass http://127.0.0.1:${back.port}; } scgi_pass 127.0.0.1:1; }
+  location /last { scgi_pass 127.0.0.1:1; proxy_pass http://127.0.0.1:${back.port}; if ($arg_p) { add_header X-P p; } }
+  location /first { proxy_pass http://127.0.0.1:${back.port}; scgi_pass 127.0.0.1:1; if ($arg_p) { add_header X-P p; } }
   location /root { if ($arg_r) { root html/none; } rewrite ^/root /plain.txt break; }
 `,
   '',
@@ -96,6 +99,11 @@ test('if: a block has the handler it names, or that of the location around it', 
   assert.equal((await get(port, '/passed')).status, 200)
   const passed = await get(port, '/passed?p=1')
   assert.deepEqual([passed.status, passed.header('x-p')], [200, 'p'])
+})
+
+test('if: of several handlers the one of the innermost block counts, and in a block the last one', async () => {
+  const cases = { '/other?p=1': 200, '/other': 502, '/last': 200, '/last?p=1': 200, '/first': 502, '/first?p=1': 502 }
+  for (const [path, expected] of Object.entries(cases)) assert.equal((await get(port, path)).status, expected, path)
 })
 
 test('if: a root of its own serves what was rewritten', async () => {
