@@ -22,6 +22,7 @@ import type { ThreadReport } from './thread-report.ts'
 
 /** Between the numbers of generations: an application that was loaded anew by itself has one in between. */
 const RENEWAL = 100_000
+const BROKEN_OFF = 'loading was broken off'
 
 export interface Surroundings {
   /** Where applications print to: a daemon's have its error log, since nobody looks at a terminal. */
@@ -32,6 +33,8 @@ export interface Surroundings {
   readonly serve: ServeSide | null
   /** How many workers the applications in use until now were to have; null: there are none. */
   readonly workersBefore: number | null
+  /** Names of applications in use until now that could not be loaded either. */
+  readonly lostBefore: ReadonlySet<string>
   /** Of the whole program's workers. */
   readonly tally: Tally
   /** The whole program's pools for tasks. */
@@ -141,6 +144,12 @@ export class Applications implements Companions {
     return this.pools
   }
 
+  /** Names of those that cannot be loaded, and that nobody serves. */
+  get lost(): ReadonlySet<string> {
+    const failed = this.pools.filter(pool => pool.current().some(({ type }) => type === 'failed'))
+    return new Set(failed.map(pool => pool.settings.name))
+  }
+
   /** How many workers there are to be, of a single application. */
   get workers(): number | null {
     return this.pools[0]?.wanted ?? null
@@ -157,6 +166,22 @@ export class Applications implements Companions {
 
   beforeUpgrade(): void {
     for (const pool of this.pools) pool.beforeUpgrade()
+  }
+
+  /** Node's have said goodbye with the threads that were halted: others take their places. */
+  resume(): void {
+    this.parting.clear()
+    if (this.ending !== null) return
+    for (const [old, ended] of this.ended) {
+      const fresh = this.make!(old.settings, ++this.renewed * RENEWAL + this.generation)
+      this.pools = this.pools.map(pool => (pool === old ? fresh : pool))
+      this.leaving.set(
+        old,
+        ended.then(() => this.leaving.delete(old)),
+      )
+      fresh.start()
+    }
+    this.ended.clear()
   }
 
   async stop(ending: Ending, final: boolean): Promise<void> {
@@ -181,7 +206,7 @@ export class Applications implements Companions {
   private async startPools(): Promise<void> {
     const { AppPool } = await import('../app/pool/pool.ts')
     if (this.ending !== null) {
-      this.settle('loading was broken off')
+      this.settle(BROKEN_OFF)
       return
     }
     this.openOutput()
@@ -196,10 +221,16 @@ export class Applications implements Companions {
     }
     this.pools = this.apps.map(settings => this.make!(this.withTasks(settings), this.generation))
     for (const pool of this.pools) pool.start()
-    const errors = await Promise.all(this.pools.map(pool => pool.loaded))
-    const error = errors.find(one => one !== '') ?? ''
+    const errors = await Promise.all(this.awaited().map(pool => pool.loaded))
+    const error = errors.find(one => one !== '') ?? (this.ending === null ? '' : BROKEN_OFF)
     this.haveLoaded(error)
     this.settle(error)
+  }
+
+  /** An application that nobody serves has nothing to lose by a reload, and must not keep the others from it. */
+  private awaited(): AppPool[] {
+    const { lostBefore, serve } = this.around
+    return serve === null ? this.pools.filter(pool => !lostBefore.has(pool.settings.name)) : this.pools
   }
 
   private openOutput(): void {
@@ -254,7 +285,7 @@ export class Applications implements Companions {
   /** They are there before the applications, which may ask for tasks while they are imported. */
   private startTasks(pools: TaskPools): void {
     if (this.ending !== null) {
-      this.settle('loading was broken off')
+      this.settle(BROKEN_OFF)
       return
     }
     this.taskPools = pools

@@ -253,10 +253,13 @@ class Server implements Program {
     }
     const daemon = this.daemon && !this.manners.keepsOutput
     const log = (level: number, text: string): void => this.log(level, text)
-    const workersBefore = this.current === null ? null : (this.applications.get(this.current)?.workers ?? null)
+    const before = this.current === null ? undefined : this.applications.get(this.current)
+    const workersBefore = before?.workers ?? null
+    const lostBefore = before?.lost ?? new Set<string>()
     const { tally } = this.side
     const serve = this.manners.serveSide()
-    const around = { daemon, log, broadcast, serve, workersBefore, tally, taskPools: () => this.taskPools() }
+    const taskPools = (): Promise<TaskPools> => this.taskPools()
+    const around = { daemon, log, broadcast, serve, workersBefore, lostBefore, tally, taskPools }
     const applications = new Applications(http.apps, plan, generation, around)
     this.applications.set(plan, applications)
     this.side.add(applications)

@@ -105,12 +105,13 @@ export class FrontKeeper implements FrontEvents {
     this.front?.stop('graceful')
   }
 
-  /** Serves again what was served before the halt. */
-  resume(order: Order): void {
-    if (!this.halted || this.ending !== null) return
+  /** Serves again what was served before the halt. False: there was none, or it is too late. */
+  resume(order: Order): boolean {
+    if (!this.halted || this.ending !== null) return false
     void this.start(order).then(error => {
       if (error !== null && this.ending === null) this.master.log(ALERT, error)
     })
+    return true
   }
 
   /** Resolves when it is gone. A second call may only hasten it. */

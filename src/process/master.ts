@@ -155,6 +155,8 @@ export class Master implements KeeperEvents {
     else this.alone()
     this.program.ready()
     this.serviceManager.ready(this.program.status)
+    // While the one before finishes what it has, it does not speak for the service any more.
+    this.serviceManager.watch(answered => this.front.ask(answered))
     rest()
     return null
   }
@@ -198,7 +200,6 @@ export class Master implements KeeperEvents {
   /** No other master is beside this one. */
   private alone(): void {
     this.serviceManager.promoted(this.front)
-    this.serviceManager.watch(answered => this.front.ask(answered))
   }
 
   /** A signal that ends the program also ends waiting for its start; what others ask for is done afterwards. */
@@ -272,7 +273,7 @@ export class Master implements KeeperEvents {
   private reload(): void {
     if (this.successor !== null) {
       // The configuration may be the successor's: whoever goes back to the old program wants what it had.
-      if (this.generation !== null) this.front.resume(this.generation)
+      this.resume()
       return
     }
     if (this.reloading) {
@@ -391,8 +392,13 @@ export class Master implements KeeperEvents {
     this.sockets.shared = false
     if (this.stopping !== null || this.generation === null) return
     this.pidFile.stepBack(this.generation.plan.pidFile)
-    this.front.resume(this.generation)
+    this.resume()
     this.program.aloneAgain()
+  }
+
+  /** After WINCH, which a program that goes on has an end to. */
+  private resume(): void {
+    if (this.generation !== null && this.front.resume(this.generation)) this.generation.companions.resume()
   }
 
   private async finish(ending: Ending): Promise<number> {

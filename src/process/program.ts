@@ -17,6 +17,8 @@ export interface Companions {
   resize(by: 1 | -1): void
   /** Another program is about to take over. */
   beforeUpgrade(): void
+  /** Threads are to serve again after those that were halted: what has ended with these comes back. */
+  resume(): void
   /** @param final the whole program ends */
   stop(ending: Ending, final: boolean): Promise<void>
 }

@@ -4,7 +4,7 @@
 
 import { DatagramSocket } from '../log/datagram.ts'
 
-type Environment = Readonly<Record<string, string | undefined>>
+type Environment = Record<string, string | undefined>
 
 export class ServiceManager {
   /** A byte a character, NUL first where the name is abstract; '' where there is none. */
@@ -23,6 +23,8 @@ export class ServiceManager {
     const meant = Number(environment['WATCHDOG_PID'] ?? pid)
     const microseconds = Number(environment['WATCHDOG_USEC'] ?? 0)
     const mine = meant === pid || (predecessor !== 0 && meant === predecessor)
+    // Whom this process leaves its place to is its heir in this, too.
+    if (mine && environment['WATCHDOG_PID'] !== undefined) environment['WATCHDOG_PID'] = `${pid}`
     this.interval = mine && Number.isSafeInteger(microseconds) && microseconds > 0 ? microseconds / 1000 : 0
   }
 

@@ -19,8 +19,10 @@ const env = { PORTICO_PYTHON: PYTHON }
 
 /** Workers are the zygote's children: those of a process that is itself a child of the master. */
 function workers(server: Server): number {
-  const python = server.processes().filter(one => one.command.includes('portico_bridge'))
-  return python.filter(one => python.some(other => other.pid === one.parent)).length
+  const all = server.processes()
+  // Theirs is another title where Python has setproctitle.
+  const zygotes = all.filter(one => one.command.includes('portico_bridge'))
+  return all.filter(one => zygotes.some(zygote => zygote.pid === one.parent)).length
 }
 
 test('TTIN starts a worker more and TTOU ends one, down to one; no request is lost', async t => {

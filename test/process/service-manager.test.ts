@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
 import { ServiceManager } from '../../src/process/service-manager.ts'
@@ -11,6 +13,7 @@ import {
   eventually,
   get,
   needs,
+  PORTICO,
   processTree,
   PYTHON,
   serve,
@@ -120,6 +123,49 @@ test('a new program (USR2) becomes the main process when the old one goes, and h
   await server.stop()
 })
 
+test('the watchdog hears the new program while the old one finishes what it has, and so on with the next', async t => {
+  if (!needs(t, 'python3')) return
+  const dir = tempDir(t)
+  const path = join(dir, 'notify.sock')
+  const heard = await listen(t, path)
+  // Systemd names the process it starts, which this shell is until it has become the program.
+  const program = join(dir, 'named')
+  writeFileSync(program, `#!/bin/sh\nWATCHDOG_PID=$$ exec "${PORTICO}" "$@"\n`, { mode: 0o755 })
+  const conf = CONF.replace('location /', 'location /html { limit_rate 1k; } location /')
+  const files = { 'html/html/big': 'x'.repeat(1_000_000) }
+  const server = await serve(t, { conf, files, program, env: { NOTIFY_SOCKET: path, WATCHDOG_USEC: '200000' } })
+  await next(heard, /^WATCHDOG=1$/)
+
+  const slow = connect(server.port, '127.0.0.1').on('error', () => {})
+  atEnd(t, () => slow.destroy())
+  slow.write('GET /html/big HTTP/1.1\r\nHost: a\r\n\r\n')
+  const [head] = (await once(slow, 'data')) as [Buffer]
+  assert.match(head.toString(), /^HTTP\/1.1 200 /)
+  const first = await succeed(server, heard)
+  // What the old one has said is before that line.
+  for (let i = 0; i < 2; i++) await next(heard, /^WATCHDOG=1$/)
+  assert.equal(processTree(first)[0]?.pid, first)
+  slow.destroy()
+  await eventually(() => processTree(first).length === 0)
+
+  const second = await succeed(server, heard)
+  await eventually(() => processTree(second).length === 0)
+  heard.length = 0
+  for (let i = 0; i < 2; i++) await next(heard, /^WATCHDOG=1$/)
+  await server.stop()
+})
+
+/** @returns the old master, who was told to go */
+async function succeed(server: Server, heard: string[]): Promise<number> {
+  const old = server.pid
+  server.signal('SIGUSR2')
+  await next(heard, /^READY=1/)
+  const fresh = await eventually(() => (server.pid === old ? 0 : server.pid))
+  signalTo(old, 'SIGQUIT')
+  await next(heard, new RegExp(`^MAINPID=${fresh}$`))
+  return old
+}
+
 test('whom the watchdog is for', () => {
   const asked = (predecessor: number, environment: Record<string, string>, pid = 7): boolean => {
     const manager = new ServiceManager(predecessor, environment, pid)
@@ -132,7 +178,9 @@ test('whom the watchdog is for', () => {
   assert.equal(asked(0, path), true)
   assert.equal(asked(0, { ...path, WATCHDOG_PID: '7' }), true)
   assert.equal(asked(0, { ...path, WATCHDOG_PID: '8' }), false)
-  assert.equal(asked(8, { ...path, WATCHDOG_PID: '8' }), true)
+  const inherited = { ...path, WATCHDOG_PID: '8' }
+  assert.equal(asked(8, inherited), true)
+  assert.equal(asked(7, inherited, 6), true, 'and on to the next')
   assert.equal(asked(0, { WATCHDOG_USEC: '30000000' }), false)
   assert.equal(asked(0, { NOTIFY_SOCKET: '/nowhere/at/all' }), false)
   for (const wrong of ['0', '-1', 'soon', '1e99', '']) assert.equal(asked(0, { ...path, WATCHDOG_USEC: wrong }), false)

@@ -144,6 +144,13 @@ export class Sessions {
   drain(grace: boolean, emptied: () => void): void {
     this.draining = true
     this.emptied = emptied
+    // Requests that the kernel already has are read before connections are closed over them, or a client is told that they were
+    // for nothing: so the loop looks at its sockets once more.
+    setImmediate(() => setImmediate(() => this.takeLeave(grace)))
+    this.tellEmpty()
+  }
+
+  private takeLeave(grace: boolean): void {
     if (!grace) {
       for (const session of this.all) {
         if (session.kept) session.closeNow()
@@ -152,7 +159,6 @@ export class Sessions {
     }
     for (const session of this.all) session.retire()
     setTimeout(() => this.closeIdle(), LAST_REQUEST_GRACE).unref()
-    this.tellEmpty()
   }
 
   private tellEmpty(): void {
