@@ -74,6 +74,8 @@ export interface HttpSetup {
   variable(name: string, at: Place): Variable
   /** Called in each front thread once the configuration is in use, and before it accepts. */
   onStart(run: (services: ThreadServices) => void): void
+  /** Called in each thread when it takes no more connections: others go on with what is not its requests'. */
+  onRetire(run: () => void): void
   /** Called in each thread when it has finished its last request, or must stop. */
   onStop(run: () => void): void
   /** Of what is odd but usable, and seen only once the block is complete: told as of its end. */

@@ -15,7 +15,8 @@ export class AcmeProblem extends Error {
   readonly retryAfter: number
 
   constructor(status: number, type: string, detail: string, retryAfter: number) {
-    super(`${type === '' ? `status ${status}` : type}: ${detail}`)
+    const what = type === '' ? `status ${status}` : type
+    super(detail === '' ? what : `${what}: ${detail}`)
     this.status = status
     this.type = type
     this.retryAfter = retryAfter
@@ -89,11 +90,11 @@ export class Authority {
     this.nonce = ''
     if (nonce !== '') return nonce
     const { newNonce } = await this.open()
-    await this.fetch('HEAD', newNonce, null)
+    const answer = await this.fetch('HEAD', newNonce, null)
     const fresh = this.nonce
     this.nonce = ''
-    if (fresh === '') throw new Error(`"${newNonce}" gave no nonce`)
-    return fresh
+    if (fresh !== '') return fresh
+    throw answer.status >= 400 ? problemOf(answer) : new Error(`"${newNonce}" gave no nonce`)
   }
 
   private async fetch(method: string, url: string, body: string | null): Promise<Fetched> {

@@ -40,6 +40,11 @@ const NO_ROOM = '"acme_shared_zone" is too small'
 const RENEWAL = 2 / 3
 const RETRY_FIRST_MS = 10_000
 const RETRY_MAX_MS = 6 * 3_600_000
+/** Of what an authority asks us to wait. */
+const ASKED_MAX_MS = 24 * 3_600_000
+/** For so long a certificate is somebody's who does not say so again, and so often others look. */
+const TAKEN_MS = 10_000
+const LOOK_MS = 1000
 /** What could not be kept on disk is written again so often. */
 const KEEP_AGAIN_MS = 600_000
 /** Longer timers do not exist. */
@@ -57,25 +62,37 @@ export class Issuer {
   private readonly orders: readonly CertificateOrder[]
   private readonly store: AcmeStore
   private readonly errorLog: ErrorLog
+  private readonly retryMs: number
   private readonly timers = new Map<string, NodeJS.Timeout>()
   private readonly failures = new Map<string, number>()
   /** What is in use and could not be written to the state folder, by what it is. */
   private readonly unkept = new Map<string, StateFiles>()
+  /** Certificates for which the shared memory has no room. */
+  private readonly unplaced = new Map<string, IssuedCertificate>()
   private authority: Authority | null = null
   private account: Account | null = null
   /** One order after the other. */
   private queue: Promise<void> = Promise.resolve()
   private stopped = false
 
-  constructor(settings: IssuerSettings, orders: readonly CertificateOrder[], store: AcmeStore, errorLog: ErrorLog) {
+  /** @param retryMs after which what has failed is tried again for the first time */
+  constructor(
+    settings: IssuerSettings,
+    orders: readonly CertificateOrder[],
+    store: AcmeStore,
+    errorLog: ErrorLog,
+    retryMs = RETRY_FIRST_MS,
+  ) {
     this.settings = settings
     this.orders = orders
     this.store = store
     this.errorLog = errorLog
+    this.retryMs = retryMs
   }
 
   /** What is on disk is there before the first client; the rest follows. */
   start(): void {
+    this.settings.state?.forgetStale()
     for (const order of this.orders) {
       const issued = this.store.certificate(order.id)
       if (issued === null) this.load(order)
@@ -84,35 +101,37 @@ export class Issuer {
     }
   }
 
+  /** What is being got is got all the same, for those that go on. */
   stop(): void {
     this.stopped = true
     for (const timer of this.timers.values()) clearTimeout(timer)
   }
 
-  private load({ id }: CertificateOrder): void {
+  private load(order: CertificateOrder): void {
+    const kept = this.kept(order)
+    if (kept !== null) this.store.setCertificate(order.id, kept)
+  }
+
+  /** What the state folder has. */
+  private kept({ id }: CertificateOrder): IssuedCertificate | null {
     const { state, name } = this.settings
-    if (state === null) return
+    if (state === null) return null
     try {
       const certificate = state.read(`${id}.crt`)
       const key = state.read(`${id}.key`)
-      if (certificate === null || key === null) return
-      if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))) {
-        this.log(WARN, `issuer "${name}": the key of "${id}" in the state folder is another certificate's`)
-        return
-      }
-      this.store.setCertificate(id, { certificate, key })
+      if (certificate === null || key === null) return null
+      if (new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))) return { certificate, key }
+      this.log(WARN, `issuer "${name}": the key of "${id}" in the state folder is another certificate's`)
     } catch (error) {
       this.log(WARN, `issuer "${name}": cannot load "${id}" from the state folder: ${(error as Error).message}`)
     }
+    return null
   }
 
   /** Milliseconds; 0: there is none, or its time has come. */
   private untilRenewal({ id }: CertificateOrder): number {
     const issued = this.store.certificate(id)
-    if (issued === null) return 0
-    const { validFromDate, validToDate } = new X509Certificate(issued.certificate)
-    const [from, to] = [validFromDate.getTime(), validToDate.getTime()]
-    return Math.max(0, from + (to - from) * RENEWAL - Date.now())
+    return issued === null ? 0 : untilRenewalOf(issued)
   }
 
   private schedule(order: CertificateOrder, ms: number): void {
@@ -125,6 +144,7 @@ export class Issuer {
     for (const [what, files] of this.unkept) this.keep(what, files)
     const left = this.failures.has(order.id) ? 0 : this.untilRenewal(order)
     if (left > 0) this.schedule(order, left)
+    else if (this.store.isTaken(order.id)) this.schedule(order, LOOK_MS)
     else this.queue = this.queue.then(() => this.issue(order))
   }
 
@@ -133,17 +153,16 @@ export class Issuer {
     const { name } = this.settings
     const { id, identifiers } = order
     try {
-      await this.get(order)
+      const how = await this.get(order)
       this.failures.delete(id)
-      this.log(NOTICE, `issuer "${name}": certificate issued for ${identifiers.join(', ')}`)
-      this.schedule(order, Math.max(this.untilRenewal(order), RETRY_FIRST_MS))
+      this.log(NOTICE, `issuer "${name}": certificate ${how} for ${identifiers.join(', ')}`)
+      this.schedule(order, Math.max(this.untilRenewal(order), this.retryMs))
     } catch (error) {
       const failures = (this.failures.get(id) ?? 0) + 1
       this.failures.set(id, failures)
-      const asked = error instanceof AcmeProblem ? error.retryAfter * 1000 : 0
-      const wait = Math.min(Math.max(asked, RETRY_FIRST_MS * 2 ** (failures - 1)), RETRY_MAX_MS)
-      // Nobody waits exactly as long as everybody else.
-      const ms = Math.round(wait * (0.9 + Math.random() * 0.2))
+      const ms = pause(this.retryMs, failures, error instanceof AcmeProblem ? error.retryAfter : 0)
+      // It may be that the authority has another directory by now, or does not know the account any more.
+      this.account = null
       const why = (error as Error).message
       this.log(
         ERR,
@@ -153,28 +172,67 @@ export class Issuer {
     }
   }
 
-  private async get(order: CertificateOrder): Promise<void> {
-    const { id, identifiers, key: kind } = order
-    const { challenge } = this.settings
+  /** @returns how it was got */
+  private async get(order: CertificateOrder): Promise<string> {
+    const { id } = order
+    // Another master may have got it, or there was no room for it.
+    const got = this.unplaced.get(id) ?? this.kept(order)
+    if (got !== null && untilRenewalOf(got) > 0) {
+      this.place(id, got)
+      return 'found'
+    }
+    const hold = (): void => this.store.take(id, Date.now() + TAKEN_MS)
+    const holding = setInterval(hold, TAKEN_MS / 4).unref()
+    hold()
+    try {
+      const issued = await this.ask(order)
+      this.keep(id, filesOf(order, issued))
+      this.place(id, issued)
+      const until = new X509Certificate(issued.certificate).validTo
+      if (untilRenewalOf(issued) === 0)
+        throw new Error(`the one that was issued is good until ${until}: is this machine's clock right?`)
+      return 'issued'
+    } finally {
+      clearInterval(holding)
+      this.store.take(id, 0)
+    }
+  }
+
+  private place(id: string, issued: IssuedCertificate): void {
+    this.unplaced.set(id, issued)
+    if (!this.store.setCertificate(id, issued)) throw new Error(NO_ROOM)
+    this.unplaced.delete(id)
+  }
+
+  private async ask({ identifiers, key: kind }: CertificateOrder): Promise<IssuedCertificate> {
+    const { challenge, state } = this.settings
     const account = await this.registered()
     const key = await newKey(kind)
     const certificate = await issue(this.authority!, account, identifiers, key, challenge, {
       show: (type, identifier, token, authorization) => {
-        if (this.store.setChallenge(identifier.toLowerCase(), { type, token, authorization })) return
-        throw new Error(NO_ROOM)
+        const name = identifier.toLowerCase()
+        if (!this.store.addChallenge(name, { type, token, authorization })) throw new Error(NO_ROOM)
+        state?.setAnswer(type, type === 'http-01' ? token : name, authorization)
       },
-      hide: identifier => void this.store.setChallenge(identifier.toLowerCase(), null),
+      hide: (identifier, token) => {
+        const name = identifier.toLowerCase()
+        this.store.dropChallenge(name, token)
+        state?.setAnswer(challenge, challenge === 'http-01' ? token : name, null)
+      },
     })
-    const issued = { certificate, key: keyPem(key) }
-    if (!new X509Certificate(certificate).checkPrivateKey(key)) throw new Error('the certificate is for another key')
-    if (!this.store.setCertificate(id, issued)) throw new Error(NO_ROOM)
-    this.keep(id, filesOf(order, issued))
+    if (!fits(certificate, key)) throw new Error('the certificate is for another key')
+    return { certificate, key: keyPem(key) }
   }
 
   /** Has it never come to the disk? What somebody else has put there is not ours to replace. */
   private isLost({ id }: CertificateOrder): boolean {
     const { state } = this.settings
-    return state !== null && (state.read(`${id}.key`) === null || state.read(`${id}.crt`) === null)
+    try {
+      return state !== null && (state.read(`${id}.key`) === null || state.read(`${id}.crt`) === null)
+    } catch {
+      // Why, is told when it is written.
+      return true
+    }
   }
 
   /** It is used all the same where the disk is full, and kept later: authorities do not give another one at will. */
@@ -211,11 +269,36 @@ export class Issuer {
       this.log(INFO, `issuer "${name}": new account key`)
     }
     this.keep('account key', { [ACCOUNT_KEY]: text })
-    return createPrivateKey(text)
+    try {
+      return createPrivateKey(text)
+    } catch (error) {
+      throw new Error(`"${ACCOUNT_KEY}" in the state folder is no key: ${(error as Error).message}`, { cause: error })
+    }
   }
 
   private log(level: number, message: string): void {
     this.errorLog.log(level, `acme: ${message}`)
+  }
+}
+
+function untilRenewalOf({ certificate }: IssuedCertificate): number {
+  const { validFromDate, validToDate } = new X509Certificate(certificate)
+  const [from, to] = [validFromDate.getTime(), validToDate.getTime()]
+  return Math.max(0, from + (to - from) * RENEWAL - Date.now())
+}
+
+/** Nobody waits exactly as long as everybody else, and nobody less than was asked. @returns ms */
+function pause(first: number, failures: number, retryAfter: number): number {
+  const own = Math.min(first * 2 ** (failures - 1), RETRY_MAX_MS)
+  const asked = Math.min(retryAfter * 1000, ASKED_MAX_MS)
+  return Math.round(Math.max(asked, own * 0.9) + own * 0.2 * Math.random())
+}
+
+function fits(certificate: string, key: KeyObject): boolean {
+  try {
+    return new X509Certificate(certificate).checkPrivateKey(key)
+  } catch (error) {
+    throw new Error('what the authority gives is no certificate', { cause: error })
   }
 }
 

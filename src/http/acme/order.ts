@@ -12,7 +12,7 @@ export type ChallengeType = 'http-01' | 'tls-alpn-01'
 /** Shows the authority what it wants to see, in all threads. */
 export interface Responder {
   show(type: ChallengeType, identifier: string, token: string, authorization: string): void
-  hide(identifier: string): void
+  hide(identifier: string, token: string): void
 }
 
 export interface Account {
@@ -23,9 +23,12 @@ export interface Account {
   readonly profile: string
 }
 
-const POLLS_MAX = 60
+/** For how long a resource may be on its way, and how often it is asked for. */
+const SETTLED_MAX_MS = 600_000
 const POLL_MS = 1000
 const POLL_MAX_MS = 10_000
+/** As often as the authority likes, within reason. */
+const ASKED_MAX_MS = 60_000
 
 /** Registers, or finds out that we are. Safe to be repeated (RFC 8555, 7.3). */
 export async function register(authority: Authority, account: Account): Promise<void> {
@@ -62,15 +65,18 @@ export async function issue(
   const wanted = identifiers.map(value => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }))
   const profile = account.profile === '' ? {} : { profile: account.profile }
   const made = await authority.post(newOrder, { identifiers: wanted, ...profile })
-  for (const url of made.json.authorizations as string[]) {
+  if (made.location === '') throw new Error('the authority has not said where the order is')
+  const finalize = textOf(made.json, 'finalize', 'the order')
+  for (const url of listOf(made.json, 'authorizations', 'the order')) {
     await authorize(authority, account, url, type, responder)
   }
-  await settled(authority, made.location, order => order.status !== 'pending')
+  const ready = await settled(authority, made.location, order => order.status !== 'pending')
+  if (ready.status === 'invalid') throw refusal('the order', ready)
   const csr = certificateRequest(key, identifiers).toString('base64url')
-  await authority.post(made.json.finalize, { csr })
+  await authority.post(finalize, { csr })
   const order = await settled(authority, made.location, ({ status }) => status === 'valid' || status === 'invalid')
   if (order.status !== 'valid') throw refusal('the order', order)
-  return (await authority.post(order.certificate, null)).body.toString('latin1')
+  return (await authority.post(textOf(order, 'certificate', 'the order'), null)).body.toString('latin1')
 }
 
 async function authorize(
@@ -81,27 +87,42 @@ async function authorize(
   responder: Responder,
 ): Promise<void> {
   const { json } = await authority.post(url, null)
-  if (json.status === 'valid') return
-  const identifier = String(json.identifier.value)
-  const challenge = (json.challenges as { type: string; url: string; token: string }[]).find(one => one.type === type)
+  if (json?.status === 'valid') return
+  const identifier = textOf(json?.identifier, 'value', 'the authorization')
+  const challenge = listOf(json, 'challenges', 'the authorization').find(one => one?.type === type)
   if (challenge === undefined) throw new Error(`the authority offers no "${type}" challenge for "${identifier}"`)
-  responder.show(type, identifier, challenge.token, keyAuthorization(challenge.token, account.key))
+  const token = textOf(challenge, 'token', 'the challenge')
+  responder.show(type, identifier, token, keyAuthorization(token, account.key))
   try {
-    await authority.post(challenge.url, {})
+    await authority.post(textOf(challenge, 'url', 'the challenge'), {})
     const done = await settled(authority, url, ({ status }) => status !== 'pending')
     if (done.status !== 'valid') throw refusal(`the authorization of "${identifier}"`, done)
   } finally {
-    responder.hide(identifier)
+    responder.hide(identifier, token)
   }
+}
+
+function textOf(resource: any, name: string, what: string): string {
+  const value: unknown = resource?.[name]
+  if (typeof value !== 'string') throw new Error(`${what} that the authority gives has no "${name}"`)
+  return value
+}
+
+function listOf(resource: any, name: string, what: string): any[] {
+  const value: unknown = resource?.[name]
+  if (!Array.isArray(value)) throw new Error(`${what} that the authority gives has no "${name}"`)
+  return value
 }
 
 /** Asks for a resource until it is as it should be. */
 async function settled(authority: Authority, url: string, done: (resource: any) => boolean): Promise<any> {
-  for (let polls = 0; polls < POLLS_MAX; polls++) {
+  const until = performance.now() + SETTLED_MAX_MS
+  for (let polls = 1; performance.now() < until; polls++) {
     const answer: Answer = await authority.post(url, null)
+    textOf(answer.json, 'status', `"${url}"`)
     if (done(answer.json)) return answer.json
-    const wait = answer.retryAfter > 0 ? answer.retryAfter * 1000 : Math.min(POLL_MS * (polls + 1), POLL_MAX_MS)
-    await sleep(Math.min(wait, POLL_MAX_MS), undefined, { ref: false })
+    const asked = Math.min(answer.retryAfter * 1000, ASKED_MAX_MS)
+    await sleep(asked > 0 ? asked : Math.min(POLL_MS * polls, POLL_MAX_MS), undefined, { ref: false })
   }
   throw new Error(`"${url}" takes too long`)
 }

@@ -2,6 +2,7 @@
 // it, with a key of the thread's own.
 
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { isIP, SocketAddress } from 'node:net'
 import { chooseProtocol } from '../../net/openssl/alpn.ts'
 import { TlsContext } from '../../net/openssl/context.ts'
 import { openssl } from '../../net/openssl/library.ts'
@@ -24,10 +25,11 @@ export class TlsAlpn {
   }
 
   readonly answer: ChallengeAnswer = serverName => {
-    const challenge = this.store.challengeFor(serverName)
+    const identifier = addressIn(serverName) ?? serverName
+    const challenge = this.store.challengeFor(identifier)
     if (challenge === null || challenge.type !== 'tls-alpn-01') return null
     if (challenge.authorization !== this.authorization || this.settings === null) {
-      this.settings = { context: this.contextFor(serverName, challenge.authorization), bufferSize: 16384 }
+      this.settings = { context: this.contextFor(identifier, challenge.authorization), bufferSize: 16384 }
       this.authorization = challenge.authorization
     }
     return this.settings
@@ -43,4 +45,15 @@ export class TlsAlpn {
     chooseProtocol(context, [ACME_TLS])
     return context
   }
+}
+
+/** An address goes by its name in reverse (RFC 8738, 6). null: the name is none of these. */
+export function addressIn(name: string): string | null {
+  const labels = name.split('.').toReversed()
+  const [arpa, kind, ...digits] = labels
+  if (arpa !== 'arpa') return null
+  const text = kind === 'ip6' ? (digits.join('').match(/.{1,4}/g) ?? []).join(':') : digits.join('.')
+  const version = isIP(text)
+  // As it is written everywhere else.
+  return version === 0 ? null : new SocketAddress({ address: text, family: `ipv${version as 4 | 6}` }).address
 }

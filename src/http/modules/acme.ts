@@ -1,6 +1,7 @@
 // Certificates that are asked for, proved and renewed by themselves, in the manner of nginx's own module (ngx_http_acme_module;
 // RFC 8555). Here is what is written about them; how they are got is in http/acme.
 
+import { createPrivateKey } from 'node:crypto'
 import { isIP } from 'node:net'
 import { ACME_ISSUER, HTTP, SERVER, type Conf, type Scope, type Site } from '../../config/directive.ts'
 import { parseSize } from '../../config/units.ts'
@@ -144,6 +145,7 @@ export const acme = httpModule({
     const prepared = [...issuers.values()].map(known => ({ known, settings: settingsOf(known.declaration, http) }))
     http.onStart(services => {
       store.use(services.shared(MEMORY))
+      store.beside = [...issuers.values()].flatMap(({ declaration }) => folderOf(declaration) ?? [])
       answerChallenges(new TlsAlpn(store).answer)
       explainEmpty(whyMissing)
       // One thread does the work, all use what comes of it.
@@ -151,6 +153,8 @@ export const acme = httpModule({
       for (const { known, settings } of prepared) {
         const issuer = new Issuer(settings(), [...known.orders.values()], store, services.errorLog)
         issuer.start()
+        // After a reload the next one's thread goes on, however long connections last here.
+        http.onRetire(() => issuer.stop())
         http.onStop(() => issuer.stop())
       }
     })
@@ -198,15 +202,16 @@ function check({ conf, name, site }: IssuerDeclaration): void {
 }
 
 /** Files are read now; what is costly to make waits for the thread that needs it. */
-function settingsOf({ conf, name, site }: IssuerDeclaration, http: HttpSetup): () => IssuerSettings {
-  const { account_key: key, state_path: folder, external_account_key: external } = conf
+function settingsOf(declaration: IssuerDeclaration, http: HttpSetup): () => IssuerSettings {
+  const { conf, name, site } = declaration
+  const { account_key: key, external_account_key: external } = conf
   const text = (file: string): string => {
     const { text, error, errno } = http.readData(file)
     return error === '' ? text : site.fail(`open() "${file}" failed (${errno}: ${error})`)
   }
-  const accountKey = typeof key === 'string' ? text(key) : key
-  const state = folder === '' ? site.prefixPath(`acme_${name}`) : folder
-  if (state !== null) http.needsFolder(state)
+  const accountKey = typeof key === 'string' ? checkedKey(key, text(key), site) : key
+  const folder = pathOf(declaration)
+  if (folder !== null) http.needsFolder(folder)
   const mac =
     external === null
       ? ''
@@ -227,8 +232,27 @@ function settingsOf({ conf, name, site }: IssuerDeclaration, http: HttpSetup): (
     tls: trustedContext(trusted),
     verifies: conf.ssl_verify,
     resolver,
-    state: state === null ? null : new StateFolder(state),
+    state: folderOf(declaration),
   })
+}
+
+/** null: nothing is kept. */
+function pathOf({ conf, name, site }: IssuerDeclaration): string | null {
+  return conf.state_path === '' ? site.prefixPath(`acme_${name}`) : conf.state_path
+}
+
+function folderOf(declaration: IssuerDeclaration): StateFolder | null {
+  const path = pathOf(declaration)
+  return path === null ? null : new StateFolder(path)
+}
+
+function checkedKey(file: string, text: string, site: Site): string {
+  try {
+    createPrivateKey(text)
+    return text
+  } catch (error) {
+    return site.fail(`cannot load the account's key "${file}": ${(error as Error).message}`)
+  }
 }
 
 function issuedFor(r: HttpRequest, what: 'certificate' | 'key'): string | null {

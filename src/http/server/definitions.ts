@@ -34,6 +34,7 @@ export class Definitions implements HttpSetup {
   readonly apps: AppSettings[] = []
   readonly options: CompileOptions
   protected readonly starts: ((services: ThreadServices) => void)[] = []
+  protected readonly retires: (() => void)[] = []
   protected readonly stops: (() => void)[] = []
   private readonly registries = new Map<RegistryKey<any>, Registry<any>>()
   private readonly core: Variables
@@ -132,6 +133,10 @@ export class Definitions implements HttpSetup {
 
   onStart(run: (services: ThreadServices) => void): void {
     this.starts.push(run)
+  }
+
+  onRetire(run: () => void): void {
+    this.retires.push(run)
   }
 
   onStop(run: () => void): void {

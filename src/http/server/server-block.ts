@@ -164,6 +164,7 @@ export abstract class ServerBlock<A extends AddressServers<any>> extends Definit
   /** Accepts no more and calls `done` when the last session has ended. `grace`: see Sessions.drain. */
   retire(grace: boolean, done: () => void): void {
     this.stopAccepting()
+    for (const run of this.retires.splice(0)) run()
     if (this.sessions === null) done()
     else this.sessions.drain(grace, done)
   }

@@ -27,12 +27,12 @@ test('acme: what the shared memory has no room for is in no thread', () => {
   const large = { certificate: 'a'.repeat(1000), key: 'b' }
   const challenge = { type: 'http-01', token: 'token', authorization: 'answer' } as const
   assert.equal(writer.setCertificate('one', small), true)
-  assert.equal(writer.setChallenge('one', challenge), true)
+  assert.equal(writer.addChallenge('one', challenge), true)
   assert.equal(writer.setCertificate('one', large), false)
   assert.equal(writer.setCertificate('two', large), false)
   assert.equal(writer.setAccount('issuer', 'k'.repeat(1000)), false)
-  assert.equal(writer.setChallenge('one', { ...challenge, token: 't'.repeat(1000) }), false)
-  assert.equal(writer.setChallenge('two', { ...challenge, token: 't'.repeat(1000) }), false)
+  assert.equal(writer.addChallenge('one', { ...challenge, token: 't'.repeat(1000) }), false)
+  assert.equal(writer.addChallenge('two', { ...challenge, token: 't'.repeat(1000) }), false)
   for (const store of [writer, reader]) {
     assert.deepEqual(store.certificate('one'), small)
     assert.equal(store.certificate('two'), null)
@@ -40,7 +40,9 @@ test('acme: what the shared memory has no room for is in no thread', () => {
     assert.deepEqual(store.challengeFor('one'), challenge)
     assert.equal(store.challengeFor('two'), null)
   }
-  assert.equal(writer.setChallenge('one', null), true)
+  writer.dropChallenge('one', 'another order')
+  assert.deepEqual(reader.challengeFor('one'), challenge)
+  writer.dropChallenge('one', 'token')
   assert.equal(reader.challengeFor('one'), null)
 })
 
