@@ -311,15 +311,18 @@ class HttpStream(Stream):
             return  # the client has not asked for any
         if self.gone:
             raise ClientGone('the client closed the connection')
+        fields = []
         for name, value in message.get('headers') or ():
             name = text_as_bytes(name)
             if not classify_bytes(name):
-                self.trailing += name, as_bytes(text_as_bytes(value), name)
+                fields += name, as_bytes(text_as_bytes(value), name)
+        content = b'\0'.join((b'', *fields))
+        if len(content.translate(None, CONTROLS)) != len(content) or content.count(0) != len(fields):
+            raise HeadError('a trailer holds a control character: %r' % (fields,))
+        self.trailing += fields
         if message.get('more_trailers'):
             return
         content = b'\0'.join((b'', *self.trailing))
-        if len(content.translate(None, CONTROLS)) != len(content) or content.count(0) != len(self.trailing):
-            raise HeadError('a trailer holds a control character: %r' % (self.trailing,))
         head = HEADER.pack(len(content), self.number, TRAILERS, 0, len(self.trailing) >> 1)
         self.connection.write(head + content)
         self._end_trailers()

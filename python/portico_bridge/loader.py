@@ -208,7 +208,8 @@ def _parse(spec, expression):
         if not isinstance(node, ast.Call):
             raise ValueError('neither a name nor a call')
         name = expression[: expression.index('(')].strip()
-        if not all(part.isidentifier() for part in name.split('.')):
+        is_name = all(part.isidentifier() for part in name.split('.'))
+        if not is_name or any(isinstance(one, ast.Call) for one in ast.walk(node.func)):
             raise ValueError('only a name can be called')
         if any(keyword.arg is None for keyword in node.keywords):
             raise ValueError('"**" cannot be used')

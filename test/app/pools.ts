@@ -51,8 +51,7 @@ export interface Running {
   readonly log: string[]
 }
 
-export function run(t: Scope, settings: Partial<AppSettings>, generation = 1): Running {
-  const dir = tempDir(t)
+export function run(t: Scope, settings: Partial<AppSettings>, generation = 1, dir = tempDir(t)): Running {
   const notices: AppNotice[] = []
   const log: string[] = []
   const pool = new AppPool({

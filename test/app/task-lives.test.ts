@@ -105,6 +105,8 @@ test('tasks: a stop at once does not wait for them', async t => {
   const processes = [...taskWorkers(server), arbiterOf(server)]
   await server.stop('SIGINT')
   assert.ok(!processes.some(isAlive))
+  // Killed, and not left to what happens when the process that hands tasks out has gone.
+  assert.match(server.errorLog(), /task worker \d+ exited on signal 9/)
   await answer
 })
 

@@ -19,6 +19,7 @@ export interface TaskServer {
   readonly dir: string
   /** What tasks have noted, in lines. */
   readonly notes: () => string[]
+  readonly notesFile: string
   /** Asks the application to ask for something. */
   readonly ask: (...what: readonly unknown[]) => Promise<any>
 }
@@ -27,7 +28,7 @@ export interface TaskServer {
 export async function serveTasks(t: Scope, kind = 'sync', app = 'dirty_workers 1;', main = ''): Promise<TaskServer> {
   const dir = tempDir(t)
   mkdirSync(dir, { recursive: true })
-  for (const name of ['tasks.py', 'asks.py']) copyFileSync(join(apps, name), join(dir, name))
+  for (const name of ['tasks.py', 'asks.py', 'clients.py']) copyFileSync(join(apps, name), join(dir, name))
   const notes = join(tempDir(t), 'notes')
   const server = await serve(t, {
     conf: `
@@ -53,6 +54,7 @@ http {
   return {
     server,
     dir,
+    notesFile: notes,
     notes: () => (existsSync(notes) ? readFileSync(notes, 'utf8').split('\n').slice(0, -1) : []),
     ask: async (...what) => {
       const answer = await get(server.port, `/?${encodeURIComponent(JSON.stringify(what))}`)

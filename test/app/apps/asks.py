@@ -5,6 +5,7 @@ import json
 import os
 from urllib.parse import unquote
 
+import clients
 from gunicorn.dirty import DirtyError, get_dirty_client, get_dirty_client_async, stash
 
 TIMEOUT = 20
@@ -28,6 +29,8 @@ def do(how, *args):
         return getattr(stash, args[0])(*args[1:])
     if how == 'table':
         return about(stash.table(args[0]))
+    if how == 'clients':
+        return getattr(clients, args[0])(*args[1:])
     return os.environ['GUNICORN_DIRTY_SOCKET']
 
 
@@ -56,6 +59,8 @@ async def do_later(how, *args):
         before = len(os.listdir('/proc/self/fd'))
         await asyncio.gather(*[client.execute_async(*args) for _ in range(50)])
         return len(os.listdir('/proc/self/fd')) - before
+    if how == 'clients':
+        return await getattr(clients, args[0] + '_async')(*args[1:])
     return do(how, *args)
 
 

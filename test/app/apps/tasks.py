@@ -68,6 +68,10 @@ class Counter(DirtyApp):
     def count_to(self, number):
         yield from range(number)
 
+    def one_then(self, key):
+        yield 1
+        yield self.wait_for(key)
+
     async def count_later(self, number):
         for i in range(number):
             yield {'i': i}
@@ -81,6 +85,16 @@ class Counter(DirtyApp):
                 yield b'.' * 10_000
         finally:
             note('closed early')
+
+    def laden(self):
+        """Tells now and then how far it has come."""
+        try:
+            for i in range(1_000_000):
+                if i % 16 == 0:
+                    note('at %d' % i)
+                yield b'.' * 65536
+        finally:
+            note('unladen')
 
     def break_off(self):
         yield 1
@@ -98,3 +112,24 @@ class Single(DirtyApp):
 
     def pid(self):
         return os.getpid()
+
+
+class Unmade(DirtyApp):
+    def __init__(self):
+        raise RuntimeError('not to be made')
+
+
+class Unready(DirtyApp):
+    def init(self):
+        raise RuntimeError('not ready')
+
+
+class Uncounted(DirtyApp):
+    workers = 0
+
+
+class Unable:
+    pass
+
+
+NO_CLASS = 5
