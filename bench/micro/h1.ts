@@ -17,6 +17,7 @@ const limits: RequestLimits = {
   strict: false,
   hostRequired: true,
   raw: false,
+  lenient: 0,
 }
 
 const browser = Buffer.from(

@@ -15,7 +15,7 @@ PIECE = 65536
 
 ASGI = {'version': '3.0', 'spec_version': '2.4'}
 # The scope's pairs that come before the request's own fields; docs/bridge.md has them.
-FIXED = 9
+FIXED = 10
 
 
 class ClientGone(OSError):
@@ -67,7 +67,7 @@ class Stream:
 
     def base_scope(self, kind, scheme):
         values = self.pairs[1 : 2 * FIXED : 2]
-        _, raw_path, query, version, _, server, port, client, client_port = values
+        _, raw_path, query, version, _, server, port, client, client_port, root_path = values
         path = self.pairs[-1]
         fields = iter(self.pairs[2 * FIXED : -2])
         return {
@@ -78,7 +78,7 @@ class Stream:
             'path': path.decode('utf-8', 'replace'),
             'raw_path': raw_path,
             'query_string': query,
-            'root_path': self.connection.seat.root_path,
+            'root_path': self.connection.seat.root_path or root_path.decode('utf-8', 'replace'),
             'headers': list(zip(fields, fields)),
             'client': address(client, client_port),
             'server': address(server, port),

@@ -156,7 +156,7 @@ export const applications: Texts = {
   },
   app_script_name: {
     args: 'PATH',
-    text: 'Where applications are mounted: `SCRIPT_NAME`, and what `PATH_INFO` begins behind.',
+    text: 'Where the application is mounted, as in `location /shop/ { app_pass shop; app_script_name /shop; }`: `SCRIPT_NAME`, and what `PATH_INFO` begins behind; for `kind asgi` it is `root_path`. A trusted proxy may name another path (`app_forwarder_headers`). Not for `kind node`.',
   },
   app_proxy_protocol_from: {
     args: ['ADDRESS …', '*', 'none'],
@@ -183,6 +183,9 @@ export const applications: Texts = {
   },
   app_ignore_headers: {
     text: 'Fields of responses by which an application could tell this server what to do, and that are not obeyed: internal redirects (`X-Accel-Redirect`), speed, buffering and charset (`X-Accel-…`), and what decides on caching (`app_cache`). Those that begin with `X-Accel-` do not go on to the client either, unless `app_accel` is off.',
+  },
+  app_intercept_errors: {
+    text: 'Whether responses of an application with a status of 300 and more are replaced where `error_page` names a page for them.',
   },
   app_request_buffering: {
     text: 'On, an application gets a request when all of it is here. Off, it reads the body while the client sends it, and a slow client holds a worker for as long; `timeout` counts.',

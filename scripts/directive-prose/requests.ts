@@ -28,6 +28,9 @@ export const requests: Texts = {
   raw_requests: {
     text: 'Leaves it to the application which requests it serves, as Gunicorn does: paths are not resolved nor their slashes merged, and what is no percent-encoding stays as it is; `TRACE` and `CONNECT` are methods like any other; a user may stand before the host of an absolute target, and `gzip`, `deflate`, `compress` or `identity` before `chunked` in `Transfer-Encoding`, of which an application finds what is left. `RAW_URI` is the target as it was sent. Only where one application gets every path: a `location` with rules of its own can be walked around by `/a/../b`. `portico serve` has it on, except for Node.',
   },
+  lenient_requests: {
+    text: 'Takes requests that are wrong, for clients that cannot be mended; each of these can make a proxy before this server see another request than it. `obsolete_folding`: a field may go on in the next line, which becomes a space. `header_spaces`: there may be blanks before the colon of a field. `unconventional_method`: any token is a method. `unconventional_version`: versions such as `HTTP/2.0` or `HTTP/0.9` in a request of HTTP/1. `casefold_method`: methods are made capitals. For `portico serve` they are Gunicorn’s settings (`--permit-obsolete-folding` and so on).',
+  },
   client_max_body_size: { text: 'A request with a longer body gets 413. `0`: no limit.' },
   client_body_buffer_size: { text: 'A request body longer than this goes to a temporary file.' },
   client_body_in_file_only: {

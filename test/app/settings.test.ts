@@ -153,8 +153,6 @@ test('what is not supported is refused by name, unless it asks for what is done 
     }
   }
   assert.equal(complaint('--protocol http --header-map drop --http-protocols h1 --proxy-protocol off a'), '')
-  const { warnings } = readCommandLine(['--strip-header-spaces', 'a'], {})
-  assert.match(warnings.join(), /^strip_header_spaces changes nothing: /)
 })
 
 test('what a file sets stands between the environment and GUNICORN_CMD_ARGS', () => {

@@ -155,3 +155,21 @@ async def application(scope, receive, send):
     client.destroy()
   }
 })
+
+test("serve: Gunicorn's settings permit what is wrong", async t => {
+  const permit = '--permit-obsolete-folding --strip-header-spaces --casefold-http-method'
+  const flags = `${permit} --permit-unconventional-http-method --permit-unconventional-http-version`.split(' ')
+  const server = await serveApp(t, [...flags, 'echo'], { files: { 'echo.py': ECHO }, env })
+  for (const [bytes, told] of [
+    ['GET / HTTP/1.1\r\nX: a\r\n\tb\r\n\r\n', { HTTP_X: 'a b' }],
+    ['GET / HTTP/1.1\r\nX \t: a\r\n\r\n', { HTTP_X: 'a' }],
+    ['put / HTTP/1.1\r\nContent-Length: 2\r\n\r\nab', { REQUEST_METHOD: 'PUT', body: 'ab' }],
+    ['GET / HTTP/2.0\r\n\r\n', { SERVER_PROTOCOL: 'HTTP/2.0' }],
+  ] as const) {
+    const client = await raw(t, server.port)
+    await client.send(bytes)
+    const heard = JSON.parse((await client.response()).text)
+    for (const [name, value] of Object.entries(told)) assert.equal(heard[name], value, JSON.stringify(bytes))
+    client.destroy()
+  }
+})

@@ -353,13 +353,13 @@ class StreamFrames(unittest.TestCase):
         kind = choose.choice((REQUEST, REQUEST, BODY, ABORT, WINDOW, MESSAGE, CLOSE, SHUTDOWN))
         if kind != REQUEST:
             return frame(kind, number, choose.randbytes(choose.randrange(8)), choose.choice((0, 0, END, FROM_FILE, 8)))
-        names = 'method raw_path query_string http_version scheme server port client client_port'
-        values = 'GET /a b=c 1.1 http 127.0.0.1 80 127.0.0.1 4000'
+        names = 'method raw_path query_string http_version scheme server port client client_port root_path'
+        values = 'GET /a b=c 1.1 http 127.0.0.1 80 127.0.0.1 4000 /m'
         pairs = [word for pair in zip(names.split(), values.split()) for word in pair]
         text = '\0'.join(pairs + ['x-own', '1', 'path', '/a']).encode()
         content = struct.pack('<I', len(text)) + text + choose.randbytes(choose.randrange(3) * 10)
         flags = choose.choice((0, END, WEBSOCKET | END))
-        return frame(REQUEST, number, content if flags else content[: 4 + len(text)], flags, 11)
+        return frame(REQUEST, number, content if flags else content[: 4 + len(text)], flags, 12)
 
     def check(self, written):
         """What was sent is whole frames."""

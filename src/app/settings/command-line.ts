@@ -94,10 +94,7 @@ class Reading {
 
   result(): Omit<CommandLine, 'words'> {
     for (const name of this.given) {
-      const setting = table[name]!
-      const { warns, reason } = setting
-      if (warns && this.values[name] === true) this.warn(`${name} changes nothing: ${reason}`)
-      const caution = setting.caution?.(this.values[name]) ?? ''
+      const caution = table[name]!.caution?.(this.values[name]) ?? ''
       if (caution !== '') this.warn(caution)
     }
     return { settings: this.values as Settings, given: this.given, warnings: this.warnings }

@@ -228,6 +228,8 @@ function taskLines(settings: Settings): string[] {
 }
 
 function serverLines(settings: Settings, name: string, { addresses, folder, scriptName }: Surroundings): Line[] {
+  // Gunicorn's ASGI workers have `root_path`.
+  const mount = kindOf(settings) === 'asgi' ? '' : scriptName
   const { limit_request_line, limit_request_field_size } = settings
   const longest = Math.max(limit_request_line || UNLIMITED_BYTES, limit_request_field_size || UNLIMITED_BYTES)
   // Where there is an nginx, it is before us, as it was before Gunicorn.
@@ -248,9 +250,10 @@ function serverLines(settings: Settings, name: string, { addresses, folder, scri
     `max_headers ${settings.limit_request_fields || FIELDS_MAX};`,
     // Gunicorn takes any token for a field's name, and refuses what is none.
     ...(settings.protocol === 'uwsgi' ? [] : ['ignore_invalid_headers off;', 'strict_requests on;']),
+    ...leniencyLines(settings),
     // Nor does it ask for a Host field, and some that look after a server's health send none.
     ...(asGunicorn(settings) ? ['require_host off;'] : []),
-    ...(kindOf(settings) === 'node' ? nodeTrustLines(settings) : trustLines(settings, scriptName)),
+    ...(kindOf(settings) === 'node' ? nodeTrustLines(settings) : trustLines(settings, mount)),
     ...statsdLines(settings),
     // `OPTIONS *` asks about no path in particular.
     ...['location /', 'location = *'].map((location): Line => [location, pass]),
@@ -260,6 +263,17 @@ function serverLines(settings: Settings, name: string, { addresses, folder, scri
 /** What comes is taken as Gunicorn takes it. Behind uwsgi an nginx has judged it, and Node does not know of all of that. */
 function asGunicorn(settings: Settings): boolean {
   return settings.protocol !== 'uwsgi' && kindOf(settings) !== 'node'
+}
+
+function leniencyLines(settings: Settings): string[] {
+  const words = [
+    settings.permit_obsolete_folding ? ' obsolete_folding' : '',
+    settings.strip_header_spaces ? ' header_spaces' : '',
+    settings.permit_unconventional_http_method ? ' unconventional_method' : '',
+    settings.permit_unconventional_http_version ? ' unconventional_version' : '',
+    settings.casefold_http_method ? ' casefold_method' : '',
+  ].join('')
+  return words === '' ? [] : [`lenient_requests${words};`]
 }
 
 function listenOptions(settings: Settings, { type }: Listening): string {

@@ -17,8 +17,6 @@ import { isToken } from '../../codec/h1/fields.ts'
 import { isTrue } from './file-values.ts'
 import type { FileValue } from './setting.ts'
 
-const STRICT = 'requests are read as nginx reads them, and what it refuses is refused'
-
 function variable(word: string): readonly [name: string, value: string] {
   const said = word.trim()
   const equals = said.indexOf('=')
@@ -235,28 +233,23 @@ export const serverMechanics = {
   ),
   permit_obsolete_folding: toggle({
     flags: ['--permit-obsolete-folding'],
-    about: 'Takes folded header fields.',
-    warned: STRICT,
+    about: 'Takes fields that go on in the next line.',
   }),
   strip_header_spaces: toggle({
     flags: ['--strip-header-spaces'],
-    about: 'Takes blanks before the colon of a field.',
-    warned: STRICT,
+    about: 'Takes blanks before the colon of a field. Unsafe behind a proxy.',
   }),
   permit_unconventional_http_method: toggle({
     flags: ['--permit-unconventional-http-method'],
-    about: 'Takes methods that are no words in capitals.',
-    warned: STRICT,
+    about: 'Takes any token for a method, of any length.',
   }),
   permit_unconventional_http_version: toggle({
     flags: ['--permit-unconventional-http-version'],
-    about: 'Takes versions of HTTP that do not exist.',
-    warned: STRICT,
+    about: 'Takes versions such as HTTP/2.0 and HTTP/0.9 in a request line.',
   }),
   casefold_http_method: toggle({
     flags: ['--casefold-http-method'],
     about: 'Makes methods capitals.',
-    warned: STRICT,
   }),
   forwarder_headers: several(
     {

@@ -24,8 +24,6 @@ export interface Setting<T> {
   readonly state: SettingState
   /** Why it is accepted or refused; '' for what works. */
   readonly reason: string
-  /** Whoever asks for it is told the reason. */
-  readonly warns: boolean
   /** Values of a refused setting that ask for nothing else than what Portico does anyway. */
   readonly harmless: readonly string[]
   /** The value where the flag is given alone; '' if it needs one. */
@@ -57,8 +55,6 @@ interface Common {
   readonly about: string
   readonly environment?: string
   readonly accepted?: string
-  /** Accepted, but whoever asks for it shall know that it changes nothing. */
-  readonly warned?: string
   readonly refused?: string
   readonly harmless?: readonly string[]
   readonly optional?: string
@@ -130,8 +126,7 @@ export function refused(declared: Common & { readonly value?: string; readonly d
 }
 
 function common(declared: Common, form: FileForm = 'text'): Omit<Setting<never>, 'value' | 'default' | 'read'> {
-  const { flags = [], about, environment = '', warned, refused, harmless = [], optional = '' } = declared
-  const accepted = declared.accepted ?? warned
+  const { flags = [], about, environment = '', accepted, refused, harmless = [], optional = '' } = declared
   const state = refused !== undefined ? 'refused' : accepted !== undefined ? 'accepted' : 'works'
   return {
     flags,
@@ -139,7 +134,6 @@ function common(declared: Common, form: FileForm = 'text'): Omit<Setting<never>,
     environment,
     state,
     reason: refused ?? accepted ?? '',
-    warns: warned !== undefined,
     harmless,
     optional,
     takes: declared.takes ?? form,

@@ -16,6 +16,15 @@ export interface HeadLimits {
   readonly ignoreInvalid: boolean
 }
 
+// Bits of lenient_requests. A field that goes on in the next line (RFC 9112, 5.2); blanks before a field's colon (5.1).
+export const FOLDING = 1
+export const HEADER_SPACES = 2
+/** Methods of any token, and versions of any two digits. */
+export const ODD_METHOD = 4
+export const ODD_VERSION = 8
+/** Methods in small letters are those in capitals. */
+export const CASEFOLD_METHOD = 16
+
 /** What a request's head is held to besides. */
 export interface RequestLimits extends HeadLimits {
   /** strict_requests: nothing is forgiven that RFC 9112 does not ask a server to accept. */
@@ -24,6 +33,8 @@ export interface RequestLimits extends HeadLimits {
   readonly hostRequired: boolean
   /** raw_requests: methods, targets and codings are for the application to judge. */
   readonly raw: boolean
+  /** lenient_requests: what is taken though it is wrong, as bits. */
+  readonly lenient: number
 }
 
 /** Where the limits come from of the server that a request names. */

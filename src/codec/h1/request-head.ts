@@ -5,7 +5,7 @@
 //             └── MORE: call again with more bytes from the same start; it goes on where it stopped
 
 import { badLine, FIELD_INVALID, FIELD_TOO_LONG, FieldBlock, latin1, scanFields, takeFields } from './fields.ts'
-import { NO_LENGTH } from './head.ts'
+import { CASEFOLD_METHOD, NO_LENGTH } from './head.ts'
 import type { NamedServers, RequestLimits } from './head.ts'
 import { HostName, parseHost } from './host.ts'
 import { forget, interpret, parseHostField, takeHost } from './request-fields.ts'
@@ -47,6 +47,8 @@ export class RequestHead extends FieldBlock {
 
   /** What parseRequestHead answered last if it refused, else 0. */
   status = 0
+  /** lenient_requests: the method is meant in capitals. */
+  casefolds = false
   /** Set by a server that tunnels: CONNECT is answered as any other method. */
   tunnels = false
   /** Those of the address, where the limits of its servers differ; and the limits of the one that the request has named. */
@@ -110,6 +112,7 @@ export class RequestHead extends FieldBlock {
   takeLimits(): RequestLimits {
     this.limits = this.servers!.serverFor(this.hostName.name).limits
     this.crlfOnly = this.limits.strict
+    this.lenient = this.limits.lenient
     return this.limits
   }
 
@@ -155,6 +158,8 @@ function scan(head: RequestHead, bytes: Buffer, start: number, end: number, know
   let limits = known
   if (head.lineStop === 0) {
     head.crlfOnly = limits.strict
+    head.lenient = limits.lenient
+    head.casefolds = (limits.lenient & CASEFOLD_METHOD) !== 0
     const line = scanRequestLine(head, bytes, start, end, limits)
     if (line <= 0) return line
     head.scanned = line
@@ -189,6 +194,7 @@ function refuseField(
 function takeLine(head: RequestHead): void {
   const { text, lineStart, methodEnd } = head
   head.method = methodOf(text, lineStart, methodEnd)
+  if (head.casefolds) head.method = head.method.toUpperCase()
   head.target = text.slice(head.targetStart, head.targetEnd)
   head.path = head.target
   if (head.hostInTarget) {

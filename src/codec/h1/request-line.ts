@@ -2,7 +2,7 @@
 // where the RFC leaves a choice: a lone LF ends it, spaces may be repeated, HTTP/0.9's `GET /path` is still understood. With
 // strict_requests there is one way to write it.
 
-import type { RequestLimits } from './head.ts'
+import { ODD_METHOD, ODD_VERSION, type RequestLimits } from './head.ts'
 import { latin1 } from './fields.ts'
 import { parseHost } from './host.ts'
 import type { RequestHead } from './request-head.ts'
@@ -20,6 +20,9 @@ for (const c of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ_-') METHOD[c.charCodeAt(0)] = 1
 // With strict_requests: tokens (RFC 9110, 9.1), but what looks like a method in the wrong case; so Gunicorn has it.
 const METHOD_TOKEN = METHOD.slice()
 for (const c of "0123456789!$%&'*+.^`|~") METHOD_TOKEN[c.charCodeAt(0)] = 1
+// lenient_requests: any token.
+const ANY_METHOD = METHOD_TOKEN.slice()
+for (const c of 'abcdefghijklmnopqrstuvwxyz#') ANY_METHOD[c.charCodeAt(0)] = 1
 // So long are all that are registered, with room.
 const METHOD_LENGTH_MIN = 3
 const METHOD_LENGTH_MAX = 20
@@ -47,14 +50,15 @@ export function scanRequestLine(
   let i = head.mark === 0 ? line : start + head.mark
 
   if (head.targetStart === 0) {
-    const allowed = limits.strict ? METHOD_TOKEN : METHOD
+    const any = (limits.lenient & ODD_METHOD) !== 0
+    const allowed = any ? ANY_METHOD : limits.strict ? METHOD_TOKEN : METHOD
     while (i < stop && allowed[bytes[i]!] === 1) i++
     if (i >= stop) return wait(head, start, end, i, limits)
     const length = i - line
     if (
       bytes[i] !== SP ||
       length === 0 ||
-      (limits.strict && (length < METHOD_LENGTH_MIN || length > METHOD_LENGTH_MAX))
+      (limits.strict && !any && (length < METHOD_LENGTH_MIN || length > METHOD_LENGTH_MAX))
     )
       return head.refuse(-400, 'client sent invalid method')
     head.methodEnd = i - start
@@ -102,7 +106,7 @@ function mayBegin(head: RequestHead, bytes: Buffer, line: number, at: number): b
   const c = bytes[at]!
   const length = at - line
   if (head.methodEnd - head.lineStart === 7 && length > 7) {
-    const method = latin1(bytes, line, line + 7)
+    const method = methodAt(head, bytes, line, line + 7)
     if (method === 'CONNECT') return c !== 47
     if (method === 'OPTIONS' && c === 42) return true
   }
@@ -120,7 +124,7 @@ const ANY_ORIGIN =
 
 function takeForm(head: RequestHead, bytes: Buffer, start: number, { raw }: RequestLimits): boolean {
   const target = latin1(bytes, start + head.targetStart, start + head.targetEnd)
-  if (latin1(bytes, start + head.lineStart, start + head.methodEnd) === 'CONNECT') {
+  if (methodAt(head, bytes, start + head.lineStart, start + head.methodEnd) === 'CONNECT') {
     if (!(raw ? ANY_AUTHORITY : AUTHORITY).test(target)) return refused(head, INVALID)
     if (!parseHost(target, 0, target.length, head.hostName))
       return refused(head, 'client sent invalid host in request line')
@@ -135,6 +139,11 @@ function takeForm(head: RequestHead, bytes: Buffer, start: number, { raw }: Requ
   head.hostInTarget = true
   head.pathStart = parts[0].length
   return true
+}
+
+function methodAt({ casefolds }: RequestHead, bytes: Buffer, from: number, to: number): string {
+  const method = latin1(bytes, from, to)
+  return casefolds ? method.toUpperCase() : method
 }
 
 function refused(head: RequestHead, error: string): boolean {
@@ -198,8 +207,10 @@ function scanOddVersion(
     }
     const major = i
     for (; i < stop && bytes[i] !== 46; i++) {
-      if (!isDigit(bytes[i]!) || (i === major && bytes[i] === 48)) return head.refuse(-400, INVALID)
-      if (i > major || bytes[i] !== 49) return head.refuse(-505, 'client sent invalid version')
+      if (!isDigit(bytes[i]!) || (i === major && bytes[i] === 48 && (limits.lenient & ODD_VERSION) === 0))
+        return head.refuse(-400, INVALID)
+      if (i > major || (bytes[i] !== 49 && (limits.lenient & ODD_VERSION) === 0))
+        return head.refuse(-505, 'client sent invalid version')
     }
     if (i < stop && i === major) return head.refuse(-400, INVALID)
     const minor = ++i
@@ -209,7 +220,8 @@ function scanOddVersion(
       value = value * 10 + bytes[i]! - 48
     }
     if (i < stop && i === minor) return head.refuse(-400, INVALID)
-    version = value === 0 ? 10 : 11
+    // Of those that do not exist, one before 1 is treated as the oldest, one behind it as the latest.
+    version = (value === 0 && bytes[major] === 49) || bytes[major] === 48 ? 10 : 11
   }
   const last = i
   while (i < stop && bytes[i] === SP) i++

@@ -3,12 +3,11 @@
 
 import type { HttpRequest } from '../request.ts'
 import { requestUri } from '../upstream/request-uri.ts'
-import { schemeOf, toldOf } from './trust.ts'
+import { mountOf, schemeOf, toldOf } from './trust.ts'
 
-/** Scheme and host as the application hears them, where it is mounted, and the URI. */
-export function cacheKey(r: HttpRequest): string {
+/** Scheme and host as the application hears them, where it is mounted, and the URI. @param mount app_script_name */
+export function cacheKey(r: HttpRequest, mount: string): string {
   const told = toldOf.get(r)
   const host = (r.header('host') ?? r.host).toLowerCase()
-  const mount = told === null ? '' : told.scriptName
-  return `${schemeOf(r, told)}://${host}${mount}${requestUri(r, '', false, '')}`
+  return `${schemeOf(r, told)}://${host}${mountOf(r, mount)}${requestUri(r, '', false, '')}`
 }

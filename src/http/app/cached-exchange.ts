@@ -60,7 +60,7 @@ export class CachedAppExchange extends AppExchange implements Fetcher {
   }
 
   get ownKey(): string {
-    return cacheKey(this.r)
+    return cacheKey(this.r, this.pass.scriptName)
   }
 
   get ignored(): number {
@@ -87,7 +87,7 @@ export class CachedAppExchange extends AppExchange implements Fetcher {
     if (!r.done) respondSpecial(r, status)
   }
 
-  letGo(): void {
+  override letGo(): void {
     const { link, r } = this
     this.isOver = true
     link?.abandon(this)

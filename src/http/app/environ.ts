@@ -58,13 +58,17 @@ export interface Environ {
 
 const environ: Environ = { text: '', pairs: 0 }
 
-/** PATH_INFO comes last: it may hold a NUL. @param method where it is not the client's */
-export function environOf(r: HttpRequest, headers: readonly SetHeader[], method = r.method): Environ {
+/**
+ * PATH_INFO comes last: it may hold a NUL.
+ * @param mount where the application is, unless a proxy says otherwise
+ * @param method where it is not the client's
+ */
+export function environOf(r: HttpRequest, headers: readonly SetHeader[], mount: string, method = r.method): Environ {
   const { head, body } = r
   const { names, values, count } = head
   const told = toldOf.get(r)
-  if (headers.length > 0 || (told !== null && r.stream.proxyProtocol !== null)) return listed(r, headers, method)
-  const scriptName = told === null ? '' : told.scriptName
+  if (headers.length > 0 || (told !== null && r.stream.proxyProtocol !== null)) return listed(r, headers, mount, method)
+  const scriptName = told === null ? mount : told.mount(mount)
   let text =
     `REQUEST_METHOD\0${method}\0SCRIPT_NAME\0${scriptName}\0QUERY_STRING\0${r.args}\0RAW_URI\0${rawTarget(r)}` +
     `\0SERVER_PROTOCOL\0${protocolOf(r)}\0SERVER_NAME\0${serverName(r)}` +
@@ -93,11 +97,11 @@ export function environOf(r: HttpRequest, headers: readonly SetHeader[], method 
     const name = names[i]!
     const prefix = prefixOf(name)
     if (prefix === SKIPPED) {
-      if (i === head.transferEncodingIndex && codingsBefore(values[i]!) !== '') return listed(r, headers, method)
-      if (told !== null && name.includes('_') && told.passes(name)) return listed(r, headers, method)
+      if (i === head.transferEncodingIndex && codingsBefore(values[i]!) !== '') return listed(r, headers, mount, method)
+      if (told !== null && name.includes('_') && told.passes(name)) return listed(r, headers, mount, method)
       continue
     }
-    if (repeats(names, i)) return listed(r, headers, method)
+    if (repeats(names, i)) return listed(r, headers, mount, method)
     text += prefix + values[i]!
     pairs++
   }
@@ -132,19 +136,19 @@ function hasPort(r: HttpRequest, told: Told | null): boolean {
   return told === null || r.clientAddress !== 'unix:'
 }
 
-function listed(r: HttpRequest, headers: readonly SetHeader[], method: string): Environ {
-  const list = environList(r, method)
+function listed(r: HttpRequest, headers: readonly SetHeader[], mount: string, method: string): Environ {
+  const list = environList(r, mount, method)
   setVariables(list, headers, r)
   environ.text = list.join('\0')
   environ.pairs = list.length >>> 1
   return environ
 }
 
-function environList(r: HttpRequest, method: string): string[] {
+function environList(r: HttpRequest, mount: string, method: string): string[] {
   const { head } = r
   const { names, values, count } = head
   const told = toldOf.get(r)
-  const scriptName = told === null ? '' : told.scriptName
+  const scriptName = told === null ? mount : told.mount(mount)
   const { proxyProtocol } = r.stream
   const environ = [
     'REQUEST_METHOD',

@@ -28,6 +28,7 @@ import { addServerTiming } from './times.ts'
 import { AppTrailers } from './trailers.ts'
 import { RETRY_AFTER } from './application.ts'
 import { FileParts } from '../files/file-parts.ts'
+import { interceptsError } from '../error-page.ts'
 import { accelRedirect } from '../internal-redirect.ts'
 import { openFile, REGULAR } from '../files/open-file.ts'
 import type { Home } from '../../upstream/group.ts'
@@ -141,9 +142,10 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
 
   private encode(link: Carrier, body: Buffer | null): Buffer {
     const { r, methodAsked, headers } = this
-    if (this.pass.app.settings.kind === 'asgi')
-      return encodeRequest(link.stream, scopeOf(r, headers, methodAsked), body)
-    const { text, pairs } = environOf(r, headers, methodAsked)
+    const { app, scriptName } = this.pass
+    if (app.settings.kind === 'asgi')
+      return encodeRequest(link.stream, scopeOf(r, headers, scriptName, methodAsked), body)
+    const { text, pairs } = environOf(r, headers, scriptName, methodAsked)
     return encodeRequestText(link.stream, text, pairs, body, link.flags)
   }
 
@@ -187,6 +189,10 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
     if (!this.takeStatus(status)) return
     this.appFields = fields
     if (this.home !== null) this.learn(this.home)
+    if (this.pass.interceptErrors && r.status >= 300 && interceptsError(r, r.status)) {
+      this.showOurs(fields)
+      return
+    }
     takeFields(this, fields)
     if (this.pass.serverTiming) addServerTiming(r, this)
     if (this.redirect !== '') {
@@ -303,10 +309,24 @@ export class AppExchange extends Call implements Source, Producer, AppAnswer {
    * (nginx's ngx_http_upstream_process_headers). Its body, if there is one, is not wanted.
    */
   private goElsewhere(): void {
+    this.letGo()
+    accelRedirect(this.r, this.redirect)
+  }
+
+  /** A page of ours in place of the application's (app_intercept_errors). Who is asked to authenticate must be told how. */
+  private showOurs(fields: readonly string[]): void {
     const { r } = this
+    this.letGo()
+    r.statusLine = ''
+    for (let i = 1; r.status === 401 && i + 1 < fields.length; i += 2)
+      if (fields[i]!.toLowerCase() === 'www-authenticate') r.addHeader(fields[i]!, fields[i + 1]!)
+    respondSpecial(r, r.status)
+  }
+
+  /** Nobody wants what the worker still has to say. */
+  protected letGo(): void {
     this.link?.abandon(this)
-    r.source = null
-    accelRedirect(r, this.redirect)
+    this.r.source = null
   }
 
   /** All of it is here: head and body leave together. */

@@ -64,7 +64,7 @@ const FOREVER_MS = 2 ** 31
 
 export function nodePass(common: AppPass): NodePass {
   const { accel, app, buffering, cache, cachingHeaders, headers, hidden, ignored } = common
-  const { limits: bufferLimits, requestBuffering, serverTiming } = common
+  const { interceptErrors, limits: bufferLimits, requestBuffering, serverTiming } = common
   const timeout = app.settings.timeout === 0 ? FOREVER_MS : app.settings.timeout
   const settings: UpstreamSettings = {
     buffering,
@@ -77,7 +77,7 @@ export function nodePass(common: AppPass): NodePass {
     connectTimeout: CONNECT_MS,
     sendTimeout: timeout,
     readTimeout: timeout,
-    interceptErrors: false,
+    interceptErrors,
     limitRate: null,
     forceRanges: false,
     maxRanges: 1,
@@ -295,7 +295,7 @@ class NodeExchange extends Exchange implements AppAnswer {
   }
 
   override get ownKey(): string {
-    return cacheKey(this.r)
+    return cacheKey(this.r, '')
   }
 
   protected override passKept(fields: EntryFields): void {

@@ -13,6 +13,8 @@ export interface AppPass {
   readonly limits: BufferLimits
   /** What we say in place of the client. */
   readonly headers: readonly SetHeader[]
+  /** Where the application is mounted, unless a trusted peer says otherwise; '' for the root. */
+  readonly scriptName: string
   /** Do we do what the X-Accel- fields say? Else they are for an nginx before us. */
   readonly accel: boolean
   /** Times are told to the client in a Server-Timing field. */
@@ -23,6 +25,8 @@ export interface AppPass {
   readonly hidden: ReadonlySet<string> | null
   /** Fields that we do nothing about (app_ignore_headers), as bits. */
   readonly ignored: number
+  /** Responses of 300 and more are replaced where error_page names a page for them. */
+  readonly interceptErrors: boolean
   /** Null: nothing is kept. */
   readonly cache: CacheSettings | null
   /** What we say in place of the client where the response is to be kept. */

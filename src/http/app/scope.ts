@@ -1,4 +1,4 @@
-// A request as the pairs an ASGI scope is made of (docs/bridge.md): nine that every request has, then the client's fields as
+// A request as the pairs an ASGI scope is made of (docs/bridge.md): ten that every request has, then the client's fields as
 // they came, then the path. The worker decodes and puts them where ASGI has them.
 
 import { UwsgiPeer } from '../../codec/uwsgi.ts'
@@ -10,8 +10,12 @@ import type { HttpRequest } from '../request.ts'
 
 const VERSIONS: Readonly<Record<number, string>> = { 9: '1.0', 10: '1.0', 11: '1.1', 20: '2' }
 
-/** The path comes last: it may hold a NUL. @param method where it is not the client's */
-export function scopeOf(r: HttpRequest, headers: readonly SetHeader[], method = r.method): string[] {
+/**
+ * The path comes last: it may hold a NUL.
+ * @param mount where the application is
+ * @param method where it is not the client's
+ */
+export function scopeOf(r: HttpRequest, headers: readonly SetHeader[], mount: string, method = r.method): string[] {
   const { head } = r
   const { names, values, count } = head
   const told = toldOf.get(r)
@@ -36,6 +40,8 @@ export function scopeOf(r: HttpRequest, headers: readonly SetHeader[], method = 
     r.clientAddress,
     'client_port',
     r.clientAddress === 'unix:' ? '' : `${r.clientPort}`,
+    'root_path',
+    mount,
   ]
   // In HTTP/2 it is what `:authority` says, which ASGI wants first.
   const host = r.version === 20 ? r.header('host') : null

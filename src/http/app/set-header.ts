@@ -23,7 +23,7 @@ const REFUSED = new Set(
   'connection content-length expect keep-alive proxy proxy-connection te trailer transfer-encoding upgrade'.split(' '),
 )
 /** Pairs that stand before the fields in an ASGI scope (scope.ts). */
-const SCOPE_OWN = 18
+const SCOPE_OWN = 20
 
 export function parseSetHeader([name, value]: readonly string[], at: Site): Named & { readonly template: Template } {
   const key = name!.toLowerCase()

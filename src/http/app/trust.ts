@@ -27,23 +27,27 @@ export interface Trust {
   readonly forwarderHeaders: ReadonlySet<string>
   readonly headerMap: HeaderMap
   readonly forwarded: ForwardedMode
-  /** Path the application is mounted at, unless a trusted peer names another. */
-  readonly scriptName: string
 }
 
 /** What is known of one request beyond its connection and its fields. */
 export class Told {
   /** '' for the connection's own. */
   readonly scheme: string
-  readonly scriptName: string
+  /** Where a trusted peer says that the application is mounted; null: none has. */
+  private readonly scriptName: string | null
   private readonly trust: Trust
   readonly trusted: boolean
 
-  constructor(trust: Trust, trusted: boolean, scheme: string, scriptName: string) {
+  constructor(trust: Trust, trusted: boolean, scheme: string, scriptName: string | null = null) {
     this.trust = trust
     this.trusted = trusted
     this.scheme = scheme
     this.scriptName = scriptName
+  }
+
+  /** @param configured unless a trusted peer names another */
+  mount(configured: string): string {
+    return this.scriptName ?? configured
   }
 
   /** May a field with a `_` in its name become a variable? `a_b` and `a-b` would be the same one. */
@@ -78,11 +82,10 @@ export class Believer {
 
   constructor(trust: Trust) {
     this.trust = trust
-    const { scriptName } = trust
-    this.stranger = new Told(trust, false, '', scriptName)
-    this.silent = new Told(trust, true, '', scriptName)
-    this.http = new Told(trust, true, 'http', scriptName)
-    this.https = new Told(trust, true, 'https', scriptName)
+    this.stranger = new Told(trust, false, '')
+    this.silent = new Told(trust, true, '')
+    this.http = new Told(trust, true, 'http')
+    this.https = new Told(trust, true, 'https')
     const initials = new Set([...trust.schemeHeaders.keys()].map(name => name.charCodeAt(0)))
     this.initial = initials.size === 1 ? [...initials][0]! : -1
   }
@@ -125,14 +128,14 @@ export function takeWord(r: HttpRequest, believer: Believer): number {
 }
 
 function strangerTold({ trust, stranger }: Believer, spoken: string): Told {
-  return spoken === '' ? stranger : new Told(trust, false, spoken, trust.scriptName)
+  return spoken === '' ? stranger : new Told(trust, false, spoken)
 }
 
 /** @returns a status where fields contradict each other */
 function tell(r: HttpRequest, believer: Believer, spoken: string): Told | number {
   const { trust, initial } = believer
   const { names, values, count } = r.head
-  let { scriptName } = trust
+  let scriptName: string | null = null
   let scheme = ''
   for (let i = 0; i < count; i++) {
     const name = names[i]!
@@ -144,7 +147,7 @@ function tell(r: HttpRequest, believer: Believer, spoken: string): Told | number
     } else if (name === 'script_name' && forwards(trust, name)) scriptName = values[i]!
   }
   const known = scheme || forwardedScheme(r, trust) || spoken
-  if (scriptName !== trust.scriptName) return new Told(trust, true, known, scriptName)
+  if (scriptName !== null) return new Told(trust, true, known, scriptName)
   return known === '' ? believer.silent : known === 'https' ? believer.https : believer.http
 }
 
@@ -158,10 +161,15 @@ function hasRefused(r: HttpRequest, told: Told): boolean {
   return false
 }
 
+/** Where the application is mounted for a request. @param configured app_script_name */
+export function mountOf(r: HttpRequest, configured: string): string {
+  return toldOf.get(r)?.mount(configured) ?? configured
+}
+
 /** Is a request for the application at all, which a proxy or the configuration may say is mounted somewhere? */
-export function isMounted(r: HttpRequest): boolean {
-  const told = toldOf.get(r)
-  return told === null || told.scriptName === '' || pathBelow(r.uri, told.scriptName) !== null
+export function isMounted(r: HttpRequest, configured: string): boolean {
+  const mount = mountOf(r, configured)
+  return mount === '' || pathBelow(r.uri, mount) !== null
 }
 
 /**

@@ -76,7 +76,8 @@ export class WebSocketExchange extends AppExchange implements ws.MessageSink {
   private dismissed = false
 
   override send(link: Carrier): void {
-    link.write(encodeRequest(link.stream, scopeOf(this.r, this.pass.headers), EMPTY, WEBSOCKET))
+    const { headers, scriptName } = this.pass
+    link.write(encodeRequest(link.stream, scopeOf(this.r, headers, scriptName), EMPTY, WEBSOCKET))
   }
 
   /** More credit, or room in the socket: the client may go on. */

@@ -1,6 +1,7 @@
 // The core's own directives: servers, locations, and what the connection and the request's life read
 // (nginx's ngx_http_core_module). Times in ms, sizes in bytes.
 
+import { CASEFOLD_METHOD, FOLDING, HEADER_SPACES, ODD_METHOD, ODD_VERSION } from '../../codec/h1/head.ts'
 import { HTTP, IF_IN_LOCATION, LOCATION, MAIN, SERVER, type Site } from '../../config/directive.ts'
 import { parseTime } from '../../config/units.ts'
 import {
@@ -17,6 +18,7 @@ import {
   size,
   str,
   time,
+  bitmask,
 } from '../../config/values.ts'
 import { Template } from '../../config/template.ts'
 import { ERR, INFO, NOTICE, WARN } from '../../log/error-log.ts'
@@ -81,6 +83,15 @@ export const tempPath: Directive<string | null> = {
   },
 }
 
+/** What Gunicorn's settings permit of requests, by names like theirs. */
+const LENIENCIES = {
+  obsolete_folding: FOLDING,
+  header_spaces: HEADER_SPACES,
+  unconventional_method: ODD_METHOD,
+  unconventional_version: ODD_VERSION,
+  casefold_method: CASEFOLD_METHOD,
+}
+
 export const coreDirectives = {
   error_log: errorLog,
   http: section(MAIN, HTTP),
@@ -127,6 +138,7 @@ export const coreDirectives = {
   strict_requests: flag(HTTP | SERVER, false),
   require_host: flag(HTTP | SERVER, true),
   raw_requests: flag(HTTP | SERVER, false),
+  lenient_requests: bitmask(HTTP | SERVER, LENIENCIES, 0),
 
   client_max_body_size: offset(everywhere, 1048576),
   client_body_buffer_size: size(everywhere, 16384),

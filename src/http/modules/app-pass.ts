@@ -17,7 +17,7 @@ import { cacheKey } from '../app/cache-key.ts'
 import { describeCache } from '../cache/described.ts'
 import { cacheSettings, type CacheSettings } from '../cache/settings.ts'
 import { APPLICATIONS, type Application } from '../app/application.ts'
-import { isMounted, toldOf } from '../app/trust.ts'
+import { isMounted, mountOf } from '../app/trust.ts'
 import { WARN } from '../../log/error-log.ts'
 import { DONE, httpModule, Slot, type LocationBuilder } from '../module.ts'
 import type { Explained } from '../notes.ts'
@@ -41,7 +41,9 @@ const directives = {
   app_server_timing: flag(anywhere, false),
   app_set_header: list(anywhere, [2, 2], parseSetHeader),
   app_websocket_compression: flag(anywhere, true),
+  app_intercept_errors: flag(anywhere, false),
   app_request_buffering: flag(anywhere, true),
+  app_script_name: str(anywhere, ''),
   app_buffers: buffers<Buffers>(anywhere, { number: 16, size: 8192 }),
   app_max_temp_file_size: size(anywhere, TEMP_FILE_MAX),
   app_temp_path: path(anywhere, null),
@@ -69,8 +71,10 @@ export const appPass = httpModule({
       headers,
       hidden: conf.app_hide_header.length === 0 ? null : new Set(conf.app_hide_header),
       ignored: conf.app_ignore_headers,
+      interceptErrors: conf.app_intercept_errors,
       limits: limitsOf(conf, app, http),
       requestBuffering: conf.app_request_buffering,
+      scriptName: conf.app_script_name,
       serverTiming: conf.app_server_timing,
       webSocketCompression: conf.app_websocket_compression,
     }
@@ -86,24 +90,24 @@ function conditionsOf(headers: readonly SetHeader[], at: LocationBuilder): SetHe
 
 /** Who would be asked (`portico explain`). */
 const explained: Explained<AppPass> = {
-  describe(r, { app, cache }) {
-    return describeApp(r, app, cache)
+  describe(r, { app, cache, scriptName }) {
+    return describeApp(r, app, cache, scriptName)
   },
 }
 
 const nodeExplained: Explained<NodePass> = {
   describe(r, { app, settings }) {
-    return describeApp(r, app, settings.cache)
+    return describeApp(r, app, settings.cache, '')
   },
 }
 
-function describeApp(r: HttpRequest, app: Application, cache: CacheSettings | null): string[] {
+function describeApp(r: HttpRequest, app: Application, cache: CacheSettings | null, mount: string): string[] {
   const { kind, module, directory, workers, workersMax, place } = app.settings
   const number = workersMax > workers ? `${workers} to ${workersMax}` : `${workers}`
   return [
     `app "${app.name}" (${place})`,
     `${kind}: ${module} in ${directory}, ${number} ${number === '1' ? 'worker' : 'workers'}`,
-    ...describeCache(r, cache, cache === null ? '' : cacheKey(r)),
+    ...describeCache(r, cache, cache === null ? '' : cacheKey(r, mount)),
   ]
 }
 
@@ -120,7 +124,7 @@ const slot = new Slot<AppPass>()
 function pass(r: HttpRequest, conf: AppPass): number {
   if (conf.app.settings.kind === 'asgi') {
     if (asksForWebSocket(r)) return openWebSocket(r, conf)
-  } else if (!isMounted(r)) return refuseElsewhere(r)
+  } else if (!isMounted(r, conf.scriptName)) return refuseElsewhere(r, conf)
   slot.set(r, conf)
   const { body } = r
   if (!conf.requestBuffering && body !== null && !body.complete) {
@@ -132,8 +136,8 @@ function pass(r: HttpRequest, conf: AppPass): number {
 }
 
 /** As Gunicorn: SCRIPT_NAME and PATH_INFO together are the path, so there is none for this request. */
-function refuseElsewhere(r: HttpRequest): number {
-  r.log(WARN, `the path "${r.uri}" is not below SCRIPT_NAME "${toldOf.get(r)!.scriptName}"`)
+function refuseElsewhere(r: HttpRequest, { scriptName }: AppPass): number {
+  r.log(WARN, `the path "${r.uri}" is not below SCRIPT_NAME "${mountOf(r, scriptName)}"`)
   return MISCONFIGURED
 }
 

@@ -2,7 +2,7 @@
 // is taken.
 
 import { HTTP, SERVER } from '../../config/directive.ts'
-import { list, oneOf, str } from '../../config/values.ts'
+import { list, oneOf } from '../../config/values.ts'
 import { Believer, takeWord, type Trust } from '../app/trust.ts'
 import { among, peerAddresses } from '../access/peers.ts'
 import { httpModule } from '../module.ts'
@@ -16,7 +16,6 @@ const directives = {
   app_forwarder_headers: list(anywhere, [1, Infinity], names => names.map(name => name.toLowerCase())),
   app_header_map: oneOf(anywhere, ['drop', 'refuse', 'dangerous'], 'drop'),
   app_forwarded: oneOf(anywhere, ['off', 'x-forwarded', 'forwarded'], 'off'),
-  app_script_name: str(anywhere, ''),
 }
 
 export const appTrust = httpModule({
@@ -31,7 +30,6 @@ export const appTrust = httpModule({
       forwarderHeaders: new Set(conf.app_forwarder_headers.flat()),
       headerMap: conf.app_header_map,
       forwarded: conf.app_forwarded,
-      scriptName: conf.app_script_name,
     }
     at.step('post-read', takeWord, new Believer(trust))
   },

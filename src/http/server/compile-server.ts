@@ -53,6 +53,7 @@ export function compileServer(scope: Scope, http: CompiledHttp): ServerRuntime {
       strict: conf.strict_requests,
       hostRequired: conf.require_host,
       raw: conf.raw_requests,
+      lenient: conf.lenient_requests,
     },
     clientHeaderTimeout: conf.client_header_timeout,
     mergeSlashes: conf.merge_slashes,

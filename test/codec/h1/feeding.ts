@@ -19,6 +19,7 @@ export const LIMITS: RequestLimits = {
   strict: false,
   hostRequired: true,
   raw: false,
+  lenient: 0,
 }
 
 /** Behind a message may stand anything. */

@@ -70,6 +70,22 @@ test(`fuzz: raw_requests reads what is taken otherwise in the same way (seed ${s
   })
 })
 
+test(`fuzz: lenient_requests reads in any split alike (seed ${start})`, () => {
+  const lenient = { ...LIMITS, raw: true, strict: true, lenient: 31 }
+  fuzz(corpus, (wire, arrival, random) => {
+    // Lines that go on are not in the corpus.
+    const folded = wire
+      .toString('latin1')
+      .replaceAll(/\r\n(?=[a-z])/gi, end => (random.below(3) === 0 ? `${end} ` : end))
+    const bent = bytes(folded.slice(0, wire.length))
+    const steps = arrival.filter(at => at < bent.length)
+    const whole = feedRequest(bent, [bent.length], lenient)
+    assert.deepEqual(feedRequest(bent, [...steps, bent.length], lenient), whole)
+    if (!('method' in whole)) return
+    for (const value of whole.values) assert.doesNotMatch(value, /[\r\n]/)
+  })
+})
+
 test(`fuzz: what was accepted is accepted again when written anew (seed ${start})`, () => {
   fuzz(corpus, wire => {
     const read = feedRequest(wire, [wire.length])

@@ -1,6 +1,13 @@
 import test from 'node:test'
 import assert from 'node:assert/strict'
-import type { RequestLimits } from '../../../src/codec/h1/head.ts'
+import {
+  CASEFOLD_METHOD,
+  FOLDING,
+  HEADER_SPACES,
+  ODD_METHOD,
+  ODD_VERSION,
+  type RequestLimits,
+} from '../../../src/codec/h1/head.ts'
 import { parseRequestHead, RequestHead } from '../../../src/codec/h1/request-head.ts'
 import { arrivals, bytes, feedRequest, LIMITS } from './feeding.ts'
 
@@ -243,4 +250,46 @@ test('request head: bytes that come one by one are looked at once', () => {
   for (let end = 1; end <= wire.length; end++) parseRequestHead(counted, 0, end, LIMITS, head)
   assert.equal(head.count, 2)
   assert.ok(looks < wire.length * 8, `${looks} looks at ${wire.length} bytes`)
+})
+
+test('request head: lenient_requests takes what it is told to, and nothing else', () => {
+  const cases: [lenient: number, text: string, told: Partial<ReturnType<typeof read>>][] = [
+    [
+      FOLDING,
+      `GET / HTTP/1.1\r\n${HOST}A: b \r\n \t c\r\n\td\r\n \r\nE:\r\n f\r\n\r\n`,
+      { values: ['a', 'b c d', 'f'] },
+    ],
+    [FOLDING, `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding:\r\n chunked\r\n\r\n`, { chunked: true }],
+    [
+      HEADER_SPACES,
+      `GET / HTTP/1.1\r\n${HOST}A : b\r\nC\t :d\r\n\r\n`,
+      { names: ['host', 'a', 'c'], values: ['a', 'b', 'd'] },
+    ],
+    [ODD_METHOD, `get#x / HTTP/1.1\r\n${HOST}\r\n`, { method: 'get#x' }],
+    [ODD_METHOD, `g / HTTP/1.1\r\n${HOST}\r\n`, { method: 'g' }],
+    [ODD_METHOD | CASEFOLD_METHOD, `options * HTTP/1.1\r\n${HOST}\r\n`, { method: 'OPTIONS', target: '*' }],
+    [ODD_VERSION, `GET / HTTP/2.0\r\n${HOST}\r\n`, { version: 11, protocol: 'HTTP/2.0', keepAlive: true }],
+    [ODD_VERSION, `GET / HTTP/0.9\r\n${HOST}\r\n`, { version: 10, protocol: 'HTTP/0.9', keepAlive: false }],
+  ]
+  for (const strict of [true, false])
+    for (const [lenient, text, told] of cases) {
+      const found = read(text, { ...LIMITS, strict, lenient })
+      for (const [name, value] of Object.entries(told))
+        assert.deepEqual(found[name as keyof typeof found], value, JSON.stringify(text))
+      assert.ok(
+        refusal(text, { ...LIMITS, strict: true, lenient: 31 & ~lenient & ~CASEFOLD_METHOD })[0] < 0,
+        JSON.stringify(text),
+      )
+    }
+  for (const text of [
+    ` GET / HTTP/1.1\r\n${HOST}\r\n`,
+    `GET / HTTP/1.1\r\n A: b\r\n${HOST}\r\n`,
+    `GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n`,
+    `GET / HTTP/1.1\r\n${HOST}A b: c\r\n\r\n`,
+    `GET / HTTP/1.1\r\n${HOST} : c\r\n\r\n`,
+    `GET / HTTP/1.1\r\n${HOST}A: b\r\n \0\r\n\r\n`,
+    `GET / HTTP/11.1\r\n${HOST}\r\n`,
+    `G(T / HTTP/1.1\r\n${HOST}\r\n`,
+  ])
+    assert.ok(refusal(text, { ...LIMITS, strict: true, lenient: 31 })[0] < 0, JSON.stringify(text))
 })

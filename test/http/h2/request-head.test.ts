@@ -16,6 +16,7 @@ const LIMITS = {
   strict: false,
   hostRequired: true,
   raw: false,
+  lenient: 0,
 }
 
 function take(fields: Fields, ended = true, head = new RequestHead(), limits = LIMITS) {
