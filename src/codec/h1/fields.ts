@@ -3,7 +3,7 @@
 // and values lie; it can stop at any byte and go on where it stopped. takeFields() then turns the head into one latin1
 // string and slices it. No string is made for a head that is incomplete or refused.
 
-import { FOLDING, HEADER_SPACES, type HeadLimits } from './head.ts'
+import type { HeadLimits } from './head.ts'
 import { HOST, knownName, NAMES } from './names.ts'
 
 /** Answers of scanFields besides the end of the head (positive) and MORE (0). */
@@ -68,10 +68,8 @@ export class FieldBlock {
   anyToken = false
   /** Trailers must end their lines with CRLF; heads may use a lone LF, as in nginx, unless strict_requests forbids it. */
   crlfOnly = false
-  /** lenient_requests: FOLDING and HEADER_SPACES. */
-  lenient = 0
-  /** A field goes on in the next line. */
-  folded = false
+  /** Some of it is as it should not be, and is to be made good (lenient.ts). */
+  bent = false
   /** Does the Host field decide by which limits the fields behind it are read? */
   namesServer = false
 
@@ -108,7 +106,7 @@ export class FieldBlock {
     this.count = 0
     this.error = ''
     this.dropped = ''
-    this.folded = false
+    this.bent = false
   }
 
   /** Lets go of all strings: for connections that fall idle. */
@@ -149,13 +147,7 @@ export function scanFields(
       for (let kind = 0; i < stop && (kind = NAME[bytes[i]!]!) !== 0; i++) odd |= kind
       if (i >= stop) return pause(block, start, end, line, i, 0, odd, held)
       const c = bytes[i]!
-      if ((block.lenient & HEADER_SPACES) !== 0 && i !== line && isBlank(c)) {
-        nameEnd = i
-        while (i < stop && isBlank(bytes[i]!)) i++
-        if (i >= stop) return pause(block, start, end, line, line, 0, 0, held)
-        if (bytes[i] !== COLON) return refuse(block, start, line, i)
-        i++
-      } else if (c !== COLON || i === line) {
+      if (c !== COLON || i === line) {
         if (i !== line || (c !== CR && c !== LF)) {
           if (!block.anyToken || !repeatsStatusLine(bytes, line, i)) return refuse(block, start, line, i)
           while (i < stop && bytes[i] !== LF) i++
@@ -170,24 +162,16 @@ export function scanFields(
         } else if (block.crlfOnly) return refuse(block, start, line, i)
         block.scanned = i + 1 - start
         return block.scanned
-      } else nameEnd = i++
+      }
+      nameEnd = i++
     }
-    let valueEnd: number
-    for (;;) {
-      while (i < stop && TEXT[bytes[i]!] === 1) i++
-      if (i >= stop) return pause(block, start, end, line, i, nameEnd, odd, held)
-      valueEnd = i
-      if (bytes[i] === CR) {
-        if (i + 1 >= stop) return pause(block, start, end, line, i, nameEnd, odd, held)
-        if (bytes[++i] !== LF) return refuse(block, start, line, i - 1)
-      } else if (bytes[i] !== LF || block.crlfOnly) return refuse(block, start, line, i)
-      if ((block.lenient & FOLDING) === 0) break
-      // Whether the field goes on is seen in what follows it.
-      if (i + 1 >= end) return pause(block, start, end, line, valueEnd, nameEnd, odd, held)
-      if (!isBlank(bytes[i + 1]!)) break
-      block.folded = true
-      i++
-    }
+    while (i < stop && TEXT[bytes[i]!] === 1) i++
+    if (i >= stop) return pause(block, start, end, line, i, nameEnd, odd, held)
+    let valueEnd = i
+    if (bytes[i] === CR) {
+      if (i + 1 >= stop) return pause(block, start, end, line, i, nameEnd, odd, held)
+      if (bytes[++i] !== LF) return refuse(block, start, line, i - 1)
+    } else if (bytes[i] !== LF || block.crlfOnly) return refuse(block, start, line, i)
 
     const verdict = odd === PLAIN ? PASS : judge(block, odd, bytes, line, nameEnd, held)
     if (verdict === REFUSE) return refuse(block, start, line, nameEnd)
@@ -195,7 +179,6 @@ export function scanFields(
       block.dropped += `${block.dropped === '' ? '' : '\n'}${latin1(bytes as Buffer, line, valueEnd)}`
     else {
       let valueStart = nameEnd + 1
-      if (block.lenient !== 0) while (bytes[valueStart - 1] !== COLON) valueStart++
       while (valueStart < valueEnd && isBlank(bytes[valueStart]!)) valueStart++
       while (valueEnd > valueStart && isBlank(bytes[valueEnd - 1]!)) valueEnd--
       if (block.count >= held.fieldsMax) return FIELDS_TOO_MANY
@@ -229,12 +212,13 @@ export function takeFields(block: FieldBlock): void {
     names[i] = id !== 0 ? NAMES[id]! : text.slice(spans[at + 1], spans[at + 2]).toLowerCase()
     values[i] = text.slice(spans[at + 3], spans[at + 4])
   }
-  if (block.folded) block.values = values.map(unfolded)
 }
 
-/** Lines of one field make one value (RFC 9112, 5.2). */
-function unfolded(value: string): string {
-  return value.replaceAll(/[ \t]*\r?\n[ \t]*/g, ' ').replaceAll(/^[ \t]+|[ \t]+$/g, '')
+/** What the characters of a name are, as bits. */
+export function kindsOf(bytes: Uint8Array, from: number, to: number): number {
+  let kinds = 0
+  for (let i = from; i < to; i++) kinds |= NAME[bytes[i]!]!
+  return kinds
 }
 
 /** One latin1 character per byte. toString('latin1', …) does the same after looking at its arguments, 20 to 40 ns later. */
@@ -297,7 +281,7 @@ function repeatsStatusLine(bytes: Uint8Array, line: number, at: number): boolean
   return at >= line + 5 && latin1(bytes as Buffer, line, line + 5) === 'HTTP/'
 }
 
-function isBlank(c: number): boolean {
+export function isBlank(c: number): boolean {
   return c === SP || c === HTAB
 }
 

@@ -7,6 +7,7 @@
 import { badLine, FIELD_INVALID, FIELD_TOO_LONG, FieldBlock, latin1, scanFields, takeFields } from './fields.ts'
 import { CASEFOLD_METHOD, NO_LENGTH } from './head.ts'
 import type { NamedServers, RequestLimits } from './head.ts'
+import { forgive, FORGIVEN, straighten } from './lenient.ts'
 import { HostName, parseHost } from './host.ts'
 import { forget, interpret, parseHostField, takeHost } from './request-fields.ts'
 import { scanRequestLine } from './request-line.ts'
@@ -49,6 +50,8 @@ export class RequestHead extends FieldBlock {
   status = 0
   /** lenient_requests: the method is meant in capitals. */
   casefolds = false
+  /** lenient_requests: where blanks before a colon were passed last. */
+  passedBlanks = 0
   /** Set by a server that tunnels: CONNECT is answered as any other method. */
   tunnels = false
   /** Those of the address, where the limits of its servers differ; and the limits of the one that the request has named. */
@@ -96,6 +99,7 @@ export class RequestHead extends FieldBlock {
     this.pathStart = 0
     this.emptyLines = 0
     this.hostInTarget = false
+    this.passedBlanks = 0
   }
 
   override limitsFrom(bytes: Buffer, start: number, at: number, before: RequestLimits): RequestLimits {
@@ -112,7 +116,6 @@ export class RequestHead extends FieldBlock {
   takeLimits(): RequestLimits {
     this.limits = this.servers!.serverFor(this.hostName.name).limits
     this.crlfOnly = this.limits.strict
-    this.lenient = this.limits.lenient
     return this.limits
   }
 
@@ -143,6 +146,7 @@ export function parseRequestHead(
   head.text = latin1(bytes, start, start + answer)
   takeLine(head)
   takeFields(head)
+  if (head.bent) straighten(head)
   const status = interpret(head, head.limits ?? limits)
   return status === 0 ? answer : status
 }
@@ -158,7 +162,6 @@ function scan(head: RequestHead, bytes: Buffer, start: number, end: number, know
   let limits = known
   if (head.lineStop === 0) {
     head.crlfOnly = limits.strict
-    head.lenient = limits.lenient
     head.casefolds = (limits.lenient & CASEFOLD_METHOD) !== 0
     const line = scanRequestLine(head, bytes, start, end, limits)
     if (line <= 0) return line
@@ -171,7 +174,12 @@ function scan(head: RequestHead, bytes: Buffer, start: number, end: number, know
       return get ? line : head.refuse(-400, 'client sent invalid method in HTTP/0.9 request')
     }
   }
-  const answer = scanFields(head, bytes, start, end, limits)
+  let answer = scanFields(head, bytes, start, end, limits)
+  while (answer === FIELD_INVALID && (head.limits ?? limits).lenient !== 0) {
+    answer = forgive(head, bytes, start, end, head.limits ?? limits)
+    if (answer === FORGIVEN) answer = scanFields(head, bytes, start, end, head.limits ?? limits)
+    else break
+  }
   return answer >= 0 ? answer : refuseField(head, answer, bytes, start, end, head.limits ?? limits)
 }
 

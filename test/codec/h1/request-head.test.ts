@@ -287,6 +287,7 @@ test('request head: lenient_requests takes what it is told to, and nothing else'
     `GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n`,
     `GET / HTTP/1.1\r\n${HOST}A b: c\r\n\r\n`,
     `GET / HTTP/1.1\r\n${HOST} : c\r\n\r\n`,
+    `GET / HTTP/1.1\r\n${HOST}Content_Length : 3\r\n\r\n`,
     `GET / HTTP/1.1\r\n${HOST}A: b\r\n \0\r\n\r\n`,
     `GET / HTTP/11.1\r\n${HOST}\r\n`,
     `G(T / HTTP/1.1\r\n${HOST}\r\n`,
