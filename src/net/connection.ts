@@ -12,7 +12,7 @@ import { getSystemErrorName } from 'node:util'
 import { beginMoment, endMoment } from '../lib/clock.ts'
 import { readBuffer, readChunk } from './read-buffer.ts'
 import { sendFilePart } from './sendfile.ts'
-import { preparedSocket, type SocketBuffers } from './socket-buffers.ts'
+import { preparedSocket, type SocketBuffers } from './socket-options.ts'
 import { traffic } from './traffic.ts'
 
 /** What happens on a connection. `onData`'s chunk is valid only during the call (see read-buffer.ts). */

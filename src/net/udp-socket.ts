@@ -11,7 +11,7 @@ import { getSystemErrorName } from 'node:util'
 import { errorText } from '../lib/errno.ts'
 import { formatIpv6, ipv4Text } from '../lib/networks.ts'
 import { socketAddress, type DatagramAddress } from '../log/datagram.ts'
-import { allowAnyAddress } from './socket-buffers.ts'
+import { allowAnyAddress } from './socket-options.ts'
 
 const AF_UNIX = 1
 const AF_INET = 2

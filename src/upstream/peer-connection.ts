@@ -4,7 +4,7 @@
 import { monotonic } from '../lib/clock.ts'
 import { connect } from '../net/connection.ts'
 import type { Connection, ConnectionHandler, LocalAddress } from '../net/connection.ts'
-import type { SocketBuffers } from '../net/socket-buffers.ts'
+import type { SocketBuffers } from '../net/socket-options.ts'
 import { Timer, timers } from '../lib/timer-wheel.ts'
 import { peers } from './connection-limit.ts'
 import type { KeepalivePool } from './keepalive.ts'

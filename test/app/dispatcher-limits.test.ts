@@ -8,35 +8,15 @@ import { join } from 'node:path'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 import type { AppRequest, AppSettings } from '../../src/app/app.ts'
-import { Call, type Carrier, QUEUE_TIMEOUT, WORKER_LOST } from '../../src/app/dispatch/call.ts'
+import { QUEUE_TIMEOUT, WORKER_LOST } from '../../src/app/dispatch/call.ts'
 import { Dispatcher } from '../../src/app/dispatch/dispatcher.ts'
 import { SeatTable } from '../../src/app/dispatch/seats.ts'
-import { BYE, DATA, encodeFrame, encodeRequest, END, FAIL, HEAD, HELLO, INTERIM } from '../../src/codec/frames.ts'
+import { BYE, DATA, encodeFrame, END, FAIL, HELLO, INTERIM } from '../../src/codec/frames.ts'
 import { atEnd, eventually, tempDir } from '../helpers/index.ts'
+import { head, Request } from './calls.ts'
 
 const PID = 4_000_000
 const EMPTY = Buffer.alloc(0)
-const head = (stream: number, flags: number): Buffer =>
-  encodeFrame(HEAD, stream, flags, Buffer.from('\x06\0\0\x00200 OK', 'latin1'))
-
-class Request extends Call {
-  /** What became of it. */
-  outcome = ''
-  send(link: Carrier): void {
-    link.write(encodeRequest(link.stream, ['REQUEST_METHOD', 'GET'], null))
-  }
-  onHead(): void {
-    this.outcome = 'answered'
-  }
-  onData(): void {}
-  onFile(): void {}
-  onLog(): void {}
-  onWritable(): void {}
-  onFailure(reason: number): void {
-    this.outcome = `failed ${reason}`
-  }
-}
-
 interface Thread {
   readonly dispatcher: Dispatcher
   /** What the master was asked for. */

@@ -7,12 +7,13 @@ import { join } from 'node:path'
 import test from 'node:test'
 import type { TestContext } from 'node:test'
 import type { AppRequest, AppSettings } from '../../src/app/app.ts'
-import { Call, type Carrier, WORKER_LOST } from '../../src/app/dispatch/call.ts'
+import { type Carrier, WORKER_LOST } from '../../src/app/dispatch/call.ts'
 import { Dispatcher } from '../../src/app/dispatch/dispatcher.ts'
 import { SeatTable } from '../../src/app/dispatch/seats.ts'
 import { monotonic } from '../../src/lib/clock.ts'
-import { BODY, BYE, DATA, encodeFrame, encodeRequest, END, HEAD, HELLO } from '../../src/codec/frames.ts'
+import { BODY, BYE, DATA, encodeFrame, END, HELLO } from '../../src/codec/frames.ts'
 import { atEnd, eventually, tempDir } from '../helpers/index.ts'
+import { head, Request } from './calls.ts'
 
 const PID = 4_000_000
 const hello = encodeFrame(
@@ -21,27 +22,6 @@ const hello = encodeFrame(
   0,
   Buffer.from(JSON.stringify({ pid: PID, slot: 0, thread: 0, kind: 'sync', generation: 1, link: 0 })),
 )
-const head = (stream: number, flags: number): Buffer =>
-  encodeFrame(HEAD, stream, flags, Buffer.from('\x06\0\0\x00200 OK', 'latin1'))
-
-class Request extends Call {
-  /** What became of it. */
-  outcome = ''
-  send(link: Carrier): void {
-    link.write(encodeRequest(link.stream, ['REQUEST_METHOD', 'GET'], null))
-  }
-  onHead(): void {
-    this.outcome = 'answered'
-  }
-  onData(): void {}
-  onFile(): void {}
-  onLog(): void {}
-  onWritable(): void {}
-  onFailure(reason: number): void {
-    this.outcome = `failed ${reason}`
-  }
-}
-
 /** With a body in frames of its own, of which the socket takes a part. */
 class Upload extends Request {
   override send(link: Carrier): void {

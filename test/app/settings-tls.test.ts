@@ -2,23 +2,8 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { readCommandLine } from '../../src/app/settings/command-line.ts'
-import { configurationText } from '../../src/app/settings/configuration.ts'
 import { UsageError } from '../../src/app/settings/setting.ts'
-
-function configuration(line: string): string {
-  const commandLine = readCommandLine(line.split(' '), {})
-  const { bind: addresses } = commandLine.settings
-  return configurationText(commandLine, {
-    origin: 'a test',
-    folder: '/srv',
-    runFolder: '/run/x',
-    controlSocket: '/run/user/1/gunicorn.ctl',
-    user: null,
-    scriptName: '',
-    addresses: addresses.filter(one => one.type !== 'fd'),
-  })
-}
+import { configuration } from './serve-configuration.ts'
 
 const refused: Readonly<Record<string, string>> = {
   '--keyfile k a': '--keyfile needs --certfile',

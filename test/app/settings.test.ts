@@ -14,6 +14,7 @@ import type { FileValue, Setting } from '../../src/app/settings/setting.ts'
 import { splitWords } from '../../src/app/settings/words.ts'
 import { serveHelp } from '../../src/cli/serve-help.ts'
 import { Random, seed } from '../codec/h1/feeding.ts'
+import { configuration } from './serve-configuration.ts'
 
 const table = Object.entries(gunicornSettings as Record<string, Setting<unknown>>)
 
@@ -30,20 +31,6 @@ function complaint(line: string | readonly string[], environment: Record<string,
     return error.message
   }
   return ''
-}
-
-function configuration(line: string, environment: Record<string, string> = {}): string {
-  const commandLine = readCommandLine(line.split(' '), environment)
-  const addresses = commandLine.settings.bind.filter(one => one.type !== 'fd')
-  return configurationText(commandLine, {
-    origin: 'a test',
-    folder: '/srv',
-    runFolder: '/run/x',
-    controlSocket: '/run/user/1/gunicorn.ctl',
-    user: null,
-    scriptName: '',
-    addresses,
-  })
 }
 
 test('all 119 settings of Gunicorn are declared, each in one section and with a reason where it does not work', () => {

@@ -16,7 +16,7 @@ import {
   send,
   UdpWatch,
 } from '../../net/udp-socket.ts'
-import { sizeSocket } from '../../net/socket-buffers.ts'
+import { sizeSocket } from '../../net/socket-options.ts'
 import { peers } from '../../upstream/connection-limit.ts'
 import { FAILED, SUCCEEDED } from '../../upstream/group.ts'
 import type { Peer } from '../../upstream/peer.ts'

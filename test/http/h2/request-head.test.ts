@@ -3,21 +3,11 @@ import test from 'node:test'
 import { RequestHead } from '../../../src/codec/h1/request-head.ts'
 import { FieldList, HpackDecoder } from '../../../src/codec/h2/hpack-decoder.ts'
 import { takeHead } from '../../../src/http/h2/request-head.ts'
+import { LIMITS as HTTP1_LIMITS } from '../../codec/h1/feeding.ts'
 import { random } from '../../codec/h2/random.ts'
 import { block, get, type Fields } from '../../helpers/http2.ts'
 
-const LIMITS = {
-  lineMax: 8192,
-  fieldMax: 8192,
-  headMax: 32768,
-  fieldsMax: 20,
-  underscores: false,
-  ignoreInvalid: true,
-  strict: false,
-  hostRequired: true,
-  raw: false,
-  lenient: 0,
-}
+const LIMITS = { ...HTTP1_LIMITS, fieldsMax: 20 }
 
 function take(fields: Fields, ended = true, head = new RequestHead(), limits = LIMITS) {
   const list = new FieldList()
