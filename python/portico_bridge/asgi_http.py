@@ -334,9 +334,7 @@ class HttpStream(Stream):
     # The end
 
     def returned(self):
-        if self.phase == AWAITS_TRAILERS and not self.promised and not self.gone:
-            self._end_trailers()
-        if self.phase != COMPLETE and not self.gone:
+        if self.phase != COMPLETE and not self.gone and not self._lacks_nothing():
             name = self.connection.seat.name
             self.log(ERROR, '%s returned before its response was complete, %s' % (name, self.line()))
         self._give_up()
@@ -351,8 +349,14 @@ class HttpStream(Stream):
             self.file.close()
             self.file = None
 
+    def _lacks_nothing(self):
+        """Trailers were announced, and need not come."""
+        return self.phase == AWAITS_TRAILERS and not self.promised
+
     def _give_up(self):
-        if not self.ended and not self.gone and self.phase in (AWAITS_START, AWAITS_BODY):
+        if not self.ended and self._lacks_nothing():
+            self._end_trailers()
+        elif not self.ended and not self.gone and self.phase in (AWAITS_START, AWAITS_BODY):
             self.send_error()
         elif not self.ended:
             self.end(FAIL)

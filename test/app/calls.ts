@@ -1,5 +1,6 @@
 // Requests for a dispatcher without a front, and the frames its workers answer with.
 
+import type { AppSettings } from '../../src/app/app.ts'
 import { Call, type Carrier } from '../../src/app/dispatch/call.ts'
 import { encodeFrame, encodeRequest, HEAD } from '../../src/codec/frames.ts'
 
@@ -24,3 +25,17 @@ export class Request extends Call {
     this.outcome = `failed ${reason}`
   }
 }
+
+/** What a dispatcher reads of an application's. */
+export const SETTINGS = {
+  name: 'test',
+  kind: 'sync',
+  workers: 1,
+  workersMax: 1,
+  workerConnections: 10,
+  timeout: 60_000,
+  queue: 10,
+  queueTimeout: 60_000,
+  maxRequests: 0,
+  prefetch: 0,
+} as AppSettings

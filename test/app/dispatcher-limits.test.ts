@@ -13,7 +13,7 @@ import { Dispatcher } from '../../src/app/dispatch/dispatcher.ts'
 import { SeatTable } from '../../src/app/dispatch/seats.ts'
 import { BYE, DATA, encodeFrame, END, FAIL, HELLO, INTERIM } from '../../src/codec/frames.ts'
 import { atEnd, eventually, tempDir } from '../helpers/index.ts'
-import { head, Request } from './calls.ts'
+import { head, Request, SETTINGS } from './calls.ts'
 
 const PID = 4_000_000
 const EMPTY = Buffer.alloc(0)
@@ -32,19 +32,7 @@ interface Options {
 function start(t: TestContext, more: Partial<AppSettings> = {}, { memory, owner = 0 }: Options = {}): Thread {
   const asked: AppRequest[] = []
   const log: string[] = []
-  const settings = {
-    name: 'test',
-    kind: 'sync',
-    workers: 1,
-    workersMax: 1,
-    workerConnections: 10,
-    timeout: 60_000,
-    queue: 10,
-    queueTimeout: 60_000,
-    maxRequests: 0,
-    prefetch: 0,
-    ...more,
-  } as AppSettings
+  const settings = { ...SETTINGS, ...more }
   const dispatcher = new Dispatcher(settings, {
     memory: memory ?? new SharedArrayBuffer(SeatTable.bytes(4)),
     owner,

@@ -13,7 +13,7 @@ import { SeatTable } from '../../src/app/dispatch/seats.ts'
 import { monotonic } from '../../src/lib/clock.ts'
 import { BODY, BYE, DATA, encodeFrame, END, HELLO } from '../../src/codec/frames.ts'
 import { atEnd, eventually, tempDir } from '../helpers/index.ts'
-import { head, Request } from './calls.ts'
+import { head, Request, SETTINGS } from './calls.ts'
 
 const PID = 4_000_000
 const hello = encodeFrame(
@@ -47,18 +47,7 @@ interface Setting {
 
 function start(t: TestContext, kind: AppSettings['kind']): Setting {
   const asked: AppRequest[] = []
-  const settings = {
-    name: 'test',
-    kind,
-    workers: 1,
-    workersMax: 1,
-    workerConnections: 10,
-    timeout: 60_000,
-    queue: 10,
-    queueTimeout: 60_000,
-    maxRequests: 0,
-    prefetch: 0,
-  } as AppSettings
+  const settings = { ...SETTINGS, kind }
   const dispatcher = new Dispatcher(settings, {
     memory: new SharedArrayBuffer(SeatTable.bytes(4)),
     owner: 0,

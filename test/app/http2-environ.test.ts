@@ -55,11 +55,13 @@ def application(environ, start_response):
 const ASGI = `async def application(scope, receive, send):
     if scope['type'] != 'http':
         return
-    if scope['path'] in ('/asgi/announced', '/asgi/not'):
+    if scope['path'] in ('/asgi/announced', '/asgi/not', '/asgi/raises'):
         await send({'type': 'http.response.start', 'status': 200, 'headers': iter([(b'Trailer', b'x-sum')])})
         await send({'type': 'http.response.body', 'body': b'announced'})
         if scope['path'] == '/asgi/announced':
             await send({'type': 'http.response.trailers', 'headers': [(b'x-sum', b'42')]})
+        if scope['path'] == '/asgi/raises':
+            raise ValueError('behind the response')
         return
     told = scope['http_version'], scope['extensions'].get('http.response.priority')
     await send({'type': 'http.response.start', 'status': 200, 'trailers': True})
@@ -131,13 +133,14 @@ test('http2: applications are told of the priority that a client gives a stream'
   // Nobody has to ask for trailers.
   assert.equal(client.answer(9).trailers.get('x-sum'), '42')
   // A field that announces them is enough, and need not be kept to.
-  client.send(headers(13, get('/asgi/announced')), headers(15, get('/asgi/not')))
+  client.send(headers(13, get('/asgi/announced')), headers(15, get('/asgi/not')), headers(17, get('/asgi/raises')))
   for (const [stream, sum] of [
     [13, '42'],
     [15, undefined],
+    [17, undefined],
   ] as const) {
-    const { body, trailers } = await client.response(stream)
-    assert.deepEqual([body, trailers.get('x-sum')], ['announced', sum])
+    const { body, trailers, reset } = await client.response(stream)
+    assert.deepEqual([body, trailers.get('x-sum'), reset], ['announced', sum, null])
   }
 })
 

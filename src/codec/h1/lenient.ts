@@ -1,6 +1,6 @@
 // lenient_requests: what is made good of a head that is refused. scanFields() knows nothing of it, and is called again behind it.
 
-import { FIELD_TOO_LONG, isBlank, kindsOf, SPAN, TEXT } from './fields.ts'
+import { FIELD_INVALID, FIELD_TOO_LONG, isBlank, kindsOf, SPAN, TEXT } from './fields.ts'
 import { FOLDING, HEADER_SPACES, type RequestLimits } from './head.ts'
 import type { RequestHead } from './request-head.ts'
 
@@ -8,29 +8,36 @@ const LF = 10
 const CR = 13
 const COLON = 58
 
-/** Answers of forgive() besides MORE (0) and FIELD_TOO_LONG. */
+/** What forgive() answers besides MORE (0), and FIELD_INVALID or FIELD_TOO_LONG where the head stays refused. */
 export const FORGIVEN = 1
-export const NOT_FORGIVEN = -1
 
 /** Looks at the line that was refused (head.badLine, head.badAt). */
 export function forgive(head: RequestHead, bytes: Buffer, start: number, end: number, limits: RequestLimits): number {
   const line = start + head.badLine
   const at = start + head.badAt
-  if (!isBlank(bytes[at]!)) return NOT_FORGIVEN
-  if (at > line) return (limits.lenient & HEADER_SPACES) === 0 ? NOT_FORGIVEN : passBlanks(head, bytes, start, end)
-  if ((limits.lenient & FOLDING) === 0 || head.scanned === head.lineStop) return NOT_FORGIVEN
+  if (!isBlank(bytes[at]!)) return FIELD_INVALID
+  if (at > line)
+    return (limits.lenient & HEADER_SPACES) === 0 ? FIELD_INVALID : passBlanks(head, bytes, start, end, limits)
+  if ((limits.lenient & FOLDING) === 0 || head.scanned === head.lineStop) return FIELD_INVALID
   return continueField(head, bytes, start, end, limits)
 }
 
 /** Blanks before a colon: the value is read behind it. */
-function passBlanks(head: RequestHead, bytes: Buffer, start: number, end: number): number {
+function passBlanks(
+  head: RequestHead,
+  bytes: Buffer,
+  start: number,
+  end: number,
+  { fieldMax, headMax }: RequestLimits,
+): number {
   const nameEnd = start + head.badAt
   // They were passed already: it is the name that is refused.
-  if (head.passedBlanks === head.badAt) return NOT_FORGIVEN
+  if (head.passedBlanks === head.badAt) return FIELD_INVALID
+  const stop = Math.min(end, start + head.badLine + fieldMax, start + headMax)
   let i = nameEnd
-  while (i < end && isBlank(bytes[i]!)) i++
-  if (i >= end) return 0
-  if (bytes[i] !== COLON) return NOT_FORGIVEN
+  while (i < stop && isBlank(bytes[i]!)) i++
+  if (i >= stop) return stop === end ? 0 : FIELD_TOO_LONG
+  if (bytes[i] !== COLON) return FIELD_INVALID
   head.mark = i + 1 - start
   head.markName = head.badAt
   head.markOdd = kindsOf(bytes, start + head.badLine, nameEnd)
@@ -50,15 +57,16 @@ function continueField(
   const line = start + head.badLine
   const { spans } = head
   const field = (head.count - 1) * SPAN
-  const first = head.count === 0 ? line : start + spans[field + 1]!
+  const belongs = head.count > 0 && isNext(bytes, start + spans[field + 4]!, line)
+  const first = belongs ? start + spans[field + 1]! : line
   const stop = Math.min(end, first + fieldMax, start + headMax)
   let i = line
   while (i < stop && TEXT[bytes[i]!] === 1) i++
   const valueEnd = i
   if (i < stop && bytes[i] === CR) i++
   if (i >= stop) return stop === end ? 0 : FIELD_TOO_LONG
-  if (bytes[i] !== LF || (head.crlfOnly && i === valueEnd)) return NOT_FORGIVEN
-  if (head.count > 0 && isNext(bytes, start + spans[field + 4]!, line)) {
+  if (bytes[i] !== LF || (head.crlfOnly && i === valueEnd)) return FIELD_INVALID
+  if (belongs) {
     spans[field + 4] = valueEnd - start
     head.bent = true
   }

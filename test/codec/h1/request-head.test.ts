@@ -294,3 +294,16 @@ test('request head: lenient_requests takes what it is told to, and nothing else'
   ])
     assert.ok(refusal(text, { ...LIMITS, strict: true, lenient: 31 })[0] < 0, JSON.stringify(text))
 })
+
+test('request head: what lenient_requests takes has the same limits, also before a line is complete', () => {
+  const limits = { ...LIMITS, fieldMax: 40, headMax: 200, lenient: FOLDING | HEADER_SPACES }
+  const begun = `GET / HTTP/1.1\r\n${HOST}`
+  for (const field of [`X${' '.repeat(30)}`, `X:\r\n${' y'.repeat(15)}`]) {
+    assert.equal(feedRequest(bytes(begun + field), [begun.length + field.length], limits).answer, 0, field)
+    const longer = bytes(`${begun}${field}${' '.repeat(20)}`)
+    assert.equal(feedRequest(longer, [longer.length], limits).answer, -494, field)
+  }
+  // What belongs to a field that was left out has nothing to do with the one before that.
+  const text = `${begun}a: 1\r\n(b): ${'2'.repeat(30)}\r\n 3\r\n\r\n`
+  assert.deepEqual(read(text, limits).values, ['a', '1'])
+})
